@@ -1,0 +1,1 @@
+"""The concurrent core: actors with private state, mailboxes and scopes."""

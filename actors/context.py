@@ -1,0 +1,482 @@
+"""Sessions' history, assembly, measurement and inspection.
+
+A message's bytes and tokens are measured once, when it is stored; building and inspecting cost
+only the new text. The estimate is the tokenizer's count times a ratio learned for each model from
+what the provider billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import trio
+
+from actors.assembly import (
+    Parts,
+    countable,
+    encode_content,
+    fit,
+    system_texts,
+    title_of,
+)
+from actors.catalog import Catalog, window_error
+from actors.history import History, Sessions
+from actors.mailbox import Mailbox
+from actors.ports import Clock, Library, Model, Names, Prices, SessionStore, Tokenizer
+from actors.serving import serve
+from protocol.client import ChatSend
+from protocol.content import UserContent, is_blank
+from protocol.errors import GatewayError
+from protocol.mail import (
+    BeginTurn,
+    BuildContext,
+    CompleteTurn,
+    ContextBuilt,
+    ContextMail,
+    CreateSession,
+    DeleteSession,
+    Done,
+    HistoryPage,
+    InspectContext,
+    Inspection,
+    ListModels,
+    ListSessions,
+    ModelPage,
+    ReadHistory,
+    SessionPage,
+)
+from protocol.models import ModelInfo, choose_thinking
+from protocol.provider import Tool
+from protocol.records import MessageRecord, SessionRecord
+from protocol.server import Calibration, Section, SectionName, SentContext, Totals, Window
+from protocol.usage import TokenCounts
+
+
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the context actor is told at its start; tokens, bytes and requests."""
+
+    default_model: str
+    system_prompt: str
+    response_format: bool
+    max_tokens: int
+    thinking_budget: int
+    history_cache_bytes: int
+    at_once: int
+
+
+class Weighed(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a request and what the tokenizer counts in each section."""
+
+    parts: Parts
+    counted: dict[SectionName, int]
+    left_out: SentContext | None
+
+    @property
+    def counted_tokens(self) -> int:
+        """All sections together."""
+        return sum(self.counted.values())
+
+
+class Context:
+    """The actor that owns the sessions' history."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox[ContextMail],
+        settings: ContextSettings,
+        *,
+        store: SessionStore,
+        model: Model,
+        catalog: Catalog,
+        tokenizer: Tokenizer,
+        prices: Prices,
+        library: Library,
+        clock: Clock,
+        names: Names,
+    ) -> None:
+        self._mailbox = mailbox
+        self._settings = settings
+        self._store = store
+        self._model = model
+        self._catalog = catalog
+        self._tokenizer = tokenizer
+        self._prices = prices
+        self._library = library
+        self._clock = clock
+        self._names = names
+        self._sessions = Sessions(store, keep_bytes=settings.history_cache_bytes)
+        self._calibration: dict[str, tuple[int, int, int]] = {}
+        self._counts: dict[str, int] = {}
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Learn what was billed before, then serve until the mailbox is closed."""
+        for record in await self._store.load_calibration():
+            self._calibration[record.model] = (record.counted, record.billed, record.samples)
+        task_status.started()
+        await serve(self._mailbox, self._respond, at_once=self._settings.at_once)
+
+    async def _respond(self, message: ContextMail) -> msgspec.Struct:
+        match message:
+            case BuildContext():
+                return await self._build(message)
+            case BeginTurn():
+                return await self._begin(message)
+            case CompleteTurn():
+                return await self._complete(message)
+            case InspectContext():
+                return await self._inspect(message)
+            case CreateSession():
+                return await self._create(message)
+            case ListSessions():
+                return await self._list(message)
+            case ReadHistory():
+                return await self._read(message)
+            case DeleteSession():
+                return await self._delete(message)
+            case ListModels():
+                models = await self._catalog.list()
+                return ModelPage(default_model=self._settings.default_model, models=models)
+
+    # --- turns ---------------------------------------------------------------------------------
+
+    async def _build(self, request: BuildContext) -> ContextBuilt:
+        send = request.send
+        if is_blank(send.content):
+            raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to answer.")
+        if send.session_id is None:
+            session = self._new_session(send)
+            return await self._built(request, session, History(()), is_new=True)
+        async with self._sessions.open(send.session_id) as held:
+            assert held.session is not None
+            session = self._renewed(held.session, send)
+            return await self._built(request, session, held.history, is_new=False)
+
+    async def _built(
+        self, request: BuildContext, session: SessionRecord, history: History, *, is_new: bool
+    ) -> ContextBuilt:
+        send = request.send
+        info = await self._catalog.describe(session.model)
+        max_tokens = self._output_limit(info, send.max_tokens)
+        thinking = choose_thinking(
+            info,
+            send.thinking,
+            send.effort,
+            max_tokens=max_tokens,
+            budget=self._settings.thinking_budget,
+        )
+        weighed = await self._weigh(session, history, send.content, info)
+        assert weighed.parts.user is not None
+        estimate = self._estimates(session.model, weighed)
+        tokens = sum(estimate.values())
+        unit = self._unit_cost(session.model, tokens)
+        return ContextBuilt(
+            session=session,
+            is_new=is_new,
+            body=weighed.parts.request(
+                model=session.model,
+                max_tokens=max_tokens,
+                thinking=thinking.config,
+                effort=thinking.effort,
+            ),
+            user_message=MessageRecord(
+                session_id=session.session_id,
+                turn_id=request.turn_id,
+                role="user",
+                content=weighed.parts.user,
+                status="complete",
+                created_at=session.last_active_at,
+                byte_count=len(weighed.parts.user),
+                token_count=weighed.counted["user_message"],
+            ),
+            counted_tokens=weighed.counted_tokens,
+            token_estimate=tokens,
+            cost_estimate=None if unit is None else unit * tokens,
+            left_out=weighed.left_out,
+        )
+
+    def _output_limit(self, info: ModelInfo, wanted: int | None) -> int:
+        if wanted is not None and wanted > info.max_tokens:
+            raise GatewayError(
+                "INVALID_MESSAGE",
+                f"`maxTokens`: {info.id} writes at most {info.max_tokens:,}.",
+            )
+        return wanted or min(self._settings.max_tokens, info.max_tokens)
+
+    async def _begin(self, request: BeginTurn) -> Done:
+        session, message = request.session, request.user_message
+        place = self._sessions.create(session) if request.is_new else self._sessions.open(
+            session.session_id
+        )
+        async with place as held:
+            await self._store.begin_turn(session, message)
+            held.session = session
+            held.history.append(message)
+        return Done()
+
+    async def _complete(self, request: CompleteTurn) -> Done:
+        if request.billed_tokens:
+            self._learn(request.model, request.counted_tokens, request.billed_tokens)
+        if request.answer is None:
+            return Done()
+        (count,) = await self._tokenizer.count_many([request.answer_text])
+        message = MessageRecord(
+            session_id=request.session_id,
+            turn_id=request.turn_id,
+            role="assistant",
+            content=request.answer,
+            status="complete" if request.whole else "partial",
+            created_at=self._clock.now(),
+            byte_count=len(request.answer),
+            token_count=count,
+        )
+        try:
+            async with self._sessions.open(request.session_id) as held:
+                await self._store.append_message(message)
+                held.history.append(message)
+        except GatewayError as error:
+            if error.failure.code != "SESSION_NOT_FOUND":
+                raise
+            # Deleted while it was answered: the answer is not wanted any more, its bill is.
+        return Done()
+
+    # --- measuring -----------------------------------------------------------------------------
+
+    async def _weigh(
+        self,
+        session: SessionRecord,
+        history: History,
+        content: UserContent | None,
+        info: ModelInfo,
+    ) -> Weighed:
+        files = await self._library.read(session.agent_id)
+        system = system_texts(
+            system_prompt=(
+                self._settings.system_prompt if session.system is None else session.system
+            ),
+            response_format=self._settings.response_format,
+            files=files,
+        )
+        user = None if content is None else encode_content(content)
+        counted: dict[SectionName, int] = {
+            name: await self._count(text) for name, text in system.items()
+        }
+        counted["tools"] = await self._count(session.tools.decode() if session.tools else "")
+        counted["user_message"] = 0 if user is None else await self._count_content(user)
+        ratio = self.calibration(session.model).ratio
+        limit = info.max_input_tokens
+        fixed = sum(counted.values())
+        if fixed * ratio > limit:
+            raise window_error(info.id, round(fixed * ratio), limit)
+        turns = history.answered()
+        skipped = fit(
+            [turn.messages for turn in turns],
+            [turn.counted_tokens for turn in turns],
+            limit / ratio - fixed,
+        )
+        kept = [message for turn in turns[skipped:] for message in turn.messages]
+        counted["history"] = sum(turn.counted_tokens for turn in turns[skipped:])
+        return Weighed(
+            parts=Parts(system=system, tools=session.tools, history=kept, user=user),
+            counted=counted,
+            left_out=_left_out(turns[:skipped]),
+        )
+
+    async def _count(self, text: str) -> int:
+        """Tokens of a text that comes again and again: counted once."""
+        if not text:
+            return 0
+        count = self._counts.get(text)
+        if count is None:
+            (count,) = await self._tokenizer.count_many([text])
+            if len(self._counts) >= 256:
+                self._counts.clear()
+            self._counts[text] = count
+        return count
+
+    async def _count_content(self, content: bytes) -> int:
+        text, extra = countable(content)
+        (count,) = await self._tokenizer.count_many([text])
+        return count + extra
+
+    def calibration(self, model: str) -> Calibration:
+        """The ratio learned for `model`; 1 until something was billed."""
+        counted, billed, samples = self._calibration.get(model, (0, 0, 0))
+        ratio = billed / counted if counted and billed else 1.0
+        return Calibration(ratio=ratio, samples=samples)
+
+    def _learn(self, model: str, counted: int, billed: int) -> None:
+        known = self._calibration.get(model, (0, 0, 0))
+        self._calibration[model] = (known[0] + counted, known[1] + billed, known[2] + 1)
+
+    def _estimates(self, model: str, weighed: Weighed) -> dict[SectionName, int]:
+        ratio = self.calibration(model).ratio
+        return {name: round(count * ratio) for name, count in weighed.counted.items()}
+
+    def _unit_cost(self, model: str, tokens: int) -> Decimal | None:
+        """USD for one input token of a request with so many; long contexts may cost more."""
+        cost = self._prices.price(model, TokenCounts(uncached=max(tokens, 1)))
+        return None if cost is None else cost.input_cost / max(tokens, 1)
+
+    # --- inspection ----------------------------------------------------------------------------
+
+    async def _inspect(self, request: InspectContext) -> Inspection:
+        if request.content is not None and is_blank(request.content):
+            raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to weigh.")
+        if request.exact and request.content is None:
+            raise GatewayError("INVALID_MESSAGE", "`exact`: the provider counts with a `content`.")
+        async with self._sessions.open(request.session_id) as held:
+            assert held.session is not None
+            session = held.session
+            if request.model is not None:
+                session = msgspec.structs.replace(session, model=request.model)
+            info = await self._catalog.describe(session.model)
+            weighed = await self._weigh(session, held.history, request.content, info)
+        return await self._inspected(session, info, weighed, exact=request.exact)
+
+    async def _inspected(
+        self, session: SessionRecord, info: ModelInfo, weighed: Weighed, *, exact: bool
+    ) -> Inspection:
+        estimates = self._estimates(session.model, weighed)
+        tokens = sum(estimates.values())
+        unit = self._unit_cost(session.model, tokens)
+        sections = [
+            _section(name, text, estimates[name], unit)
+            for name, text in weighed.parts.texts().items()
+        ]
+        exact_tokens = None
+        if exact:
+            exact_tokens = await self._model.count_tokens(
+                weighed.parts.request(
+                    model=session.model,
+                    max_tokens=self._output_limit(info, None),
+                    thinking=None,
+                    effort=None,
+                )
+            )
+        return Inspection(
+            model=session.model,
+            sections=sections,
+            totals=Totals(
+                byte_count=sum(section.byte_count for section in sections),
+                token_estimate=tokens,
+                cost_estimate=None if unit is None else unit * tokens,
+            ),
+            window=Window(
+                limit=info.max_input_tokens,
+                used=tokens,
+                free=max(0, info.max_input_tokens - tokens),
+            ),
+            calibration=self.calibration(session.model),
+            left_out=weighed.left_out,
+            exact_tokens=exact_tokens,
+        )
+
+    # --- sessions ------------------------------------------------------------------------------
+
+    async def _create(self, request: CreateSession) -> SessionRecord:
+        now = self._clock.now()
+        session = SessionRecord(
+            session_id=self._names.new("session"),
+            agent_id=request.agent_id or "default",
+            model=request.model or self._settings.default_model,
+            system=request.system,
+            tools=None,
+            title=request.title,
+            created_at=now,
+            last_active_at=now,
+        )
+        await self._store.save_session(session)
+        return session
+
+    async def _list(self, request: ListSessions) -> SessionPage:
+        sessions = await self._store.list_sessions(request.limit + 1, request.before)
+        page = sessions[: request.limit]
+        return SessionPage(
+            sessions=page,
+            next=page[-1].session_id if len(sessions) > request.limit else None,
+        )
+
+    async def _read(self, request: ReadHistory) -> HistoryPage:
+        before = _message_id(request.before)
+        async with self._sessions.open(request.session_id) as held:
+            answered = {turn.messages[0].turn_id for turn in held.history.answered()}
+            messages = await self._store.page_messages(
+                request.session_id, request.limit + 1, before
+            )
+        page = messages[-request.limit :]
+        return HistoryPage(
+            messages=page,
+            answered=[m.turn_id for m in page if m.turn_id in answered],
+            next=str(page[0].message_id) if len(messages) > request.limit else None,
+        )
+
+    async def _delete(self, request: DeleteSession) -> Done:
+        async with self._sessions.forget(request.session_id):
+            existed = await self._store.delete_session(request.session_id)
+        if not existed:
+            raise GatewayError("SESSION_NOT_FOUND", "There is no such session.")
+        return Done()
+
+    def _new_session(self, send: ChatSend) -> SessionRecord:
+        now = self._clock.now()
+        return self._renewed(
+            SessionRecord(
+                session_id=self._names.new("session"),
+                agent_id=send.agent_id or "default",
+                model=self._settings.default_model,
+                system=None,
+                tools=None,
+                title=title_of(send.content),
+                created_at=now,
+                last_active_at=now,
+            ),
+            send,
+        )
+
+    def _renewed(self, session: SessionRecord, send: ChatSend) -> SessionRecord:
+        """The session as `send` leaves it: it remembers the last model, system and tools."""
+        if send.agent_id is not None and send.agent_id != session.agent_id:
+            raise GatewayError(
+                "INVALID_MESSAGE",
+                f"`agentId`: this session belongs to the agent `{session.agent_id}`.",
+            )
+        changes: dict[str, Any] = {"last_active_at": self._clock.now()}
+        if send.model is not None:
+            changes["model"] = send.model
+        if send.system is not None:
+            changes["system"] = send.system
+        if send.tools is not None:
+            tools = [Tool(tool.name, tool.description, tool.input_schema) for tool in send.tools]
+            changes["tools"] = msgspec.json.encode(tools) if tools else None
+        return msgspec.structs.replace(session, **changes)
+
+
+def _left_out(turns: Sequence[Any]) -> SentContext | None:
+    if not turns:
+        return None
+    return SentContext(
+        left_out_turns=len(turns), left_out_messages=sum(len(turn.messages) for turn in turns)
+    )
+
+
+def _section(name: SectionName, text: str, tokens: int, unit: Decimal | None) -> Section:
+    return Section(
+        name=name,
+        content=text,
+        byte_count=len(text.encode()),
+        token_estimate=tokens,
+        cost_estimate=None if unit is None else unit * tokens,
+    )
+
+
+def _message_id(before: str | None) -> int | None:
+    if before is None:
+        return None
+    if not before.isdecimal():
+        raise GatewayError("INVALID_MESSAGE", "`before`: take it from a former page's `next`.")
+    return int(before)

@@ -1,0 +1,122 @@
+"""A session's messages in memory, grouped by turn and measured once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import trio
+
+from actors.ports import SessionStore
+from protocol.errors import GatewayError
+from protocol.records import MessageRecord, SessionRecord
+
+
+class Turn:
+    """One turn's messages, with the sums of their measures."""
+
+    def __init__(self) -> None:
+        self.messages: list[MessageRecord] = []
+        self.counted_tokens = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether the model said something: only then the turn goes upstream again."""
+        return self.messages[-1].role == "assistant"
+
+
+class History:
+    """A session's turns, oldest first."""
+
+    def __init__(self, messages: Iterable[MessageRecord]) -> None:
+        self._turns: dict[str, Turn] = {}
+        self.size = 0
+        for message in messages:
+            self.append(message)
+
+    def append(self, message: MessageRecord) -> None:
+        """Add a message behind the others."""
+        turn = self._turns.setdefault(message.turn_id, Turn())
+        turn.messages.append(message)
+        turn.counted_tokens += message.token_count
+        self.size += message.byte_count
+
+    def answered(self) -> list[Turn]:
+        """The turns that go upstream: a question that was never answered is not sent again."""
+        return [turn for turn in self._turns.values() if turn.answered]
+
+
+class Held:
+    """A session in memory. `lock` makes its changes follow each other."""
+
+    def __init__(self) -> None:
+        self.lock = trio.Lock()
+        self.users = 0
+        self.session: SessionRecord | None = None
+        self.history = History(())
+
+
+class Sessions:
+    """Sessions in memory, least recently used first out, bounded by the bytes of their text."""
+
+    def __init__(self, store: SessionStore, *, keep_bytes: int) -> None:
+        self._store = store
+        self._keep_bytes = keep_bytes
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._size = 0
+
+    @asynccontextmanager
+    async def open(self, session_id: str) -> AsyncIterator[Held]:
+        """The session, loaded and locked. Raises GatewayError(SESSION_NOT_FOUND)."""
+        async with self._locked(session_id) as held:
+            if held.session is None:
+                held.session = await self._store.load_session(session_id)
+                if held.session is None:
+                    raise GatewayError(
+                        "SESSION_NOT_FOUND",
+                        "There is no such session. Leave `sessionId` out to begin a new one.",
+                    )
+                held.history = History(await self._store.load_messages(session_id))
+            yield held
+
+    @asynccontextmanager
+    async def create(self, session: SessionRecord) -> AsyncIterator[Held]:
+        """A new session, locked; the caller stores it."""
+        async with self._locked(session.session_id) as held:
+            held.session = session
+            yield held
+
+    @asynccontextmanager
+    async def forget(self, session_id: str) -> AsyncIterator[None]:
+        """Locked while the caller deletes it; then it is out of memory too."""
+        async with self._locked(session_id) as held:
+            yield
+            held.session = None
+            held.history = History(())
+
+    @asynccontextmanager
+    async def _locked(self, session_id: str) -> AsyncIterator[Held]:
+        held = self._held.setdefault(session_id, Held())
+        self._held.move_to_end(session_id)
+        held.users += 1
+        try:
+            async with held.lock:
+                size = held.history.size
+                try:
+                    yield held
+                finally:
+                    self._size += held.history.size - size
+        finally:
+            held.users -= 1
+            if held.session is None and not held.users:
+                del self._held[session_id]
+            self._evict()
+
+    def _evict(self) -> None:
+        while self._size > self._keep_bytes:
+            session_id, held = next(iter(self._held.items()))
+            if held.users:
+                return
+            del self._held[session_id]
+            self._size -= held.history.size

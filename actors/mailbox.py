@@ -1,0 +1,159 @@
+"""Mailboxes: how actors speak to each other.
+
+A mailbox is a bounded channel of envelopes with one owner. Only data crosses it: a message is
+encoded when it is told and decoded by the owner against the owner's own union, so an actor could
+live in another process. An `ask` is answered exactly once: with a reply, with a failure, or, when
+the owner ends first, with `ActorStopped`. Nobody ever waits for the dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Generic, TypeVar, get_args
+
+import msgspec
+import trio
+
+from protocol.errors import Failure, GatewayError
+from protocol.mail import Mail, Request
+
+Message = TypeVar("Message")
+R = TypeVar("R")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class ActorStopped(Exception):
+    """The actor that was told or asked has ended."""
+
+
+class MailboxFull(Exception):
+    """The mailbox takes no more now."""
+
+
+class Reply:
+    """Where an ask's answer arrives; set once."""
+
+    __slots__ = ("_arrived", "_encoded", "_failure")
+
+    def __init__(self) -> None:
+        self._arrived = trio.Event()
+        self._encoded: bytes | None = None
+        self._failure: Failure | None = None
+
+    def send(self, answer: msgspec.Struct) -> None:
+        """Answer. Whoever asked may be gone: then nobody reads it."""
+        self._encoded = _encode(answer)
+        self._arrived.set()
+
+    def fail(self, failure: Failure) -> None:
+        """Answer with an expected failure, which is raised where it was asked."""
+        self._failure = failure
+        self._arrived.set()
+
+    def abandon(self) -> None:
+        """The owner ends: an ask that has no answer yet gets `ActorStopped`."""
+        self._arrived.set()
+
+    async def receive(self, decoder: msgspec.msgpack.Decoder[R], owner: str) -> R:
+        """The answer. Raises GatewayError for a failure, ActorStopped when there is none."""
+        await self._arrived.wait()
+        if self._failure is not None:
+            raise GatewayError.of(self._failure)
+        if self._encoded is None:
+            raise ActorStopped(f"{owner} has stopped")
+        return decoder.decode(self._encoded)
+
+
+class Envelope(Generic[Message]):
+    """A message as its owner gets it, with the way back for an ask."""
+
+    __slots__ = ("message", "reply")
+
+    def __init__(self, message: Message, reply: Reply) -> None:
+        self.message = message
+        self.reply = reply
+
+
+class Address:
+    """The sending side of a mailbox: all that other actors hold of its owner."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.size = size
+        self._send, self._receive = trio.open_memory_channel[tuple[bytes, Reply]](size)
+        self._unanswered: set[Reply] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages have not been taken yet."""
+        return self._receive.statistics().current_buffer_used
+
+    async def tell(self, message: Mail) -> None:
+        """Put `message` into the mailbox; waits while it is full. Raises ActorStopped."""
+        await self._put(_encode(message), Reply())
+
+    def offer(self, message: Mail) -> None:
+        """Put `message` into the mailbox now. Raises MailboxFull, ActorStopped."""
+        try:
+            self._send.send_nowait((_encode(message), Reply()))
+        except trio.WouldBlock:
+            raise MailboxFull(f"{self.name} takes no more now") from None
+        except (trio.ClosedResourceError, trio.BrokenResourceError):
+            raise ActorStopped(f"{self.name} has stopped") from None
+
+    async def ask(self, request: Request[R]) -> R:
+        """Put `request` into the mailbox and wait for its answer.
+
+        Raises GatewayError for an expected failure and ActorStopped when the owner ends first.
+        """
+        reply = Reply()
+        self._unanswered.add(reply)
+        try:
+            await self._put(_encode(request), reply)
+            return await reply.receive(_reply_decoder(type(request)), self.name)
+        finally:
+            self._unanswered.discard(reply)
+
+    async def _put(self, encoded: bytes, reply: Reply) -> None:
+        try:
+            await self._send.send((encoded, reply))
+        except (trio.ClosedResourceError, trio.BrokenResourceError):
+            raise ActorStopped(f"{self.name} has stopped") from None
+
+
+class Mailbox(Address, Generic[Message]):
+    """The owner's side. `kind` is the union of what the owner understands; `size` in messages."""
+
+    def __init__(self, name: str, kind: Any, size: int) -> None:
+        super().__init__(name, size)
+        self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(kind)
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """The time in which somebody reads; at its end every unanswered ask is abandoned."""
+        try:
+            yield
+        finally:
+            self.close()
+            for reply in self._unanswered:
+                reply.abandon()
+
+    def close(self) -> None:
+        """Take nothing more: what waits is still read, and then the reading ends."""
+        self._send.close()
+
+    async def __aiter__(self) -> AsyncIterator[Envelope[Message]]:
+        async for encoded, reply in self._receive:
+            yield Envelope(self._decoder.decode(encoded), reply)
+
+
+@cache
+def _reply_decoder(request: type[Request[Any]]) -> msgspec.msgpack.Decoder[Any]:
+    for base in request.__orig_bases__:  # type: ignore[attr-defined]
+        arguments = get_args(base)
+        if arguments:
+            return msgspec.msgpack.Decoder(arguments[0])
+    raise TypeError(f"{request.__name__} does not say what it is answered with")

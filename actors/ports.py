@@ -1,0 +1,199 @@
+"""What actors need of the outside world, as protocols; `gateway` has the real things.
+
+Expected failures are raised as `GatewayError`: each port maps its library's errors once, at the
+border that knows the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import msgspec
+
+from protocol.models import ModelInfo
+from protocol.provider import ProviderEvent
+from protocol.records import (
+    CalibrationRecord,
+    MessageRecord,
+    ModelTotals,
+    SessionRecord,
+    TurnRecord,
+)
+from protocol.server import GatewayStatusReport
+from protocol.usage import Cost, TokenCounts
+
+
+class Model(Protocol):
+    """The provider. Every method raises ProviderError, or GatewayError(NO_API_KEY)."""
+
+    async def list_models(self) -> list[ModelInfo]:
+        """The models that the key may use."""
+        ...
+
+    async def describe(self, model: str) -> ModelInfo:
+        """What `model` can do. Raises GatewayError(MODEL_NOT_FOUND)."""
+        ...
+
+    async def count_tokens(self, body: bytes) -> int:
+        """The provider's own count of the input tokens of a request's JSON."""
+        ...
+
+    def stream(self, body: bytes) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+        """Send a request's JSON; entered once the provider has said yes.
+
+        Leaving the context closes the connection upstream.
+        """
+        ...
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open upstream."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Counts tokens; an estimate, not the provider's count."""
+
+    async def count_many(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text."""
+        ...
+
+
+class Prices(Protocol):
+    """What tokens cost."""
+
+    def price(self, model: str, tokens: TokenCounts) -> Cost | None:
+        """USD for what was billed; `None` when the model has no known price."""
+        ...
+
+
+class Skill(msgspec.Struct, frozen=True):
+    """A skill's front matter; its body is loaded on demand."""
+
+    name: str
+    description: str
+
+
+class AgentFiles(msgspec.Struct, frozen=True):
+    """What an agent's folder holds."""
+
+    memory: str
+    skills: tuple[Skill, ...]
+
+
+class Library(Protocol):
+    """The agents' folders."""
+
+    async def read(self, agent_id: str) -> AgentFiles:
+        """The agent's memory and skills as they are on disk now; empty when there are none."""
+        ...
+
+
+class SessionStore(Protocol):
+    """The durable half of the context actor. Raises LedgerUnavailable."""
+
+    async def save_session(self, session: SessionRecord) -> None:
+        """Insert or update a session; `message_count` is not stored."""
+        ...
+
+    async def begin_turn(self, session: SessionRecord, message: MessageRecord) -> None:
+        """Save a session and the user's message, in one commit."""
+        ...
+
+    async def append_message(self, message: MessageRecord) -> None:
+        """Append to a session; nothing is stored when the session has been deleted."""
+        ...
+
+    async def load_session(self, session_id: str) -> SessionRecord | None:
+        """The session, or `None`."""
+        ...
+
+    async def load_messages(self, session_id: str) -> list[MessageRecord]:
+        """All messages, oldest first."""
+        ...
+
+    async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
+        """Sessions by last activity, newest first, those after the session `before`."""
+        ...
+
+    async def page_messages(
+        self, session_id: str, limit: int, before: int | None
+    ) -> list[MessageRecord]:
+        """The newest `limit` messages older than the message id `before`, oldest first."""
+        ...
+
+    async def delete_session(self, session_id: str) -> bool:
+        """Delete a session with its messages; whether there was one."""
+        ...
+
+    async def load_calibration(self) -> list[CalibrationRecord]:
+        """What was counted and what was billed, by model."""
+        ...
+
+
+class TurnStore(Protocol):
+    """The durable half of the usage actor. Raises LedgerUnavailable."""
+
+    async def open_turn(self, turn: TurnRecord) -> None:
+        """Insert the intent row."""
+        ...
+
+    async def settle_turn(self, turn: TurnRecord) -> None:
+        """Write the outcome, inserting the row when its intent never arrived."""
+        ...
+
+    async def settle_interrupted(self, at: int) -> int:
+        """Settle rows that a dead process left open, as `interrupted`; how many there were."""
+        ...
+
+    async def total_usage(
+        self, session_id: str | None, since: int | None, until: int | None
+    ) -> list[ModelTotals]:
+        """Sums of the settled rows, by model."""
+        ...
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        ...
+
+
+class Names(Protocol):
+    """New ids."""
+
+    def new(self, kind: str) -> str:
+        """An id that is used nowhere else and cannot be guessed, such as `turn_…`."""
+        ...
+
+
+class Socket(Protocol):
+    """One client's WebSocket."""
+
+    async def receive(self) -> str | bytes:
+        """The next frame. Raises SocketClosed."""
+        ...
+
+    async def send(self, frame: str | bytes) -> None:
+        """Write one frame. Raises SocketClosed."""
+        ...
+
+    async def ping(self) -> None:
+        """Ping and wait for the pong. Raises SocketClosed."""
+        ...
+
+
+class SocketClosed(Exception):
+    """The client is gone, or the socket has been closed."""
+
+
+class Census(Protocol):
+    """Who knows the gateway's figures."""
+
+    def report(self, request_id: str) -> GatewayStatusReport:
+        """The figures, read from the state now."""
+        ...

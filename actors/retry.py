@@ -1,0 +1,28 @@
+"""When to try again, and after how long: a plain rule."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.errors import Failure
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `attempts` tries again, each after at most `cap_seconds`."""
+
+    attempts: int
+    cap_seconds: float
+    first_seconds: float = 0.5
+
+    def delay(self, failure: Failure, attempt: int, jitter: float) -> float | None:
+        """Seconds to wait before try number `attempt` (from 1) again; `None` is to give up.
+
+        `jitter` is a random number from 0 to 1. A provider that asks for more patience than the
+        cap gets none: the client is told to come back then.
+        """
+        if not failure.retryable or attempt > self.attempts:
+            return None
+        if failure.retry_after_ms is not None:
+            asked = failure.retry_after_ms / 1_000
+            return asked if asked <= self.cap_seconds else None
+        return min(self.cap_seconds, self.first_seconds * 2 ** (attempt - 1)) * (0.5 + jitter / 2)

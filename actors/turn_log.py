@@ -1,0 +1,138 @@
+"""One turn's events: append-only, read by cursors.
+
+A turn appends; any number of watchers hold a cursor each and take whatever lies between it and
+the end, whenever they can write. So a slow watcher gets fewer and larger frames and no queue
+grows, and taking a stream up again is a cursor at `after + 1`. A log outlives its turn for a
+while, bounded by time and by the bytes of all finished logs, and then goes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from protocol.errors import GatewayError
+from protocol.turn import Ended, Failed, TurnEvent, size_of
+
+
+class TurnLog:
+    """The events of one turn. An event's index is its seq."""
+
+    def __init__(self, turn_id: str) -> None:
+        self.turn_id = turn_id
+        self.events: list[TurnEvent] = []
+        self.size = 0
+        self.finished = False
+        self._watchers: list[Callable[[], None]] = []
+
+    def append(self, event: TurnEvent) -> None:
+        """Add `event` and wake the watchers; after a terminal event nothing may follow."""
+        assert not self.finished, "a turn has one terminal event, and nothing follows it"
+        self.events.append(event)
+        self.size += size_of(event)
+        if isinstance(event, Ended | Failed):
+            self.finished = True
+        for wake in self._watchers:
+            wake()
+
+    def open_cursor(self, wake: Callable[[], None], *, after: int = -1) -> Cursor:
+        """A cursor behind the event `after`; `wake` is called at every append."""
+        self._watchers.append(wake)
+        return Cursor(self, wake, after + 1)
+
+    def forget(self, wake: Callable[[], None]) -> None:
+        """Wake this watcher no more."""
+        self._watchers.remove(wake)
+
+    @property
+    def watchers(self) -> int:
+        """How many cursors are open."""
+        return len(self._watchers)
+
+
+class Cursor:
+    """A watcher's place in a log: the seq of the next event to take."""
+
+    def __init__(self, log: TurnLog, wake: Callable[[], None], position: int) -> None:
+        self.log = log
+        self._wake = wake
+        self._position = position
+
+    def take(self) -> tuple[list[TurnEvent], int]:
+        """All events not yet taken, and the seq of the first."""
+        first = self._position
+        events = self.log.events[first:]
+        self._position = first + len(events)
+        return events, first
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the terminal event has been taken."""
+        return self.log.finished and self._position >= len(self.log.events)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self.log.forget(self._wake)
+
+
+class TurnLogs:
+    """The logs of running turns and, for a while, of finished ones.
+
+    `keep_seconds` and `keep_bytes` bound the finished ones; the oldest go first. `clock` gives
+    monotonic seconds.
+    """
+
+    def __init__(
+        self, *, keep_seconds: float, keep_bytes: int, clock: Callable[[], float]
+    ) -> None:
+        self._keep_seconds = keep_seconds
+        self._keep_bytes = keep_bytes
+        self._clock = clock
+        self._logs: dict[str, TurnLog] = {}
+        self._finished: deque[tuple[float, TurnLog]] = deque()
+        self._finished_bytes = 0
+
+    def create(self, turn_id: str) -> TurnLog:
+        """A new, empty log."""
+        self._expire()
+        log = self._logs[turn_id] = TurnLog(turn_id)
+        return log
+
+    def find(self, turn_id: str) -> TurnLog:
+        """The log. Raises GatewayError(TURN_NOT_FOUND) when there is none, or no more."""
+        self._expire()
+        log = self._logs.get(turn_id)
+        if log is None:
+            raise GatewayError(
+                "TURN_NOT_FOUND",
+                "This turn is not known, or was over too long ago to be resumed. Its answer is "
+                "in the session's history.",
+            )
+        return log
+
+    def retire(self, log: TurnLog) -> None:
+        """The turn is over: its log goes after a while."""
+        self._finished.append((self._clock() + self._keep_seconds, log))
+        self._finished_bytes += log.size
+        self._expire()
+
+    def __contains__(self, turn_id: str) -> bool:
+        return turn_id in self._logs
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    @property
+    def size(self) -> int:
+        """Bytes of text in all logs, about."""
+        return sum(log.size for log in self._logs.values())
+
+    def _expire(self) -> None:
+        now = self._clock()
+        while self._finished:
+            expires, log = self._finished[0]
+            if expires > now and self._finished_bytes <= self._keep_bytes:
+                return
+            self._finished.popleft()
+            self._finished_bytes -= log.size
+            del self._logs[log.turn_id]

@@ -1,0 +1,100 @@
+"""The provider's failures as ours: the one place that knows the SDK's exceptions.
+
+Its exceptions carry the request, key included: nothing of them is passed on but a status, a type
+and, for a request that the provider calls invalid, its own short explanation.
+"""
+
+from __future__ import annotations
+
+import re
+
+import anthropic
+import httpx2
+
+from protocol.errors import ErrorCode, ProviderError
+
+_SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
+_EXPLANATION_LENGTH = 240
+
+KEY_HINT = (
+    "Type `agentspace keys add anthropic`, or set ANTHROPIC_API_KEY where the gateway is started."
+)
+
+
+def provider_error(error: Exception) -> ProviderError:
+    """What `error`, raised by the SDK or by its HTTP layer, means."""
+    match error:
+        case anthropic.APITimeoutError() | httpx2.TimeoutException():
+            return ProviderError(
+                "LLM_TIMEOUT", "The provider did not answer in time. Send again.", retryable=True
+            )
+        case anthropic.APIStatusError():
+            return _status_error(error)
+        case anthropic.APIConnectionError() | httpx2.ConnectError():
+            return ProviderError(
+                "LLM_ERROR",
+                "The provider cannot be reached. Check the network and the base address.",
+                retryable=True,
+            )
+    return ProviderError(
+        "LLM_ERROR",
+        "The connection to the provider broke in the middle of the answer. What came is kept; "
+        "send again.",
+        retryable=True,
+    )
+
+
+def _status_error(error: anthropic.APIStatusError) -> ProviderError:
+    status = error.status_code
+    explanation = _explanation(error)
+    if status in (401, 403):
+        return ProviderError(
+            "NO_API_KEY",
+            f"The provider refuses the API key ({status}). {KEY_HINT}",
+        )
+    if status == 404:
+        return ProviderError(
+            "MODEL_NOT_FOUND", "The provider does not know this model. Ask for `model.list`."
+        )
+    if status == 413 or "prompt is too long" in explanation:
+        return ProviderError(
+            "CONTEXT_TOO_LARGE",
+            "The provider finds this request too large. Shorten it, or begin a new session.",
+        )
+    if status == 429:
+        return _later("RATE_LIMITED", "The provider's rate limit is reached.", error)
+    if status in (503, 529):
+        return _later("OVERLOADED", "The provider is overloaded.", error)
+    if status in (408, 504):
+        return _later("LLM_TIMEOUT", "The provider did not answer in time.", error)
+    if status >= 500:
+        return _later("LLM_ERROR", f"The provider failed ({status}).", error)
+    if status < 400:
+        return ProviderError(
+            "LLM_ERROR", "The provider's address redirects elsewhere; correct the base address."
+        )
+    return ProviderError("LLM_ERROR", f"The provider refuses the request: {explanation}")
+
+
+def _later(code: ErrorCode, what: str, error: anthropic.APIStatusError) -> ProviderError:
+    return ProviderError(
+        code, f"{what} Send again later.", retryable=True, retry_after_ms=_retry_after(error)
+    )
+
+
+def _retry_after(error: anthropic.APIStatusError) -> int | None:
+    """Milliseconds, from the `retry-after` header; its date form is not used by the provider."""
+    try:
+        seconds = float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return round(seconds * 1_000) if 0 <= seconds <= 86_400 else None
+
+
+def _explanation(error: anthropic.APIStatusError) -> str:
+    match error.body:
+        case {"error": {"message": str(message)}}:
+            text = _SECRET.sub("sk-…", _UNPRINTABLE.sub(" ", message))
+            return text[:_EXPLANATION_LENGTH]
+    return f"status {error.status_code}"

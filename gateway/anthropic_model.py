@@ -1,0 +1,185 @@
+"""The provider, through its own SDK (anthropic) over HTTP.
+
+The request's body goes up as the bytes that the context actor made of it. Events come down as the
+SDK's raw server-sent events and are decoded with msgspec: a quarter of the cost of its own types.
+The SDK retries nothing and follows no redirect, which would take the prompt to another host.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+
+import anthropic
+import httpx2
+import msgspec
+import trio
+from anthropic.types import ModelInfo as ProviderModelInfo
+from anthropic.types import RawMessageStreamEvent
+
+from gateway.anthropic_errors import KEY_HINT, provider_error
+from protocol.client import Effort
+from protocol.errors import GatewayError
+from protocol.models import ModelInfo, fallback
+from protocol.provider import MalformedEvent, ProviderEvent, ThinkingType, decode_event
+
+# At debug level the SDK logs prompts, and an environment variable can set that.
+for _name in ("anthropic", "httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+PROVIDER_URL = "https://api.anthropic.com"
+READ_SECONDS = 600.0
+"""Bytes may take so long; the turn's own watchdog ends a silence much earlier."""
+
+CLOSE_SECONDS = 1.0
+_JSON_HEADERS = {"Content-Type": "application/json"}
+_Stream = anthropic.AsyncStream[RawMessageStreamEvent]
+
+
+class _Countable(msgspec.Struct, omit_defaults=True):
+    """The fields of a request that count_tokens takes."""
+
+    model: str
+    messages: msgspec.Raw
+    system: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    thinking: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class AnthropicModel:
+    """`actors.ports.Model`. `find_key` blocks, and is called in a thread."""
+
+    def __init__(
+        self,
+        find_key: Callable[[], str | None],
+        *,
+        base_url: str | None,
+        connect_seconds: float,
+        trust_env: bool = True,
+    ) -> None:
+        self._find_key = find_key
+        self._base_url = base_url or PROVIDER_URL
+        self._timeout = httpx2.Timeout(READ_SECONDS, connect=connect_seconds)
+        self._http = httpx2.AsyncClient(
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=trust_env,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
+        )
+        self._client: anthropic.AsyncAnthropic | None = None
+        self._open_streams = 0
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open upstream."""
+        return self._open_streams
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        await self._http.aclose()
+
+    async def list_models(self) -> list[ModelInfo]:
+        """The models that the key may use, newest first."""
+        client = await self._connected()
+        with self._mapped_errors():
+            return [_info(model) async for model in client.models.list(limit=100)]
+
+    async def describe(self, model: str) -> ModelInfo:
+        """What `model` can do, from the provider."""
+        client = await self._connected()
+        with self._mapped_errors():
+            return _info(await client.models.retrieve(model))
+
+    async def count_tokens(self, body: bytes) -> int:
+        """The provider's count of the input tokens of `body`."""
+        client = await self._connected()
+        countable = msgspec.json.encode(msgspec.json.decode(body, type=_Countable))
+        with self._mapped_errors():
+            counted = await client.post(
+                "/v1/messages/count_tokens",
+                content=countable,
+                cast_to=anthropic.types.MessageTokensCount,
+                options={"headers": _JSON_HEADERS},
+            )
+        return counted.input_tokens
+
+    @asynccontextmanager
+    async def stream(self, body: bytes) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+        """Send `body`, and give the answer's events. Leaving closes the connection."""
+        client = await self._connected()
+        with self._mapped_errors():
+            stream = await client.post(
+                "/v1/messages",
+                content=body,
+                cast_to=anthropic.types.Message,
+                options={"headers": _JSON_HEADERS},
+                stream=True,
+                stream_cls=_Stream,
+            )
+        self._open_streams += 1
+        try:
+            async with aclosing(self._events(stream.response)) as events:
+                yield events
+        finally:
+            self._open_streams -= 1
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await stream.close()
+
+    async def _events(self, response: httpx2.Response) -> AsyncIterator[ProviderEvent]:
+        with self._mapped_errors():
+            async with aclosing(_Stream.raw_events(response)) as events:
+                async for event in events:
+                    if event.data:
+                        yield decode_event(event.data)
+
+    @contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (anthropic.AnthropicError, httpx2.HTTPError, httpx2.StreamError) as error:
+            if isinstance(error, anthropic.AuthenticationError):
+                self._client = None  # the key may have been replaced: look for it again
+            raise provider_error(error) from error
+        except UnicodeDecodeError as error:
+            raise MalformedEvent("the provider sent text that is not UTF-8") from error
+
+    async def _connected(self) -> anthropic.AsyncAnthropic:
+        if self._client is None:
+            key = await trio.to_thread.run_sync(self._find_key)
+            if key is None:
+                raise GatewayError(
+                    "NO_API_KEY", f"There is no API key for the provider. {KEY_HINT}"
+                )
+            self._client = anthropic.AsyncAnthropic(
+                api_key=key,
+                base_url=self._base_url,
+                max_retries=0,
+                timeout=self._timeout,
+                http_client=self._http,
+            )
+        return self._client
+
+
+def _info(model: ProviderModelInfo) -> ModelInfo:
+    """Ours from the provider's; what it does not tell comes from the table by version."""
+    known = fallback(model.id)
+    told = model.capabilities
+    thinks, thinking, efforts = known.thinks, known.thinking, known.efforts
+    if told is not None:
+        types: tuple[ThinkingType, ...] = ("adaptive", "enabled", "disabled", "between_tools")
+        levels: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
+        thinks = told.thinking.supported
+        thinking = tuple(kind for kind in types if getattr(told.thinking.types, kind).supported)
+        efforts = tuple(
+            level for level in levels if getattr(getattr(told.effort, level), "supported", False)
+        )
+    return ModelInfo(
+        id=model.id,
+        display_name=model.display_name,
+        max_input_tokens=model.max_input_tokens or known.max_input_tokens,
+        max_tokens=model.max_tokens or known.max_tokens,
+        thinks=thinks,
+        thinking=thinking,
+        efforts=efforts,
+    )

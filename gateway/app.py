@@ -1,0 +1,336 @@
+"""The composition root: which parts there are, and who dies with whom.
+
+Nested nurseries are the life cycle, and their nesting order is the shutdown order:
+`stores (usage, context) > turns (llm) > connections > listeners`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import trio
+
+from actors.catalog import Catalog
+from actors.connection import Connection, ConnectionSettings
+from actors.context import Context, ContextSettings
+from actors.llm import Llm, LlmSettings
+from actors.mailbox import Mailbox
+from actors.ports import Socket
+from actors.queries import Queries
+from actors.retry import RetryPolicy
+from actors.turn_log import TurnLogs
+from actors.usage import Usage
+from gateway import __version__
+from gateway.access import access_rules
+from gateway.anthropic_model import AnthropicModel
+from gateway.census import GatewayCensus
+from gateway.config import ConfigError, Settings, is_loopback
+from gateway.ledger import Ledger
+from gateway.library import FolderLibrary
+from gateway.prices import GenaiPrices
+from gateway.server import Server, ServerSettings
+from gateway.tokenizer import TiktokenTokenizer
+from gateway.vault import Vault, VaultError
+from protocol.codec import Codec
+from protocol.mail import ConnectionMail, ContextMail, DrainTurns, LlmMail, UsageMail
+from protocol.server import GatewayHello, Limits
+
+log = logging.getLogger(__name__)
+
+RESIDENT_MAILBOX = 1_024
+"""Messages; a resident serves all connections, each of which has few requests at once."""
+
+AT_ONCE = 1_024
+"""Requests that a resident serves side by side."""
+
+SETTLE_SECONDS = 5.0
+"""What turns that are cut at the end of a drain get to settle in."""
+
+CATALOG_SECONDS = 3_600.0
+FEATURES = ["resume", "detach", "cancel", "inspect", "msgpack"]
+
+
+class SystemClock:
+    """`actors.ports.Clock`."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        return time.time_ns() // 1_000_000
+
+
+class RandomNames:
+    """`actors.ports.Names`: 96 random bits, so that an id is also a secret."""
+
+    def new(self, kind: str) -> str:
+        """An id such as `turn_4nX…`."""
+        return f"{kind}_{secrets.token_urlsafe(12)}"
+
+
+class Gateway:
+    """One gateway: `await run(...)` serves until `stop()`."""
+
+    def __init__(self, settings: Settings, vault: Vault) -> None:
+        self._settings = settings
+        self._vault = vault
+        self._stopping = trio.Event()
+        self.url = ""
+
+    def stop(self) -> None:
+        """Drain: take no more, let turns finish until the deadline, then end."""
+        self._stopping.set()
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve; `task_status` gets the URL once clients can connect.
+
+        Raises ConfigError for an address that cannot be had, LedgerUnusable for the database.
+        """
+        settings = self._settings
+        prepare_data_dir(settings)
+        rules = access_rules(settings)
+        ledger = Ledger(settings.data_dir / "ledger.db", queue_size=settings.ledger_queue)
+        await ledger.open()
+        model = AnthropicModel(
+            self._find_key,
+            base_url=settings.anthropic_base_url,
+            connect_seconds=settings.connect_seconds,
+            trust_env=not _is_local(settings.anthropic_base_url),
+        )
+        try:
+            parts = Parts(settings, ledger, model)
+            server = Server(_server_settings(settings), rules, parts.connect)
+            parts.server = server
+            await self._serve(parts, server, task_status)
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + SETTLE_SECONDS):
+                await model.aclose()
+                await ledger.close()
+
+    async def _serve(
+        self, parts: Parts, server: Server, task_status: trio.TaskStatus[str]
+    ) -> None:
+        settings = self._settings
+        async with trio.open_nursery() as stores:
+            await stores.start(parts.usage.run)
+            await stores.start(parts.context.run)
+            async with trio.open_nursery() as turns:
+                await turns.start(parts.llm.run)
+                async with trio.open_nursery() as connections:
+                    async with trio.open_nursery() as listeners:
+                        with _address_errors(settings):
+                            sockets = await trio.open_tcp_listeners(
+                                settings.port, host=settings.host
+                            )
+                        self.url = _url(settings.host, sockets)
+                        listeners.start_soon(_listen, server, sockets, connections)
+                        task_status.started(self.url)
+                        await self._stopping.wait()
+                        listeners.cancel_scope.cancel()
+                    log.info("draining for at most %g s", settings.drain_seconds)
+                    server.drain(round(settings.drain_seconds * 1_000))
+                    parts.llm_mailbox.offer(DrainTurns())
+                    turns.start_soon(self._cut, parts.llm, connections.cancel_scope)
+                parts.llm_mailbox.close()
+                await parts.llm.finished.wait()
+                turns.cancel_scope.cancel()
+            parts.usage_mailbox.close()
+            parts.context_mailbox.close()
+
+    async def _cut(self, llm: Llm, connections: trio.CancelScope) -> None:
+        """End what has not ended by itself within the time to drain."""
+        await trio.sleep(self._settings.drain_seconds)
+        llm.cancel_all()
+        await trio.sleep(SETTLE_SECONDS)
+        connections.cancel()
+
+    def _find_key(self) -> str | None:
+        try:
+            found = self._vault.find()
+        except VaultError as error:
+            log.warning("no API key: %s", error)
+            return None
+        return None if found is None else found.key
+
+
+class Parts:
+    """The actors and what they share, wired."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, model: AnthropicModel) -> None:
+        self._settings = settings
+        self.server: Server | None = None
+        tokenizer = TiktokenTokenizer()
+        prices = GenaiPrices(settings.prices_file)
+        clock, names = SystemClock(), RandomNames()
+        self._names = names
+        self.usage_mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, RESIDENT_MAILBOX)
+        self.context_mailbox: Mailbox[ContextMail] = Mailbox(
+            "context", ContextMail, RESIDENT_MAILBOX
+        )
+        self.llm_mailbox: Mailbox[LlmMail] = Mailbox("llm", LlmMail, RESIDENT_MAILBOX)
+        self._logs = TurnLogs(
+            keep_seconds=settings.log_retention_seconds,
+            keep_bytes=settings.log_retention_bytes,
+            clock=time.monotonic,
+        )
+        self.usage = Usage(
+            self.usage_mailbox, store=ledger, prices=prices, clock=clock, at_once=AT_ONCE
+        )
+        self.context = Context(
+            self.context_mailbox,
+            _context_settings(settings),
+            store=ledger,
+            model=model,
+            catalog=Catalog(model, prices, keep_seconds=CATALOG_SECONDS, clock=time.monotonic),
+            tokenizer=tokenizer,
+            prices=prices,
+            library=FolderLibrary(settings.agents_dir),
+            clock=clock,
+            names=names,
+        )
+        self.llm = Llm(
+            self.llm_mailbox,
+            _llm_settings(settings),
+            context=self.context_mailbox,
+            usage=self.usage_mailbox,
+            model=model,
+            tokenizer=tokenizer,
+            prices=prices,
+            logs=self._logs,
+            clock=clock,
+            names=names,
+        )
+        self._queries = Queries(
+            context=self.context_mailbox,
+            usage=self.usage_mailbox,
+            page_size=settings.list_limit_default,
+        )
+        self._census = GatewayCensus(
+            server=self._serving,
+            llm=self.llm,
+            usage=self.usage,
+            logs=self._logs,
+            model=model,
+            ledger=ledger,
+            mailboxes=[self.usage_mailbox, self.context_mailbox, self.llm_mailbox],
+        )
+
+    def connect(self, socket: Socket, codec: Codec, says_hello: bool) -> Connection:
+        """The actor of a new connection."""
+        settings = self._settings
+        connection_id = self._names.new("conn")
+        hello = GatewayHello(
+            protocol=1,
+            version=__version__,
+            connection_id=connection_id,
+            default_model=settings.default_model,
+            limits=Limits(
+                max_message_bytes=settings.max_message_bytes,
+                max_sessions=settings.list_limit_max,
+                max_pending_requests=settings.max_pending_queries,
+            ),
+            features=FEATURES,
+        )
+        mailbox: Mailbox[ConnectionMail] = Mailbox(
+            connection_id, ConnectionMail, settings.mailbox_size
+        )
+        return Connection(
+            socket,
+            codec,
+            mailbox,
+            ConnectionSettings(
+                write_seconds=settings.write_seconds,
+                keepalive_seconds=settings.keepalive_seconds,
+                ask_seconds=settings.ask_seconds,
+                outbox_size=settings.outbox_size,
+                max_pending=settings.max_pending_queries,
+            ),
+            llm=self.llm_mailbox,
+            queries=self._queries,
+            logs=self._logs,
+            census=self._census,
+            hello=hello if says_hello else None,
+        )
+
+    def _serving(self) -> Server:
+        assert self.server is not None
+        return self.server
+
+
+async def _listen(
+    server: Server, sockets: list[trio.SocketListener], connections: trio.Nursery
+) -> None:
+    await trio.serve_listeners(server.accept, sockets, handler_nursery=connections)
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make the data folder, for its owner alone. Raises ConfigError."""
+    folder = settings.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {folder} cannot be made: {error.strerror}. Choose another with "
+            "--data-dir or AGENTSPACE_DATA_DIR."
+        ) from error
+
+
+@contextmanager
+def _address_errors(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}. "
+            "Choose another with --port or AGENTSPACE_PORT; 0 takes a free one."
+        ) from error
+
+
+def _url(host: str, sockets: list[trio.SocketListener]) -> str:
+    port = sockets[0].socket.getsockname()[1]
+    name = f"[{host}]" if ":" in host else host
+    return f"ws://{name}:{port}/gateway"
+
+
+def _is_local(base_url: str | None) -> bool:
+    host = urlsplit(base_url or "").hostname
+    return host is not None and is_loopback(host)
+
+
+def _server_settings(settings: Settings) -> ServerSettings:
+    return ServerSettings(
+        handshake_seconds=settings.handshake_seconds,
+        close_seconds=settings.write_seconds / 2,
+        max_connections=settings.max_connections,
+        max_message_bytes=settings.max_message_bytes,
+    )
+
+
+def _context_settings(settings: Settings) -> ContextSettings:
+    return ContextSettings(
+        default_model=settings.default_model,
+        system_prompt=settings.system_prompt,
+        response_format=settings.response_format,
+        max_tokens=settings.max_tokens,
+        thinking_budget=settings.thinking_budget,
+        history_cache_bytes=settings.history_cache_bytes,
+        at_once=AT_ONCE,
+    )
+
+
+def _llm_settings(settings: Settings) -> LlmSettings:
+    return LlmSettings(
+        first_content_seconds=settings.first_content_seconds,
+        idle_seconds=settings.llm_idle_seconds,
+        settle_seconds=settings.ask_seconds,
+        ask_seconds=settings.ask_seconds + settings.connect_seconds,
+        retry=RetryPolicy(
+            attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds
+        ),
+        at_once=AT_ONCE,
+    )

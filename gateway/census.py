@@ -1,0 +1,74 @@
+"""The gateway's figures, read from its state when somebody asks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.llm import Llm
+from actors.mailbox import Address
+from actors.ports import Model
+from actors.turn_log import TurnLogs
+from actors.usage import Usage
+from gateway import __version__
+from gateway.ledger import Ledger
+from gateway.server import Server
+from protocol.server import GatewayStatusReport, MailboxDepth
+
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+
+class GatewayCensus:
+    """`actors.ports.Census`; the parts are given when all of them exist."""
+
+    def __init__(
+        self,
+        *,
+        server: Callable[[], Server],
+        llm: Llm,
+        usage: Usage,
+        logs: TurnLogs,
+        model: Model,
+        ledger: Ledger,
+        mailboxes: list[Address],
+    ) -> None:
+        self._server = server
+        self._llm = llm
+        self._usage = usage
+        self._logs = logs
+        self._model = model
+        self._ledger = ledger
+        self._mailboxes = mailboxes
+        self._began = time.monotonic()
+
+    def report(self, request_id: str) -> GatewayStatusReport:
+        """The figures now."""
+        server = self._server()
+        return GatewayStatusReport(
+            request_id=request_id,
+            version=__version__,
+            uptime_seconds=round(time.monotonic() - self._began, 3),
+            connections=server.connections,
+            turns=self._llm.states,
+            upstream_streams=self._model.open_streams,
+            logs=len(self._logs),
+            log_bytes=self._logs.size,
+            mailboxes={
+                box.name: MailboxDepth(waiting=box.waiting, size=box.size)
+                for box in self._mailboxes
+            },
+            ledger_queue=self._ledger.waiting,
+            open_rows=self._usage.open_rows,
+            memory_bytes=resident_bytes(),
+            draining=server.draining,
+        )
+
+
+def resident_bytes() -> int:
+    """The process's resident memory; 0 where the system does not tell it."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_SIZE
+    except OSError:
+        return 0

@@ -1,0 +1,42 @@
+"""What commands share: settings from flags, and the one line that an expected failure is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gateway.config import ConfigError, Settings, load_settings
+from protocol.errors import ExitCode
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Stop(click.ClickException):
+    """An expected end of a command: one line on stderr, and an exit code."""
+
+    def __init__(self, message: str, exit_code: int = ExitCode.BAD_CONFIGURATION) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        """The one line."""
+        click.echo(f"agentspace: {self.message}", err=True)
+
+
+def settings_of(flags: dict[str, object]) -> Settings:
+    """The settings in force with these flags. Raises Stop, with exit code 2."""
+    try:
+        return load_settings(flags, os.environ)
+    except ConfigError as error:
+        raise Stop(str(error)) from error
+
+
+def data_dir_option(command: Command) -> Command:
+    """`--data-dir`."""
+    return click.option(
+        "--data-dir", type=click.Path(path_type=Path), help="Folder of database and token."
+    )(command)

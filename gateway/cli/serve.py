@@ -1,0 +1,119 @@
+"""`agentspace serve`: the gateway as a process.
+
+One line on stdout once it can serve; nothing else ever goes there. SIGTERM, SIGINT and, when asked
+for, the end of stdin drain it; a second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+import click
+import msgspec
+import trio
+
+from gateway import __version__
+from gateway.app import Gateway
+from gateway.cli.logs import start_logging
+from gateway.cli.options import Stop, data_dir_option, settings_of
+from gateway.config import ConfigError, Settings
+from gateway.ledger import LedgerUnusable
+from gateway.vault import Vault
+from protocol.errors import ExitCode
+
+log = logging.getLogger(__name__)
+
+
+class Ready(msgspec.Struct, frozen=True, tag="gateway.ready"):
+    """The one line on stdout."""
+
+    url: str
+    pid: int
+    version: str
+    protocol: int
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", help="Port to listen on; 0 takes a free one.")
+@click.option("--auth", help="`token`, or `none` on loopback.")
+@data_dir_option
+@click.option("--anthropic-base-url", help="Address of the Messages API.")
+@click.option("--default-model", help="Model of a session that names none.")
+@click.option("--allowed-origin", "allowed_origins", multiple=True, help="A page's Origin.")
+@click.option("--allowed-host", "allowed_hosts", multiple=True, help="A further Host name.")
+@click.option("--drain-seconds", help="Time to finish in when the gateway stops.")
+@click.option("--stop-on-stdin-eof", is_flag=True, default=None, help="Stop when stdin ends.")
+@click.option("--log-level", help="debug, info, warning or error.")
+@click.option("--log-format", help="text or json.")
+def serve(**flags: object) -> None:
+    """Serve clients over WebSocket."""
+    settings = settings_of(flags)
+    start_logging(settings.log_level, settings.log_format)
+    try:
+        code = trio.run(run_gateway, settings)
+    except* ConfigError as group:
+        raise Stop(_first_line(group)) from None
+    except* LedgerUnusable as group:
+        raise Stop(_first_line(group), ExitCode.DATABASE_UNUSABLE) from None
+    except* Exception as group:
+        log.critical("the gateway ends by a mistake of its own", exc_info=group)
+        raise Stop(
+            "the gateway made a mistake and ends; its log says more.", ExitCode.BUG
+        ) from None
+    raise SystemExit(code)
+
+
+async def run_gateway(settings: Settings) -> int:
+    """Serve until told to stop; the exit code."""
+    gateway = Gateway(settings, Vault(settings.api_key_file))
+    code = 0
+    async with trio.open_nursery() as nursery:
+
+        async def stop_on_signals() -> None:
+            nonlocal code
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    gateway.stop()
+                    break
+                async for number in signals:
+                    code = 128 + number
+                    break
+            nursery.cancel_scope.cancel()
+
+        async def serve_and_leave() -> None:
+            await gateway.run(task_status=_Announce())
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(stop_on_signals)
+        if settings.stop_on_stdin_eof:
+            nursery.start_soon(_stop_at_eof, gateway)
+        nursery.start_soon(serve_and_leave)
+    return code
+
+
+class _Announce(trio.TaskStatus[str]):
+    """Prints the ready line when the gateway can serve."""
+
+    def started(self, value: str | None = None) -> None:
+        assert value is not None
+        ready = Ready(url=value, pid=os.getpid(), version=__version__, protocol=1)
+        sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+        sys.stdout.flush()
+
+
+async def _stop_at_eof(gateway: Gateway) -> None:
+    """The parent holds our stdin; when it dies, however it dies, stdin ends."""
+    while await trio.to_thread.run_sync(os.read, 0, 4096, abandon_on_cancel=True):
+        pass
+    gateway.stop()
+
+
+def _first_line(group: BaseExceptionGroup[BaseException]) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

@@ -1,0 +1,196 @@
+"""Which value of each setting is in force, and the refusal of a bad one.
+
+A flag, else an `AGENTSPACE_…` variable, else `config.toml`, else the default. A flag that is
+`None` or `()` and a variable that is empty count as not given. A relative path begins at the
+folder that names it: the working folder for flags and variables, the config folder for the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+
+from gateway.settings import SETTINGS, Settings, settings_table
+
+__all__ = [
+    "CONFIG_DIR_VARIABLE",
+    "ConfigError",
+    "Settings",
+    "flag_of",
+    "is_loopback",
+    "load_settings",
+    "settings_table",
+    "variable_of",
+]
+
+CONFIG_FILE: Final = "config.toml"
+CONFIG_DIR_VARIABLE: Final = "AGENTSPACE_CONFIG_DIR"
+_LONGEST_SHOWN = 60
+
+
+class ConfigError(Exception):
+    """Configuration that cannot be used; the text is one line, for a person, without secrets."""
+
+
+class _Given(msgspec.Struct, frozen=True):
+    """A value that somebody gave, and where."""
+
+    value: object
+    source: str
+    folder: Path
+
+
+def load_settings(
+    flags: Mapping[str, object], environ: Mapping[str, str], config_dir: Path | None = None
+) -> Settings:
+    """The settings in force; `flags` by field name.
+
+    Without `config_dir` it is `AGENTSPACE_CONFIG_DIR`, else the user's config folder.
+    Raises ConfigError; TypeError for a flag that is no setting.
+    """
+    if strange := flags.keys() - SETTINGS.keys():
+        raise TypeError(f"no such settings: {sorted(strange)}")
+    given = _from_file(config_dir or _config_dir(environ))
+    here = Path.cwd()
+    for name in SETTINGS:
+        variable = variable_of(name)
+        if environ.get(variable):
+            given[name] = _Given(environ[variable], variable, here)
+        if flags.get(name) not in (None, ()):
+            given[name] = _Given(flags[name], flag_of(name), here)
+    settings = Settings(**{name: _converted(name, value) for name, value in given.items()})
+    _check_together(settings, given)
+    return settings
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"AGENTSPACE_{name.upper()}"
+
+
+def flag_of(name: str) -> str:
+    """The command line's flag of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _config_dir(environ: Mapping[str, str]) -> Path:
+    named = environ.get(CONFIG_DIR_VARIABLE)
+    return Path(named).expanduser() if named else platformdirs.user_config_path("agentspace")
+
+
+def _from_file(folder: Path) -> dict[str, _Given]:
+    path = folder.absolute() / CONFIG_FILE
+    given = {}
+    for name, value in _read_toml(path).items():
+        if name not in SETTINGS:
+            raise ConfigError(_unknown(name, path))
+        given[name] = _Given(value, str(path), path.parent)
+    return given
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): make it a file that you may read."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        # The parser quotes at most one character, never a value.
+        raise ConfigError(f"{path} is not TOML: {_one_line(str(error))}. Correct it.") from error
+
+
+def _unknown(name: str, path: Path) -> str:
+    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "remove it."
+    return f"{_one_line(name)} (from {path}) is no setting: {hint}"
+
+
+def _converted(name: str, given: _Given) -> Any:
+    setting = SETTINGS[name]
+    value = given.value
+    if isinstance(value, str):
+        if setting.is_tuple:
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        elif setting.is_choice:
+            value = value.lower()
+    try:
+        _check_text(value)
+        converted = msgspec.convert(value, setting.type, strict=False, dec_hook=_to_path)
+        if name == "anthropic_base_url":
+            _check_url(str(converted))
+    except (ValueError, RuntimeError):  # msgspec's and Unicode's are ValueErrors; `~` without home
+        raise ConfigError(_refusal(name, given)) from None  # its cause may quote a secret
+    return given.folder / converted if isinstance(converted, Path) else converted
+
+
+def _check_text(value: object) -> None:
+    if isinstance(value, str) and b"\0" in value.encode():  # which refuses lone surrogates
+        raise ValueError
+
+
+def _to_path(kind: type, value: object) -> Path:
+    if kind is not Path or not isinstance(value, str | Path) or not str(value):
+        raise ValueError
+    return Path(value).expanduser()
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    plain = url.isascii() and url.isprintable() and not set(url) & set(" @?#")
+    if not plain or parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError
+
+
+def _refusal(name: str, given: _Given) -> str:
+    setting = SETTINGS[name]
+    problem = "has a value that cannot be used" if setting.secret else f"is {_shown(given.value)}"
+    return f"{name} (from {given.source}) {problem}: give {setting.expects}."
+
+
+def _check_together(settings: Settings, given: Mapping[str, _Given]) -> None:
+    """What no single setting can tell."""
+
+    def source(name: str) -> str:
+        return f"{name} (from {given[name].source if name in given else 'the default'})"
+
+    if settings.auth == "none" and not is_loopback(settings.host):
+        raise ConfigError(
+            f"{source('auth')} is none, but {source('host')} is {settings.host!r}, which others "
+            "can reach: give host 127.0.0.1, or auth token."
+        )
+    if settings.list_limit_default > settings.list_limit_max:
+        raise ConfigError(
+            f"{source('list_limit_default')} is {settings.list_limit_default}, above "
+            f"{source('list_limit_max')}, {settings.list_limit_max}: lower the one or raise the "
+            "other."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address (or the one name) that only this machine reaches."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(value: object) -> str:
+    shown = repr(value) if isinstance(value, str | Path) else str(value)
+    return _one_line(shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…")
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

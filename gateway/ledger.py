@@ -1,0 +1,488 @@
+"""The ledger: sessions, messages and turns in a database (pony, SQLite).
+
+One thread owns the database. All that waits goes into one commit, and each asker is answered
+after it: what has been answered is on the disk. pony keeps its session in the thread, so a whole
+job is one plain function, run there; plain records come back, never entities. Money is kept in
+whole picodollars, so that sums are exact.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, Generic, TypeVar
+
+import msgspec
+import outcome
+import trio
+from pony import orm
+
+from gateway.ledger_schema import SCHEMA_VERSION, define, from_pico, to_pico
+from protocol.errors import LedgerUnavailable
+from protocol.records import (
+    CalibrationRecord,
+    MessageRecord,
+    ModelTotals,
+    SessionRecord,
+    TurnRecord,
+)
+from protocol.usage import Cost, TokenCounts
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LARGEST_GROUP = 256
+"""Jobs in one commit: beyond that a commit's fixed cost is spread thin enough."""
+
+LOCKED_PAUSE = 0.05
+"""Seconds between two tries while another process holds the database's lock."""
+
+
+class LedgerUnusable(Exception):
+    """The database cannot be used at all; the text is one line, for a person."""
+
+
+class _Job(Generic[T]):
+    """A plain function to run in the ledger's thread, and who waits for it."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.work = work
+        self.result: outcome.Outcome[T] | None = None
+        self.done = trio.Event()
+
+
+class Ledger:
+    """Both stores of `actors.ports`, on one SQLite file.
+
+    `queue_size` bounds the jobs that wait. Open it with `open_ledger`.
+    """
+
+    def __init__(self, path: Path, *, queue_size: int) -> None:
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._places = trio.Semaphore(queue_size)
+        self._size = queue_size
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._db = orm.Database()
+        self._lock: IO[str] | None = None
+        self._closing = False
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Lock and open the file, make or step its schema. Raises LedgerUnusable."""
+        self._lock = _lock(self._path.with_suffix(".lock"))
+        self._thread.start()
+        try:
+            await self._run(self._bind)
+        except LedgerUnavailable as error:
+            await self.close()
+            raise LedgerUnusable(
+                f"the database {self._path} cannot be used: {error.__cause__ or error}. "
+                "Move it away to begin a new one, or restore it from a backup."
+            ) from error
+
+    async def close(self) -> None:
+        """Finish what waits and end the thread."""
+        self._closing = True
+        self._jobs.put(None)
+        await trio.to_thread.run_sync(self._thread.join)
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for their commit."""
+        return self._size - self._places.value
+
+    def _bind(self) -> None:
+        self._db.bind(provider="sqlite", filename=str(self._path), create_db=True)
+        self._path.chmod(0o600)
+        define(self._db)
+        self._db.generate_mapping(create_tables=True)
+        with orm.db_session:
+            version = self._db.Meta.get(name="schema")
+            if version is None:
+                self._db.Meta(name="schema", value=SCHEMA_VERSION)
+            elif version.value > SCHEMA_VERSION:
+                raise LedgerUnavailable(
+                    f"its schema version is {version.value}, and this gateway knows "
+                    f"{SCHEMA_VERSION}: a newer gateway has written it"
+                )
+
+    # --- the thread ----------------------------------------------------------------------------
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """Run `work` in the ledger's thread; returns after its commit.
+
+        A caller that is cancelled leaves its job behind: it is still written.
+        """
+        job = _Job(work)
+        await self._places.acquire()
+        self._jobs.put(job)
+        await job.done.wait()
+        assert job.result is not None
+        return job.result.unwrap()
+
+    def _work(self) -> None:
+        running = True
+        while running:
+            jobs = self._next_group()
+            running = None not in jobs
+            group = [job for job in jobs if job is not None]
+            self._commit(group)
+            for job in group:
+                self._answer(job)
+        self._db.disconnect()
+
+    def _next_group(self) -> list[_Job[Any] | None]:
+        jobs = [self._jobs.get()]
+        while len(jobs) < LARGEST_GROUP:
+            try:
+                jobs.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return jobs
+
+    def _answer(self, job: _Job[Any]) -> None:
+        def answer() -> None:
+            self._places.release()
+            job.done.set()
+
+        try:
+            self._token.run_sync_soon(answer)
+        except trio.RunFinishedError:
+            log.warning("a job of the ledger was finished after the gateway")
+
+    def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
+        """One commit for all; when one job fails, each gets its own, so that the rest succeed."""
+        if len(jobs) > 1:
+            try:
+                results = self._transact([job.work for job in jobs])
+            except Exception as error:
+                log.info("a group of %d jobs is retried one by one: %r", len(jobs), error)
+            else:
+                for job, result in zip(jobs, results, strict=True):
+                    job.result = outcome.Value(result)
+                return
+        for job in jobs:
+            try:
+                job.result = outcome.Value(self._transact([job.work])[0])
+            except Exception as error:
+                job.result = outcome.Error(_unavailable(error))
+
+    def _transact(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        while True:
+            try:
+                if self._db.provider is None:
+                    return [work() for work in works]
+                with orm.db_session:
+                    return [work() for work in works]
+            except Exception as error:
+                if not _is_locked(error) or self._closing:
+                    raise
+            time.sleep(LOCKED_PAUSE)
+
+    # --- sessions ------------------------------------------------------------------------------
+
+    async def save_session(self, session: SessionRecord) -> None:
+        """See `SessionStore`."""
+        await self._run(lambda: self._save(session))
+
+    async def begin_turn(self, session: SessionRecord, message: MessageRecord) -> None:
+        """See `SessionStore`."""
+
+        def work() -> None:
+            self._save(session)
+            self._append(message)
+
+        await self._run(work)
+
+    async def append_message(self, message: MessageRecord) -> None:
+        """See `SessionStore`."""
+        await self._run(lambda: self._append(message))
+
+    async def load_session(self, session_id: str) -> SessionRecord | None:
+        """See `SessionStore`."""
+
+        def work() -> SessionRecord | None:
+            row = self._db.Session.get(session_id=session_id)
+            return None if row is None else _session(row)
+
+        return await self._run(work)
+
+    async def load_messages(self, session_id: str) -> list[MessageRecord]:
+        """See `SessionStore`."""
+
+        def work() -> list[MessageRecord]:
+            rows = self._db.Message.select(lambda m: m.session_id == session_id)
+            return [_message(row) for row in rows.order_by(self._db.Message.id)]
+
+        return await self._run(work)
+
+    async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
+        """See `SessionStore`."""
+
+        def work() -> list[SessionRecord]:
+            rows = self._db.Session.select()
+            if before is not None:
+                last = self._db.Session.get(session_id=before)
+                if last is None:
+                    return []
+                at, name = last.last_active_at, last.session_id
+                rows = rows.filter(
+                    lambda s: s.last_active_at < at
+                    or (s.last_active_at == at and s.session_id < name)
+                )
+            newest = rows.order_by(
+                lambda s: (orm.desc(s.last_active_at), orm.desc(s.session_id))
+            )
+            return [_session(row) for row in newest.limit(limit)]
+
+        return await self._run(work)
+
+    async def page_messages(
+        self, session_id: str, limit: int, before: int | None
+    ) -> list[MessageRecord]:
+        """See `SessionStore`."""
+
+        def work() -> list[MessageRecord]:
+            rows = self._db.Message.select(lambda m: m.session_id == session_id)
+            if before is not None:
+                rows = rows.filter(lambda m: m.id < before)
+            newest = rows.order_by(lambda m: orm.desc(m.id)).limit(limit)
+            return [_message(row) for row in reversed(list(newest))]
+
+        return await self._run(work)
+
+    async def delete_session(self, session_id: str) -> bool:
+        """See `SessionStore`."""
+
+        def work() -> bool:
+            row = self._db.Session.get(session_id=session_id)
+            if row is None:
+                return False
+            self._db.Message.select(lambda m: m.session_id == session_id).delete(bulk=True)
+            row.delete()
+            return True
+
+        return await self._run(work)
+
+    async def load_calibration(self) -> list[CalibrationRecord]:
+        """See `SessionStore`."""
+
+        def work() -> list[CalibrationRecord]:
+            rows = orm.select(
+                (
+                    t.model,
+                    orm.sum(t.counted_tokens),
+                    orm.sum(t.uncached + t.cache_read + t.cache_write5m + t.cache_write1h),
+                    orm.count(t),
+                )
+                for t in self._db.Turn
+                if t.counted_tokens > 0
+                and t.uncached + t.cache_read + t.cache_write5m + t.cache_write1h > 0
+            )
+            return [
+                CalibrationRecord(model=model, counted=counted, billed=billed, samples=samples)
+                for model, counted, billed, samples in rows
+            ]
+
+        return await self._run(work)
+
+    # --- turns ---------------------------------------------------------------------------------
+
+    async def open_turn(self, turn: TurnRecord) -> None:
+        """See `TurnStore`."""
+        await self._run(lambda: self._write_turn(turn))
+
+    async def settle_turn(self, turn: TurnRecord) -> None:
+        """See `TurnStore`."""
+        await self._run(lambda: self._write_turn(turn))
+
+    async def settle_interrupted(self, at: int) -> int:
+        """See `TurnStore`."""
+
+        def work() -> int:
+            rows = list(self._db.Turn.select(lambda t: t.status == "open"))
+            for row in rows:
+                row.set(status="interrupted", settled_at=at, estimated=True)
+            return len(rows)
+
+        return await self._run(work)
+
+    async def total_usage(
+        self, session_id: str | None, since: int | None, until: int | None
+    ) -> list[ModelTotals]:
+        """See `TurnStore`."""
+
+        def work() -> list[ModelTotals]:
+            turns = self._db.Turn.select(lambda t: t.status != "open")
+            if session_id is not None:
+                turns = turns.filter(lambda t: t.session_id == session_id)
+            if since is not None:
+                turns = turns.filter(lambda t: t.created_at >= since)
+            if until is not None:
+                turns = turns.filter(lambda t: t.created_at < until)
+            unpriced = dict(
+                orm.select((t.model, orm.count(t)) for t in turns if t.input_cost is None)
+            )
+            rows = orm.select(
+                (
+                    t.model,
+                    orm.count(t),
+                    orm.sum(t.uncached),
+                    orm.sum(t.cache_read),
+                    orm.sum(t.cache_write5m),
+                    orm.sum(t.cache_write1h),
+                    orm.sum(t.output),
+                    orm.sum(t.thinking),
+                    orm.sum(t.web_searches),
+                    orm.sum(t.input_cost),
+                    orm.sum(t.output_cost),
+                )
+                for t in turns
+            )
+            return [_totals(row, unpriced.get(row[0], 0)) for row in rows]
+
+        return await self._run(work)
+
+    # --- in the thread, inside a session -------------------------------------------------------
+
+    def _save(self, session: SessionRecord) -> None:
+        values = {
+            "agent_id": session.agent_id,
+            "model": session.model,
+            "system": session.system,
+            "tools": None if session.tools is None else session.tools.decode(),
+            "title": session.title,
+            "created_at": session.created_at,
+            "last_active_at": session.last_active_at,
+        }
+        row = self._db.Session.get(session_id=session.session_id)
+        if row is None:
+            self._db.Session(session_id=session.session_id, message_count=0, **values)
+        else:
+            row.set(**values)
+
+    def _append(self, message: MessageRecord) -> None:
+        session = self._db.Session.get(session_id=message.session_id)
+        if session is None:
+            return
+        session.message_count += 1
+        values = msgspec.structs.asdict(message)
+        del values["message_id"]
+        self._db.Message(**{**values, "content": message.content.decode()})
+
+    def _write_turn(self, turn: TurnRecord) -> None:
+        values = msgspec.structs.asdict(turn)
+        counts, cost = values.pop("counts"), values.pop("cost")
+        values.update(msgspec.structs.asdict(counts))
+        values["input_cost"] = None if cost is None else to_pico(cost.input_cost)
+        values["output_cost"] = None if cost is None else to_pico(cost.output_cost)
+        row = self._db.Turn.get(turn_id=turn.turn_id)
+        if row is None:
+            self._db.Turn(**values)
+        else:
+            del values["turn_id"]
+            row.set(**values)
+
+
+def _session(row: Any) -> SessionRecord:
+    return SessionRecord(
+        session_id=row.session_id,
+        agent_id=row.agent_id,
+        model=row.model,
+        system=row.system,
+        tools=None if row.tools is None else row.tools.encode(),
+        title=row.title,
+        created_at=row.created_at,
+        last_active_at=row.last_active_at,
+        message_count=row.message_count,
+    )
+
+
+def _message(row: Any) -> MessageRecord:
+    return MessageRecord(
+        session_id=row.session_id,
+        turn_id=row.turn_id,
+        role=row.role,
+        content=row.content.encode(),
+        status=row.status,
+        created_at=row.created_at,
+        byte_count=row.byte_count,
+        token_count=row.token_count,
+        message_id=row.id,
+    )
+
+
+def _totals(row: Sequence[Any], unpriced: int) -> ModelTotals:
+    model, requests, uncached, read, write5m, write1h, output, thinking, searches, cin, cout = row
+    return ModelTotals(
+        model=model,
+        counts=TokenCounts(
+            uncached=uncached,
+            cache_read=read,
+            cache_write5m=write5m,
+            cache_write1h=write1h,
+            output=output,
+            thinking=thinking,
+            web_searches=searches,
+        ),
+        cost=Cost(input_cost=from_pico(cin), output_cost=from_pico(cout)).total_cost,
+        requests=requests,
+        unpriced=unpriced,
+    )
+
+
+def _original(error: BaseException) -> BaseException:
+    """pony wraps the database's errors; what happened is in the original."""
+    return getattr(error, "original_exc", None) or error
+
+
+def _is_locked(error: BaseException) -> bool:
+    original = _original(error)
+    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
+
+
+def _unavailable(error: Exception) -> Exception:
+    original = _original(error)
+    if isinstance(original, LedgerUnavailable):
+        return original
+    if isinstance(original, sqlite3.Error | orm.OrmError | OSError):
+        log.error("the ledger cannot write: %r", original)
+        failure = LedgerUnavailable(
+            "The gateway's database cannot be written now (is the disk full?). Nothing was sent "
+            "to the provider; try again later."
+        )
+        failure.__cause__ = original
+        return failure
+    return error
+
+
+def _lock(path: Path) -> IO[str]:
+    """Take the data folder for this process; the lock goes with it, however it ends."""
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise LedgerUnusable(
+            f"the data folder {path.parent} cannot be written: {error.strerror}. "
+            "Choose another with --data-dir or AGENTSPACE_DATA_DIR."
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise LedgerUnusable(
+            f"the data folder {path.parent} is in use by another gateway. Stop that one, or "
+            "choose another folder with --data-dir or AGENTSPACE_DATA_DIR."
+        ) from None
+    return file

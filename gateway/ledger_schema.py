@@ -1,0 +1,90 @@
+"""The ledger's tables, and how money is kept in them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pony import orm
+
+SCHEMA_VERSION = 1
+
+PICO = 12
+"""Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
+
+
+def to_pico(amount: Decimal) -> int:
+    """Whole picodollars. Raises ValueError when that would lose something."""
+    scaled = amount.scaleb(PICO)
+    whole = int(scaled)
+    if whole != scaled:
+        raise ValueError(f"{amount} USD is not a whole number of picodollars")
+    return whole
+
+
+def from_pico(pico: int) -> Decimal:
+    """USD."""
+    return Decimal(pico).scaleb(-PICO).normalize() + Decimal(0)
+
+
+def define(db: orm.Database) -> None:
+    """Declare the tables on `db`. Times are milliseconds since the epoch, UTC."""
+
+    class Meta(db.Entity):  # type: ignore[misc, name-defined]
+        name = orm.PrimaryKey(str)
+        value = orm.Required(int)
+
+    class Session(db.Entity):  # type: ignore[misc, name-defined]
+        session_id = orm.PrimaryKey(str)
+        agent_id = orm.Required(str)
+        model = orm.Required(str)
+        system = orm.Optional(orm.LongStr, nullable=True)
+        tools = orm.Optional(orm.LongStr, nullable=True)
+        title = orm.Optional(str, nullable=True)
+        created_at = orm.Required(int, size=64)
+        last_active_at = orm.Required(int, size=64, index=True)
+        message_count = orm.Required(int)
+
+    class Message(db.Entity):  # type: ignore[misc, name-defined]
+        id = orm.PrimaryKey(int, size=64, auto=True)
+        session_id = orm.Required(str)
+        turn_id = orm.Required(str)
+        role = orm.Required(str)
+        content = orm.Required(orm.LongStr, lazy=False)
+        status = orm.Required(str)
+        created_at = orm.Required(int, size=64)
+        byte_count = orm.Required(int, size=64)
+        token_count = orm.Required(int, size=64)
+        orm.composite_index(session_id, id)
+
+    class Turn(db.Entity):  # type: ignore[misc, name-defined]
+        turn_id = orm.PrimaryKey(str)
+        session_id = orm.Required(str, index=True)
+        request_id = orm.Required(str)
+        model = orm.Required(str)
+        status = orm.Required(str, index=True)
+        created_at = orm.Required(int, size=64, index=True)
+        settled_at = orm.Optional(int, size=64, nullable=True)
+        stop_reason = orm.Optional(str, nullable=True)
+        error_code = orm.Optional(str, nullable=True)
+        counted_tokens = orm.Required(int, size=64)
+        uncached = orm.Required(int, size=64)
+        cache_read = orm.Required(int, size=64)
+        cache_write5m = orm.Required(int, size=64)
+        cache_write1h = orm.Required(int, size=64)
+        output = orm.Required(int, size=64)
+        thinking = orm.Required(int, size=64)
+        web_searches = orm.Required(int, size=64)
+        estimated = orm.Required(bool)
+        input_cost = orm.Optional(int, size=64, nullable=True)
+        output_cost = orm.Optional(int, size=64, nullable=True)
+
+    @db.on_connect(provider="sqlite")  # type: ignore[untyped-decorator]
+    def _prepare(_db: orm.Database, connection: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA busy_timeout = 1000")
+
+    # pony collects the classes by itself; naming them here says that they are meant.
+    assert {Meta, Session, Message, Turn} <= set(db.entities.values())

@@ -1,0 +1,108 @@
+"""An answer on its way out: headers, body or stream, and the line in the ledger."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+
+import msgspec
+import trio
+
+from gateway.simulator.draft import Draft
+from gateway.simulator.events import events
+from gateway.simulator.faults import steps
+from gateway.simulator.ledger import Tally, bill
+from gateway.simulator.pace import Pace, Paced, Unpaced
+from gateway.simulator.playback import play
+from gateway.simulator.reply import Fault, Reply
+from gateway.simulator.service import Answer, Message, Service, Whole
+from gateway.simulator.wire import Wire
+
+ORGANIZATION = "00000000-51a1-4000-8000-000000000000"
+BREAKING = ("error", "reset", "truncate", "end")
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def deliver(answer: Answer, request_id: str, wire: Wire, service: Service) -> None:
+    """Send an answer; what was generated is billed, however far it gets."""
+    match answer:
+        case Whole(status, body, more, delay):
+            await trio.sleep(delay)
+            await wire.respond(status, (*json_headers(request_id), *more), body)
+        case Message(draft, streamed=True):
+            await _stream(draft, wire, service)
+        case Message(draft):
+            await _send_whole(draft, wire, service)
+
+
+def json_headers(request_id: str) -> tuple[tuple[str, str], ...]:
+    """The headers of a response that is sent in one piece."""
+    return (("content-type", "application/json"), *_common_headers(request_id))
+
+
+def _common_headers(request_id: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("date", formatdate(usegmt=True)),
+        ("request-id", request_id),
+        ("anthropic-organization-id", ORGANIZATION),
+        ("server", "agentspace-simulator"),
+    )
+
+
+@contextmanager
+def _billing(draft: Draft, service: Service) -> Iterator[Tally]:
+    """A tally for an answer, which is billed once, at the latest when the block is left."""
+    fault = draft.reply.fault
+    faulted = fault is not None and fault.kind in BREAKING
+    tally = Tally(lambda tally: service.billed.append(bill(draft, tally, faulted=faulted)))
+    try:
+        yield tally
+    finally:
+        tally.settle()
+
+
+async def _stream(draft: Draft, wire: Wire, service: Service) -> None:
+    reply = draft.reply
+    with service.open_stream(), _billing(draft, service) as tally:
+        await trio.sleep(reply.delay)
+        await wire.begin(
+            (
+                ("content-type", "text/event-stream; charset=utf-8"),
+                ("cache-control", "no-cache"),
+                *_common_headers(draft.request_id),
+            )
+        )
+        await play(
+            steps(events(draft), reply.fault, draft.request_id),
+            wire,
+            tally,
+            _pace(reply, wire, tally, service),
+            ping_every=service.settings.ping_every,
+        )
+
+
+def _pace(reply: Reply, wire: Wire, tally: Tally, service: Service) -> Pace:
+    settings = service.settings
+    rate = settings.rate if reply.rate is None else reply.rate
+    if not rate:
+        return Unpaced(wire, tally, reply.flush)
+    return Paced(wire, tally, service.metronome, rate=rate, ping_every=settings.ping_every)
+
+
+async def _send_whole(draft: Draft, wire: Wire, service: Service) -> None:
+    """Without a stream, some faults have their like; the others have none."""
+    headers, body = json_headers(draft.request_id), _encode(draft.message())
+    with _billing(draft, service) as tally:
+        await trio.sleep(draft.reply.delay)
+        match draft.reply.fault:
+            case Fault("reset"):
+                return await wire.reset()
+            case Fault("truncate"):
+                return await wire.respond_in_part(200, headers, body)
+            case Fault("stall", seconds=seconds):
+                await trio.sleep(seconds)
+            case Fault("bad_json"):
+                body = body[: len(body) // 2]
+        tally.complete = True
+        tally.settle()
+        await wire.respond(200, headers, body)

@@ -1,0 +1,135 @@
+"""What goes wrong in a stream: a draft's events turned into the steps that are really taken."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, cycle, islice
+from typing import TypeAlias
+
+import msgspec
+
+from gateway.simulator.errors import MESSAGES, encode_error
+from gateway.simulator.events import Event, frame
+from gateway.simulator.reply import Fault
+
+
+class Fragment(msgspec.Struct, frozen=True):
+    """Bytes to send at once and alone, whatever they are a part of."""
+
+    piece: bytes
+    of: Event
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """Nothing for `seconds`, or nothing but pings."""
+
+    seconds: float
+    pings: bool
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """The connection is reset here."""
+
+
+class Truncation(msgspec.Struct, frozen=True):
+    """The connection ends here, in the middle of a chunk that begins with `piece`."""
+
+    piece: bytes
+
+
+class End(msgspec.Struct, frozen=True):
+    """The body ends here, tidily."""
+
+
+Step: TypeAlias = Event | Fragment | Silence | Reset | Truncation | End
+
+_BAD_UTF8 = frame(
+    "content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "broken: ~"}}
+).replace(b"~", b"\xff\xfe")
+_BAD_JSON = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":\n\n'
+)
+_UNKNOWN = frame("content_block_telemetry", {"index": 0, "telemetry": {"note": "new"}})
+_SIZES = (1, 2, 3, 5, 7, 11, 1, 13)
+
+
+def steps(events: Iterable[Event], fault: Fault | None, request_id: str) -> Iterator[Step]:
+    """The steps of a stream: its events, with `fault` (if any) where it belongs."""
+    if fault is None:
+        return iter(events)
+    if fault.kind == "double_stop":
+        return _double_stop(events)
+    before, after = _cut(events, fault.at)
+    return chain(before, _failing(after, fault, request_id))
+
+
+def _cut(events: Iterable[Event], at: int) -> tuple[Iterator[Event], Iterator[Event]]:
+    if at < 0:
+        whole = list(events)
+        return iter(whole[:at]), iter(whole[at:])
+    remaining = iter(events)
+    return islice(remaining, at), remaining
+
+
+def _failing(rest: Iterator[Event], fault: Fault, request_id: str) -> Iterator[Step]:
+    """What follows the events before the fault. A stream shorter than that has no fault."""
+    first = next(rest, None)
+    if first is None:
+        return
+    match fault.kind:
+        case "error":
+            yield _error(fault, request_id)
+        case "reset":
+            yield Reset()
+        case "truncate":
+            yield Truncation(first.frame[: len(first.frame) // 2])
+        case "end":
+            yield End()
+        case "split":
+            for event in chain((first,), rest):
+                yield from _fragments(event)
+        case _:
+            yield from _surprise(first, rest, fault)
+            yield from rest
+
+
+def _surprise(first: Event, rest: Iterator[Event], fault: Fault) -> Iterator[Step]:
+    """The faults after which the stream goes on."""
+    match fault.kind:
+        case "bad_json":
+            yield Event(_BAD_JSON, is_delta=True)
+        case "bad_utf8":
+            yield Event(_BAD_UTF8, is_delta=True)
+        case "unknown_event":
+            yield Event(_UNKNOWN)
+            yield first
+        case "out_of_order":
+            yield from islice(rest, 1)
+            yield first
+        case "stall" | "pings":
+            yield Silence(fault.seconds, pings=fault.kind == "pings")
+            yield first
+
+
+def _error(fault: Fault, request_id: str) -> Event:
+    message = fault.message or MESSAGES.get(fault.error_type, "Error")
+    body = encode_error(fault.error_type, message, request_id)
+    return Event(b"event: error\ndata: %b\n\n" % body, ends=True)
+
+
+def _double_stop(events: Iterable[Event]) -> Iterator[Step]:
+    last = None
+    for last in events:
+        yield last
+    if last is not None:
+        yield last
+
+
+def _fragments(event: Event) -> Iterator[Fragment]:
+    start = 0
+    silent = Event(b"")
+    for size in cycle(_SIZES):
+        piece = event.frame[start : start + size]
+        start += size
+        last = start >= len(event.frame)
+        yield Fragment(piece, event if last else silent)
+        if last:
+            return

@@ -1,0 +1,78 @@
+"""What the simulator billed: one line an answer, whatever became of it."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from gateway.simulator.draft import Draft, output_tokens
+from gateway.simulator.events import Event
+from gateway.simulator.reply import Json
+
+Outcome = Literal["completed", "aborted", "faulted"]
+
+
+class Billed(msgspec.Struct, frozen=True):
+    """One answer's bill.
+
+    `outcome`: `completed` when `message_stop` (or the whole body) went out, `faulted` when the
+    simulator broke it off as it was asked to, `aborted` when the client left. `usage` has the shape
+    of a message's usage: the final one of a completed answer, else what had been written by then.
+    `deltas` counts the `content_block_delta` events sent, `output_tokens` is the output's price.
+    """
+
+    message_id: str
+    request_id: str
+    model: str
+    outcome: Outcome
+    usage: Json
+    deltas: int
+    output_tokens: int
+
+
+class Tally:
+    """Counts what has been handed to the socket, and settles the bill, once.
+
+    The bill is settled just before the end is sent: a client that has read the end finds it.
+    """
+
+    def __init__(self, settle: Callable[["Tally"], None]) -> None:
+        self.deltas = 0
+        self.spoken = 0
+        self.thought = 0
+        self.complete = False
+        self._settle: Callable[[Tally], None] | None = settle
+
+    def add(self, event: Event) -> None:
+        """Count one event."""
+        self.deltas += event.is_delta
+        self.spoken += event.spoken
+        self.thought += event.thought
+        if event.ends:
+            self.complete = self.complete or event.frame.startswith(b"event: message_stop")
+            self.settle()
+
+    def settle(self) -> None:
+        """Nothing more will be counted."""
+        if self._settle is not None:
+            self._settle(self)
+            self._settle = None
+
+
+def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Billed:
+    """The line for an answer that has ended, one way or another."""
+    usage = draft.usage
+    if not tally.complete:
+        thinking = output_tokens(tally.thought, draft.ratio)
+        output = max(1, output_tokens(tally.thought + tally.spoken, draft.ratio))
+        usage = usage.after(output, thinking)
+    outcome: Outcome = "faulted" if faulted else "aborted"
+    return Billed(
+        message_id=draft.id,
+        request_id=draft.request_id,
+        model=draft.model,
+        outcome="completed" if tally.complete else outcome,
+        usage=usage.in_message(),
+        deltas=tally.deltas,
+        output_tokens=usage.output,
+    )

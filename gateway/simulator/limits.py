@@ -1,0 +1,55 @@
+"""Where a request's own limits cut an answer off: stop sequences, `max_tokens`, the window."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.simulator.draft import TOKENS_PER_MESSAGE, size_of
+from gateway.simulator.reply import Block, Json, Reply, Text, Thinking
+
+
+def limited(reply: Reply, body: Json, *, room: int, ratio: float) -> Reply:
+    """The reply as far as the request lets it go; `room` is what the window has left (tokens)."""
+    reply = _stopped(reply, body.get("stop_sequences") or ())
+    budget = min(body["max_tokens"], room)
+    blocks = _within(reply.blocks, budget, ratio)
+    if blocks == reply.blocks:
+        return reply
+    full = body["max_tokens"] <= room
+    reason = "max_tokens" if full else "model_context_window_exceeded"
+    return msgspec.structs.replace(reply, blocks=blocks, stop_reason=reason, stop_sequence=None)
+
+
+def _stopped(reply: Reply, sequences: Sequence[str]) -> Reply:
+    """The reply up to the first stop sequence in its text."""
+    for at, block in enumerate(reply.blocks):
+        if not isinstance(block, Text):
+            continue
+        found = [(block.text.find(s), s) for s in sequences if s in block.text]
+        if found:
+            end, sequence = min(found)
+            kept = (Text(block.text[:end]),) if end else ()
+            return msgspec.structs.replace(
+                reply,
+                blocks=(*reply.blocks[:at], *kept),
+                stop_reason="stop_sequence",
+                stop_sequence=sequence,
+            )
+    return reply
+
+
+def _within(blocks: tuple[Block, ...], budget: int, ratio: float) -> tuple[Block, ...]:
+    """The blocks that fit into `budget` tokens; the last text among them may be cut."""
+    left = int(max(0, budget - TOKENS_PER_MESSAGE) * ratio)
+    kept: list[Block] = []
+    for block in blocks:
+        if not isinstance(block, Text | Thinking):
+            kept.append(block)
+            continue
+        size = size_of(block.text)
+        if size > left:
+            part = block.text.encode()[:left].decode(errors="ignore")
+            return (*kept, type(block)(part)) if part else tuple(kept)
+        left -= size
+        kept.append(block)
+    return tuple(kept) if budget else ()

@@ -1,0 +1,45 @@
+"""Plays the steps of a stream onto a wire: its events at their pace, and what goes wrong."""
+
+import math
+from collections.abc import Iterator
+
+import trio
+
+from gateway.simulator.events import PING, Event
+from gateway.simulator.faults import End, Fragment, Reset, Silence, Step, Truncation
+from gateway.simulator.ledger import Tally
+from gateway.simulator.pace import Pace
+from gateway.simulator.wire import Wire
+
+
+async def play(
+    steps: Iterator[Step], wire: Wire, tally: Tally, pace: Pace, *, ping_every: float
+) -> None:
+    """Take every step, or as many as lead to the end of the connection or of the body."""
+    while True:
+        match await pace.send_events(steps):
+            case Fragment(piece, event):
+                await wire.chunk(piece)
+                tally.add(event)
+            case Silence(seconds, pings):
+                await _fall_silent(wire, seconds, ping_every if pings else math.inf)
+                pace.postpone(seconds)
+            case Reset():
+                tally.settle()
+                return await wire.reset()
+            case Truncation(piece):
+                tally.settle()
+                return await wire.truncate(piece)
+            case End() | None:
+                tally.settle()
+                return await wire.end()
+            case Event():
+                raise AssertionError("a pace sends every event")
+
+
+async def _fall_silent(wire: Wire, seconds: float, ping_every: float) -> None:
+    until = trio.current_time() + seconds
+    while trio.current_time() + ping_every < until:
+        await trio.sleep(ping_every)
+        await wire.chunk(PING)
+    await trio.sleep_until(until)

@@ -1,0 +1,128 @@
+"""What a test or a directive may ask of the simulator: a reply, its blocks and its faults."""
+
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
+    """Reasoning. Signed by the simulator; its text is left out when the display is `omitted`."""
+
+    text: str
+
+
+class RedactedThinking(msgspec.Struct, frozen=True, tag="redacted_thinking"):
+    """Reasoning as opaque data; `text` decides only what it costs."""
+
+    text: str = "withheld"
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """Prose, and the citations (in the API's shapes) that follow it as `citations_delta`."""
+
+    text: str
+    citations: tuple[Json, ...] = ()
+
+
+class ToolUse(msgspec.Struct, frozen=True, tag="tool_use"):
+    """A call of a client's tool. Without an `id` the simulator makes one."""
+
+    name: str
+    input: Json = {}
+    id: str | None = None
+
+
+class WebSearch(msgspec.Struct, frozen=True, tag="web_search"):
+    """A search by the provider: a `server_tool_use` block and its `web_search_tool_result`.
+
+    `results` are (url, title) pairs.
+    """
+
+    query: str
+    results: tuple[tuple[str, str], ...] = ()
+
+
+class Raw(msgspec.Struct, frozen=True, tag="raw"):
+    """Any content block, sent whole in its `content_block_start`."""
+
+    block: Json
+
+
+Block: TypeAlias = Thinking | RedactedThinking | Text | ToolUse | WebSearch | Raw
+
+FaultKind = Literal[
+    "error",
+    "reset",
+    "truncate",
+    "end",
+    "bad_json",
+    "bad_utf8",
+    "unknown_event",
+    "out_of_order",
+    "stall",
+    "pings",
+    "double_stop",
+    "split",
+]
+FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that goes wrong in a stream, after its first `at` events have gone out whole.
+
+    `at` counts every event of the stream (`message_start` is the first, the `ping` counts) and,
+    when negative, from the end: -1 is just before `message_stop`.
+
+    - `error`: an `error` event of `error_type` and `message`, then a tidy end
+    - `reset`: the connection is reset (RST); `truncate`: it ends in the middle of a chunk
+    - `end`: the body ends tidily, without `message_stop`
+    - `bad_json`, `bad_utf8`: event `at` carries broken data, and the stream goes on
+    - `unknown_event`: an event of a type nobody knows comes in between
+    - `out_of_order`: event `at` changes places with the one after it
+    - `stall`: nothing for `seconds`; `pings`: nothing but pings for `seconds`; then on it goes
+    - `double_stop`: `message_stop` is sent twice (`at` is not used)
+    - `split`: from event `at` on, bytes arrive a few at a time, characters torn apart
+    """
+
+    kind: FaultKind
+    at: int = 0
+    error_type: str = "overloaded_error"
+    message: str | None = None
+    seconds: float = float("inf")
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error status instead of an answer. `retry_after` is in seconds."""
+
+    status: int
+    type: str | None = None
+    message: str | None = None
+    retry_after: float | None = None
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What the simulator answers to one request.
+
+    - `stop_reason`: unset, `tool_use` when a tool is called, else `end_turn`
+    - `usage`: figures that replace the measured ones, in `message_start` and `message_delta`
+    - `rate`: events a second; 0 is as fast as it goes, unset is the simulator's own rate
+    - `chars`: characters in a delta
+    - `delay`: seconds before the first byte
+    - `flush`: an unpaced stream is sent in pieces of at least this many bytes; 1 is event by event
+    - `limits`: obey the request's `max_tokens` and `stop_sequences`; off, it is sent as written
+    """
+
+    blocks: tuple[Block, ...] = ()
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    stop_details: Json | None = None
+    usage: Json | None = None
+    rate: float | None = None
+    chars: int = 16
+    delay: float = 0.0
+    flush: int = 65_536
+    limits: bool = False
+    failure: Failure | None = None
+    fault: Fault | None = None

@@ -1,0 +1,161 @@
+"""What a model refuses: thinking, effort, sampling, prefill, size, thoughts it never thought."""
+
+from gateway.simulator.errors import ApiError, invalid
+from gateway.simulator.models import ModelSpec, ThinkingType
+from gateway.simulator.prompt import blocks_of
+from gateway.simulator.reply import Json
+from gateway.simulator.signature import Signer
+
+SAMPLING = ("temperature", "top_p", "top_k")
+NO_SAMPLING_SINCE = "2026-10-21"
+"""From this API version on, no model takes sampling parameters."""
+LEAST_BUDGET = 1024
+
+_INSTEAD: dict[str, str] = {
+    "adaptive": "adaptive thinking is not supported on this model",
+    "between_tools": '"thinking.type.between_tools" is not supported for this model.',
+}
+
+
+def check_model(body: Json, model: ModelSpec | None, *, version: str) -> ModelSpec:
+    """The model, if it exists and takes everything the request asks of it."""
+    if model is None or model.lifecycle == "retired":
+        raise ApiError(404, f"model: {body['model']}")
+    _check_max_tokens(body, model)
+    _check_thinking(body, model)
+    _check_effort(body, model)
+    _check_sampling(body, model, version)
+    _check_tool_choice(body, model)
+    _check_prefill(body, model)
+    return model
+
+
+def check_size(tokens: int, model: ModelSpec) -> None:
+    """The prompt must fit into the window."""
+    if tokens > model.window:
+        raise invalid(f"prompt is too long: {tokens} tokens > {model.window} maximum")
+
+
+def check_signatures(body: Json, signer: Signer) -> None:
+    """Thinking that comes back must be what was sent, to the letter."""
+    for at, message in enumerate(body["messages"]):
+        for place, block in enumerate(blocks_of(message["content"])):
+            match block:
+                case {"type": "thinking"}:
+                    signature, shown = block.get("signature"), block.get("thinking")
+                case {"type": "redacted_thinking"}:
+                    signature, shown = block.get("data"), ""
+                case _:
+                    continue
+            field = "signature" if block["type"] == "thinking" else "data"
+            if not isinstance(signature, str) or not isinstance(shown, str):
+                raise invalid(f"messages.{at}.content.{place}.{block['type']}: Field required")
+            if not signer.recognises(signature, shown):
+                raise invalid(
+                    f"messages.{at}.content.{place}: Invalid `{field}` in `{block['type']}` block"
+                )
+
+
+def _check_max_tokens(body: Json, model: ModelSpec) -> None:
+    asked = body.get("max_tokens") or 0
+    if asked > model.max_tokens:
+        raise invalid(
+            f"max_tokens: {asked} > {model.max_tokens}, which is the maximum allowed number of "
+            f"output tokens for {model.id}"
+        )
+
+
+def _check_thinking(body: Json, model: ModelSpec) -> None:
+    thinking = body.get("thinking")
+    if not thinking:
+        return
+    kind: ThinkingType = thinking["type"]
+    if kind not in ("enabled", "adaptive", "disabled", "between_tools"):
+        raise invalid(
+            f"thinking: Input tag '{kind}' found using 'type' does not match any of the expected "
+            "tags: 'adaptive', 'between_tools', 'disabled', 'enabled'"
+        )
+    if kind not in model.thinking:
+        raise invalid(_refusal(kind, model))
+    if thinking.get("display") not in (None, "summarized", "omitted"):
+        raise invalid(f"thinking.{kind}.display: Input should be 'summarized' or 'omitted'")
+    if kind == "enabled":
+        _check_budget(thinking.get("budget_tokens"), body)
+
+
+def _refusal(kind: ThinkingType, model: ModelSpec) -> str:
+    if kind == "disabled" and "between_tools" in model.thinking:
+        instead = 'To turn thinking off on this model, send "thinking": {"type": "between_tools"}.'
+        return f'"thinking.type.disabled" is not supported for this model. {instead}'
+    return _INSTEAD.get(
+        kind,
+        f'"thinking.type.{kind}" is not supported for this model. Use "thinking.type.adaptive" '
+        'and "output_config.effort" to control thinking behavior.',
+    )
+
+
+def _check_budget(budget: object, body: Json) -> None:
+    if not isinstance(budget, int):
+        raise invalid("thinking.enabled.budget_tokens: Field required")
+    if budget < LEAST_BUDGET:
+        raise invalid(
+            "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
+        )
+    if budget >= (body.get("max_tokens") or budget + 1):
+        raise invalid("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    messages = body["messages"]
+    answers_tool = any(b["type"] == "tool_result" for b in blocks_of(messages[-1]["content"]))
+    if not answers_tool:
+        return
+    first = blocks_of(messages[-2]["content"])[0]["type"]
+    if first not in ("thinking", "redacted_thinking"):
+        raise invalid(
+            f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or "
+            f"`redacted_thinking`, but found `{first}`. When `thinking` is enabled, a final "
+            "`assistant` message must start with a thinking block."
+        )
+
+
+def _check_effort(body: Json, model: ModelSpec) -> None:
+    effort = (body.get("output_config") or {}).get("effort")
+    if effort is None:
+        return
+    if not model.efforts:
+        raise invalid("This model does not support the effort parameter.")
+    if effort not in model.efforts:
+        supported = ", ".join(model.efforts)
+        raise invalid(
+            f"This model does not support effort level '{effort}'. Supported levels: {supported}."
+        )
+
+
+def _check_sampling(body: Json, model: ModelSpec, version: str) -> None:
+    for name in SAMPLING:
+        if body.get(name) is None:
+            continue
+        if not model.takes_sampling or version >= NO_SAMPLING_SINCE:
+            raise invalid(f"`{name}` is deprecated for this model.")
+
+
+def _check_tool_choice(body: Json, model: ModelSpec) -> None:
+    forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
+    if not forced:
+        return
+    if model.always_thinks:
+        raise invalid("tool_choice: forced tool use is not supported for this model.")
+    if (body.get("thinking") or {}).get("type") == "enabled":
+        raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
+
+
+def _check_prefill(body: Json, model: ModelSpec) -> None:
+    last = body["messages"][-1]
+    if last["role"] != "assistant":
+        return
+    if not model.takes_prefill:
+        raise invalid(
+            "This model does not support assistant message prefill. "
+            "The conversation must end with a user message."
+        )
+    text = last["content"] if isinstance(last["content"], str) else ""
+    if text != text.rstrip():
+        raise invalid("messages: final assistant content cannot end with trailing whitespace")

@@ -1,0 +1,192 @@
+"""The Messages API without a socket: a request in, an answer out."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import msgspec
+import trio
+
+from gateway.simulator.cache import PromptCache
+from gateway.simulator.catalogue import MODELS, find_model
+from gateway.simulator.directives import directed
+from gateway.simulator.draft import Draft, Drafter
+from gateway.simulator.errors import ApiError, encode_error
+from gateway.simulator.ids import Ids
+from gateway.simulator.ledger import Billed
+from gateway.simulator.limits import limited
+from gateway.simulator.metronome import Metronome
+from gateway.simulator.models import ModelSpec
+from gateway.simulator.pages import page
+from gateway.simulator.prompt import segments
+from gateway.simulator.prose import compose
+from gateway.simulator.reply import Failure, Json, Reply
+from gateway.simulator.request import Received, last_text, shows_thinking
+from gateway.simulator.rules import check_model, check_signatures, check_size
+from gateway.simulator.script import Script
+from gateway.simulator.settings import Settings
+from gateway.simulator.signature import Signer
+from gateway.simulator.validation import check_body, check_headers
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """An answer that is sent in one piece, after `delay` seconds."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An answer that was generated: streamed, or whole when the request asks for that."""
+
+    draft: Draft
+    streamed: bool
+
+
+Answer: TypeAlias = Whole | Message
+
+
+class Service:
+    """One simulated API: its script, its prompt cache, and what it remembers."""
+
+    def __init__(self, settings: Settings, *, cache: PromptCache, seed: int | None) -> None:
+        self.settings = settings
+        self.script = Script()
+        self.ids = Ids(seed)
+        self.metronome = Metronome()
+        self.requests: deque[Received] = deque(maxlen=settings.keep)
+        self.billed: deque[Billed] = deque(maxlen=settings.keep)
+        self.open_streams = 0
+        self.streams_started = 0
+        self._idle = trio.lowlevel.ParkingLot()
+        self._cache = cache
+        self._signer = Signer()
+        self._drafter = Drafter(self.ids, self._signer, settings.bytes_per_token)
+
+    @contextmanager
+    def open_stream(self) -> Iterator[None]:
+        """Count a stream for as long as the block lasts."""
+        self.streams_started += 1
+        self.open_streams += 1
+        try:
+            yield
+        finally:
+            self.open_streams -= 1
+            if not self.open_streams:
+                self._idle.unpark_all()
+
+    async def wait_idle(self) -> None:
+        """Wait until no stream is open."""
+        while self.open_streams:
+            await self._idle.park()
+
+    def answer(self, request: Received) -> Answer:
+        """The answer to a request; errors are answers, too."""
+        self.requests.append(request)
+        try:
+            return self._route(request)
+        except ApiError as error:
+            return refusal(error, request.request_id)
+
+    def _route(self, request: Received) -> Answer:
+        check_headers(request.headers)
+        match request.method, request.path.rstrip("/").split("/")[1:]:
+            case "POST", ["v1", "messages"]:
+                return self._message(request)
+            case "POST", ["v1", "messages", "count_tokens"]:
+                return self._count(request)
+            case "GET", ["v1", "models"]:
+                models = [model.info() for model in MODELS.values()]
+                return _whole(page(models, request.query))
+            case "GET", ["v1", "models", name]:
+                return _whole(_existing(name).info())
+            case _, ["v1", "messages" | "models", *_]:
+                raise ApiError(405, "Method Not Allowed", "invalid_request_error")
+            case _:
+                raise ApiError(404)
+
+    def _count(self, request: Received) -> Answer:
+        body = check_body(request.body, counting=True)
+        version = request.headers["anthropic-version"]
+        check_model(body, find_model(body["model"]), version=version)
+        prompt = segments(body, self.settings.bytes_per_token)
+        return _whole({"input_tokens": sum(segment.tokens for segment in prompt)})
+
+    def _message(self, request: Received) -> Answer:
+        body = check_body(request.body)
+        version = request.headers["anthropic-version"]
+        model = check_model(body, find_model(body["model"]), version=version)
+        check_signatures(body, self._signer)
+        prompt = segments(body, self.settings.bytes_per_token)
+        size = sum(segment.tokens for segment in prompt)
+        check_size(size, model)
+        reply = self._reply(body, model)
+        streamed = bool(body.get("stream"))
+        if failure := _failure(reply, streamed=streamed):
+            return _failed(reply, failure, request.request_id)
+        if reply.limits:
+            room = model.window - size
+            reply = limited(reply, body, room=room, ratio=self.settings.bytes_per_token)
+        draft = self._drafter.draft(
+            reply,
+            model=model.snapshot or model.id,
+            request_id=request.request_id,
+            charge=self._cache.charge(model.snapshot or model.id, prompt, model.cacheable),
+            shows_thinking=shows_thinking(body, model),
+        )
+        return Message(draft, streamed=streamed)
+
+    def _reply(self, body: Json, model: ModelSpec) -> Reply:
+        """What was arranged for this request, what its text directs, or what comes to mind."""
+        arranged = self.script.next(body)
+        if arranged is not None:
+            return arranged
+        own = compose(body, model)
+        return directed(last_text(body), own) or Reply(own, limits=True)
+
+
+def refusal(error: ApiError, request_id: str) -> Whole:
+    """An error as an answer."""
+    headers: list[tuple[str, str]] = []
+    if error.status == 429:
+        seconds = 1.0 if error.retry_after is None else error.retry_after
+        headers += [
+            ("retry-after", f"{seconds:g}"),
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-remaining", "0"),
+            ("anthropic-ratelimit-input-tokens-limit", "50000"),
+            ("anthropic-ratelimit-input-tokens-remaining", "0"),
+        ]
+    elif error.retry_after is not None:
+        headers.append(("retry-after", f"{error.retry_after:g}"))
+    body = encode_error(error.kind, error.message, request_id)
+    return Whole(error.status, body, tuple(headers))
+
+
+def _failure(reply: Reply, *, streamed: bool) -> Failure | None:
+    """The status instead of an answer; without a stream, an `error` fault is one."""
+    fault = reply.fault
+    if fault is not None and fault.kind == "error" and not streamed:
+        return Failure(529, fault.error_type, fault.message)
+    return reply.failure
+
+
+def _failed(reply: Reply, failure: Failure, request_id: str) -> Whole:
+    error = ApiError(failure.status, failure.message, failure.type, failure.retry_after)
+    return msgspec.structs.replace(refusal(error, request_id), delay=reply.delay)
+
+
+def _existing(name: str) -> ModelSpec:
+    model = find_model(name)
+    if model is None:
+        raise ApiError(404, f"model: {name}")
+    return model
+
+
+def _whole(body: Json) -> Whole:
+    return Whole(200, _encode(body))

@@ -1,0 +1,215 @@
+"""What the Messages API refuses about a request as such; `rules.py` has what a model refuses.
+
+Each check raises an ApiError with the status and, closely, the words of the real one.
+"""
+
+import re
+from typing import Any
+
+from gateway.simulator.errors import ApiError, invalid
+from gateway.simulator.prompt import blocks_of
+from gateway.simulator.reply import Json
+
+BREAKPOINTS = 4
+ROLES = ("user", "assistant", "system")
+
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
+
+def check_headers(headers: dict[str, str]) -> None:
+    """A key and a version must be there; the key `bad` is wrong, any other is right."""
+    bearer = headers.get("authorization", "")
+    key = headers.get("x-api-key") or bearer.removeprefix("Bearer ").strip()
+    if not key:
+        raise ApiError(401, "x-api-key header is required")
+    if key == "bad":
+        raise ApiError(401)
+    if "anthropic-version" not in headers:
+        raise invalid("anthropic-version: header is required")
+
+
+def check_body(body: Any, *, counting: bool = False) -> Json:
+    """The body as a request for a message (or, `counting`, for its tokens)."""
+    if body is None:
+        raise invalid("The request body is not valid JSON.")
+    if not isinstance(body, dict):
+        raise invalid("Input should be a valid dictionary or object to extract fields from")
+    _check_field(body, "model", str, "string")
+    if not counting or body.get("max_tokens") is not None:
+        _check_field(body, "max_tokens", int, "integer")
+        if body["max_tokens"] < 0:
+            raise invalid("max_tokens: Input should be greater than or equal to 0")
+    _check_field(body, "messages", list, "list")
+    _check_system(body.get("system"))
+    _check_tools(body.get("tools"))
+    _check_choices(body)
+    _check_messages(body["messages"])
+    _check_breakpoints(body)
+    return body
+
+
+def _check_field(owner: Json, name: str, kind: type, word: str, place: str = "") -> None:
+    if owner.get(name) is None:
+        raise invalid(f"{place}{name}: Field required")
+    if not isinstance(owner[name], kind) or isinstance(owner[name], bool):
+        raise invalid(f"{place}{name}: Input should be a valid {word}")
+
+
+def _check_system(system: Any) -> None:
+    if system is None or isinstance(system, str):
+        return
+    if not isinstance(system, list):
+        raise invalid("system: Input should be a valid string or list")
+    for at, block in enumerate(system):
+        if not isinstance(block, dict) or block.get("type") != "text":
+            raise invalid(f"system.{at}.type: Input should be 'text'")
+        _check_text(block, "system", at)
+
+
+def _check_tools(tools: Any) -> None:
+    if tools is None:
+        return
+    if not isinstance(tools, list):
+        raise invalid("tools: Input should be a valid list")
+    for at, tool in enumerate(tools):
+        if not isinstance(tool, dict):
+            raise invalid(f"tools.{at}: Input should be a valid dictionary")
+        _check_tool(tool, f"tools.{at}.")
+    names = [tool["name"] for tool in tools]
+    if len(set(names)) < len(names):
+        raise invalid("tools: Tool names must be unique.")
+
+
+def _check_tool(tool: Json, place: str) -> None:
+    if tool.get("type") not in (None, "custom"):
+        _check_field(tool, "name", str, "string", place)
+        return
+    place += "custom."
+    _check_field(tool, "name", str, "string", place)
+    if not _TOOL_NAME.fullmatch(tool["name"]):
+        raise invalid(f"{place}name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+    _check_field(tool, "input_schema", dict, "dictionary", place)
+    if tool["input_schema"].get("type") != "object":
+        raise invalid(f"{place}input_schema.type: Input should be 'object'")
+
+
+def _check_choices(body: Json) -> None:
+    """The shapes of the options that have one."""
+    for name in ("thinking", "tool_choice"):
+        option = body.get(name)
+        if option is not None and (not isinstance(option, dict) or "type" not in option):
+            raise invalid(f"{name}.type: Field required")
+    choice = body.get("tool_choice") or {}
+    if choice.get("type") in ("any", "tool") and not body.get("tools"):
+        raise invalid("tool_choice may only be specified while providing tools")
+    config = body.get("output_config")
+    if config is not None and not isinstance(config, dict):
+        raise invalid("output_config: Input should be a valid dictionary")
+    stops = body.get("stop_sequences") or []
+    if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
+        raise invalid("stop_sequences: Input should be a valid list of strings")
+    if not all(stop.strip() for stop in stops):
+        raise invalid("stop_sequences: each stop sequence must contain non-whitespace")
+
+
+def _check_messages(messages: list[Any]) -> None:
+    if not messages:
+        raise invalid("messages: at least one message is required")
+    for at, message in enumerate(messages):
+        if not isinstance(message, dict):
+            raise invalid(f"messages.{at}: Input should be a valid dictionary")
+        _check_field(message, "role", str, "string", f"messages.{at}.")
+        if message["role"] not in ROLES:
+            raise invalid(f"messages.{at}.role: Input should be 'user', 'assistant' or 'system'")
+        _check_content(message, at, is_last=at == len(messages) - 1)
+    if messages[0]["role"] != "user":
+        raise invalid('messages: first message must use the "user" role')
+    _check_tool_calls(messages)
+
+
+def _check_content(message: Json, at: int, *, is_last: bool) -> None:
+    content = message.get("content")
+    if content is None:
+        raise invalid(f"messages.{at}.content: Field required")
+    if not isinstance(content, str | list):
+        raise invalid(f"messages.{at}.content: Input should be a valid string or list")
+    if not content and not (is_last and message["role"] == "assistant"):
+        raise invalid(
+            f"messages.{at}: all messages must have non-empty content "
+            "except for the optional final assistant message"
+        )
+    for place, block in enumerate(blocks_of(content) if content else ()):
+        _check_block(block, f"messages.{at}.content.{place}.")
+        if block["type"] == "text":
+            _check_text(block, f"messages.{at}.content", place)
+
+
+def _check_block(block: Any, place: str) -> None:
+    if not isinstance(block, dict):
+        raise invalid(f"{place.rstrip('.')}: Input should be a valid dictionary")
+    _check_field(block, "type", str, "string", place)
+
+
+def _check_text(block: Json, owner: str, place: int) -> None:
+    _check_field({"text": "", **block} if "text" in block else block, "text", str, "string")
+    if not block["text"]:
+        raise invalid(f"{owner}.{place}: text content blocks must be non-empty")
+    if not block["text"].strip():
+        raise invalid(f"{owner}.{place}: text content blocks must contain non-whitespace text")
+
+
+def _check_tool_calls(messages: list[Json]) -> None:
+    """Every `tool_use` is answered in the next message, every `tool_result` was asked for."""
+    asked: list[str] = []
+    for at, message in enumerate(messages):
+        blocks = blocks_of(message["content"])
+        answers = [(n, b) for n, b in enumerate(blocks) if b["type"] == "tool_result"]
+        for place, answer in answers:
+            if answer.get("tool_use_id") not in asked:
+                raise invalid(
+                    f"messages.{at}.content.{place}: unexpected `tool_use_id` found in "
+                    f"`tool_result` blocks: {answer.get('tool_use_id')}. Each `tool_result` block "
+                    "must have a corresponding `tool_use` block in the previous message."
+                )
+        _check_answered(at - 1, asked, {answer["tool_use_id"] for _, answer in answers})
+        asked = [str(block.get("id")) for block in blocks if block["type"] == "tool_use"]
+    _check_answered(len(messages) - 1, asked, set())
+
+
+def _check_answered(at: int, asked: list[str], answered: set[str]) -> None:
+    missing = [call for call in asked if call not in answered]
+    if missing:
+        raise invalid(
+            f"messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately "
+            f"after: {', '.join(missing)}. Each `tool_use` block must have a corresponding "
+            "`tool_result` block in the next message."
+        )
+
+
+def _check_breakpoints(body: Json) -> None:
+    owners = [
+        *(body.get("tools") or []),
+        *blocks_of(body.get("system") or []),
+        *(block for message in body["messages"] for block in blocks_of(message["content"])),
+        body,
+    ]
+    controls = [owner["cache_control"] for owner in owners if owner.get("cache_control")]
+    if len(controls) > BREAKPOINTS:
+        raise invalid(
+            f"A maximum of {BREAKPOINTS} blocks with cache_control may be provided. "
+            f"Found {len(controls)}."
+        )
+    short = False
+    for control in controls:
+        if not isinstance(control, dict) or control.get("type") != "ephemeral":
+            raise invalid("cache_control.type: Input should be 'ephemeral'")
+        ttl = control.get("ttl") or "5m"
+        if ttl not in ("5m", "1h"):
+            raise invalid("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
+        if ttl == "1h" and short:
+            raise invalid(
+                "a ttl='1h' cache_control block must not come after a ttl='5m' "
+                "cache_control block. Note that blocks are processed in the following order: "
+                "`tools`, `system`, `messages`."
+            )
+        short = short or ttl == "5m"

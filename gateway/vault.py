@@ -1,0 +1,215 @@
+"""The provider's API key: where it may come from, and the operating system's keyring.
+
+The environment variable, else the key file, else the keyring. Everything here blocks (a keyring
+may even wait for its owner to unlock it): call it in a worker thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+import keyring
+import msgspec
+from keyring.errors import KeyringLocked, NoKeyringError, PasswordDeleteError
+
+SERVICE = "agentspace"
+VARIABLES = {"anthropic": "ANTHROPIC_API_KEY"}
+"""The environment variable of each provider that a key can be kept for."""
+
+_KEY = re.compile(r"[!-~]{1,512}")
+_BACKEND_VARIABLE = "PYTHON_KEYRING_BACKEND"  # keyring's own
+_INSTEAD = "Use the environment variable ANTHROPIC_API_KEY or a key file (api_key_file) instead."
+
+
+class VaultError(Exception):
+    """A key that cannot be used or kept; the text is one line, for a person, without the key."""
+
+
+class KeySource(StrEnum):
+    """Where a key comes from, the first that has one wins."""
+
+    ENVIRONMENT = "environment"
+    FILE = "file"
+    KEYRING = "keyring"
+
+
+class FoundKey(msgspec.Struct, frozen=True):
+    """A key; neither `str` nor `repr` shows it."""
+
+    key: str
+    source: KeySource
+
+    def __repr__(self) -> str:
+        return f"FoundKey(source={self.source.value!r})"
+
+
+class SourceState(msgspec.Struct, frozen=True):
+    """One source: `where` it is, whether its key is the one in use, or its `problem`."""
+
+    source: KeySource
+    where: str
+    present: bool
+    wins: bool
+    problem: str | None
+
+
+class Vault:
+    """Finds the key of a provider, and keeps one in the keyring. Every method blocks.
+
+    All of them raise VaultError, for an unknown provider too.
+    """
+
+    def __init__(
+        self, api_key_file: Path | None = None, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self._file = api_key_file
+        self._environ = environ
+
+    def find(self, provider: str = "anthropic") -> FoundKey | None:
+        """The key in use, or `None`; raises VaultError for a source that has an unusable one."""
+        for source in KeySource:
+            if key := self._read(source, provider):
+                return FoundKey(key, source)
+        return None
+
+    def sources(self, provider: str = "anthropic") -> list[SourceState]:
+        """What each source has, the first that wins first; of the keys themselves nothing."""
+        states: list[SourceState] = []
+        for source in KeySource:
+            problem = None
+            present = False
+            try:
+                present = self._read(source, provider) is not None
+            except VaultError as error:
+                problem = str(error)
+            # A source with a problem hides what comes after it: `find` raises there.
+            wins = present and not any(state.wins or state.problem for state in states)
+            states.append(
+                SourceState(source, self._where(source, provider), present, wins, problem)
+            )
+        return states
+
+    def add(self, provider: str, key: str) -> None:
+        """Keep `key` in the keyring, and read it back."""
+        _variable(provider)
+        _checked(key, "the key")
+        with _keyring("keep the key"):
+            self._refuse_plaintext()
+            keyring.set_password(SERVICE, provider, key)
+            kept = keyring.get_password(SERVICE, provider)
+        if kept != key:
+            raise VaultError(f"The keyring {_backend()} does not keep keys. {_INSTEAD}")
+
+    def remove(self, provider: str) -> None:
+        """Remove the key from the keyring; raises VaultError when there is none."""
+        _variable(provider)
+        with _keyring("remove the key"):
+            try:
+                keyring.delete_password(SERVICE, provider)
+            except PasswordDeleteError as error:
+                raise VaultError(f"The keyring has no key for {provider}.") from error
+
+    def _read(self, source: KeySource, provider: str) -> str | None:
+        variable = _variable(provider)
+        match source:
+            case KeySource.ENVIRONMENT:
+                key = self._environ.get(variable)
+                return _checked(key, variable) if key else None
+            case KeySource.FILE:
+                return _read_key_file(self._file) if self._file else None
+            case KeySource.KEYRING:
+                return _read_keyring(provider)
+
+    def _where(self, source: KeySource, provider: str) -> str:
+        match source:
+            case KeySource.ENVIRONMENT:
+                return _variable(provider)
+            case KeySource.FILE:
+                return str(self._file) if self._file else "api_key_file is not set"
+            case KeySource.KEYRING:
+                return "the operating system's keyring"
+
+    def _refuse_plaintext(self) -> None:
+        if _is_plaintext() and not self._environ.get(_BACKEND_VARIABLE):
+            raise VaultError(
+                f"The keyring {_backend()} would write the key to a file as plain text: choose "
+                f"it with {_BACKEND_VARIABLE} if you want that. {_INSTEAD}"
+            )
+
+
+def _variable(provider: str) -> str:
+    try:
+        return VARIABLES[provider]
+    except KeyError:
+        known = ", ".join(VARIABLES)
+        raise VaultError(f"There is no provider {provider!r}: choose one of {known}.") from None
+
+
+def _checked(key: str, what: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise VaultError(
+            f"{what} is no API key: give 1 to 512 printable ASCII characters without spaces."
+        )
+    return key
+
+
+def _read_key_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+                raise VaultError(
+                    f"The key file {path} can be read by others: make it yours alone with "
+                    f"`chmod 600 {path}`."
+                )
+            content = file.read(4_096)
+    except OSError as error:
+        raise VaultError(
+            f"The key file {path} cannot be read ({error.strerror}): correct api_key_file."
+        ) from error
+    return _checked(content.decode("latin-1").strip(" \t\r\n"), f"The content of {path}")
+
+
+def _read_keyring(provider: str) -> str | None:
+    with _keyring("be asked for the key"):
+        try:
+            key = keyring.get_password(SERVICE, provider)
+        except NoKeyringError:
+            return None
+    return _checked(key, "What the keyring has") if key else None
+
+
+@contextmanager
+def _keyring(action: str) -> Iterator[None]:
+    """The border to keyring: whatever its backend raises becomes a VaultError."""
+    try:
+        yield
+    except VaultError:
+        raise
+    except NoKeyringError as error:
+        raise VaultError(f"This system has no keyring. {_INSTEAD}") from error
+    except KeyringLocked as error:
+        raise VaultError(f"The keyring is locked: unlock it and try again. {_INSTEAD}") from error
+    except Exception as error:  # a backend is a plug-in, and raises what it likes
+        name = type(error).__name__
+        raise VaultError(f"The keyring could not {action} ({name}). {_INSTEAD}") from error
+
+
+def _backend() -> str:
+    kind = type(keyring.get_keyring())
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_plaintext() -> bool:
+    """Whether a new key would go to one of keyrings.alt's files: it wins once it is installed."""
+    backend = keyring.get_keyring()
+    # A chain of backends writes to its first one.
+    first = next(iter(getattr(backend, "backends", ())), backend)
+    kind = type(first)
+    return kind.__module__.startswith("keyrings.alt") and "Encrypted" not in kind.__qualname__

@@ -1,0 +1,1 @@
+"""Pure rules and messages: no await, no trio, no third party but msgspec."""

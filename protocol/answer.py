@@ -1,0 +1,262 @@
+"""Folding the provider's events into an answer: its blocks, its usage, and what to show of it.
+
+Pure: events in, turn events out. Blocks are kept as the provider sent them. Usage figures are
+cumulative, so the latest one replaces the former; only a seen `message_stop` is a whole answer.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from protocol.content import Block
+from protocol.fences import FenceSplitter
+from protocol.provider import (
+    CitationsDelta,
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    InputJsonDelta,
+    MalformedEvent,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    ProviderEvent,
+    ProviderUsage,
+    SignatureDelta,
+    TextDelta,
+    ThinkingDelta,
+)
+from protocol.turn import Reasoning, SourceFound, Text, ToolCalled, TurnEvent
+from protocol.usage import TokenCounts
+
+
+class _OpenBlock:
+    """A block that still grows: what it began with, and its pieces."""
+
+    def __init__(self, begun: Block) -> None:
+        self.begun = begun
+        self.text: list[str] = []
+        self.thinking: list[str] = []
+        self.json: list[str] = []
+        self.signature: list[str] = []
+        self.citations: list[Block] = []
+
+    def whole(self) -> Block:
+        """The block as the provider will want it back. Raises MalformedEvent."""
+        block = dict(self.begun)
+        if self.text:
+            block["text"] = block.get("text", "") + "".join(self.text)
+        if self.thinking:
+            block["thinking"] = block.get("thinking", "") + "".join(self.thinking)
+        if self.signature:
+            block["signature"] = "".join(self.signature)
+        if self.citations:
+            block["citations"] = [*(block.get("citations") or []), *self.citations]
+        if self.json:
+            block["input"] = _arguments("".join(self.json))
+        return block
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise MalformedEvent("a tool call's arguments are no JSON object") from error
+
+
+class Answer:
+    """What has been received of one answer. `client_tools` are the tools that the client runs."""
+
+    def __init__(self, client_tools: frozenset[str] = frozenset()) -> None:
+        self.started = False
+        self.complete = False
+        self.stop_reason: str | None = None
+        self.blocks: list[Block] = []
+        self._client_tools = client_tools
+        self._open: dict[int, _OpenBlock] = {}
+        self._fences = FenceSplitter()
+        self._urls: set[str] = set()
+        self._usage: dict[str, Any] = {}
+        self._output_is_final = False
+        self.shown_characters = 0
+
+    def feed(self, event: ProviderEvent) -> list[TurnEvent]:
+        """What `event` adds to the turn's log. Raises MalformedEvent when it is out of order."""
+        match event:
+            case ContentBlockDelta(index=index, delta=delta):
+                return self._grow(self._block(index), delta)
+            case ContentBlockStart(index=index, content_block=block):
+                return self._begin(index, block)
+            case ContentBlockStop(index=index):
+                return self._finish(index)
+            case MessageStart(message=message):
+                if self.started:
+                    raise MalformedEvent("a second message_start")
+                self.started = True
+                self._bill(message.usage)
+            case MessageDelta(delta=stop, usage=usage):
+                self._bill(usage)
+                self.stop_reason = stop.stop_reason or self.stop_reason
+                self._output_is_final = stop.stop_reason is not None
+            case MessageStop():
+                if not self.started or self._open or self.complete:
+                    raise MalformedEvent("message_stop out of order")
+                self.complete = True
+                return self._flush()
+        return []
+
+    @property
+    def counts(self) -> TokenCounts:
+        """What the provider has told so far; all zero before `message_start`."""
+        usage = self._usage
+        written = usage.get("cache_creation_input_tokens", 0)
+        for_an_hour = min(usage.get("ephemeral_1h_input_tokens", 0), written)
+        return TokenCounts(
+            uncached=usage.get("input_tokens", 0),
+            cache_read=usage.get("cache_read_input_tokens", 0),
+            cache_write5m=written - for_an_hour,
+            cache_write1h=for_an_hour,
+            output=usage.get("output_tokens", 0),
+            thinking=usage.get("thinking_tokens", 0),
+            web_searches=usage.get("web_search_requests", 0),
+        )
+
+    @property
+    def output_is_final(self) -> bool:
+        """Whether the provider has told the final output figure."""
+        return self._output_is_final
+
+    @property
+    def text(self) -> str:
+        """All text, reasoning and arguments received, for estimating what was never billed."""
+        parts = [_text_of(block) for block in self.blocks]
+        for block in self._open.values():
+            parts += (*block.text, *block.thinking, *block.json)
+        return "".join(parts)
+
+    def partial_blocks(self) -> list[Block]:
+        """The blocks of an answer that broke off, in a form that the provider takes back.
+
+        A thinking block without its signature, a tool call and blank text are left out.
+        """
+        unfinished = [self._open[index] for index in sorted(self._open)]
+        texts = [block.whole() for block in unfinished if block.begun.get("type") == "text"]
+        return [block for block in (*self.blocks, *texts) if _is_sendable(block)]
+
+    def flush(self) -> list[TurnEvent]:
+        """The text still held back, when the answer broke off."""
+        return self._flush()
+
+    def _block(self, index: int) -> _OpenBlock:
+        try:
+            return self._open[index]
+        except KeyError:
+            raise MalformedEvent("a piece of a content block that is not open") from None
+
+    def _begin(self, index: int, block: Block) -> list[TurnEvent]:
+        if not self.started or self.complete or index in self._open:
+            raise MalformedEvent("content_block_start out of order")
+        self._open[index] = _OpenBlock(block)
+        match block:
+            case {"type": "text", "text": str(text)} if text:
+                return self._show(text)
+            case {"type": "thinking", "thinking": str(text)} if text:
+                return [Reasoning(text)]
+            case {"type": "web_search_tool_result", "content": [*results]}:
+                return [event for result in results for event in self._source(result)]
+        return []
+
+    def _grow(self, block: _OpenBlock, delta: object) -> list[TurnEvent]:
+        match delta:
+            case TextDelta(text):
+                block.text.append(text)
+                return self._show(text)
+            case ThinkingDelta(text):
+                block.thinking.append(text)
+                self.shown_characters += len(text)
+                return [Reasoning(text)] if text else []
+            case InputJsonDelta(text):
+                block.json.append(text)
+            case SignatureDelta(signature):
+                block.signature.append(signature)
+            case CitationsDelta(citation):
+                block.citations.append(citation)
+                return self._source(citation)
+        return []
+
+    def _finish(self, index: int) -> list[TurnEvent]:
+        block = self._block(index).whole()
+        del self._open[index]
+        self.blocks.append(block)
+        if block.get("type") != "tool_use":
+            return []
+        name = str(block.get("name", ""))
+        call = ToolCalled(
+            tool_call_id=str(block.get("id", "")),
+            name=name,
+            args=block.get("input") or {},
+            client_side=name in self._client_tools,
+        )
+        return [*self._flush(), call]
+
+    def _show(self, text: str) -> list[TurnEvent]:
+        self.shown_characters += len(text)
+        return [Text(piece, kind) for kind, piece in self._fences.feed(text)]
+
+    def _flush(self) -> list[TurnEvent]:
+        return [Text(piece, kind) for kind, piece in self._fences.flush()]
+
+    def _source(self, found: object) -> list[TurnEvent]:
+        match found:
+            case {"url": str(url)} if url.startswith(("http://", "https://")):
+                title = found.get("title")
+            case {"type": "search_result_location", "source": str(url)} if url.startswith(
+                ("http://", "https://")
+            ):
+                title = found.get("title")
+            case _:
+                return []
+        if url in self._urls:
+            return []
+        self._urls.add(url)
+        return [SourceFound(url, title if isinstance(title, str) else None)]
+
+    def _bill(self, usage: ProviderUsage) -> None:
+        told = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_creation_input_tokens": usage.cache_creation_input_tokens,
+            "cache_read_input_tokens": usage.cache_read_input_tokens,
+        }
+        if usage.cache_creation is not None:
+            told["ephemeral_1h_input_tokens"] = usage.cache_creation.ephemeral_1h_input_tokens
+        if usage.output_tokens_details is not None:
+            told["thinking_tokens"] = usage.output_tokens_details.thinking_tokens
+        if usage.server_tool_use is not None:
+            told["web_search_requests"] = usage.server_tool_use.web_search_requests
+        self._usage.update({name: figure for name, figure in told.items() if figure is not None})
+
+
+def _text_of(block: Block) -> str:
+    match block:
+        case {"type": "text", "text": str(text)} | {"type": "thinking", "thinking": str(text)}:
+            return text
+        case {"input": dict(arguments)}:
+            return json.dumps(arguments, ensure_ascii=False)
+    return ""
+
+
+def _is_sendable(block: Block) -> bool:
+    match block:
+        case {"type": "text", "text": str(text)}:
+            return bool(text.strip())
+        case {"type": "thinking"}:
+            return bool(block.get("signature"))
+        case {"type": "redacted_thinking"}:
+            return True
+    return False

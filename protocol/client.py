@@ -1,0 +1,177 @@
+"""What a client may send: one tagged union.
+
+Unknown extra fields are ignored; unknown types, missing and ill-typed fields are refused by the
+codec with the field's name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from protocol.content import UserContent
+
+# `(?!\n)$`: Python's `$` would let one trailing newline pass, ECMAScript's would not.
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+(?!\n)$")]
+"""1 to 64 of `A-Za-z0-9_.:-`."""
+
+AgentId = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*(?!\n)$")
+]
+"""An `Id` that cannot begin with a dot: it names a folder."""
+
+ModelId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@/-]+(?!\n)$")]
+ToolName = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?!\n)$")]
+Timestamp = Annotated[str, Meta(min_length=1, max_length=40)]
+"""A date or a date and time of ISO 8601; without an offset it is UTC."""
+
+PageSize = Annotated[int, Meta(ge=1, le=200)]
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+OnDisconnect = Literal["detach", "cancel"]
+
+
+class ThinkingBudget(msgspec.Struct, frozen=True, rename="camel"):
+    """A budget of thinking tokens for models that take one; the provider's least is 1024."""
+
+    budget_tokens: Annotated[int, Meta(ge=1024, le=1_000_000)]
+
+
+class ToolDeclaration(msgspec.Struct, frozen=True, rename="camel"):
+    """A tool that the client itself runs; `input_schema` is JSON Schema."""
+
+    name: ToolName
+    description: Annotated[str, Meta(max_length=16_384)]
+    input_schema: dict[str, Any]
+
+
+class ClientMessage(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True
+):
+    """What every client message has: the `id` that answers echo as `requestId`."""
+
+    id: Id
+
+
+class ChatSend(ClientMessage, tag="chat.send"):
+    """Ask the model; `max_cost` in USD, `max_tokens` of output."""
+
+    content: UserContent
+    session_id: Id | None = None
+    model: ModelId | None = None
+    agent_id: AgentId | None = None
+    system: str | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    thinking: Literal["auto", "off"] | ThinkingBudget = "auto"
+    effort: Effort | None = None
+    on_disconnect: OnDisconnect = "detach"
+    max_cost: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    tools: Annotated[list[ToolDeclaration], Meta(max_length=128)] | None = None
+
+
+class ChatCancel(ClientMessage, tag="chat.cancel"):
+    """Stop a turn, named by the request that started it or by its `turn_id`."""
+
+    request_id: Id | None = None
+    turn_id: Id | None = None
+
+
+class ChatResume(ClientMessage, tag="chat.resume"):
+    """Take up a turn's events after `after` (all of them when absent), then the live ones."""
+
+    turn_id: Id
+    after: Annotated[int, Meta(ge=-1)] | None = None
+
+
+class ContextInspect(ClientMessage, tag="context.inspect"):
+    """What the next request would weigh, with `content` as the user's message."""
+
+    session_id: Id
+    content: UserContent | None = None
+    model: ModelId | None = None
+    exact: bool = False
+
+
+class UsageQuery(ClientMessage, tag="usage.query"):
+    """What was billed, `since` inclusive, `until` exclusive."""
+
+    session_id: Id | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+
+
+class SessionCreate(ClientMessage, tag="session.create"):
+    """Make an empty session."""
+
+    model: ModelId | None = None
+    agent_id: AgentId | None = None
+    system: str | None = None
+    title: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class SessionList(ClientMessage, tag="session.list"):
+    """Sessions, the most recently active first; `before` is a former page's `next`."""
+
+    limit: PageSize | None = None
+    before: Id | None = None
+
+
+class SessionHistory(ClientMessage, tag="session.history"):
+    """A page of a session's messages, the newest page first, oldest first within it."""
+
+    session_id: Id
+    limit: PageSize | None = None
+    before: Id | None = None
+
+
+class SessionDelete(ClientMessage, tag="session.delete"):
+    """Forget a session's messages; what it was billed stays in the usage."""
+
+    session_id: Id
+
+
+class ModelList(ClientMessage, tag="model.list"):
+    """The models that the provider offers."""
+
+
+class ToolApprovalResponse(ClientMessage, tag="tool.approval.response"):
+    """A person's answer to `tool.approval.request`."""
+
+    tool_call_id: Id
+    approved: bool
+    session_approve: bool = False
+
+
+class ToolOutput(ClientMessage, tag="tool.output"):
+    """The result of a tool that the client ran."""
+
+    tool_call_id: Id
+    content: UserContent
+    is_error: bool = False
+
+
+class GatewayStatus(ClientMessage, tag="gateway.status"):
+    """The gateway's figures, now."""
+
+
+class Ping(ClientMessage, tag="ping"):
+    """Is anybody there?"""
+
+
+AnyClientMessage = (
+    ChatSend
+    | ChatCancel
+    | ChatResume
+    | ContextInspect
+    | UsageQuery
+    | SessionCreate
+    | SessionList
+    | SessionHistory
+    | SessionDelete
+    | ModelList
+    | ToolApprovalResponse
+    | ToolOutput
+    | GatewayStatus
+    | Ping
+)

@@ -1,0 +1,87 @@
+"""Conversation content: blocks in the provider's shapes.
+
+A client may send text, images and documents; these are typed, so that a bad one is refused by
+name. What the model answered is kept as the provider sent it (`Block`), exactly: thinking blocks
+are bound to the transcript by their signatures.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Block = dict[str, Any]
+"""One content block of the Messages API, as decoded JSON."""
+
+Role = Literal["user", "assistant"]
+
+
+class Base64Source(msgspec.Struct, frozen=True, tag_field="type", tag="base64"):
+    """Bytes in base64 with their MIME type."""
+
+    media_type: str
+    data: str
+
+
+class UrlSource(msgspec.Struct, frozen=True, tag_field="type", tag="url"):
+    """An address that the provider fetches itself."""
+
+    url: str
+
+
+class PlainTextSource(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """A document's text, given inline; `media_type` is `text/plain`."""
+
+    data: str
+    media_type: str = "text/plain"
+
+
+class TextBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """A piece of text."""
+
+    text: str
+
+
+class ImageBlock(msgspec.Struct, frozen=True, tag_field="type", tag="image"):
+    """A picture."""
+
+    source: Base64Source | UrlSource
+
+
+class CitationsSwitch(msgspec.Struct, frozen=True):
+    """Whether the model should cite the document."""
+
+    enabled: bool
+
+
+class DocumentBlock(
+    msgspec.Struct, frozen=True, tag_field="type", tag="document", omit_defaults=True
+):
+    """A document, with an optional title and context that the model reads beside it."""
+
+    source: Base64Source | UrlSource | PlainTextSource
+    title: str | None = None
+    context: str | None = None
+    citations: CitationsSwitch | None = None
+
+
+UserBlock = TextBlock | ImageBlock | DocumentBlock
+UserContent = str | list[UserBlock]
+
+
+def user_blocks(content: UserContent) -> list[Block]:
+    """The provider's blocks for a client's `content`; a string becomes one text block."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    blocks: list[Block] = msgspec.to_builtins(content)
+    return blocks
+
+
+def is_blank(content: UserContent) -> bool:
+    """Whether there is nothing for a model to read: the provider refuses blank text."""
+    if isinstance(content, str):
+        return not content.strip()
+    return not content or any(
+        isinstance(block, TextBlock) and not block.text.strip() for block in content
+    )

@@ -1,0 +1,115 @@
+"""Error codes, close codes, exit codes, and the one exception tree.
+
+An expected failure travels as data (`Failure`) and is raised as `GatewayError` on the side that
+asked; a bug is any other exception. Messages are written for a person: what happened, what to do,
+nothing secret.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Literal
+
+import msgspec
+
+ErrorCode = Literal[
+    "INVALID_MESSAGE",
+    "UNAUTHORIZED",
+    "STREAM_IN_PROGRESS",
+    "SESSION_BUSY",
+    "SESSION_NOT_FOUND",
+    "REQUEST_NOT_FOUND",
+    "TURN_NOT_FOUND",
+    "NO_API_KEY",
+    "MODEL_NOT_FOUND",
+    "CONTEXT_TOO_LARGE",
+    "BUDGET_EXCEEDED",
+    "RATE_LIMITED",
+    "OVERLOADED",
+    "LLM_TIMEOUT",
+    "LLM_ERROR",
+    "TOOL_ERROR",
+    "DRAINING",
+    "INTERNAL_ERROR",
+]
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes that the gateway sends (RFC 6455, section 7.4.1)."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    POLICY = 1008
+    TOO_LARGE = 1009
+    INTERNAL = 1011
+
+
+class ExitCode(IntEnum):
+    """How the process ends; 70 is `EX_SOFTWARE` of sysexits.h."""
+
+    DRAINED = 0
+    BAD_CONFIGURATION = 2
+    DATABASE_UNUSABLE = 3
+    BUG = 70
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """An expected failure as data: `message` is for a person, `retry_after_ms` in milliseconds."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+    retry_after_ms: int | None = None
+    turn_id: str | None = None
+
+
+class GatewayError(Exception):
+    """An expected failure, raised. `failure` is what crosses mailboxes and the wire."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after_ms: int | None = None,
+        turn_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.failure = Failure(
+            code=code,
+            message=message,
+            retryable=retryable,
+            retry_after_ms=retry_after_ms,
+            turn_id=turn_id,
+        )
+
+    @classmethod
+    def of(cls, failure: Failure) -> GatewayError:
+        """The exception that carries `failure`."""
+        return cls(
+            failure.code,
+            failure.message,
+            retryable=failure.retryable,
+            retry_after_ms=failure.retry_after_ms,
+            turn_id=failure.turn_id,
+        )
+
+
+class InvalidMessage(GatewayError):
+    """A client's frame that is no message; `request_id` when its id could still be read."""
+
+    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+        super().__init__("INVALID_MESSAGE", message)
+        self.request_id = request_id
+
+
+class ProviderError(GatewayError):
+    """A failure of the provider or of the way to it, already mapped to a code of ours."""
+
+
+class LedgerUnavailable(GatewayError):
+    """The ledger cannot write now (full disk, locked file): the turn is refused or waits."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("INTERNAL_ERROR", message, retryable=True)

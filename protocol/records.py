@@ -1,0 +1,91 @@
+"""What the ledger keeps: plain data, the same for every database.
+
+Times are milliseconds since the epoch (UTC); `content` is JSON, exactly as it goes upstream.
+Token counts of text are the tokenizer's own; the learned ratio is applied when they are shown.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from protocol.content import Role
+from protocol.usage import Cost, TokenCounts
+
+TurnStatus = Literal["open", "completed", "cancelled", "failed", "interrupted"]
+MessageStatus = Literal["complete", "partial"]
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One session. `model`, `system` and `tools` (JSON) are the last ones asked for."""
+
+    session_id: str
+    agent_id: str
+    model: str
+    system: str | None
+    tools: bytes | None
+    title: str | None
+    created_at: int
+    last_active_at: int
+    message_count: int = 0
+
+    @property
+    def key(self) -> str:
+        """The session's key on the wire."""
+        return f"agent:{self.agent_id}:{self.session_id}"
+
+
+class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a session, measured once: bytes of `content`, tokens of its text."""
+
+    session_id: str
+    turn_id: str
+    role: Role
+    content: bytes
+    status: MessageStatus
+    created_at: int
+    byte_count: int
+    token_count: int
+    message_id: int = 0
+
+
+class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn's row: opened before the provider is called, settled exactly once.
+
+    `counted_tokens` is the tokenizer's count of what was sent, to compare with what was billed.
+    """
+
+    turn_id: str
+    session_id: str
+    request_id: str
+    model: str
+    status: TurnStatus
+    created_at: int
+    settled_at: int | None = None
+    stop_reason: str | None = None
+    error_code: str | None = None
+    counted_tokens: int = 0
+    counts: TokenCounts = TokenCounts()
+    estimated: bool = False
+    cost: Cost | None = None
+
+
+class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model was billed: exact sums; `cost` is of the requests whose price is known."""
+
+    model: str
+    counts: TokenCounts
+    cost: Decimal
+    requests: int
+    unpriced: int
+
+
+class CalibrationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """For one model, what the tokenizer counted and what the provider billed for the same."""
+
+    model: str
+    counted: int
+    billed: int
+    samples: int

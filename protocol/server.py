@@ -1,0 +1,462 @@
+"""What the gateway sends: one tagged union.
+
+Optional fields that have nothing to say are left out (`UNSET`); a field that may be unknown but
+must be said is `null`. Money is USD as an exact decimal number.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from protocol.content import Block, Role
+from protocol.errors import ErrorCode, Failure
+from protocol.usage import Cost, TokenCounts
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How every struct of the wire is written: camelCase; what is UNSET is left out."""
+
+
+class ServerMessage(Wire, frozen=True, kw_only=True, tag_field="type"):
+    """A message from the gateway, told apart by `type`."""
+
+
+class InputDetails(Wire, frozen=True, kw_only=True):
+    """The parts of `inputTokens`: each is billed at its own price."""
+
+    uncached: int
+    cache_read: int
+    cache_write5m: int = msgspec.field(name="cacheWrite5m")
+    cache_write1h: int = msgspec.field(name="cacheWrite1h")
+
+
+class OutputDetails(Wire, frozen=True, kw_only=True):
+    """The part of `outputTokens` that was reasoning."""
+
+    thinking: int
+
+
+class Usage(Wire, frozen=True, kw_only=True):
+    """Tokens billed; `estimated` when the provider never told the final output figure."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    input_details: InputDetails
+    output_details: OutputDetails
+    web_searches: int
+    estimated: bool
+
+    @classmethod
+    def of(cls, counts: TokenCounts, *, estimated: bool) -> Usage:
+        """The wire form of `counts`."""
+        return cls(
+            input_tokens=counts.input,
+            output_tokens=counts.output,
+            total_tokens=counts.input + counts.output,
+            input_details=InputDetails(
+                uncached=counts.uncached,
+                cache_read=counts.cache_read,
+                cache_write5m=counts.cache_write5m,
+                cache_write1h=counts.cache_write1h,
+            ),
+            output_details=OutputDetails(thinking=counts.thinking),
+            web_searches=counts.web_searches,
+            estimated=estimated,
+        )
+
+
+class WireCost(Wire, frozen=True, kw_only=True):
+    """USD, exact."""
+
+    input_cost: Decimal
+    output_cost: Decimal
+    total_cost: Decimal
+
+    @classmethod
+    def of(cls, cost: Cost | None) -> WireCost | None:
+        """The wire form of `cost`; `None`, which is `null`, when the price is not known."""
+        if cost is None:
+            return None
+        return cls(
+            input_cost=cost.input_cost, output_cost=cost.output_cost, total_cost=cost.total_cost
+        )
+
+
+class Limits(Wire, frozen=True, kw_only=True):
+    """What the gateway takes: bytes of one message, sessions on a page, requests at once."""
+
+    max_message_bytes: int
+    max_sessions: int
+    max_pending_requests: int
+
+
+class GatewayHello(ServerMessage, frozen=True, kw_only=True, tag="gateway.hello"):
+    """The first frame for a client that asked for a subprotocol."""
+
+    protocol: int
+    version: str
+    connection_id: str
+    default_model: str
+    limits: Limits
+    features: list[str]
+
+
+class SessionCreated(ServerMessage, frozen=True, kw_only=True, tag="session.created"):
+    """A session exists; `session_key` is `agent:{agentId}:{sessionId}`."""
+
+    session_id: str
+    session_key: str
+    request_id: str | UnsetType = UNSET
+
+
+class ChatStreamStart(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.start"):
+    """A turn has been admitted and is on its way to the provider; exactly one a turn."""
+
+    request_id: str
+    session_id: str
+    model: str
+    turn_id: str
+    seq: int
+
+
+class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.delta"):
+    """Text; `code` from an opening fence to its closing fence, both included."""
+
+    request_id: str
+    delta: str
+    content_type: Literal["text", "code"] | UnsetType = UNSET
+    seq: int
+
+
+class ChatStreamReasoning(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.reasoning"):
+    """Reasoning text."""
+
+    request_id: str
+    delta: str
+    seq: int
+
+
+class Source(Wire, frozen=True, kw_only=True):
+    """Where an answer comes from."""
+
+    url: str
+    title: str | UnsetType = UNSET
+
+
+class ChatStreamSource(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.source"):
+    """A url source; each url once a turn."""
+
+    request_id: str
+    source: Source
+    seq: int
+
+
+class ToolCall(ServerMessage, frozen=True, kw_only=True, tag="tool.call"):
+    """The model calls a tool; `args` are whole. With `client_side` the client answers."""
+
+    request_id: str
+    tool_call_id: str
+    tool_name: str
+    args: dict[str, Any]
+    seq: int
+    client_side: bool | UnsetType = UNSET
+
+
+class ToolResult(ServerMessage, frozen=True, kw_only=True, tag="tool.result"):
+    """What a tool answered."""
+
+    request_id: str
+    tool_call_id: str
+    tool_name: str
+    result: Any
+    seq: int
+
+
+class ToolError(ServerMessage, frozen=True, kw_only=True, tag="tool.error"):
+    """Why a tool did not answer."""
+
+    request_id: str
+    tool_call_id: str
+    tool_name: str
+    error: str
+    seq: int
+
+
+class ToolApprovalRequest(ServerMessage, frozen=True, kw_only=True, tag="tool.approval.request"):
+    """May this tool run?"""
+
+    request_id: str
+    tool_call_id: str
+    tool_name: str
+    args: dict[str, Any]
+    seq: int
+    risk: Literal["low", "medium", "high"] | UnsetType = UNSET
+
+
+class SentContext(Wire, frozen=True, kw_only=True):
+    """What of the history did not fit the window and was left out of the request."""
+
+    left_out_turns: int
+    left_out_messages: int
+
+
+class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.end"):
+    """The turn's last frame: the provider's stop reason, or `cancelled`, or `budget`."""
+
+    request_id: str
+    turn_id: str
+    seq: int
+    stop_reason: str
+    usage: Usage
+    cost: WireCost | None
+    context: SentContext | UnsetType = UNSET
+
+
+class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
+    """A failure. It is a turn's last frame when its `request_id` is that of a stream."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool
+    request_id: str | UnsetType = UNSET
+    turn_id: str | UnsetType = UNSET
+    retry_after_ms: int | UnsetType = UNSET
+    usage: Usage | UnsetType = UNSET
+    cost: WireCost | None | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, failure: Failure, request_id: str | None) -> ErrorMessage:
+        """The wire form of an expected failure that is no turn's end."""
+        return cls(
+            code=failure.code,
+            message=failure.message,
+            retryable=failure.retryable,
+            request_id=UNSET if request_id is None else request_id,
+            turn_id=UNSET if failure.turn_id is None else failure.turn_id,
+            retry_after_ms=UNSET if failure.retry_after_ms is None else failure.retry_after_ms,
+        )
+
+
+SectionName = Literal[
+    "system_prompt",
+    "response_format",
+    "memory",
+    "skills",
+    "tools",
+    "history",
+    "user_message",
+]
+"""The context's sections, in the order in which they are sent."""
+
+
+class Section(Wire, frozen=True, kw_only=True):
+    """One part of the context: its text, UTF-8 bytes, tokens and USD, uncached."""
+
+    name: SectionName
+    content: str
+    byte_count: int
+    token_estimate: int
+    cost_estimate: Decimal | None
+    cached: bool | UnsetType = UNSET
+
+
+class Totals(Wire, frozen=True, kw_only=True):
+    """The sums of the sections."""
+
+    byte_count: int
+    token_estimate: int
+    cost_estimate: Decimal | None
+
+
+class Window(Wire, frozen=True, kw_only=True):
+    """The model's input window in tokens."""
+
+    limit: int
+    used: int
+    free: int
+
+
+class Calibration(Wire, frozen=True, kw_only=True):
+    """Billed tokens over counted tokens, learned from `samples` billed requests of the model."""
+
+    ratio: float
+    samples: int
+
+
+class ContextInspection(ServerMessage, frozen=True, kw_only=True, tag="context.inspection"):
+    """What the next request weighs."""
+
+    request_id: str
+    model: str
+    sections: list[Section]
+    totals: Totals
+    window: Window
+    calibration: Calibration
+    context: SentContext | UnsetType = UNSET
+    exact_tokens: int | UnsetType = UNSET
+
+
+class ModelUsage(Wire, frozen=True, kw_only=True):
+    """What one model was billed; `total_cost` is `null` when any request has no known price."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    input_details: InputDetails
+    output_details: OutputDetails
+    web_searches: int
+    total_cost: Decimal | None
+    request_count: int
+    unpriced_requests: int
+
+
+class GrandTotal(Wire, frozen=True, kw_only=True):
+    """All models together; requests without a known price are counted, not guessed."""
+
+    total_cost: Decimal
+    total_tokens: int
+    request_count: int
+    unpriced_requests: int
+
+
+class UsageReport(ServerMessage, frozen=True, kw_only=True, tag="usage.report"):
+    """What was billed."""
+
+    request_id: str
+    per_model: dict[str, ModelUsage]
+    grand_total: GrandTotal
+
+
+class SessionSummary(Wire, frozen=True, kw_only=True):
+    """One line of the list of sessions; times are ISO 8601 in UTC."""
+
+    session_id: str
+    session_key: str
+    model: str
+    created_at: str
+    last_active_at: str
+    message_count: int
+    title: str | UnsetType = UNSET
+
+
+class SessionListing(ServerMessage, frozen=True, kw_only=True, tag="session.list"):
+    """A page of sessions; `next` is what the following page's `before` takes."""
+
+    request_id: str
+    sessions: list[SessionSummary]
+    next: str | UnsetType = UNSET
+
+
+class HistoryMessage(Wire, frozen=True, kw_only=True):
+    """One message of a session, as it was stored; `status` when it is not whole."""
+
+    role: Role
+    content: str | list[Block]
+    created_at: str
+    tokens: int | UnsetType = UNSET
+    turn_id: str | UnsetType = UNSET
+    status: Literal["partial", "unanswered"] | UnsetType = UNSET
+
+
+class SessionHistoryPage(ServerMessage, frozen=True, kw_only=True, tag="session.history"):
+    """A page of a session's messages, oldest first; `next` is the older page's `before`."""
+
+    request_id: str
+    session_id: str
+    messages: list[HistoryMessage]
+    next: str | UnsetType = UNSET
+
+
+class SessionDeleted(ServerMessage, frozen=True, kw_only=True, tag="session.deleted"):
+    """A session is gone."""
+
+    request_id: str
+    session_id: str
+
+
+class ModelSummary(Wire, frozen=True, kw_only=True):
+    """One model: its window and output limit in tokens, prices in USD a million tokens."""
+
+    id: str
+    display_name: str
+    max_input_tokens: int
+    max_tokens: int
+    thinking: list[str]
+    efforts: list[str]
+    input_price: Decimal | None
+    output_price: Decimal | None
+
+
+class ModelListing(ServerMessage, frozen=True, kw_only=True, tag="model.list"):
+    """The models that can be asked for."""
+
+    request_id: str
+    default_model: str
+    models: list[ModelSummary]
+
+
+class MailboxDepth(Wire, frozen=True, kw_only=True):
+    """How many messages wait in an actor's mailbox, of how many it takes."""
+
+    waiting: int
+    size: int
+
+
+class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway.status"):
+    """The gateway's figures, read from its state. Bytes and seconds."""
+
+    request_id: str
+    version: str
+    uptime_seconds: float
+    connections: int
+    turns: dict[str, int]
+    upstream_streams: int
+    logs: int
+    log_bytes: int
+    mailboxes: dict[str, MailboxDepth]
+    ledger_queue: int
+    open_rows: int
+    memory_bytes: int
+    draining: bool
+
+
+class Pong(ServerMessage, frozen=True, kw_only=True, tag="pong"):
+    """The answer to `ping`."""
+
+    request_id: str
+
+
+class GatewayDraining(ServerMessage, frozen=True, kw_only=True, tag="gateway.draining"):
+    """The gateway is about to close: finish, or reconnect elsewhere."""
+
+    deadline_ms: int
+
+
+AnyServerMessage = (
+    GatewayHello
+    | SessionCreated
+    | ChatStreamStart
+    | ChatStreamDelta
+    | ChatStreamReasoning
+    | ChatStreamSource
+    | ToolCall
+    | ToolResult
+    | ToolError
+    | ToolApprovalRequest
+    | ChatStreamEnd
+    | ErrorMessage
+    | ContextInspection
+    | UsageReport
+    | SessionListing
+    | SessionHistoryPage
+    | SessionDeleted
+    | ModelListing
+    | GatewayStatusReport
+    | Pong
+    | GatewayDraining
+)

@@ -1,0 +1,202 @@
+"""A turn's events as the turn log keeps them, and the frames that a watcher gets of them.
+
+An event's place in the log is its `seq`. Events know nothing of who watches: the frames made of
+them carry the watcher's own request id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from protocol.errors import Failure
+from protocol.server import (
+    ChatStreamDelta,
+    ChatStreamEnd,
+    ChatStreamReasoning,
+    ChatStreamSource,
+    ChatStreamStart,
+    ErrorMessage,
+    SentContext,
+    ServerMessage,
+    SessionCreated,
+    Source,
+    ToolCall,
+    Usage,
+    WireCost,
+)
+
+LONGEST_JOINED = 65_536
+"""Characters; neighbouring deltas are joined into frames of at most about this size."""
+
+STOP_CANCELLED = "cancelled"
+STOP_BUDGET = "budget"
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """The turn is on its way to the provider; `new_session_key` when it made its session."""
+
+    session_id: str
+    model: str
+    turn_id: str
+    new_session_key: str | None
+
+
+class Text(msgspec.Struct, frozen=True, gc=False):
+    """More text, of one kind."""
+
+    text: str
+    kind: Literal["text", "code"]
+
+
+class Reasoning(msgspec.Struct, frozen=True, gc=False):
+    """More reasoning."""
+
+    text: str
+
+
+class SourceFound(msgspec.Struct, frozen=True):
+    """A url that the answer rests on."""
+
+    url: str
+    title: str | None
+
+
+class ToolCalled(msgspec.Struct, frozen=True):
+    """The model calls a tool; `args` are whole."""
+
+    tool_call_id: str
+    name: str
+    args: dict[str, Any]
+    client_side: bool
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """The turn is over and settled."""
+
+    turn_id: str
+    stop_reason: str
+    usage: Usage
+    cost: WireCost | None
+    context: SentContext | None
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """The turn failed and is settled; `usage` when anything was billed."""
+
+    turn_id: str
+    failure: Failure
+    usage: Usage | None
+    cost: WireCost | None
+
+
+TurnEvent = Started | Text | Reasoning | SourceFound | ToolCalled | Ended | Failed
+
+
+def size_of(event: TurnEvent) -> int:
+    """About how many bytes of memory an event's text takes, for the bound on kept logs."""
+    match event:
+        case Text(text) | Reasoning(text):
+            return len(text) + 64
+        case _:
+            return 512
+
+
+def frames(events: Sequence[TurnEvent], first: int, request_id: str) -> Iterator[ServerMessage]:
+    """The frames for `events`, of which the first has the seq `first`.
+
+    Neighbouring deltas of one kind are joined; a joined frame carries the last one's seq.
+    """
+    at = 0
+    while at < len(events):
+        event = events[at]
+        end = at + 1
+        if isinstance(event, Text | Reasoning):
+            end = _run_end(events, at)
+        yield from _frames_of(event, _joined(events, at, end), first + end - 1, request_id)
+        at = end
+
+
+def _run_end(events: Sequence[TurnEvent], start: int) -> int:
+    """Where the run of deltas that can be joined with the one at `start` ends."""
+    first = events[start]
+    length = 0
+    for at in range(start, len(events)):
+        event = events[at]
+        if type(event) is not type(first) or length >= LONGEST_JOINED:
+            return at
+        assert isinstance(event, Text | Reasoning)
+        if isinstance(event, Text) and event.kind != first.kind:  # type: ignore[union-attr]
+            return at
+        length += len(event.text)
+    return len(events)
+
+
+def _joined(events: Sequence[TurnEvent], start: int, end: int) -> str:
+    if end - start == 1:
+        return getattr(events[start], "text", "")
+    return "".join(event.text for event in events[start:end])  # type: ignore[union-attr]
+
+
+def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterator[ServerMessage]:
+    match event:
+        case Text(kind=kind):
+            yield ChatStreamDelta(request_id=request_id, delta=text, content_type=kind, seq=seq)
+        case Reasoning():
+            yield ChatStreamReasoning(request_id=request_id, delta=text, seq=seq)
+        case SourceFound(url, title):
+            source = Source(url=url, title=UNSET if title is None else title)
+            yield ChatStreamSource(request_id=request_id, source=source, seq=seq)
+        case ToolCalled():
+            yield ToolCall(
+                request_id=request_id,
+                tool_call_id=event.tool_call_id,
+                tool_name=event.name,
+                args=event.args,
+                seq=seq,
+                client_side=event.client_side or UNSET,
+            )
+        case Started():
+            if event.new_session_key is not None:
+                yield SessionCreated(
+                    session_id=event.session_id,
+                    session_key=event.new_session_key,
+                    request_id=request_id,
+                )
+            yield ChatStreamStart(
+                request_id=request_id,
+                session_id=event.session_id,
+                model=event.model,
+                turn_id=event.turn_id,
+                seq=seq,
+            )
+        case Ended():
+            yield ChatStreamEnd(
+                request_id=request_id,
+                turn_id=event.turn_id,
+                seq=seq,
+                stop_reason=event.stop_reason,
+                usage=event.usage,
+                cost=event.cost,
+                context=event.context or UNSET,
+            )
+        case Failed():
+            yield _error(event, request_id)
+
+
+def _error(event: Failed, request_id: str) -> ErrorMessage:
+    failure = event.failure
+    billed = event.usage is not None
+    return ErrorMessage(
+        code=failure.code,
+        message=failure.message,
+        retryable=failure.retryable,
+        request_id=request_id,
+        turn_id=failure.turn_id or event.turn_id,
+        retry_after_ms=UNSET if failure.retry_after_ms is None else failure.retry_after_ms,
+        usage=event.usage if event.usage is not None else UNSET,
+        cost=event.cost if billed else UNSET,
+    )

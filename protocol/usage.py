@@ -1,0 +1,63 @@
+"""Tokens and money, as every layer counts them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+ZERO = Decimal(0)
+
+
+class TokenCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was billed, in tokens; the input's parts exclude one another.
+
+    `thinking` is a part of `output`, not extra; `web_searches` is a number of searches.
+    """
+
+    uncached: int = 0
+    cache_read: int = 0
+    cache_write5m: int = msgspec.field(default=0, name="cacheWrite5m")
+    cache_write1h: int = msgspec.field(default=0, name="cacheWrite1h")
+    output: int = 0
+    thinking: int = 0
+    web_searches: int = 0
+
+    @property
+    def input(self) -> int:
+        """All input tokens, cached or not."""
+        return self.uncached + self.cache_read + self.cache_write5m + self.cache_write1h
+
+    @property
+    def any(self) -> bool:
+        """Whether anything at all was billed."""
+        return bool(self.input or self.output or self.web_searches)
+
+    def __add__(self, other: TokenCounts) -> TokenCounts:
+        return TokenCounts(
+            uncached=self.uncached + other.uncached,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write5m=self.cache_write5m + other.cache_write5m,
+            cache_write1h=self.cache_write1h + other.cache_write1h,
+            output=self.output + other.output,
+            thinking=self.thinking + other.thinking,
+            web_searches=self.web_searches + other.web_searches,
+        )
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """USD, exact. Web searches are a part of `output_cost`."""
+
+    input_cost: Decimal
+    output_cost: Decimal
+
+    @property
+    def total_cost(self) -> Decimal:
+        """Input and output together."""
+        return self.input_cost + self.output_cost
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            input_cost=self.input_cost + other.input_cost,
+            output_cost=self.output_cost + other.output_cost,
+        )

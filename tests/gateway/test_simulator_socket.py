@@ -1,0 +1,194 @@
+"""The simulator on a bare socket: HTTP, and whatever else may arrive."""
+
+import json
+import random
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.simulator import Settings, Simulator, open_simulator
+from gateway.simulator.cache import PromptCache
+from gateway.simulator.metronome import Metronome
+from gateway.simulator.request import Received
+from gateway.simulator.service import Message, Service, Whole
+
+HEADERS = {"x-api-key": "any", "anthropic-version": "2026-10-21"}
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    options = Settings(body_limit=100_000, idle_timeout=5)
+    async with open_simulator(seed=1, settings=options) as simulator:
+        yield simulator
+
+
+def post(body: bytes, path: str = "/v1/messages", **headers: str) -> bytes:
+    lines = {"host": "x", "content-length": str(len(body)), **HEADERS, **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def message(text: str = "?", **more: Any) -> bytes:
+    turns = [{"role": "user", "content": text}]
+    body = {"model": "claude-haiku-4-5", "max_tokens": 500, "messages": turns, **more}
+    return json.dumps(body).encode()
+
+
+async def talk(simulator: Simulator, sent: bytes) -> bytes:
+    """Everything that comes back until the simulator hangs up."""
+    with trio.fail_after(5):
+        async with await trio.open_tcp_stream("127.0.0.1", simulator.port) as stream:
+            await stream.send_all(sent)
+            return b"".join([part async for part in stream])
+
+
+async def test_a_connection_serves_one_request_after_another(simulator: Simulator) -> None:
+    """Requests that were sent ahead are answered in order, streamed or not."""
+    sent = post(message(stream=True)) + post(message()) + post(b"", "/nowhere", connection="close")
+    answer = await talk(simulator, sent)
+    statuses = re.findall(rb"HTTP/1.1 ([\w ]+)", answer)
+    assert statuses == [b"200 OK", b"200 OK", b"404 Not Found"]
+    assert b"transfer-encoding: chunked" in answer.lower()
+    assert len(simulator.requests) == 3
+
+
+async def test_a_client_may_ask_before_it_sends(simulator: Simulator) -> None:
+    """Expect: 100-continue is answered before the body is read."""
+    sent = post(message(), expect="100-continue", connection="close")
+    answer = await talk(simulator, sent)
+    assert answer.startswith((b"HTTP/1.1 100", b"HTTP/1.1 200"))
+    assert b"HTTP/1.1 200" in answer
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", b"431"),
+        (post(b"x" * 100_001), b"413"),
+        (post(message(), connection="close", **{"x-api-key": ""}), b"401"),
+        (post(b"{", connection="close"), b"400"),
+        (post(b"[" * 50_000, connection="close"), b"400"),
+        (post(b'"\xff"', connection="close"), b"400"),
+        (post(b"", connection="close"), b"400"),
+        (post(b"{}", "/v1/models", connection="close"), b"405"),
+        (post(b"{}", "/v1/messages?\x7f%ff", connection="close"), b"400"),
+    ],
+    ids=[
+        "text",
+        "tls",
+        "no-host",
+        "long-path",
+        "long-body",
+        "no-key",
+        "half-json",
+        "deep-json",
+        "no-utf8",
+        "no-body",
+        "wrong-method",
+        "odd-query",
+    ],
+)
+async def test_what_cannot_be_read_is_refused(
+    simulator: Simulator, sent: bytes, status: bytes
+) -> None:
+    """A malformed request gets a status and an error in JSON; the next client is served."""
+    answer = await talk(simulator, sent)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b'"type":"error"' in answer
+    assert b"200 " in await talk(simulator, post(message(), connection="close"))
+
+
+async def test_garbage_never_ends_the_server(simulator: Simulator) -> None:
+    """Random bytes, broken off anywhere, end only their own connection."""
+    chance = random.Random(1)
+    valid = post(message(stream=True))
+    for _ in range(50):
+        broken = bytearray(valid[: chance.randrange(1, len(valid))])
+        for _ in range(3):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
+        async with await trio.open_tcp_stream("127.0.0.1", simulator.port) as stream:
+            await stream.send_all(bytes(broken))
+    assert b"200 " in await talk(simulator, post(message(), connection="close"))
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    """A client that sends nothing is not waited for longer than idle_timeout."""
+    async with open_simulator(settings=Settings(idle_timeout=0.05)) as simulator:
+        assert await talk(simulator, b"") == b""
+        assert await talk(simulator, b"POST /v1/mess") == b""
+
+
+async def test_a_busy_port_is_an_error(simulator: Simulator) -> None:
+    """A second simulator on the same port does not start."""
+    with pytest.RaisesGroup(OSError, allow_unwrapped=True, flatten_subgroups=True):
+        async with open_simulator(port=simulator.port):
+            pass
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5000) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "text", "role", "content", "id"]), inner)
+    ),
+    max_leaves=8,
+)
+FIELDS = [
+    "system",
+    "tools",
+    "thinking",
+    "tool_choice",
+    "output_config",
+    "stop_sequences",
+    "cache_control",
+    "stream",
+    "messages",
+    "max_tokens",
+    "model",
+]
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=3), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whatever_the_body_says_it_is_an_answer_or_a_refusal(
+    body: dict[str, Any], counting: bool
+) -> None:
+    """Ill-typed fields anywhere are a 4xx, never an exception."""
+    service = Service(Settings(), cache=PromptCache(), seed=1)
+    whole = {**json.loads(message()), **body}
+    path = "/v1/messages/count_tokens" if counting else "/v1/messages"
+    match service.answer(Received("POST", path, {}, HEADERS, whole, b"", "req_1")):
+        case Whole(status):
+            assert status in (200, 400, 404)
+        case Message():
+            assert not counting
+
+
+async def test_a_metronome_keeps_time(autojump_clock: trio.testing.MockClock) -> None:
+    """Beats are called when they are due, in that order, until they say that it is over."""
+    metronome = Metronome()
+    begin = trio.current_time()
+    called: list[tuple[str, float]] = []
+
+    async def conduct(name: str, times: list[float]) -> None:
+        def beat(now: float) -> float | None:
+            called.append((name, round(now - begin, 3)))
+            return begin + times.pop(0) if times else None
+
+        await metronome.conduct(beat, begin + times.pop(0))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(metronome.run)
+        async with trio.open_nursery() as parts:
+            parts.start_soon(conduct, "a", [0.3, 0.7, 0.9])
+            parts.start_soon(conduct, "b", [0.2, 0.4, 0.6])
+        nursery.cancel_scope.cancel()
+    assert called == [("b", 0.2), ("a", 0.3), ("b", 0.4), ("b", 0.6), ("a", 0.7), ("a", 0.9)]
