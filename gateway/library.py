@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 LONGEST_FILE = 256 * 1024
 """Bytes read of one file; the rest is left out."""
 
+NOTHING = AgentFiles(memory="", skills=())
 _FENCE = "---"
 
 
@@ -30,12 +31,14 @@ class FolderLibrary:
 
     async def read(self, agent_id: str) -> AgentFiles:
         """The agent's memory and skills; empty when it has no folder."""
+        if not (self._agents / agent_id).exists():  # one stat costs less than a thread
+            return NOTHING
         return await trio.to_thread.run_sync(self._read, agent_id)
 
     def _read(self, agent_id: str) -> AgentFiles:
         folder = self._agents / agent_id
         if not _inside(folder, self._agents):
-            return AgentFiles(memory="", skills=())
+            return NOTHING
         return AgentFiles(memory=_memory(folder), skills=tuple(_skills(folder)))
 
 

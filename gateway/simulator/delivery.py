@@ -96,9 +96,13 @@ async def _send_whole(draft: Draft, wire: Wire, service: Service) -> None:
         await trio.sleep(draft.reply.delay)
         match draft.reply.fault:
             case Fault("reset"):
-                return await wire.reset()
+                tally.settle()
+                await wire.reset()
+                return
             case Fault("truncate"):
-                return await wire.respond_in_part(200, headers, body)
+                tally.settle()
+                await wire.respond_in_part(200, headers, body)
+                return
             case Fault("stall", seconds=seconds):
                 await trio.sleep(seconds)
             case Fault("bad_json"):

@@ -8,7 +8,7 @@ one is a 400. Several directives in one text are one.
 | key | value |
 |---|---|
 | `count` | text deltas, of filler (without it: the text the simulator would have written) |
-| `thinking` | thinking deltas before them |
+| `thinking` | thinking deltas before them (none are seen where the display is `omitted`) |
 | `chars` | characters in a delta |
 | `rate` | deltas a second; 0 is as fast as it goes |
 | `delay` | seconds before the first byte |

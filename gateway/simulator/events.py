@@ -55,7 +55,7 @@ def _empty(block: Json) -> Json:
             return {**block, "text": "", "citations": []}
         case {"type": "text"}:
             return {**block, "text": ""}
-        case {"type": "thinking"}:
+        case {"type": "thinking", "signature": _}:
             return {**block, "thinking": "", "signature": ""}
         case {"type": "tool_use" | "server_tool_use"}:
             return {**block, "input": {}}

@@ -9,7 +9,7 @@ class Ids:
     """Makes identifiers. With a seed, the same ones in the same order."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - names, not secrets
+        self._random = random.Random(seed)  # names, not secrets
 
     def message(self) -> str:
         """An id for a message, `msg_...`."""

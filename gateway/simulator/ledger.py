@@ -66,13 +66,14 @@ def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Billed:
         thinking = output_tokens(tally.thought, draft.ratio)
         output = max(1, output_tokens(tally.thought + tally.spoken, draft.ratio))
         usage = usage.after(output, thinking)
+    figures = usage.in_message()
     outcome: Outcome = "faulted" if faulted else "aborted"
     return Billed(
         message_id=draft.id,
         request_id=draft.request_id,
         model=draft.model,
         outcome="completed" if tally.complete else outcome,
-        usage=usage.in_message(),
+        usage=figures,
         deltas=tally.deltas,
-        output_tokens=usage.output,
+        output_tokens=figures["output_tokens"],
     )

@@ -19,42 +19,64 @@ Beat: TypeAlias = Callable[[float], float | None]
 """Does what is due at a time (of trio's clock, seconds); the next time, or None for no more."""
 
 
+class _Part:
+    """A beat, and whether it is over."""
+
+    def __init__(self, beat: Beat) -> None:
+        self.beat = beat
+        self.over = trio.Event()
+        self.error: Exception | None = None
+
+    def play(self, now: float) -> float | None:
+        """The next time; None once it is over, for whatever reason."""
+        if self.over.is_set():
+            return None
+        try:
+            due = self.beat(now)
+        except Exception as error:  # noqa: BLE001 - it is raised where the beat came from
+            self.error = error
+            due = None
+        if due is None:
+            self.over.set()
+        return due
+
+
 class Metronome:
     """Calls beats when they are due."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, Beat, trio.Event]] = []
+        self._due: list[tuple[float, int, _Part]] = []
         self._order = count()
         self._nap: trio.CancelScope | None = None
 
     async def conduct(self, beat: Beat, due: float) -> None:
-        """Have `beat` called from `due` on, until it returns None."""
-        over = trio.Event()
-        entry = (due, next(self._order), beat, over)
-        heapq.heappush(self._due, entry)
+        """Have `beat` called from `due` on, until it returns None; raises what it raises."""
+        part = _Part(beat)
+        heapq.heappush(self._due, (due, next(self._order), part))
         if self._nap is not None:
             self._nap.deadline = min(self._nap.deadline, due)
         try:
-            await over.wait()
+            await part.over.wait()
         finally:
-            over.set()  # a beat whose task was cancelled is not called again
+            part.over.set()  # a beat whose task was cancelled is not called again
+        if part.error is not None:
+            raise part.error
 
     async def run(self) -> None:
         """Keep time until cancelled."""
         while True:
             with trio.CancelScope(deadline=self._next()) as self._nap:
                 await trio.sleep_forever()
-            self._beat_all(trio.current_time())
+            self._play(trio.current_time())
 
     def _next(self) -> float:
         return self._due[0][0] if self._due else math.inf
 
-    def _beat_all(self, now: float) -> None:
+    def _play(self, now: float) -> None:
         while self._next() <= now:
-            _, order, beat, over = self._due[0]
-            due = None if over.is_set() else beat(now)
+            _, order, part = self._due[0]
+            due = part.play(now)
             if due is None:
                 heapq.heappop(self._due)
-                over.set()
             else:
-                heapq.heapreplace(self._due, (due, order, beat, over))
+                heapq.heapreplace(self._due, (due, order, part))

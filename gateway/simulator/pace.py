@@ -41,34 +41,31 @@ class Unpaced:
         """Send events up to a step that is none, and return that, or None at the end."""
         batch: list[Event] = []
         size = 0
-        other: Step | None = None
         for step in steps:
             if not isinstance(step, Event):
-                other = step
-                break
-            if step.ends and batch:
                 await self._send(batch)
-                batch, size = [], 0
+                return step
             batch.append(step)
             size += len(step.frame)
-            if step.ends:
-                self._tally.add(step)
-                await self._wire.chunk(step.frame)
-                batch, size = [], 0
-            elif size >= self._flush:
+            if size >= self._flush or step.ends:
                 await self._send(batch)
                 batch, size = [], 0
-        if batch:
-            await self._send(batch)
-        return other
+        await self._send(batch)
+        return None
 
     def postpone(self, seconds: float) -> None:
         """Nothing is due at a time."""
 
     async def _send(self, batch: list[Event]) -> None:
-        await self._wire.chunk(b"".join([event.frame for event in batch]))
-        for event in batch:
-            self._tally.add(event)
+        """Send a batch, then count it; but an end is counted before it is sent."""
+        last = batch.pop() if batch and batch[-1].ends else None
+        if batch:
+            await self._wire.chunk(b"".join([event.frame for event in batch]))
+            for event in batch:
+                self._tally.add(event)
+        if last is not None:
+            self._tally.add(last)
+            await self._wire.chunk(last.frame)
 
 
 class Paced:

@@ -73,7 +73,7 @@ class Simulator:
 
     @property
     def open_streams(self) -> int:
-        """Streams being sent now."""
+        """Streams being sent now; one is still open for a moment after its last event."""
         return self._service.open_streams
 
     @property
@@ -129,7 +129,10 @@ async def run_simulator(
     *,
     settings: Settings | None = None,
     seed: int | None = None,
-    task_status: trio.TaskStatus[Simulator] = trio.TASK_STATUS_IGNORED,
+    on_ready: Callable[[Simulator], object] | None = None,
 ) -> None:
-    """Serve until cancelled; what a command runs. Started with the simulator once it listens."""
-    await Simulator(host, port, settings=settings, seed=seed).serve(task_status=task_status)
+    """Serve until cancelled; what a command runs. `on_ready` is called once it listens."""
+    async with open_simulator(host, port, settings=settings, seed=seed) as simulator:
+        if on_ready is not None:
+            on_ready(simulator)
+        await trio.sleep_forever()

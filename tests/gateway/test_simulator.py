@@ -441,6 +441,7 @@ async def test_the_ledger_has_what_the_client_was_told(
 ) -> None:
     """A completed answer's line has its id, its usage and the number of its deltas."""
     events, message = await stream(client, messages=user("Bill me"))
+    await simulator.wait_idle()
     line = simulator.billed[-1]
     assert (line.message_id, line.model, line.outcome) == (message.id, SONNET, "completed")
     assert line.usage["output_tokens"] == line.output_tokens == message.usage.output_tokens

@@ -6,16 +6,20 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.simulator import Settings, Simulator, open_simulator
+from gateway.simulator import Raw, Reply, Settings, Simulator, open_simulator, run_simulator
 from gateway.simulator.cache import PromptCache
 from gateway.simulator.metronome import Metronome
 from gateway.simulator.request import Received
+from gateway.simulator.sample import sample
 from gateway.simulator.service import Message, Service, Whole
+from gateway.simulator.sources import cite_document
 
 HEADERS = {"x-api-key": "any", "anthropic-version": "2026-10-21"}
 
@@ -106,6 +110,23 @@ async def test_what_cannot_be_read_is_refused(
     assert b"200 " in await talk(simulator, post(message(), connection="close"))
 
 
+@pytest.mark.parametrize("rate", [0, 1_000_000])
+async def test_a_slow_reader_loses_nothing(simulator: Simulator, rate: int) -> None:
+    """A stream that has to wait for its reader goes on where it was, paced or not."""
+    sent = post(message(f"[[sim: count=1000 chars=9000 rate={rate}]]", stream=True))
+    async with await trio.open_tcp_stream("127.0.0.1", simulator.port) as stream:
+        await stream.send_all(sent)
+        await stream.receive_some(1)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert simulator.open_streams == 1
+        received = b""
+        with trio.fail_after(5):
+            while b"message_stop" not in received[-500:]:
+                received += await stream.receive_some(1 << 20)
+    assert received.count(b'"text_delta"') == 1000
+    assert len(received) > 9_000_000
+
+
 async def test_garbage_never_ends_the_server(simulator: Simulator) -> None:
     """Random bytes, broken off anywhere, end only their own connection."""
     chance = random.Random(1)
@@ -124,6 +145,19 @@ async def test_an_idle_connection_is_closed() -> None:
     async with open_simulator(settings=Settings(idle_timeout=0.05)) as simulator:
         assert await talk(simulator, b"") == b""
         assert await talk(simulator, b"POST /v1/mess") == b""
+
+
+async def test_a_command_is_told_when_it_listens() -> None:
+    """run_simulator serves until cancelled, and says where."""
+    with trio.move_on_after(5) as serving:
+
+        def ready(simulator: Simulator) -> None:
+            assert simulator.url == f"http://127.0.0.1:{simulator.port}"
+            serving.cancel()
+
+        await run_simulator(port=0, on_ready=ready)
+    assert serving.cancelled_caught
+    assert trio.current_time() < serving.deadline
 
 
 async def test_a_busy_port_is_an_error(simulator: Simulator) -> None:
@@ -192,3 +226,79 @@ async def test_a_metronome_keeps_time(autojump_clock: trio.testing.MockClock) ->
             parts.start_soon(conduct, "b", [0.2, 0.4, 0.6])
         nursery.cancel_scope.cancel()
     assert called == [("b", 0.2), ("a", 0.3), ("b", 0.4), ("b", 0.6), ("a", 0.7), ("a", 0.9)]
+
+
+async def test_a_beat_that_fails_fails_its_own_stream() -> None:
+    """What a beat raises comes out where it is conducted; the metronome goes on."""
+    metronome = Metronome()
+
+    def broken(now: float) -> float | None:
+        raise LookupError
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(metronome.run)
+        with pytest.raises(LookupError):
+            await metronome.conduct(broken, 0)
+        await metronome.conduct(lambda now: None, 0)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_that_cannot_be_written_ends_its_connection(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A script's mistake is logged, whether it shows before or in the stream; others are served."""
+    lone_surrogate = Reply(blocks=(Raw({"type": "text", "text": "x\ud800"}),))
+    simulator.script(lone_surrogate, msgspec.structs.replace(lone_surrogate, rate=1000))
+    for _ in range(2):
+        await talk(simulator, post(message(stream=True)))
+    assert caplog.text.count("a simulated connection failed") == 2
+    assert b"200 OK" in await talk(simulator, post(message(), connection="close"))
+
+
+def test_a_sample_fits_its_schema() -> None:
+    """Values come from the text where they can, and from the schema where they must."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "word": {"type": "string"},
+            "number": {"type": "number"},
+            "flag": {"type": ["boolean", "null"]},
+            "unit": {"enum": ["C", "F"]},
+            "fixed": {"const": 7},
+            "list": {"type": "array", "items": {"type": "integer"}},
+            "either": {"anyOf": [{"type": "null"}, {"type": "string"}]},
+            "inner": {"type": "object", "properties": {"x": {"type": "string"}}},
+        },
+    }
+    assert sample(schema, 'Set "heat" to 21.5 please') == {
+        "word": "heat",
+        "number": 21.5,
+        "flag": True,
+        "unit": "C",
+        "fixed": 7,
+        "list": [21],
+        "either": None,
+        "inner": {"x": "heat"},
+    }
+
+
+def test_a_schema_without_end_has_a_sample() -> None:
+    """Nesting is followed only so far."""
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
+    schema["properties"]["again"] = schema
+    assert sample(schema, "")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ({"type": "text", "data": "Plain."}, "char_location"),
+        ({"type": "content", "content": [{"text": "Part."}]}, "content_block_location"),
+        ({"type": "content", "content": "Whole."}, "content_block_location"),
+        ({"type": "base64", "data": "JVBERi0="}, "page_location"),
+    ],
+)
+def test_each_kind_of_document_has_its_citation(source: dict[str, Any], kind: str) -> None:
+    """Text is cited by characters, content by blocks, a PDF by pages."""
+    text = cite_document("So it says", 0, {"title": "T", "source": source})
+    assert text.citations[0]["type"] == kind

@@ -1,0 +1,255 @@
+"""A client of the gateway, for our own commands: typed messages over one WebSocket.
+
+Cancelling a WebSocket write half way breaks the framing of everything after it. So one task writes
+and one reads, both owned by the connection; a caller only ever waits on a channel, and may be
+cancelled at any time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import msgspec
+import trio
+from trio_websocket import (
+    CloseReason,
+    ConnectionClosed,
+    ConnectionRejected,
+    ConnectionTimeout,
+    HandshakeError,
+    WebSocketConnection,
+    connect_websocket_url,
+)
+
+from protocol.client import AnyClientMessage
+from protocol.codec import JSON
+from protocol.errors import GatewayError
+from protocol.server import AnyServerMessage, ChatStreamEnd, ErrorMessage, GatewayDraining
+
+CONNECT_SECONDS: Final = 10.0
+CLOSE_SECONDS: Final = 2.0
+KEEPALIVE_SECONDS: Final = 20.0
+"""Pause between two pings, and the longest wait for a pong."""
+
+LONGEST_FRAME: Final = 256 * 1024 * 1024
+"""Bytes; an inspection carries the text of a whole context."""
+
+FRAMES_AHEAD: Final = 1_024
+"""Frames of one exchange that may wait for their reader; then the gateway joins deltas."""
+
+REQUESTS_AHEAD: Final = 16
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyServerMessage)
+
+
+class ConnectError(Exception):
+    """No connection could be made; the text is one line, for a person."""
+
+
+class ConnectionLost(Exception):  # noqa: N818 - it is what happened, as in trio's Cancelled
+    """The connection is gone; the text is one line, for a person."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a gateway is, and what opens it."""
+
+    url: str
+    token: str | None
+
+    def __repr__(self) -> str:
+        return f"Target({self.url!r})"
+
+
+def new_id() -> str:
+    """A fresh id of a request."""
+    return f"req_{secrets.token_urlsafe(9)}"
+
+
+class Client:
+    """One connection. `draining` once the gateway has said that it is about to close."""
+
+    def __init__(self, websocket: WebSocketConnection) -> None:
+        self.draining = False
+        self.lost = trio.Event()
+        self._websocket = websocket
+        self._reason = "the connection was closed"
+        self._exchanges: dict[str, trio.MemorySendChannel[AnyServerMessage]] = {}
+        self._outgoing, self._unsent = trio.open_memory_channel[str](REQUESTS_AHEAD)
+
+    async def send(self, message: AnyClientMessage) -> None:
+        """Hand a message to the writer. Raises ConnectionLost."""
+        try:
+            await self._outgoing.send(_encoder.encode(message).decode())
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionLost(self._reason) from error
+
+    async def ask(self, message: AnyClientMessage) -> AnyServerMessage:
+        """The answer. Raises GatewayError when that is a refusal, and ConnectionLost."""
+        with self._exchange(message.id) as answers:
+            await self.send(message)
+            async for answer in answers:
+                if isinstance(answer, ErrorMessage):
+                    raise error_of(answer)
+                return answer
+        raise ConnectionLost(self._reason)
+
+    async def stream(self, message: AnyClientMessage) -> AsyncIterator[AnyServerMessage]:
+        """What answers `message`, up to and with the terminal frame. Raises ConnectionLost.
+
+        Use it under `aclosing`.
+        """
+        with self._exchange(message.id) as answers:
+            await self.send(message)
+            async for answer in answers:
+                yield answer
+                if isinstance(answer, ChatStreamEnd | ErrorMessage):
+                    return
+        raise ConnectionLost(self._reason)
+
+    @contextmanager
+    def _exchange(self, request_id: str) -> Iterator[trio.MemoryReceiveChannel[AnyServerMessage]]:
+        into, answers = trio.open_memory_channel[AnyServerMessage](FRAMES_AHEAD)
+        if self.lost.is_set():
+            into.close()
+        self._exchanges[request_id] = into
+        try:
+            with answers:
+                yield answers
+        finally:
+            del self._exchanges[request_id]
+
+    async def read(self) -> None:
+        """Deliver what comes in, to whoever asked, until the connection is gone."""
+        try:
+            while True:
+                await self._deliver(await self._websocket.get_message())
+        except ConnectionClosed as closed:
+            self._lose(closed.reason)
+        finally:
+            self._lose(None)
+
+    async def write(self) -> None:
+        """Send what is handed in. Nothing but the end of the connection may cancel this."""
+        with self._unsent:
+            try:
+                async for frame in self._unsent:
+                    await self._websocket.send_message(frame)
+            except ConnectionClosed:
+                return  # the reader tells of it
+
+    async def keep_alive(self) -> None:
+        """Notice a gateway that vanished without a word: everything waiting is told."""
+        while True:
+            await trio.sleep(KEEPALIVE_SECONDS)
+            with trio.move_on_after(KEEPALIVE_SECONDS) as deadline:
+                try:
+                    await self._websocket.ping()
+                except ConnectionClosed:
+                    return
+            if deadline.cancelled_caught:
+                self._reason = "the gateway does not answer any more"
+                return self._lose(None)
+
+    async def aclose(self) -> None:
+        """Send what is still to be sent, say goodbye, and go."""
+        self._outgoing.close()
+        await self._websocket.aclose()
+
+    async def _deliver(self, frame: str | bytes) -> None:
+        try:
+            message = _decoder.decode(frame)
+        except msgspec.ValidationError:
+            return  # a newer gateway says something that this client has no word for
+        if isinstance(message, GatewayDraining):
+            self.draining = True
+        request_id = getattr(message, "request_id", None)
+        exchange = self._exchanges.get(request_id) if isinstance(request_id, str) else None
+        if exchange is not None:
+            try:
+                await exchange.send(message)
+            except trio.BrokenResourceError:
+                return  # its reader has left
+
+    def _lose(self, close: CloseReason | None) -> None:
+        if close is not None and close.reason:
+            self._reason = str(close.reason)
+        self.lost.set()
+        self._unsent.close()
+        for exchange in self._exchanges.values():
+            exchange.close()
+
+
+def error_of(message: ErrorMessage) -> GatewayError:
+    """The refusal as an exception."""
+    return GatewayError(message.code, message.message, retryable=message.retryable)
+
+
+@asynccontextmanager
+async def connect(target: Target) -> AsyncIterator[Client]:
+    """A connection for as long as the block lasts. Raises ConnectError.
+
+    An exception of the block leaves as it is, in no group.
+    """
+    problem: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        opened = await _open(nursery, target)
+        if isinstance(opened, ConnectError):
+            problem = opened
+        else:
+            client = Client(opened)
+            nursery.start_soon(client.read)
+            nursery.start_soon(client.write)
+            nursery.start_soon(client.keep_alive)
+            try:
+                yield client
+            except Exception as error:  # noqa: BLE001 - it goes on below, outside the nursery
+                problem = error
+            finally:
+                with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                    await client.aclose()
+        nursery.cancel_scope.cancel()
+    if problem is not None:
+        raise problem
+
+
+async def _open(nursery: trio.Nursery, target: Target) -> WebSocketConnection | ConnectError:
+    headers = [(b"Authorization", b"Bearer " + target.token.encode())] if target.token else []
+    try:
+        with trio.fail_after(CONNECT_SECONDS):
+            return await connect_websocket_url(
+                nursery,
+                target.url,
+                subprotocols=[JSON.subprotocol],
+                extra_headers=headers,
+                max_message_size=LONGEST_FRAME,
+            )
+    except ConnectionRejected as error:
+        return ConnectError(_rejection(target, error))
+    except (OSError, HandshakeError, ConnectionTimeout, trio.TooSlowError) as error:
+        return _unreachable(target, error)
+    except ValueError:
+        return ConnectError(f"{target.url} is no address of a gateway: give ws://HOST:PORT/gateway.")
+
+
+def _unreachable(target: Target, cause: Exception) -> ConnectError:
+    error = ConnectError(
+        f"no gateway answers at {target.url}. Start one with `agentspace serve`, or try "
+        "`agentspace demo`."
+    )
+    error.__cause__ = cause
+    return error
+
+
+def _rejection(target: Target, error: ConnectionRejected) -> str:
+    said = (error.body or b"").decode("utf-8", "replace").strip().splitlines()
+    if error.status_code == 401:
+        return (
+            f"the gateway at {target.url} does not take this token: set AGENTSPACE_TOKEN, or "
+            "--data-dir to the gateway's own data folder."
+        )
+    reason = said[0] if said and said[0].isprintable() else "it gave no reason."
+    return f"{target.url} refuses the connection ({error.status_code}): {reason}"
