@@ -160,15 +160,13 @@ def title_of(content: UserContent) -> str | None:
     return line if len(line) <= 60 else line[:59] + "…"
 
 
-def fit(
-    turns: Sequence[Sequence[MessageRecord]], counted: Sequence[int], room: float
-) -> int:
-    """How many of the oldest turns to leave out so that the rest has at most `room` tokens.
+def fit(turns: Sequence[int], room: float) -> int:
+    """How many of the oldest turns, given by their tokens, to leave out to keep within `room`.
 
     Whole turns only: never a tool call without its result, never an assistant's message first.
     """
     total = 0
-    for kept, tokens in enumerate(reversed(counted)):
+    for kept, tokens in enumerate(reversed(turns)):
         total += tokens
         if total > room:
             return len(turns) - kept

@@ -11,7 +11,6 @@ from protocol.server import ModelSummary
 from protocol.usage import TokenCounts
 
 
-
 class Catalog:
     """The models' abilities, kept for `keep_seconds` of the monotonic `clock`.
 
@@ -65,8 +64,8 @@ class Catalog:
             max_tokens=info.max_tokens,
             thinking=list(info.thinking),
             efforts=list(info.efforts),
-            input_price=input_cost and input_cost.input_cost * 1_000,
-            output_price=output_cost and output_cost.output_cost * 1_000,
+            input_price=None if input_cost is None else input_cost.input_cost * 1_000,
+            output_price=None if output_cost is None else output_cost.output_cost * 1_000,
         )
 
 

@@ -1,21 +1,26 @@
 """One per connection: a mailbox, one stream in flight, a writer.
 
-Four tasks share a connection and die with it. The *reader* turns frames into mail; one task must
+Tasks that share a connection and die with it: the *reader* turns frames into mail; one task must
 always be receiving, or nobody sees the client's close. The *owner* takes the mail and alone
 changes the state. *Queries* are answered in tasks of their own, a bounded number at a time. The
 *writer* alone writes: what waits in the outbox, then what the turn's log holds behind its cursor.
+Two *watchmen* end the connection when a write takes too long or a ping is never answered.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+from contextlib import suppress
 
 import msgspec
 import trio
 
-from actors.mailbox import ActorStopped, Address, Mailbox
+from actors.deadline import deadline
+from actors.mailbox import STOPPING, Address, Mailbox
+from actors.outbox import Outbox
 from actors.ports import Census, Socket, SocketClosed
 from actors.queries import Queries
+from actors.serving import BUG
 from actors.turn_log import Cursor, TurnLogs
 from protocol.client import (
     AnyClientMessage,
@@ -46,6 +51,8 @@ from protocol.states import (
     advance,
 )
 from protocol.turn import frames
+
+log = logging.getLogger(__name__)
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,26 +87,6 @@ class Watch:
         return self.cursor.log.turn_id
 
 
-class Bell:
-    """Wakes the writer: rung any number of times, heard once."""
-
-    def __init__(self) -> None:
-        self._rung = False
-        self._lot = trio.lowlevel.ParkingLot()
-
-    def ring(self) -> None:
-        """There is something to write."""
-        if not self._rung:
-            self._rung = True
-            self._lot.unpark()
-
-    async def wait(self) -> None:
-        """Until it has been rung since the last time."""
-        if not self._rung:
-            await self._lot.park()
-        self._rung = False
-
-
 class Connection:
     """The actor of one client's connection."""
 
@@ -126,9 +113,9 @@ class Connection:
         self._census = census
         self.state: ConnectionState = "idle"
         self._watch: Watch | None = None
-        self._outbox: deque[ServerMessage] = deque([hello] if hello else [])
-        self._bell = Bell()
-        self._space = trio.lowlevel.ParkingLot()
+        self._last_ended: str | None = None
+        self._hello = hello
+        self._outbox = Outbox(settings.outbox_size)
         self._pending = 0
         self._writing_since: float | None = None
         self._closing = Closing(code=CloseCode.NORMAL, reason="")
@@ -136,13 +123,15 @@ class Connection:
 
     async def run(self) -> Closing:
         """Serve until the client goes or is sent away; the answer is how to close the socket."""
-        self._bell.ring()
+        if self._hello is not None:
+            await self._outbox.put(self._hello)
         try:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self._read)
                 self._nursery.start_soon(self._own)
                 self._nursery.start_soon(self._write)
-                self._nursery.start_soon(self._watch_over)
+                self._nursery.start_soon(self._watch_writes)
+                self._nursery.start_soon(self._watch_pulse)
         finally:
             await self._let_go()
         return self._closing
@@ -160,8 +149,8 @@ class Connection:
             return
         watch.cursor.close()
         if watch.cancel_when_gone:
-            with trio.move_on_after(self._settings.ask_seconds, shield=True):
-                await self._cancel_turn(CancelTurn(turn_id=watch.turn_id, request_id=None))
+            with suppress(GatewayError):  # it is over already, which is what was wanted
+                await self._ask_to_cancel(CancelTurn(turn_id=watch.turn_id, request_id=None))
 
     # --- reader --------------------------------------------------------------------------------
 
@@ -170,7 +159,7 @@ class Connection:
             while True:
                 await self.mailbox.tell(self._understood(await self._socket.receive()))
         except SocketClosed:
-            self._end(CloseCode.NORMAL, "", forcibly=False)
+            self._end(CloseCode.NORMAL, "")
 
     def _understood(self, frame: str | bytes) -> FromClient | Malformed:
         try:
@@ -183,48 +172,56 @@ class Connection:
     async def _own(self) -> None:
         with self.mailbox.owned():
             async for envelope in self.mailbox:
-                match envelope.message:
+                match envelope.open():
                     case FromClient(message=message):
                         await self._take(message)
                     case Malformed(explanation=explanation, request_id=request_id):
                         failure = Failure(code="INVALID_MESSAGE", message=explanation)
-                        await self._put(ErrorMessage.of(failure, request_id))
+                        await self._outbox.put(ErrorMessage.of(failure, request_id))
                     case Drain(deadline_ms=deadline_ms):
-                        await self._put(GatewayDraining(deadline_ms=deadline_ms))
+                        await self._outbox.put(GatewayDraining(deadline_ms=deadline_ms))
                         self._advance("drain")
 
     async def _take(self, message: AnyClientMessage) -> None:
+        """The boundary of one message: what goes wrong in it is answered and ends there."""
         try:
-            match message:
-                case ChatSend():
-                    await self._send(message)
-                case ChatResume():
-                    self._resume(message)
-                case ChatCancel():
-                    await self._cancel(message)
-                case Ping(id=request_id):
-                    await self._put(Pong(request_id=request_id))
-                case GatewayStatus(id=request_id):
-                    await self._put(self._census.report(request_id))
-                case ToolOutput() | ToolApprovalResponse():
-                    raise GatewayError(
-                        "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer."
-                    )
-                case _:
-                    self._ask(message)
+            await self._obey(message)
         except GatewayError as error:
-            await self._put(ErrorMessage.of(error.failure, message.id))
+            await self._outbox.put(ErrorMessage.of(error.failure, message.id))
+        except Exception:
+            log.exception("a client's message could not be obeyed")
+            await self._outbox.put(ErrorMessage.of(BUG, message.id))
+
+    async def _obey(self, message: AnyClientMessage) -> None:
+        match message:
+            case ChatSend():
+                await self._send(message)
+            case ChatResume():
+                self._resume(message)
+            case ChatCancel():
+                await self._cancel(message)
+            case Ping(id=request_id):
+                await self._outbox.put(Pong(request_id=request_id))
+            case GatewayStatus(id=request_id):
+                await self._outbox.put(self._census.report(request_id))
+            case ToolOutput() | ToolApprovalResponse():
+                raise GatewayError(
+                    "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer."
+                )
+            case _:
+                self._ask(message)
 
     async def _send(self, send: ChatSend) -> None:
         self._begin_stream("send")
         try:
-            accepted = await self._llm.ask(StartTurn(send=send))
-        except GatewayError:
-            self._advance("turn_ended")
-            raise
-        self._follow(
-            accepted.turn_id, send.id, after=-1, cancel_when_gone=send.on_disconnect == "cancel"
-        )
+            # Shielded: were the client to leave now, a turn would run that nobody can cancel.
+            with deadline(self._settings.ask_seconds, shield=True):
+                accepted = await self._llm.ask(StartTurn(send=send))
+            gone = send.on_disconnect == "cancel"
+            self._follow(accepted.turn_id, send.id, after=-1, cancel_when_gone=gone)
+        finally:
+            if self._watch is None:
+                self._advance("turn_ended")
 
     def _resume(self, resume: ChatResume) -> None:
         self._logs.find(resume.turn_id)
@@ -238,12 +235,10 @@ class Connection:
         except ImpossibleEvent as error:
             raise _refusal(error) from None
 
-    def _follow(
-        self, turn_id: str, request_id: str, *, after: int, cancel_when_gone: bool
-    ) -> None:
-        cursor = self._logs.find(turn_id).open_cursor(self._bell.ring, after=after)
+    def _follow(self, turn_id: str, request_id: str, *, after: int, cancel_when_gone: bool) -> None:
+        cursor = self._logs.find(turn_id).open_cursor(self._outbox.ring, after=after)
         self._watch = Watch(cursor, request_id, cancel_when_gone=cancel_when_gone)
-        self._bell.ring()
+        self._outbox.ring()
 
     async def _cancel(self, cancel: ChatCancel) -> None:
         if cancel.turn_id is None and cancel.request_id is None:
@@ -253,20 +248,30 @@ class Connection:
             cancel.turn_id == watch.turn_id or cancel.request_id == watch.request_id
         ):
             self._advance("cancel")
-            request = CancelTurn(turn_id=watch.turn_id, request_id=None)
+            await self._cancel_watched(watch)
+        elif cancel.turn_id is None and cancel.request_id == self._last_ended:
+            # Too late; and another client may count its requests from 1 as well.
+            raise GatewayError("REQUEST_NOT_FOUND", "This stream has ended already.")
         else:
-            request = CancelTurn(turn_id=cancel.turn_id, request_id=cancel.request_id)
-        await self._llm.ask(request)
+            await self._ask_to_cancel(
+                CancelTurn(turn_id=cancel.turn_id, request_id=cancel.request_id)
+            )
 
-    async def _cancel_turn(self, request: CancelTurn) -> None:
+    async def _cancel_watched(self, watch: Watch) -> None:
         try:
+            await self._ask_to_cancel(CancelTurn(turn_id=watch.turn_id, request_id=None))
+        except GatewayError as error:
+            if error.failure.code != "REQUEST_NOT_FOUND":
+                raise
+            # It has just ended: its terminal frame is on its way.
+
+    async def _ask_to_cancel(self, request: CancelTurn) -> None:
+        with deadline(self._settings.ask_seconds, shield=True):
             await self._llm.ask(request)
-        except (GatewayError, ActorStopped):
-            return  # it is over already, which is what was wanted
 
     def _advance(self, event: ConnectionEvent) -> None:
         self.state = advance(CONNECTION, self.state, event)
-        self._bell.ring()
+        self._outbox.ring()
 
     # --- queries -------------------------------------------------------------------------------
 
@@ -283,30 +288,24 @@ class Connection:
 
     async def _answer(self, message: AnyClientMessage) -> None:
         try:
-            with trio.fail_after(self._settings.ask_seconds):
+            with deadline(self._settings.ask_seconds):
                 answer = await self._queries.answer(message)
         except GatewayError as error:
             answer = ErrorMessage.of(error.failure, message.id)
-        except trio.TooSlowError:
-            answer = ErrorMessage.of(_TOO_SLOW, message.id)
-        self._pending -= 1
-        await self._put(answer)
+        except Exception:
+            log.exception("a client's question could not be answered")
+            answer = ErrorMessage.of(BUG, message.id)
+        await self._outbox.put(answer)
+        self._pending -= 1  # not before: who never reads must not be answered without end
 
     # --- writer --------------------------------------------------------------------------------
-
-    async def _put(self, message: ServerMessage) -> None:
-        while len(self._outbox) >= self._settings.outbox_size:
-            await self._space.park()
-        self._outbox.append(message)
-        self._bell.ring()
 
     async def _write(self) -> None:
         try:
             while True:
-                await self._bell.wait()
+                await self._outbox.wait()
                 while self._outbox:
-                    await self._write_one(self._outbox.popleft())
-                    self._space.unpark()
+                    await self._write_one(self._outbox.take())
                 await self._write_stream()
                 if self.state == "closed" and not self._outbox:
                     return self._end(CloseCode.GOING_AWAY, "the gateway goes away")
@@ -322,7 +321,7 @@ class Connection:
             # The guard frees here, before the terminal frame is on its way: a client that has
             # seen it may send again at once.
             watch.cursor.close()
-            self._watch = None
+            self._watch, self._last_ended = None, watch.request_id
             self._advance("turn_ended")
         for message in frames(events, first, watch.request_id):
             await self._write_one(message)
@@ -332,45 +331,32 @@ class Connection:
         await self._socket.send(self._codec.encode(message))
         self._writing_since = None
 
-    # --- keepalive -----------------------------------------------------------------------------
+    # --- watchmen ------------------------------------------------------------------------------
 
-    async def _watch_over(self) -> None:
-        """End the connection when a write takes too long or a ping is never answered."""
-        pause = min(self._settings.keepalive_seconds, self._settings.write_seconds / 2)
-        pinged = trio.current_time()
+    async def _watch_writes(self) -> None:
+        longest = self._settings.write_seconds
         while True:
-            await trio.sleep(pause)
-            now = trio.current_time()
+            await trio.sleep(longest / 4)
             since = self._writing_since
-            if since is not None and now - since > self._settings.write_seconds:
+            if since is not None and trio.current_time() - since >= longest:
                 return self._end(CloseCode.POLICY, "you read too slowly", forcibly=True)
-            if now - pinged >= self._settings.keepalive_seconds and since is None:
-                if not await self._is_alive():
-                    return self._end(CloseCode.POLICY, "no pong", forcibly=True)
-                pinged = trio.current_time()
+
+    async def _watch_pulse(self) -> None:
+        while True:
+            await trio.sleep(self._settings.keepalive_seconds)
+            if self._writing_since is None and not await self._is_alive():
+                return self._end(CloseCode.POLICY, "no pong", forcibly=True)
 
     async def _is_alive(self) -> bool:
-        with trio.move_on_after(self._settings.keepalive_seconds):
-            try:
+        with trio.move_on_after(self._settings.keepalive_seconds) as patience:
+            with suppress(SocketClosed):  # the reader hears of it as well, and ends the connection
                 await self._socket.ping()
-            except SocketClosed:
-                pass  # the reader hears of it as well, and ends the connection
-            return True
-        return False
-
-
-_TOO_SLOW = Failure(
-    code="OVERLOADED",
-    message="The gateway is too busy to answer this now. Try again in a moment.",
-    retryable=True,
-)
+        return not patience.cancelled_caught
 
 
 def _refusal(error: ImpossibleEvent) -> GatewayError:
     if error.state in ("draining", "closed"):
-        return GatewayError(
-            "DRAINING", "The gateway is about to stop. Reconnect and send again.", retryable=True
-        )
+        return GatewayError.of(STOPPING)
     return GatewayError(
         "STREAM_IN_PROGRESS",
         "This connection has a stream in flight. Wait for its end, cancel it, or use another "

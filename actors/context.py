@@ -1,32 +1,23 @@
-"""Sessions' history, assembly, measurement and inspection.
+"""Sessions: their history, the requests built from it, and what those weigh.
 
 A message's bytes and tokens are measured once, when it is stored; building and inspecting cost
-only the new text. The estimate is the tokenizer's count times a ratio learned for each model from
-what the provider billed.
+only the new text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 import trio
 
-from actors.assembly import (
-    Parts,
-    countable,
-    encode_content,
-    fit,
-    system_texts,
-    title_of,
-)
-from actors.catalog import Catalog, window_error
+from actors.assembly import system_texts, title_of
+from actors.catalog import Catalog
 from actors.history import History, Sessions
 from actors.mailbox import Mailbox
 from actors.ports import Clock, Library, Model, Names, Prices, SessionStore, Tokenizer
 from actors.serving import serve
+from actors.weighing import Weighed, Weigher
 from protocol.client import ChatSend
 from protocol.content import UserContent, is_blank
 from protocol.errors import GatewayError
@@ -51,8 +42,9 @@ from protocol.mail import (
 from protocol.models import ModelInfo, choose_thinking
 from protocol.provider import Tool
 from protocol.records import MessageRecord, SessionRecord
-from protocol.server import Calibration, Section, SectionName, SentContext, Totals, Window
-from protocol.usage import TokenCounts
+
+LONGEST_MESSAGE_ID = 18
+"""Decimal digits: what a database's 64-bit integer surely takes."""
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,19 +57,6 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     thinking_budget: int
     history_cache_bytes: int
     at_once: int
-
-
-class Weighed(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a request and what the tokenizer counts in each section."""
-
-    parts: Parts
-    counted: dict[SectionName, int]
-    left_out: SentContext | None
-
-    @property
-    def counted_tokens(self) -> int:
-        """All sections together."""
-        return sum(self.counted.values())
 
 
 class Context:
@@ -102,21 +81,15 @@ class Context:
         self._store = store
         self._model = model
         self._catalog = catalog
-        self._tokenizer = tokenizer
-        self._prices = prices
+        self._weigher = Weigher(tokenizer, prices)
         self._library = library
         self._clock = clock
         self._names = names
         self._sessions = Sessions(store, keep_bytes=settings.history_cache_bytes)
-        self._calibration: dict[str, tuple[int, int, int]] = {}
-        self._counts: dict[str, int] = {}
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Learn what was billed before, then serve until the mailbox is closed."""
-        for record in await self._store.load_calibration():
-            self._calibration[record.model] = (record.counted, record.billed, record.samples)
+        self._weigher.recall(await self._store.load_calibration())
         task_status.started()
         await serve(self._mailbox, self._respond, at_once=self._settings.at_once)
 
@@ -171,9 +144,6 @@ class Context:
         )
         weighed = await self._weigh(session, history, send.content, info)
         assert weighed.parts.user is not None
-        estimate = self._estimates(session.model, weighed)
-        tokens = sum(estimate.values())
-        unit = self._unit_cost(session.model, tokens)
         return ContextBuilt(
             session=session,
             is_new=is_new,
@@ -194,8 +164,8 @@ class Context:
                 token_count=weighed.counted["user_message"],
             ),
             counted_tokens=weighed.counted_tokens,
-            token_estimate=tokens,
-            cost_estimate=None if unit is None else unit * tokens,
+            token_estimate=weighed.token_estimate,
+            cost_estimate=weighed.cost_estimate,
             left_out=weighed.left_out,
         )
 
@@ -209,10 +179,8 @@ class Context:
 
     async def _begin(self, request: BeginTurn) -> Done:
         session, message = request.session, request.user_message
-        place = self._sessions.create(session) if request.is_new else self._sessions.open(
-            session.session_id
-        )
-        async with place as held:
+        place = self._sessions.create if request.is_new else self._sessions.open
+        async with place(session.session_id) as held:
             await self._store.begin_turn(session, message)
             held.session = session
             held.history.append(message)
@@ -220,10 +188,11 @@ class Context:
 
     async def _complete(self, request: CompleteTurn) -> Done:
         if request.billed_tokens:
-            self._learn(request.model, request.counted_tokens, request.billed_tokens)
+            self._weigher.learn(
+                request.model, counted=request.counted_tokens, billed=request.billed_tokens
+            )
         if request.answer is None:
             return Done()
-        (count,) = await self._tokenizer.count_many([request.answer_text])
         message = MessageRecord(
             session_id=request.session_id,
             turn_id=request.turn_id,
@@ -232,7 +201,7 @@ class Context:
             status="complete" if request.whole else "partial",
             created_at=self._clock.now(),
             byte_count=len(request.answer),
-            token_count=count,
+            token_count=await self._weigher.count(request.answer_text),
         )
         try:
             async with self._sessions.open(request.session_id) as held:
@@ -253,74 +222,20 @@ class Context:
         content: UserContent | None,
         info: ModelInfo,
     ) -> Weighed:
-        files = await self._library.read(session.agent_id)
+        prompt = self._settings.system_prompt if session.system is None else session.system
         system = system_texts(
-            system_prompt=(
-                self._settings.system_prompt if session.system is None else session.system
-            ),
+            system_prompt=prompt,
             response_format=self._settings.response_format,
-            files=files,
+            files=await self._library.read(session.agent_id),
         )
-        user = None if content is None else encode_content(content)
-        counted: dict[SectionName, int] = {
-            name: await self._count(text) for name, text in system.items()
-        }
-        counted["tools"] = await self._count(session.tools.decode() if session.tools else "")
-        counted["user_message"] = 0 if user is None else await self._count_content(user)
-        ratio = self.calibration(session.model).ratio
-        limit = info.max_input_tokens
-        fixed = sum(counted.values())
-        if fixed * ratio > limit:
-            raise window_error(info.id, round(fixed * ratio), limit)
-        turns = history.answered()
-        skipped = fit(
-            [turn.messages for turn in turns],
-            [turn.counted_tokens for turn in turns],
-            limit / ratio - fixed,
+        return await self._weigher.weigh(
+            session.model,
+            limit=info.max_input_tokens,
+            system=system,
+            tools=session.tools,
+            turns=history.answered(),
+            content=content,
         )
-        kept = [message for turn in turns[skipped:] for message in turn.messages]
-        counted["history"] = sum(turn.counted_tokens for turn in turns[skipped:])
-        return Weighed(
-            parts=Parts(system=system, tools=session.tools, history=kept, user=user),
-            counted=counted,
-            left_out=_left_out(turns[:skipped]),
-        )
-
-    async def _count(self, text: str) -> int:
-        """Tokens of a text that comes again and again: counted once."""
-        if not text:
-            return 0
-        count = self._counts.get(text)
-        if count is None:
-            (count,) = await self._tokenizer.count_many([text])
-            if len(self._counts) >= 256:
-                self._counts.clear()
-            self._counts[text] = count
-        return count
-
-    async def _count_content(self, content: bytes) -> int:
-        text, extra = countable(content)
-        (count,) = await self._tokenizer.count_many([text])
-        return count + extra
-
-    def calibration(self, model: str) -> Calibration:
-        """The ratio learned for `model`; 1 until something was billed."""
-        counted, billed, samples = self._calibration.get(model, (0, 0, 0))
-        ratio = billed / counted if counted and billed else 1.0
-        return Calibration(ratio=ratio, samples=samples)
-
-    def _learn(self, model: str, counted: int, billed: int) -> None:
-        known = self._calibration.get(model, (0, 0, 0))
-        self._calibration[model] = (known[0] + counted, known[1] + billed, known[2] + 1)
-
-    def _estimates(self, model: str, weighed: Weighed) -> dict[SectionName, int]:
-        ratio = self.calibration(model).ratio
-        return {name: round(count * ratio) for name, count in weighed.counted.items()}
-
-    def _unit_cost(self, model: str, tokens: int) -> Decimal | None:
-        """USD for one input token of a request with so many; long contexts may cost more."""
-        cost = self._prices.price(model, TokenCounts(uncached=max(tokens, 1)))
-        return None if cost is None else cost.input_cost / max(tokens, 1)
 
     # --- inspection ----------------------------------------------------------------------------
 
@@ -341,13 +256,6 @@ class Context:
     async def _inspected(
         self, session: SessionRecord, info: ModelInfo, weighed: Weighed, *, exact: bool
     ) -> Inspection:
-        estimates = self._estimates(session.model, weighed)
-        tokens = sum(estimates.values())
-        unit = self._unit_cost(session.model, tokens)
-        sections = [
-            _section(name, text, estimates[name], unit)
-            for name, text in weighed.parts.texts().items()
-        ]
         exact_tokens = None
         if exact:
             exact_tokens = await self._model.count_tokens(
@@ -358,20 +266,13 @@ class Context:
                     effort=None,
                 )
             )
+        sections = weighed.sections()
         return Inspection(
             model=session.model,
             sections=sections,
-            totals=Totals(
-                byte_count=sum(section.byte_count for section in sections),
-                token_estimate=tokens,
-                cost_estimate=None if unit is None else unit * tokens,
-            ),
-            window=Window(
-                limit=info.max_input_tokens,
-                used=tokens,
-                free=max(0, info.max_input_tokens - tokens),
-            ),
-            calibration=self.calibration(session.model),
+            totals=weighed.totals(sections),
+            window=weighed.window(info.max_input_tokens),
+            calibration=self._weigher.calibration(session.model),
             left_out=weighed.left_out,
             exact_tokens=exact_tokens,
         )
@@ -456,27 +357,9 @@ class Context:
         return msgspec.structs.replace(session, **changes)
 
 
-def _left_out(turns: Sequence[Any]) -> SentContext | None:
-    if not turns:
-        return None
-    return SentContext(
-        left_out_turns=len(turns), left_out_messages=sum(len(turn.messages) for turn in turns)
-    )
-
-
-def _section(name: SectionName, text: str, tokens: int, unit: Decimal | None) -> Section:
-    return Section(
-        name=name,
-        content=text,
-        byte_count=len(text.encode()),
-        token_estimate=tokens,
-        cost_estimate=None if unit is None else unit * tokens,
-    )
-
-
 def _message_id(before: str | None) -> int | None:
     if before is None:
         return None
-    if not before.isdecimal():
+    if not before.isdecimal() or len(before) > LONGEST_MESSAGE_ID:
         raise GatewayError("INVALID_MESSAGE", "`before`: take it from a former page's `next`.")
     return int(before)

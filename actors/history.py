@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
 
 from actors.ports import SessionStore
 from protocol.errors import GatewayError
 from protocol.records import MessageRecord, SessionRecord
+
+EMPTY_SESSION = 1_024
+"""About how many bytes a session without text takes, so that many of them are bounded too."""
 
 
 class Turn:
@@ -56,6 +59,14 @@ class Held:
         self.session: SessionRecord | None = None
         self.history = History(())
 
+    @property
+    def size(self) -> int:
+        """Bytes of text in memory, about."""
+        if self.session is None:
+            return 0
+        system, tools = self.session.system or "", self.session.tools or b""
+        return EMPTY_SESSION + len(system) + len(tools) + self.history.size
+
 
 class Sessions:
     """Sessions in memory, least recently used first out, bounded by the bytes of their text."""
@@ -80,12 +91,9 @@ class Sessions:
                 held.history = History(await self._store.load_messages(session_id))
             yield held
 
-    @asynccontextmanager
-    async def create(self, session: SessionRecord) -> AsyncIterator[Held]:
-        """A new session, locked; the caller stores it."""
-        async with self._locked(session.session_id) as held:
-            held.session = session
-            yield held
+    def create(self, session_id: str) -> AbstractAsyncContextManager[Held]:
+        """A new session's place, locked; the caller puts it there once it is stored."""
+        return self._locked(session_id)
 
     @asynccontextmanager
     async def forget(self, session_id: str) -> AsyncIterator[None]:
@@ -102,11 +110,11 @@ class Sessions:
         held.users += 1
         try:
             async with held.lock:
-                size = held.history.size
+                size = held.size
                 try:
                     yield held
                 finally:
-                    self._size += held.history.size - size
+                    self._size += held.size - size
         finally:
             held.users -= 1
             if held.session is None and not held.users:
@@ -119,4 +127,4 @@ class Sessions:
             if held.users:
                 return
             del self._held[session_id]
-            self._size -= held.history.size
+            self._size -= held.size

@@ -7,29 +7,29 @@ before is short and bounded, and what comes after, settling, must happen whateve
 from __future__ import annotations
 
 import logging
-import math
-import random
-from decimal import Decimal
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import msgspec
 import trio
 
-from actors.mailbox import Address, Mailbox
+from actors.deadline import deadline
+from actors.mailbox import STOPPING, Address, Mailbox
 from actors.ports import Clock, Model, Names, Prices, Tokenizer
-from actors.retry import RetryPolicy
 from actors.serving import BUG, serve
-from actors.turn_log import TurnLog, TurnLogs
-from protocol.answer import Answer
+from actors.turn import Turn
+from actors.turn_log import TurnLogs
+from actors.upstream import Upstream, UpstreamSettings
 from protocol.client import ChatSend
-from protocol.errors import Failure, GatewayError, ProviderError
+from protocol.errors import GatewayError
 from protocol.mail import (
     Admit,
     BeginTurn,
     BuildContext,
     Cancelling,
     CancelTurn,
-    CompleteTurn,
     ContextBuilt,
+    Done,
     DrainTurns,
     LlmMail,
     OpenTurn,
@@ -37,54 +37,20 @@ from protocol.mail import (
     StartTurn,
     TurnAccepted,
 )
-from protocol.provider import MalformedEvent, MessageStart, Ping, StreamError
-from protocol.records import TurnRecord, TurnStatus
-from protocol.server import Usage, WireCost
-from protocol.states import TURN, TurnEvent, TurnState, advance
-from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed, Started
+from protocol.turn import Ended, Failed
 from protocol.usage import TokenCounts
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
+class LlmSettings(UpstreamSettings, frozen=True, kw_only=True):
     """What the llm actor is told at its start; seconds."""
 
-    first_content_seconds: float
-    idle_seconds: float
     settle_seconds: float
     ask_seconds: float
-    retry: RetryPolicy
     at_once: int
-
-
-class Turn:
-    """A turn that runs: its state, its scope, its log, and what is known of its outcome."""
-
-    def __init__(self, turn_id: str, send: ChatSend, log: TurnLog, created_at: int) -> None:
-        self.turn_id = turn_id
-        self.send = send
-        self.log = log
-        self.created_at = created_at
-        self.session_id = send.session_id or ""  # a new session has its id once it is stored
-        self.state: TurnState = "admitted"
-        # Made here and not in the turn's task, so that no cancel before its first step is lost.
-        self.scope = trio.CancelScope()
-        self.context: ContextBuilt | None = None
-        self.answer = Answer(frozenset(tool.name for tool in send.tools or ()))
-        self.failure: Failure | None = None
-        self.over_budget = False
-
-    def advance(self, event: TurnEvent) -> None:
-        """Move to the next state; see `protocol.states`."""
-        self.state = advance(TURN, self.state, event)
-
-    @property
-    def status(self) -> TurnStatus:
-        """What the row will say."""
-        if self.failure is not None:
-            return "failed"
-        return "completed" if self.answer.complete else "cancelled"
 
 
 class Llm:
@@ -108,7 +74,7 @@ class Llm:
         self._settings = settings
         self._context = context
         self._usage = usage
-        self._model = model
+        self._upstream = Upstream(model, prices, settings)
         self._tokenizer = tokenizer
         self._prices = prices
         self._logs = logs
@@ -121,9 +87,7 @@ class Llm:
         self._nursery: trio.Nursery | None = None
         self.finished = trio.Event()
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until the mailbox is closed and every turn is settled."""
         async with trio.open_nursery() as self._nursery:
             task_status.started()
@@ -159,9 +123,7 @@ class Llm:
         if known is not None:
             return TurnAccepted(known)
         if self._draining:
-            raise GatewayError(
-                "DRAINING", "The gateway is about to stop. Reconnect and send again.", retryable=True
-            )
+            raise GatewayError.of(STOPPING)
         running = self._busy.get(send.session_id) if send.session_id else None
         if running is not None:
             raise GatewayError(
@@ -184,25 +146,31 @@ class Llm:
         """The turn that this very request has already started, while its log is kept."""
         if send.session_id is None:
             return None
-        for key, turn_id in list(self._started.items()):
-            if turn_id in self._logs:
+        while self._started:
+            oldest = next(iter(self._started))
+            if self._started[oldest] in self._logs:
                 break
-            del self._started[key]  # oldest first: logs expire in about the order of their start
+            del self._started[oldest]  # logs expire in about the order of their start
         turn_id = self._started.get((send.session_id, send.id), "")
         return turn_id if turn_id in self._logs else None
 
     def _cancel(self, request: CancelTurn) -> Cancelling:
         turn = self._find(request)
         if turn is None:
-            raise GatewayError("REQUEST_NOT_FOUND", "There is no such turn to cancel, or no more.")
+            raise GatewayError(
+                "REQUEST_NOT_FOUND",
+                "There is no such turn to cancel, or no more, or `requestId` names several: then "
+                "`turnId` says which.",
+            )
         turn.scope.cancel()
         return Cancelling(turn.turn_id)
 
     def _find(self, request: CancelTurn) -> Turn | None:
         if request.turn_id is not None:
             return self._turns.get(request.turn_id)
-        named = (turn for turn in self._turns.values() if turn.send.id == request.request_id)
-        return next(named, None)
+        # Clients choose their requests' ids: two of them may well count from 1.
+        named = [turn for turn in self._turns.values() if turn.send.id == request.request_id]
+        return named[0] if len(named) == 1 else None
 
     # --- one turn, top to bottom ---------------------------------------------------------------
 
@@ -212,7 +180,7 @@ class Llm:
             terminal = await self._live(turn)
         except Exception:
             log.exception("turn %s ended by a mistake of the gateway", turn.turn_id)
-            terminal = Failed(turn_id=turn.turn_id, failure=BUG, usage=None, cost=None)
+            terminal = turn.refused(BUG)
         turn.state = "done"
         del self._turns[turn.turn_id]
         if self._busy.get(turn.session_id) is turn:
@@ -222,120 +190,61 @@ class Llm:
 
     async def _live(self, turn: Turn) -> Ended | Failed:
         try:
-            with trio.fail_after(self._settings.ask_seconds):
-                turn.advance("assemble")
-                turn.context = await self._context.ask(
-                    BuildContext(turn_id=turn.turn_id, send=turn.send)
-                )
-                await self._usage.ask(
-                    Admit(
-                        max_cost=turn.send.max_cost, cost_estimate=turn.context.cost_estimate
-                    )
-                )
-                await self._open(turn, turn.context)
-        except trio.TooSlowError:
-            return _refused(turn, _TOO_SLOW)
+            with deadline(self._settings.ask_seconds):
+                context = await self._prepare(turn)
         except GatewayError as error:
-            return _refused(turn, error.failure)
-        await self._answer(turn, turn.context)
-        return await self._settle(turn, turn.context)
+            return turn.refused(error.failure)
+        await self._upstream.answer(turn, context)
+        return await self._settle(turn, context)
 
-    async def _open(self, turn: Turn, context: ContextBuilt) -> None:
+    async def _prepare(self, turn: Turn) -> ContextBuilt:
+        """Measure, admit, and write down the intent. Raises GatewayError."""
+        turn.advance("assemble")
+        context = await self._context.ask(BuildContext(turn_id=turn.turn_id, send=turn.send))
+        await self._usage.ask(
+            Admit(max_cost=turn.send.max_cost, cost_estimate=context.cost_estimate)
+        )
         session = context.session
         await self._context.ask(
             BeginTurn(session=session, is_new=context.is_new, user_message=context.user_message)
         )
-        await self._usage.ask(OpenTurn(turn=_row(turn, context)))
+        await self._usage.ask(OpenTurn(turn=turn.open_row(context)))
         turn.advance("call")
         turn.session_id = session.session_id
         self._busy[session.session_id] = turn
-        turn.log.append(
-            Started(
-                session_id=session.session_id,
-                model=session.model,
-                turn_id=turn.turn_id,
-                new_session_key=session.key if context.is_new else None,
-            )
-        )
-
-    async def _answer(self, turn: Turn, context: ContextBuilt) -> None:
-        """Stream into the log; whatever ends it is left in the turn."""
-        try:
-            with turn.scope:
-                await self._stream_with_retry(turn, context)
-        except GatewayError as error:
-            turn.failure = error.failure
-        except MalformedEvent as error:
-            log.warning("turn %s: %s", turn.turn_id, error)
-            turn.failure = _MALFORMED
-        for event in turn.answer.flush():
-            turn.log.append(event)
-
-    async def _stream_with_retry(self, turn: Turn, context: ContextBuilt) -> None:
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._stream(turn, context)
-            except ProviderError as error:
-                delay = self._settings.retry.delay(error.failure, attempt, random.random())
-                if delay is None or turn.answer.started:
-                    raise
-                log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
-            await trio.sleep(delay)
-
-    async def _stream(self, turn: Turn, context: ContextBuilt) -> None:
-        answer = turn.answer
-        append = turn.log.append
-        idle = self._settings.idle_seconds
-        coarse = idle / 10  # moving a deadline at every delta would cost more than the delta
-        with trio.CancelScope() as watch:
-            watch.deadline = trio.current_time() + self._settings.first_content_seconds
-            moved = -math.inf
-            async with self._model.stream(context.body) as events:
-                guard = BudgetGuard(self._prices, turn.send.max_cost, context)
-                async for event in events:
-                    if isinstance(event, Ping):
-                        continue
-                    if isinstance(event, StreamError):
-                        raise _stream_failure(event)
-                    for shown in answer.feed(event):
-                        append(shown)
-                    now = trio.current_time()
-                    if now - moved > coarse and not isinstance(event, MessageStart):
-                        watch.deadline, moved = now + idle, now
-                    if guard.is_spent(answer):
-                        turn.over_budget = True
-                        return
-                    if answer.complete:
-                        return
-            raise ProviderError(
-                "LLM_ERROR",
-                "The provider's answer broke off before its end. What came is kept; send again.",
-                retryable=True,
-            )
-        if watch.cancelled_caught:
-            raise ProviderError(
-                "LLM_TIMEOUT",
-                "The model has said nothing for too long. What came is kept; send again.",
-                retryable=True,
-            )
+        turn.log.append(turn.started(context))
+        return context
 
     # --- the epilogue --------------------------------------------------------------------------
 
     async def _settle(self, turn: Turn, context: ContextBuilt) -> Ended | Failed:
+        """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
-        with trio.CancelScope(shield=True) as shield:
-            shield.deadline = trio.current_time() + self._settings.settle_seconds
-            counts = await self._billed(turn)
-            try:
-                await self._context.ask(_completion(turn, context))
-                row = await self._usage.ask(SettleTurn(turn=_row(turn, context, counts)))
-            except GatewayError as error:
-                return _refused(turn, error.failure)
-            turn.advance("finish")
-            return _terminal(turn, context, row)
-        return _refused(turn, _TOO_SLOW)
+        counts = await self._attempt(turn, self._billed(turn)) or turn.answer.counts
+        await self._attempt(turn, self._remember(turn, context))
+        outcome = turn.outcome(context, counts)
+        row = await self._attempt(turn, self._usage.ask(SettleTurn(turn=outcome)))
+        if row is None:  # it is told all the same what was billed
+            cost = self._prices.price(outcome.model, counts)
+            row = msgspec.structs.replace(outcome, cost=cost)
+        turn.advance("finish")
+        return turn.ended(context, row)
+
+    async def _attempt(self, turn: Turn, step: Awaitable[T]) -> T | None:
+        """One step of settling; when it fails, so does the turn, but the next step is done."""
+        try:
+            with deadline(self._settings.settle_seconds, shield=True):
+                return await step
+        except GatewayError as error:
+            turn.fail(error.failure)
+        except Exception:
+            log.exception("turn %s could not be settled in full", turn.turn_id)
+            turn.fail(BUG)
+        return None
+
+    async def _remember(self, turn: Turn, context: ContextBuilt) -> Done:
+        """Append the answer to the session's history."""
+        return await self._context.ask(turn.completion(context))
 
     async def _billed(self, turn: Turn) -> TokenCounts:
         """What the provider told, with the output estimated when it never told the final one."""
@@ -344,138 +253,3 @@ class Llm:
             return counts
         (estimate,) = await self._tokenizer.count_many([turn.answer.text])
         return msgspec.structs.replace(counts, output=max(counts.output, estimate))
-
-
-class BudgetGuard:
-    """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters."""
-
-    CHARACTERS_PER_TOKEN = 3
-    """On the low side for English: it stops rather early than late."""
-
-    def __init__(self, prices: Prices, max_cost: float | None, context: ContextBuilt) -> None:
-        self._prices = prices
-        self._max_cost = None if max_cost is None else Decimal(str(max_cost))
-        self._model = context.session.model
-        self._characters: float | None = None
-
-    def is_spent(self, answer: Answer) -> bool:
-        """Whether to stop now."""
-        if self._max_cost is None or not answer.started or answer.complete:
-            return False
-        if self._characters is None:
-            self._characters = self._allowance(self._max_cost, answer.counts)
-        return answer.shown_characters >= self._characters
-
-    def _allowance(self, max_cost: Decimal, counts: TokenCounts) -> float:
-        spent = self._prices.price(self._model, msgspec.structs.replace(counts, output=0))
-        thousand = self._prices.price(self._model, msgspec.structs.replace(counts, output=1_000))
-        if spent is None or thousand is None:
-            return float("inf")
-        per_token = (thousand.total_cost - spent.total_cost) / 1_000
-        if not per_token:
-            return float("inf")
-        return float((max_cost - spent.total_cost) / per_token) * self.CHARACTERS_PER_TOKEN
-
-
-_TOO_SLOW = Failure(
-    code="OVERLOADED",
-    message="The gateway is too busy to do this now. Try again in a moment.",
-    retryable=True,
-)
-_MALFORMED = Failure(
-    code="LLM_ERROR",
-    message="The provider sent something unreadable, and the answer broke off. Send again.",
-    retryable=True,
-)
-
-
-def _refused(turn: Turn, failure: Failure) -> Failed:
-    return Failed(turn_id=turn.turn_id, failure=failure, usage=None, cost=None)
-
-
-def _stream_failure(event: StreamError) -> ProviderError:
-    """The provider's own words stay in the log: they may quote the prompt."""
-    log.info("the provider broke off: %s", event.error.type)
-    match event.error.type:
-        case "overloaded_error":
-            return ProviderError(
-                "OVERLOADED", "The provider is overloaded. Send again in a moment.", retryable=True
-            )
-        case "rate_limit_error":
-            return ProviderError(
-                "RATE_LIMITED", "The provider's rate limit is reached. Wait a moment.", retryable=True
-            )
-        case "timeout_error":
-            return ProviderError(
-                "LLM_TIMEOUT", "The provider took too long. Send again.", retryable=True
-            )
-    return ProviderError(
-        "LLM_ERROR", "The provider failed in the middle of the answer. Send again.", retryable=True
-    )
-
-
-def _row(
-    turn: Turn, context: ContextBuilt, counts: TokenCounts | None = None
-) -> TurnRecord:
-    open_row = TurnRecord(
-        turn_id=turn.turn_id,
-        session_id=context.session.session_id,
-        request_id=turn.send.id,
-        model=context.session.model,
-        status="open",
-        created_at=turn.created_at,
-        counted_tokens=context.counted_tokens,
-    )
-    if counts is None:
-        return open_row
-    return msgspec.structs.replace(
-        open_row,
-        status=turn.status,
-        stop_reason=_stop_reason(turn),
-        error_code=turn.failure.code if turn.failure else None,
-        counts=counts,
-        estimated=turn.answer.started and not turn.answer.output_is_final,
-    )
-
-
-def _stop_reason(turn: Turn) -> str | None:
-    if turn.failure is not None:
-        return None
-    if turn.over_budget:
-        return STOP_BUDGET
-    return turn.answer.stop_reason or "end_turn" if turn.answer.complete else STOP_CANCELLED
-
-
-def _completion(turn: Turn, context: ContextBuilt) -> CompleteTurn:
-    answer = turn.answer
-    blocks = answer.blocks if answer.complete else answer.partial_blocks()
-    return CompleteTurn(
-        session_id=context.session.session_id,
-        turn_id=turn.turn_id,
-        model=context.session.model,
-        answer=msgspec.json.encode(blocks) if blocks else None,
-        answer_text=answer.text,
-        whole=answer.complete,
-        counted_tokens=context.counted_tokens,
-        billed_tokens=answer.counts.input or None,
-    )
-
-
-def _terminal(turn: Turn, context: ContextBuilt, row: TurnRecord) -> Ended | Failed:
-    usage = Usage.of(row.counts, estimated=row.estimated)
-    cost = WireCost.of(row.cost)
-    if turn.failure is not None:
-        billed = row.counts.any
-        return Failed(
-            turn_id=turn.turn_id,
-            failure=turn.failure,
-            usage=usage if billed else None,
-            cost=cost if billed else None,
-        )
-    return Ended(
-        turn_id=turn.turn_id,
-        stop_reason=row.stop_reason or STOP_CANCELLED,
-        usage=usage,
-        cost=cost,
-        context=context.left_out,
-    )

@@ -8,7 +8,7 @@ the owner ends first, with `ActorStopped`. Nobody ever waits for the dead.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Generic, TypeVar, get_args
@@ -25,8 +25,19 @@ R = TypeVar("R")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class ActorStopped(Exception):
-    """The actor that was told or asked has ended."""
+STOPPING = Failure(
+    code="DRAINING",
+    message="The gateway is about to stop. Reconnect and send again.",
+    retryable=True,
+)
+
+
+class ActorStopped(GatewayError):
+    """The actor that was told or asked has ended: so does the gateway, soon."""
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(STOPPING.code, STOPPING.message, retryable=STOPPING.retryable)
+        self.actor = actor
 
 
 class MailboxFull(Exception):
@@ -63,18 +74,25 @@ class Reply:
         if self._failure is not None:
             raise GatewayError.of(self._failure)
         if self._encoded is None:
-            raise ActorStopped(f"{owner} has stopped")
+            raise ActorStopped(owner)
         return decoder.decode(self._encoded)
 
 
 class Envelope(Generic[Message]):
-    """A message as its owner gets it, with the way back for an ask."""
+    """A message as its owner gets it, still sealed, with the way back for an ask."""
 
-    __slots__ = ("message", "reply")
+    __slots__ = ("_decoder", "_encoded", "reply")
 
-    def __init__(self, message: Message, reply: Reply) -> None:
-        self.message = message
+    def __init__(
+        self, encoded: bytes, decoder: msgspec.msgpack.Decoder[Message], reply: Reply
+    ) -> None:
+        self._encoded = encoded
+        self._decoder = decoder
         self.reply = reply
+
+    def open(self) -> Message:
+        """The message. Decoded here, so that one that cannot be read harms no other."""
+        return self._decoder.decode(self._encoded)
 
 
 class Address:
@@ -102,7 +120,7 @@ class Address:
         except trio.WouldBlock:
             raise MailboxFull(f"{self.name} takes no more now") from None
         except (trio.ClosedResourceError, trio.BrokenResourceError):
-            raise ActorStopped(f"{self.name} has stopped") from None
+            raise ActorStopped(self.name) from None
 
     async def ask(self, request: Request[R]) -> R:
         """Put `request` into the mailbox and wait for its answer.
@@ -121,7 +139,7 @@ class Address:
         try:
             await self._send.send((encoded, reply))
         except (trio.ClosedResourceError, trio.BrokenResourceError):
-            raise ActorStopped(f"{self.name} has stopped") from None
+            raise ActorStopped(self.name) from None
 
 
 class Mailbox(Address, Generic[Message]):
@@ -145,15 +163,16 @@ class Mailbox(Address, Generic[Message]):
         """Take nothing more: what waits is still read, and then the reading ends."""
         self._send.close()
 
-    async def __aiter__(self) -> AsyncIterator[Envelope[Message]]:
-        async for encoded, reply in self._receive:
-            yield Envelope(self._decoder.decode(encoded), reply)
+    def __aiter__(self) -> Mailbox[Message]:
+        return self
+
+    async def __anext__(self) -> Envelope[Message]:
+        encoded, reply = await self._receive.__anext__()
+        return Envelope(encoded, self._decoder, reply)
 
 
 @cache
 def _reply_decoder(request: type[Request[Any]]) -> msgspec.msgpack.Decoder[Any]:
-    for base in request.__orig_bases__:  # type: ignore[attr-defined]
-        arguments = get_args(base)
-        if arguments:
-            return msgspec.msgpack.Decoder(arguments[0])
-    raise TypeError(f"{request.__name__} does not say what it is answered with")
+    (base,) = request.__orig_bases__  # type: ignore[attr-defined]  # it is `Request[R]`
+    (answer,) = get_args(base)
+    return msgspec.msgpack.Decoder(answer)

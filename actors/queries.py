@@ -203,9 +203,7 @@ def _report(request_id: str, totals: UsageTotals) -> UsageReport:
         per_model={total.model: _model_usage(total) for total in totals.models},
         grand_total=GrandTotal(
             total_cost=sum((total.cost for total in totals.models), ZERO),
-            total_tokens=sum(
-                total.counts.input + total.counts.output for total in totals.models
-            ),
+            total_tokens=sum(total.counts.input + total.counts.output for total in totals.models),
             request_count=sum(total.requests for total in totals.models),
             unpriced_requests=sum(total.unpriced for total in totals.models),
         ),

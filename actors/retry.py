@@ -25,4 +25,5 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if failure.retry_after_ms is not None:
             asked = failure.retry_after_ms / 1_000
             return asked if asked <= self.cap_seconds else None
-        return min(self.cap_seconds, self.first_seconds * 2 ** (attempt - 1)) * (0.5 + jitter / 2)
+        doubled: float = self.first_seconds * 2 ** (attempt - 1)
+        return min(self.cap_seconds, doubled) * (0.5 + jitter / 2)

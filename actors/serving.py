@@ -53,11 +53,11 @@ async def _answer(
     envelope: Envelope[Message], respond: Callable[[Message], Awaitable[msgspec.Struct | None]]
 ) -> None:
     try:
-        answer = await respond(envelope.message)
+        answer = await respond(envelope.open())
     except GatewayError as error:
         envelope.reply.fail(error.failure)
     except Exception:
-        log.exception("a %s could not be answered", type(envelope.message).__name__)
+        log.exception("a request could not be answered")
         envelope.reply.fail(BUG)
     else:
         if answer is not None:

@@ -57,18 +57,21 @@ class Cursor:
         self.log = log
         self._wake = wake
         self._position = position
+        self.exhausted = False
+        """Whether the terminal event has been taken."""
 
     def take(self) -> tuple[list[TurnEvent], int]:
-        """All events not yet taken, and the seq of the first."""
+        """All events not yet taken, and the seq of the first.
+
+        The terminal event is never passed over, wherever the cursor began.
+        """
         first = self._position
+        if self.log.finished and not self.exhausted:
+            first = min(first, len(self.log.events) - 1)
+            self.exhausted = True
         events = self.log.events[first:]
         self._position = first + len(events)
         return events, first
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the terminal event has been taken."""
-        return self.log.finished and self._position >= len(self.log.events)
 
     def close(self) -> None:
         """Stop watching."""
@@ -82,9 +85,7 @@ class TurnLogs:
     monotonic seconds.
     """
 
-    def __init__(
-        self, *, keep_seconds: float, keep_bytes: int, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, keep_seconds: float, keep_bytes: int, clock: Callable[[], float]) -> None:
         self._keep_seconds = keep_seconds
         self._keep_bytes = keep_bytes
         self._clock = clock
@@ -117,6 +118,7 @@ class TurnLogs:
         self._expire()
 
     def __contains__(self, turn_id: str) -> bool:
+        self._expire()
         return turn_id in self._logs
 
     def __len__(self) -> int:

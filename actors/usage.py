@@ -34,9 +34,7 @@ class Usage:
         self._at_once = at_once
         self.open_rows = 0
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Settle what a dead process left open, then serve until the mailbox is closed."""
         await self._store.settle_interrupted(self._clock.now())
         task_status.started()

@@ -7,7 +7,7 @@ the response's bytes, cut and decoded here: a fraction of the cost of the SDK's 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 
 import anthropic
@@ -22,7 +22,7 @@ from gateway.sse import EventReader
 from protocol.client import Effort
 from protocol.errors import GatewayError
 from protocol.models import ModelInfo, fallback
-from protocol.provider import ProviderEvent, ThinkingType, decode_event
+from protocol.provider import MessageStop, ProviderEvent, ThinkingType, decode_event
 
 # At debug level the SDK logs prompts, and an environment variable can set that.
 for _name in ("anthropic", "httpx2", "httpcore2"):
@@ -33,6 +33,9 @@ READ_SECONDS = 600.0
 """Bytes may take so long; the turn's own watchdog ends a silence much earlier."""
 
 CLOSE_SECONDS = 1.0
+DRAIN_SECONDS = 0.2
+"""The body ends right behind `message_stop`; one that does not is cut off."""
+
 _JSON_HEADERS = {"Content-Type": "application/json"}
 _Stream = anthropic.AsyncStream[RawMessageStreamEvent]
 
@@ -119,20 +122,15 @@ class AnthropicModel:
             )
         self._open_streams += 1
         try:
-            async with aclosing(self._events(stream.response)) as events:
-                yield events
+            async with aclosing(stream.response.aiter_bytes()) as chunks:
+                with self._mapped_errors():
+                    events = _Events(chunks)
+                    yield events
+                    await events.drain()
         finally:
             self._open_streams -= 1
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await stream.close()
-
-    async def _events(self, response: httpx2.Response) -> AsyncGenerator[ProviderEvent]:
-        reader = EventReader()
-        with self._mapped_errors():
-            async with aclosing(response.aiter_bytes()) as chunks:
-                async for chunk in chunks:
-                    for data in reader.feed(chunk):
-                        yield decode_event(data)
 
     @contextmanager
     def _mapped_errors(self) -> Iterator[None]:
@@ -158,6 +156,34 @@ class AnthropicModel:
                 http_client=self._http,
             )
         return self._client
+
+
+class _Events:
+    """The events in a response's bytes."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._reader = EventReader()
+        self._ready: Iterator[bytes] = iter(())
+        self._complete = False
+
+    def __aiter__(self) -> AsyncIterator[ProviderEvent]:
+        return self
+
+    async def __anext__(self) -> ProviderEvent:
+        while True:
+            for data in self._ready:
+                event = decode_event(data)
+                self._complete = isinstance(event, MessageStop)
+                return event
+            self._ready = iter(self._reader.feed(await anext(self._chunks)))
+
+    async def drain(self) -> None:
+        """Read a whole answer to the body's end, which keeps the connection for the next one."""
+        if self._complete:
+            with trio.move_on_after(DRAIN_SECONDS):
+                async for _ in self._chunks:
+                    pass
 
 
 def _info(model: ProviderModelInfo) -> ModelInfo:

@@ -8,7 +8,7 @@ cancelled at any time.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -31,6 +31,7 @@ from protocol.server import AnyServerMessage, ChatStreamEnd, ErrorMessage, Gatew
 
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 2.0
+FAREWELL_SECONDS: Final = 0.1
 KEEPALIVE_SECONDS: Final = 20.0
 """Pause between two pings, and the longest wait for a pong."""
 
@@ -50,7 +51,7 @@ class ConnectError(Exception):
     """No connection could be made; the text is one line, for a person."""
 
 
-class ConnectionLost(Exception):  # noqa: N818 - it is what happened, as in trio's Cancelled
+class ConnectionLost(Exception):
     """The connection is gone; the text is one line, for a person."""
 
 
@@ -97,7 +98,7 @@ class Client:
                 return answer
         raise ConnectionLost(self._reason)
 
-    async def stream(self, message: AnyClientMessage) -> AsyncIterator[AnyServerMessage]:
+    async def stream(self, message: AnyClientMessage) -> AsyncGenerator[AnyServerMessage, None]:
         """What answers `message`, up to and with the terminal frame. Raises ConnectionLost.
 
         Use it under `aclosing`.
@@ -152,7 +153,8 @@ class Client:
                     return
             if deadline.cancelled_caught:
                 self._reason = "the gateway does not answer any more"
-                return self._lose(None)
+                self._lose(None)
+                return
 
     async def aclose(self) -> None:
         """Send what is still to be sent, say goodbye, and go."""
@@ -209,7 +211,10 @@ async def connect(target: Target) -> AsyncIterator[Client]:
             except Exception as error:  # noqa: BLE001 - it goes on below, outside the nursery
                 problem = error
             finally:
-                with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                # Cancelled, we hear no goodbye: the tasks above are cancelled as well.
+                is_cancelled = trio.current_effective_deadline() <= trio.current_time()
+                seconds = FAREWELL_SECONDS if is_cancelled else CLOSE_SECONDS
+                with trio.move_on_after(seconds, shield=True):
                     await client.aclose()
         nursery.cancel_scope.cancel()
     if problem is not None:
@@ -232,7 +237,9 @@ async def _open(nursery: trio.Nursery, target: Target) -> WebSocketConnection | 
     except (OSError, HandshakeError, ConnectionTimeout, trio.TooSlowError) as error:
         return _unreachable(target, error)
     except ValueError:
-        return ConnectError(f"{target.url} is no address of a gateway: give ws://HOST:PORT/gateway.")
+        return ConnectError(
+            f"{target.url} is no address of a gateway: give ws://HOST:PORT/gateway."
+        )
 
 
 def _unreachable(target: Target, cause: Exception) -> ConnectError:

@@ -63,11 +63,12 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 def parse_head(data: bytes) -> h11.Request | Refusal:
-    """The request whose head is `data`, up to and with its empty line."""
+    """The request at the beginning of `data`; what follows its head is not looked at."""
+    head, end, _ = data.partition(b"\r\n\r\n")
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
     try:
-        data.decode("ascii")
-        connection.receive_data(data)
+        head.decode("ascii")
+        connection.receive_data(head + end)
         event = connection.next_event()
     except (h11.RemoteProtocolError, UnicodeDecodeError):
         event = None

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from protocol.content import Block
+from protocol.content import Block, is_too_deep
 from protocol.fences import FenceSplitter
 from protocol.provider import (
     CitationsDelta,
@@ -48,9 +48,9 @@ class _OpenBlock:
         """The block as the provider will want it back. Raises MalformedEvent."""
         block = dict(self.begun)
         if self.text:
-            block["text"] = block.get("text", "") + "".join(self.text)
+            block["text"] = (block.get("text") or "") + "".join(self.text)
         if self.thinking:
-            block["thinking"] = block.get("thinking", "") + "".join(self.thinking)
+            block["thinking"] = (block.get("thinking") or "") + "".join(self.thinking)
         if self.signature:
             block["signature"] = "".join(self.signature)
         if self.citations:
@@ -64,9 +64,12 @@ def _arguments(text: str) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+        arguments = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedEvent("a tool call's arguments are no JSON object") from error
+    if is_too_deep(arguments):
+        raise MalformedEvent("a tool call's arguments are nested too deeply")
+    return arguments
 
 
 class Answer:
@@ -100,14 +103,12 @@ class Answer:
                 self.started = True
                 self._bill(message.usage)
             case MessageDelta(delta=stop, usage=usage):
-                self._bill(usage)
-                self.stop_reason = stop.stop_reason or self.stop_reason
-                self._output_is_final = stop.stop_reason is not None
+                self._stop(stop.stop_reason, usage)
             case MessageStop():
                 if not self.started or self._open or self.complete:
                     raise MalformedEvent("message_stop out of order")
                 self.complete = True
-                return self._flush()
+                return self.flush()
         return []
 
     @property
@@ -136,21 +137,25 @@ class Answer:
         """All text, reasoning and arguments received, for estimating what was never billed."""
         parts = [_text_of(block) for block in self.blocks]
         for block in self._open.values():
-            parts += (*block.text, *block.thinking, *block.json)
+            parts += (_text_of(block.begun), *block.text, *block.thinking, *block.json)
         return "".join(parts)
 
     def partial_blocks(self) -> list[Block]:
         """The blocks of an answer that broke off, in a form that the provider takes back.
 
-        A thinking block without its signature, a tool call and blank text are left out.
+        A thinking block without its signature, a tool call and blank text are left out, and so
+        is thinking at the end: the provider refuses a message that ends with it.
         """
         unfinished = [self._open[index] for index in sorted(self._open)]
         texts = [block.whole() for block in unfinished if block.begun.get("type") == "text"]
-        return [block for block in (*self.blocks, *texts) if _is_sendable(block)]
+        kept = [block for block in (*self.blocks, *texts) if _is_sendable(block)]
+        while kept and kept[-1]["type"] != "text":
+            kept.pop()
+        return kept
 
     def flush(self) -> list[TurnEvent]:
-        """The text still held back, when the answer broke off."""
-        return self._flush()
+        """The text still held back, when the answer is over or broke off."""
+        return [Text(piece, kind) for kind, piece in self._fences.flush()]
 
     def _block(self, index: int) -> _OpenBlock:
         try:
@@ -163,10 +168,10 @@ class Answer:
             raise MalformedEvent("content_block_start out of order")
         self._open[index] = _OpenBlock(block)
         match block:
-            case {"type": "text", "text": str(text)} if text:
+            case {"type": "text", "text": str(text)}:
                 return self._show(text)
-            case {"type": "thinking", "thinking": str(text)} if text:
-                return [Reasoning(text)]
+            case {"type": "thinking", "thinking": str(text)}:
+                return self._reason(text)
             case {"type": "web_search_tool_result", "content": [*results]}:
                 return [event for result in results for event in self._source(result)]
         return []
@@ -178,9 +183,10 @@ class Answer:
                 return self._show(text)
             case ThinkingDelta(text):
                 block.thinking.append(text)
-                self.shown_characters += len(text)
-                return [Reasoning(text)] if text else []
+                return self._reason(text)
             case InputJsonDelta(text):
+                if "input" not in block.begun:
+                    raise MalformedEvent("arguments for a block that takes none")
                 block.json.append(text)
             case SignatureDelta(signature):
                 block.signature.append(signature)
@@ -202,26 +208,33 @@ class Answer:
             args=block.get("input") or {},
             client_side=name in self._client_tools,
         )
-        return [*self._flush(), call]
+        return [*self.flush(), call]
+
+    def _stop(self, reason: str | None, usage: ProviderUsage) -> None:
+        if not self.started or self.complete:
+            raise MalformedEvent("message_delta out of order")
+        self._bill(usage)
+        self.stop_reason = reason or self.stop_reason
+        if self.stop_reason is not None and usage.output_tokens is not None:
+            self._output_is_final = True
 
     def _show(self, text: str) -> list[TurnEvent]:
         self.shown_characters += len(text)
         return [Text(piece, kind) for kind, piece in self._fences.feed(text)]
 
-    def _flush(self) -> list[TurnEvent]:
-        return [Text(piece, kind) for kind, piece in self._fences.flush()]
+    def _reason(self, text: str) -> list[TurnEvent]:
+        self.shown_characters += len(text)
+        return [Reasoning(text)] if text else []
 
     def _source(self, found: object) -> list[TurnEvent]:
         match found:
-            case {"url": str(url)} if url.startswith(("http://", "https://")):
-                title = found.get("title")
-            case {"type": "search_result_location", "source": str(url)} if url.startswith(
-                ("http://", "https://")
-            ):
-                title = found.get("title")
+            case {"url": str(url), **more}:
+                title = more.get("title")
+            case {"type": "search_result_location", "source": str(url), **more}:
+                title = more.get("title")
             case _:
                 return []
-        if url in self._urls:
+        if url in self._urls or not url.startswith(("http://", "https://")):
             return []
         self._urls.add(url)
         return [SourceFound(url, title if isinstance(title, str) else None)]
@@ -246,7 +259,7 @@ def _text_of(block: Block) -> str:
     match block:
         case {"type": "text", "text": str(text)} | {"type": "thinking", "thinking": str(text)}:
             return text
-        case {"input": dict(arguments)}:
+        case {"input": dict(arguments)} if arguments:
             return json.dumps(arguments, ensure_ascii=False)
     return ""
 

@@ -54,7 +54,7 @@ class ClientMessage(
     id: Id
 
 
-class ChatSend(ClientMessage, tag="chat.send"):
+class ChatSend(ClientMessage, frozen=True, tag="chat.send"):
     """Ask the model; `max_cost` in USD, `max_tokens` of output."""
 
     content: UserContent
@@ -70,21 +70,21 @@ class ChatSend(ClientMessage, tag="chat.send"):
     tools: Annotated[list[ToolDeclaration], Meta(max_length=128)] | None = None
 
 
-class ChatCancel(ClientMessage, tag="chat.cancel"):
+class ChatCancel(ClientMessage, frozen=True, tag="chat.cancel"):
     """Stop a turn, named by the request that started it or by its `turn_id`."""
 
     request_id: Id | None = None
     turn_id: Id | None = None
 
 
-class ChatResume(ClientMessage, tag="chat.resume"):
+class ChatResume(ClientMessage, frozen=True, tag="chat.resume"):
     """Take up a turn's events after `after` (all of them when absent), then the live ones."""
 
     turn_id: Id
     after: Annotated[int, Meta(ge=-1)] | None = None
 
 
-class ContextInspect(ClientMessage, tag="context.inspect"):
+class ContextInspect(ClientMessage, frozen=True, tag="context.inspect"):
     """What the next request would weigh, with `content` as the user's message."""
 
     session_id: Id
@@ -93,7 +93,7 @@ class ContextInspect(ClientMessage, tag="context.inspect"):
     exact: bool = False
 
 
-class UsageQuery(ClientMessage, tag="usage.query"):
+class UsageQuery(ClientMessage, frozen=True, tag="usage.query"):
     """What was billed, `since` inclusive, `until` exclusive."""
 
     session_id: Id | None = None
@@ -101,7 +101,7 @@ class UsageQuery(ClientMessage, tag="usage.query"):
     until: Timestamp | None = None
 
 
-class SessionCreate(ClientMessage, tag="session.create"):
+class SessionCreate(ClientMessage, frozen=True, tag="session.create"):
     """Make an empty session."""
 
     model: ModelId | None = None
@@ -110,14 +110,14 @@ class SessionCreate(ClientMessage, tag="session.create"):
     title: Annotated[str, Meta(max_length=200)] | None = None
 
 
-class SessionList(ClientMessage, tag="session.list"):
+class SessionList(ClientMessage, frozen=True, tag="session.list"):
     """Sessions, the most recently active first; `before` is a former page's `next`."""
 
     limit: PageSize | None = None
     before: Id | None = None
 
 
-class SessionHistory(ClientMessage, tag="session.history"):
+class SessionHistory(ClientMessage, frozen=True, tag="session.history"):
     """A page of a session's messages, the newest page first, oldest first within it."""
 
     session_id: Id
@@ -125,17 +125,17 @@ class SessionHistory(ClientMessage, tag="session.history"):
     before: Id | None = None
 
 
-class SessionDelete(ClientMessage, tag="session.delete"):
+class SessionDelete(ClientMessage, frozen=True, tag="session.delete"):
     """Forget a session's messages; what it was billed stays in the usage."""
 
     session_id: Id
 
 
-class ModelList(ClientMessage, tag="model.list"):
+class ModelList(ClientMessage, frozen=True, tag="model.list"):
     """The models that the provider offers."""
 
 
-class ToolApprovalResponse(ClientMessage, tag="tool.approval.response"):
+class ToolApprovalResponse(ClientMessage, frozen=True, tag="tool.approval.response"):
     """A person's answer to `tool.approval.request`."""
 
     tool_call_id: Id
@@ -143,7 +143,7 @@ class ToolApprovalResponse(ClientMessage, tag="tool.approval.response"):
     session_approve: bool = False
 
 
-class ToolOutput(ClientMessage, tag="tool.output"):
+class ToolOutput(ClientMessage, frozen=True, tag="tool.output"):
     """The result of a tool that the client ran."""
 
     tool_call_id: Id
@@ -151,11 +151,11 @@ class ToolOutput(ClientMessage, tag="tool.output"):
     is_error: bool = False
 
 
-class GatewayStatus(ClientMessage, tag="gateway.status"):
+class GatewayStatus(ClientMessage, frozen=True, tag="gateway.status"):
     """The gateway's figures, now."""
 
 
-class Ping(ClientMessage, tag="ping"):
+class Ping(ClientMessage, frozen=True, tag="ping"):
     """Is anybody there?"""
 
 

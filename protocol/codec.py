@@ -1,19 +1,21 @@
 """Encoders, decoders, subprotocols: the only place that knows JSON from MessagePack.
 
-Decoding untrusted bytes can raise `DecodeError`, `ValidationError`, `UnicodeDecodeError` and
+Decoding untrusted bytes can raise `DecodeError`, `ValidationError`, `UnicodeError` and
 `RecursionError`; all of them become `InvalidMessage` here. A validation error quotes the client's
 text, so its words are cut and cleaned before they go back.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from protocol.client import AnyClientMessage, ClientMessage
+from protocol.client import AnyClientMessage, ChatSend, ClientMessage
+from protocol.content import DEEPEST, is_json, is_too_deep
 from protocol.errors import InvalidMessage
 from protocol.server import ServerMessage
 
@@ -61,10 +63,12 @@ class Codec:
             message = self._decode(frame)
         except msgspec.ValidationError as error:
             raise self._refusal(frame, error) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeError) as error:
             raise InvalidMessage(f"This is not {self._what}: {_clean(str(error))}") from None
         except RecursionError:
             raise InvalidMessage("This message is nested too deeply.") from None
+        if isinstance(message, ChatSend):
+            _check_tools(message)
         if self._nul in frame and _has_nul(msgspec.to_builtins(message)):  # type: ignore[operator]
             # PostgreSQL cannot store it, and no text of a person has it.
             raise InvalidMessage(
@@ -75,7 +79,7 @@ class Codec:
     def _refusal(self, frame: Frame, error: msgspec.ValidationError) -> InvalidMessage:
         try:
             envelope = self._decode_envelope(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return InvalidMessage("A message is one object with `id` and `type`.")
         readable = isinstance(envelope.id, str) and _ID.fullmatch(envelope.id)
         if isinstance(envelope.type, str) and envelope.type not in CLIENT_TYPES:
@@ -100,6 +104,22 @@ def _explanation(error: str) -> str:
     return f"`{_clean(path.rstrip('`'))}`: {_clean(problem)}"
 
 
+def _check_tools(message: ChatSend) -> None:
+    """The one free-form part of a client's message goes on as JSON, and through MessagePack."""
+    for at, tool in enumerate(message.tools or ()):
+        field = f"`tools[{at}].inputSchema`"
+        if is_too_deep(tool.input_schema):
+            raise InvalidMessage(
+                f"{field}: it nests deeper than {DEEPEST} levels.", request_id=message.id
+            )
+        if not is_json(tool.input_schema):
+            raise InvalidMessage(
+                f"{field}: only JSON can be sent on: texts as keys, finite numbers, integers of "
+                "64 bits.",
+                request_id=message.id,
+            )
+
+
 def _has_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\x00" in value
@@ -116,6 +136,24 @@ CLIENT_TYPES: frozenset[str] = frozenset(
 _KNOWN_TYPES = ", ".join(sorted(CLIENT_TYPES))
 
 _json_encoder = msgspec.json.Encoder(decimal_format="number")
+_msgpack_encoder = msgspec.msgpack.Encoder(decimal_format="number")
+
+
+def _encode_msgpack(message: ServerMessage) -> bytes:
+    try:
+        return _msgpack_encoder.encode(message)
+    except OverflowError:
+        # A model's tool call may hold an integer of more than 64 bits, which MessagePack lacks;
+        # as in most readers of JSON it becomes a double.
+        return _msgpack_encoder.encode(
+            json.loads(_json_encoder.encode(message), parse_int=_nearest)
+        )
+
+
+def _nearest(digits: str) -> int | float:
+    number = int(digits)
+    return number if is_json(number) else float(digits)
+
 
 JSON = Codec(
     "agentspace.v1.json",
@@ -130,7 +168,7 @@ MSGPACK = Codec(
     "MessagePack in binary frames",
     msgspec.msgpack.Decoder(AnyClientMessage).decode,  # type: ignore[arg-type]
     msgspec.msgpack.Decoder(_Envelope).decode,  # type: ignore[arg-type]
-    msgspec.msgpack.Encoder(decimal_format="number").encode,
+    _encode_msgpack,
     b"\x00",
 )
 

@@ -7,6 +7,7 @@ are bound to the transcript by their signatures.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +16,9 @@ Block = dict[str, Any]
 """One content block of the Messages API, as decoded JSON."""
 
 Role = Literal["user", "assistant"]
+
+DEEPEST = 64
+"""Levels that free-form JSON may nest: every codec on its further way recurses."""
 
 
 class Base64Source(msgspec.Struct, frozen=True, tag_field="type", tag="base64"):
@@ -85,3 +89,34 @@ def is_blank(content: UserContent) -> bool:
     return not content or any(
         isinstance(block, TextBlock) and not block.text.strip() for block in content
     )
+
+
+def is_json(value: Any) -> bool:
+    """Whether free-form data is JSON that every codec takes: MessagePack can carry more.
+
+    Keys are texts, numbers are finite, integers have 64 bits.
+    """
+    match value:
+        case None | bool() | str():
+            return True
+        case int():
+            return -(2**63) <= value < 2**64
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(is_json(item) for item in value)
+        case dict():
+            return all(isinstance(key, str) and is_json(item) for key, item in value.items())
+    return False
+
+
+def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:
+    """Whether free-form data nests lists and objects deeper than `levels`."""
+    match value:
+        case list():
+            items = value
+        case dict():
+            items = [*value.values()]
+        case _:
+            return False
+    return levels == 0 or any(is_too_deep(item, levels - 1) for item in items)

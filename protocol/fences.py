@@ -1,11 +1,13 @@
 """Telling fenced code from prose in text that arrives in pieces.
 
 Problem: a fence is a line, a delta is any piece of text. Trick: what cannot yet be decided (the
-beginning of a line that may still become a fence) is held back; all else passes at once. Limits:
-at most one line is held, and never more than `_LONGEST_LINE` characters; the pieces that come out,
-put together, are the text that went in, to the character. Fences are those of CommonMark 0.31,
-section 4.5: three or more backticks or tildes after at most three spaces; the info string of a
-backtick fence holds no backtick; a closing fence is at least as long and stands alone.
+beginning of a line that may still become a fence) is held back; all else passes at once. The
+pieces that come out, put together, are the text that went in, to the character, and their kinds do
+not depend on how the text was cut. Fences are those of CommonMark 0.31, section 4.5: three or more
+backticks or tildes after at most three spaces; the info string of a backtick fence holds no
+backtick; a closing fence is at least as long and stands alone. Limits: a line is judged by its
+first `_LONGEST_LINE` characters, and no more are ever held; a lone carriage return ends no line;
+the fences of a quotation (`> `) are prose.
 """
 
 from __future__ import annotations
@@ -48,12 +50,14 @@ class FenceSplitter:
         start = 0
         while start < len(data):
             end = data.find("\n", start) + 1 or len(data)
+            if not self._mid_line:
+                end = min(end, start + _LONGEST_LINE)
             line = data[start:end]
             start = end
             if self._mid_line:
                 _join(pieces, self._kind, line)
                 self._mid_line = not line.endswith("\n")
-            elif line.endswith("\n") or len(line) > _LONGEST_LINE or not self._is_open(line):
+            elif line.endswith("\n") or len(line) == _LONGEST_LINE or not self._is_open(line):
                 self._decide(line, pieces)
             else:
                 self._held = line

@@ -7,7 +7,7 @@ mailboxes as MessagePack, so an actor could live in another process.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -276,5 +276,3 @@ class QueryUsage(Request[UsageTotals], frozen=True, kw_only=True):
 
 
 UsageMail = Admit | OpenTurn | SettleTurn | QueryUsage
-
-TurnOutcome = Literal["completed", "cancelled", "failed"]

@@ -8,7 +8,7 @@ thinking and on effort, November 2026.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -42,56 +42,75 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True):
     effort: Effort | None
 
 
-_VERSION = re.compile(r"^claude-(?:[a-z]+-)*(\d+)(?:-(\d{1,2}))?(?:-|$)")
-_DATED = re.compile(r"-\d{8}$")
-_ALWAYS_THINKS = frozenset({"claude-opus-5-5", "claude-fable-5-1", "claude-fable-5-2"})
+_EFFORTS_45: tuple[Effort, ...] = ("low", "medium", "high")
 _EFFORTS_46: tuple[Effort, ...] = ("low", "medium", "high", "max")
-_EFFORTS_5: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
+_EFFORTS_47: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
+_ALWAYS: tuple[ThinkingType, ...] = ("adaptive",)
+_BETWEEN_TOOLS: tuple[ThinkingType, ...] = ("adaptive", "between_tools")
+_ADAPTIVE: tuple[ThinkingType, ...] = ("adaptive", "disabled")
+_EITHER: tuple[ThinkingType, ...] = ("enabled", "adaptive", "disabled")
+_BUDGET: tuple[ThinkingType, ...] = ("enabled", "disabled")
+_NONE: tuple[ThinkingType, ...] = ("disabled",)
+
+
+class _Generation(NamedTuple):
+    """What the models of some lines (of any, when none is named) can do from a version on."""
+
+    lines: tuple[str, ...]
+    since: tuple[int, int]
+    max_input_tokens: int
+    max_tokens: int
+    thinking: tuple[ThinkingType, ...]
+    efforts: tuple[Effort, ...]
+
+
+# The first that fits counts; the last fits every id.
+_GENERATIONS = (
+    _Generation(("fable", "mythos"), (5, 0), 1_000_000, 128_000, _ALWAYS, _EFFORTS_47),
+    _Generation(("opus",), (5, 5), 1_000_000, 128_000, _ALWAYS, _EFFORTS_47),
+    _Generation(("sonnet",), (5, 5), 1_000_000, 128_000, _BETWEEN_TOOLS, _EFFORTS_47),
+    _Generation(("haiku",), (5, 5), 500_000, 64_000, _BETWEEN_TOOLS, _EFFORTS_47),
+    _Generation((), (4, 7), 1_000_000, 128_000, _ADAPTIVE, _EFFORTS_47),
+    _Generation(("sonnet",), (4, 6), 1_000_000, 64_000, _EITHER, _EFFORTS_46),
+    _Generation((), (4, 6), 1_000_000, 128_000, _EITHER, _EFFORTS_46),
+    _Generation(("opus",), (4, 5), 200_000, 64_000, _BUDGET, _EFFORTS_45),
+    _Generation(("opus",), (4, 0), 200_000, 32_000, _BUDGET, ()),
+    _Generation((), (3, 7), 200_000, 64_000, _BUDGET, ()),
+    _Generation((), (0, 0), 200_000, 8_192, _NONE, ()),
+)
+_PREVIEW = (4, 6)  # `claude-mythos-preview` has no version; it is of this generation
+_WORD = re.compile(r"[^-@.:]+")
+_NUMBER = re.compile(r"[0-9]{1,2}")  # a date has more digits
 
 
 def fallback(model: str) -> ModelInfo:
     """What is known of `model` from its id alone; an unknown family is asked for nothing."""
-    undated = _DATED.sub("", model)
-    found = _VERSION.match(undated)
-    version = (int(found[1]), int(found[2] or 0)) if found else (0, 0)
-    if version >= (5, 0):
-        return _info(model, 1_000_000, 128_000, _thinking_5(undated, version), _EFFORTS_5)
-    if version >= (4, 6):
-        return _info(model, 200_000, 64_000, ("adaptive", "enabled", "disabled"), _EFFORTS_46)
-    if version >= (3, 7):
-        efforts: tuple[Effort, ...] = ("low", "medium", "high") if "opus-4-5" in model else ()
-        limit = 32_000 if undated in _SMALL_OUTPUT else 64_000
-        return _info(model, 200_000, limit, ("enabled", "disabled"), efforts)
-    return _info(model, 200_000, 8_192, ("disabled",), ())
-
-
-_SMALL_OUTPUT = frozenset({"claude-opus-4", "claude-opus-4-0", "claude-opus-4-1"})
-
-
-def _thinking_5(model: str, version: tuple[int, int]) -> tuple[ThinkingType, ...]:
-    if model in _ALWAYS_THINKS:
-        return ("adaptive",)
-    if model.startswith("claude-sonnet-5") and version >= (5, 5):
-        return ("adaptive", "between_tools")
-    return ("adaptive", "disabled")
-
-
-def _info(
-    model: str,
-    window: int,
-    output: int,
-    thinking: tuple[ThinkingType, ...],
-    efforts: tuple[Effort, ...],
-) -> ModelInfo:
+    words = _WORD.findall(model)
+    version = _version(words)
+    known = next(
+        row
+        for row in _GENERATIONS
+        if version >= row.since and (not row.lines or not set(words).isdisjoint(row.lines))
+    )
     return ModelInfo(
         id=model,
         display_name=model,
-        max_input_tokens=window,
-        max_tokens=output,
-        thinks=thinking != ("disabled",),
-        thinking=thinking,
-        efforts=efforts,
+        max_input_tokens=known.max_input_tokens,
+        max_tokens=known.max_tokens,
+        thinks=known.thinking != _NONE,
+        thinking=known.thinking,
+        efforts=known.efforts,
     )
+
+
+def _version(words: list[str]) -> tuple[int, int]:
+    """`(4, 1)` for the words of `claude-opus-4-1-20250805`, `(3, 7)` for `claude-3-7-sonnet`."""
+    if "claude" not in words[:1]:
+        return (0, 0)
+    if "preview" in words:
+        return _PREVIEW
+    major, minor, *_ = [*(int(word) for word in words if _NUMBER.fullmatch(word)), 0, 0]
+    return (major, minor)
 
 
 def choose_thinking(
@@ -120,7 +139,7 @@ def choose_thinking(
 
 def _budgeted(model: ModelInfo, budget: int, max_tokens: int) -> dict[str, Any]:
     if "enabled" not in model.thinking:
-        hint = "use `thinking: \"auto\"` with `effort`" if model.thinks else "leave it out"
+        hint = 'use `thinking: "auto"` with `effort`' if model.thinks else "leave it out"
         raise GatewayError(
             "INVALID_MESSAGE", f"`thinking.budgetTokens`: {model.id} takes no budget; {hint}."
         )

@@ -206,7 +206,7 @@ def decode_event(data: str | bytes) -> ProviderEvent:
     """
     try:
         return _event_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return _decode_unknown(data, error)
 
 
@@ -219,7 +219,7 @@ def _decode_unknown(data: str | bytes, error: Exception) -> UnknownEvent:
             delta = _delta_kind_decoder.decode(data).delta.type
             if delta not in _KNOWN_DELTAS:
                 return UnknownEvent(name=delta)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     raise MalformedEvent("the provider sent an event that cannot be read") from error
 

@@ -114,6 +114,13 @@ class SessionCreated(ServerMessage, frozen=True, kw_only=True, tag="session.crea
     request_id: str | UnsetType = UNSET
 
 
+class Routing(Wire, frozen=True, kw_only=True):
+    """Why a turn has its model, when the gateway chose it."""
+
+    tier: Literal["high", "standard", "budget"]
+    reason: str
+
+
 class ChatStreamStart(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.start"):
     """A turn has been admitted and is on its way to the provider; exactly one a turn."""
 
@@ -122,6 +129,7 @@ class ChatStreamStart(ServerMessage, frozen=True, kw_only=True, tag="chat.stream
     model: str
     turn_id: str
     seq: int
+    routing: Routing | UnsetType = UNSET
 
 
 class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.delta"):
@@ -227,7 +235,7 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
     turn_id: str | UnsetType = UNSET
     retry_after_ms: int | UnsetType = UNSET
     usage: Usage | UnsetType = UNSET
-    cost: WireCost | None | UnsetType = UNSET
+    cost: WireCost | UnsetType | None = UNSET
 
     @classmethod
     def of(cls, failure: Failure, request_id: str | None) -> ErrorMessage:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
+from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -83,9 +84,9 @@ class Talk:
 
     async def close_code(self) -> int | None:
         """Wait for the gateway to close; its code."""
-        with trio.fail_after(SECONDS):
-            async for _ in self.socket:
-                pass
+        with trio.fail_after(SECONDS), suppress(ConnectionClosed):
+            while True:
+                await self.socket.recv()
         return self.socket.close_code
 
 

@@ -6,11 +6,15 @@ A command's module is imported when it is called: the SDK alone takes a second t
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import traceback
 from typing import Final, NoReturn
 
 import click
 
 from gateway import __version__
+from protocol.errors import ExitCode
 
 COMMANDS: Final = {
     "serve": "Serve clients over WebSocket.",
@@ -26,21 +30,27 @@ COMMANDS: Final = {
     "simulate": "Serve a simulated Messages API on loopback.",
 }
 
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C: 128 and the number of SIGINT."""
+
+BROKEN_PIPE: Final = 141
+"""Exit code when nobody reads stdout any more: 128 and the number of SIGPIPE."""
+
 
 class _Lazy(click.Group):
     """Commands by name; `gateway.cli.NAME` holds the command `NAME`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"gateway.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -52,6 +62,38 @@ def agentspace() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; every expected failure ends in one line and an exit code."""
-    agentspace(prog_name="agentspace")
-    raise SystemExit(0)
+    """Run the command line; every expected failure ends in one line and an exit code.
+
+    A reader that has seen enough (`| head`) and Ctrl-C end it without a word.
+    """
+    try:
+        code = agentspace.main(prog_name="agentspace", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        raise SystemExit(BROKEN_PIPE) from None
+    except Exception as error:  # noqa: BLE001 - the boundary: nobody sees a traceback unasked
+        _report(error)
+        raise SystemExit(ExitCode.BUG) from None
+    raise SystemExit(code)
+
+
+def _report(bug: Exception) -> None:
+    """One line for a mistake of ours; the whole story for whoever asks for it."""
+    if os.environ.get("AGENTSPACE_LOG_LEVEL", "").lower() == "debug":
+        traceback.print_exception(bug)
+    click.echo(
+        f"agentspace: a mistake of its own ({type(bug).__name__}). Set AGENTSPACE_LOG_LEVEL=debug "
+        "to see where.",
+        err=True,
+    )
+
+
+def _let_go_of_stdout() -> None:
+    """The interpreter flushes stdout at its end: what is left goes nowhere, without a complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

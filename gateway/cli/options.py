@@ -20,9 +20,9 @@ class Stop(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = ExitCode.BAD_CONFIGURATION) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc] # click reads the instance's
 
-    def show(self, file: Any = None) -> None:
+    def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's signature
         """The one line."""
         click.echo(f"agentspace: {self.message}", err=True)
 

@@ -1,0 +1,42 @@
+"""When a turn has used up what its client will pay: a rule on what has been received."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from actors.ports import Prices
+from protocol.answer import Answer
+from protocol.usage import TokenCounts
+
+
+class BudgetGuard:
+    """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters."""
+
+    CHARACTERS_PER_TOKEN = 3
+    """On the low side for English: it stops rather early than late."""
+
+    def __init__(self, prices: Prices, max_cost: float | None, model: str) -> None:
+        self._prices = prices
+        self._max_cost = None if max_cost is None else Decimal(str(max_cost))
+        self._model = model
+        self._characters: float | None = None
+
+    def is_spent(self, answer: Answer) -> bool:
+        """Whether to stop now."""
+        if self._max_cost is None or not answer.started or answer.complete:
+            return False
+        if self._characters is None:
+            self._characters = self._allowance(self._max_cost, answer.counts)
+        return answer.shown_characters >= self._characters
+
+    def _allowance(self, max_cost: Decimal, counts: TokenCounts) -> float:
+        spent = self._prices.price(self._model, msgspec.structs.replace(counts, output=0))
+        thousand = self._prices.price(self._model, msgspec.structs.replace(counts, output=1_000))
+        if spent is None or thousand is None:
+            return float("inf")
+        per_token = (thousand.total_cost - spent.total_cost) / 1_000
+        if not per_token:
+            return float("inf")
+        return float((max_cost - spent.total_cost) / per_token) * self.CHARACTERS_PER_TOKEN

@@ -1,0 +1,47 @@
+"""What waits for a connection's writer, and the bell that wakes it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import trio
+
+from protocol.server import ServerMessage
+
+
+class Outbox:
+    """At most `size` messages for one reader, who can also be woken for other work."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._messages: deque[ServerMessage] = deque()
+        self._space = trio.lowlevel.ParkingLot()
+        self._rung = False
+        self._bell = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    async def put(self, message: ServerMessage) -> None:
+        """Add `message`; waits while there is no space."""
+        while len(self._messages) >= self._size:
+            await self._space.park()
+        self._messages.append(message)
+        self.ring()
+
+    def take(self) -> ServerMessage:
+        """The oldest message."""
+        message = self._messages.popleft()
+        self._space.unpark()
+        return message
+
+    def ring(self) -> None:
+        """There is something to do for the reader: rung any number of times, heard once."""
+        self._rung = True
+        self._bell.unpark()
+
+    async def wait(self) -> None:
+        """Until the bell has been rung since the last time."""
+        if not self._rung:
+            await self._bell.park()
+        self._rung = False

@@ -1,0 +1,98 @@
+"""One answer of the provider, from the request to the turn's log.
+
+Tries again while nothing was received, watches for silence, and stops when the money is spent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+
+import msgspec
+import trio
+
+from actors.budget import BudgetGuard
+from actors.faults import BROKE_OFF, MALFORMED, SILENT, fault
+from actors.ports import Model, Prices
+from actors.retry import RetryPolicy
+from actors.serving import BUG
+from actors.turn import Turn
+from protocol.errors import GatewayError, ProviderError
+from protocol.mail import ContextBuilt
+from protocol.provider import MalformedEvent, MessageStart, Ping, StreamError
+
+log = logging.getLogger(__name__)
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait for the provider, in seconds, and when to try again."""
+
+    first_content_seconds: float
+    idle_seconds: float
+    retry: RetryPolicy
+
+
+class Upstream:
+    """The way to the provider; `answer` is the only thing in a turn that a cancel covers."""
+
+    def __init__(self, model: Model, prices: Prices, settings: UpstreamSettings) -> None:
+        self._model = model
+        self._prices = prices
+        self._settings = settings
+
+    async def answer(self, turn: Turn, context: ContextBuilt) -> None:
+        """Stream into the turn's log; whatever ends it is left in the turn."""
+        try:
+            with turn.scope:
+                await self._stream_with_retry(turn, context)
+        except GatewayError as error:
+            turn.fail(error.failure)
+        except MalformedEvent as error:
+            log.warning("turn %s: %s", turn.turn_id, error)
+            turn.fail(MALFORMED)
+        except Exception:
+            log.exception("turn %s broke off by a mistake of the gateway", turn.turn_id)
+            turn.fail(BUG)
+        for event in turn.answer.flush():
+            turn.log.append(event)
+
+    async def _stream_with_retry(self, turn: Turn, context: ContextBuilt) -> None:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._stream(turn, context)
+            except ProviderError as error:
+                delay = self._settings.retry.delay(error.failure, attempt, random.random())
+                if delay is None or turn.answer.started:
+                    raise
+                log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
+            await trio.sleep(delay)
+
+    async def _stream(self, turn: Turn, context: ContextBuilt) -> None:
+        answer = turn.answer
+        append = turn.log.append
+        idle = self._settings.idle_seconds
+        coarse = idle / 10  # moving a deadline at every delta would cost more than the delta
+        guard = BudgetGuard(self._prices, turn.send.max_cost, context.session.model)
+        with trio.move_on_after(self._settings.first_content_seconds) as watch:
+            moved = -math.inf
+            async with self._model.stream(context.body) as events:
+                async for event in events:
+                    if isinstance(event, Ping):
+                        continue
+                    if isinstance(event, StreamError):
+                        log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
+                        raise ProviderError.of(fault(event))
+                    for shown in answer.feed(event):
+                        append(shown)
+                    now = trio.current_time()
+                    if now - moved > coarse and not isinstance(event, MessageStart):
+                        watch.deadline, moved = now + idle, now
+                    if answer.complete:
+                        return
+                    if guard.is_spent(answer):
+                        turn.over_budget = True
+                        return
+        raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)

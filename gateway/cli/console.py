@@ -1,0 +1,24 @@
+"""The terminal, as the environment describes it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+
+
+def stdout() -> Console:
+    """What rich prints to; it obeys NO_COLOR, TERM, COLUMNS and pipes by itself."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def stderr() -> Console:
+    """For what is not the result."""
+    return Console(stderr=True, highlight=False)
+
+
+def is_interactive() -> bool:
+    """Whether a person reads and types, on a terminal that can move its cursor."""
+    dumb = os.environ.get("TERM", "").lower() in {"dumb", "unknown", ""}
+    return sys.stdin.isatty() and sys.stdout.isatty() and not dumb

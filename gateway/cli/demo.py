@@ -1,0 +1,123 @@
+"""`agentspace demo`: gateway, client and, without a key, a simulated provider in one process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import click
+import msgspec
+import trio
+
+from gateway.access import find_token
+from gateway.app import Gateway
+from gateway.cli.chat import hold_chat
+from gateway.cli.console import is_interactive, stdout
+from gateway.cli.logs import start_logging
+from gateway.cli.options import data_dir_option, settings_of
+from gateway.cli.running import FAILED, run
+from gateway.cli.talk.showcase import hold_showcase
+from gateway.client import Target
+from gateway.config import Settings
+from gateway.simulator import Settings as SimulatorSettings
+from gateway.simulator import Simulator
+from gateway.vault import Vault, VaultError
+
+RATE: Final = 40.0
+"""Deltas a second of the simulator: about as fast as a quick model, slow enough to be seen."""
+
+SHOWCASE_RATE: Final = 80.0
+KEY: Final = "the-simulator-takes-any-key"
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """Whom the demo's gateway asks; `url` is `None` for the provider's own address."""
+
+    name: str
+    url: str | None
+    vault: Vault
+
+
+@click.command()
+@data_dir_option
+@click.option(
+    "--real/--simulated",
+    default=None,
+    help="Talk to the provider, or to the simulator. Default: the provider, if there is a key "
+    "and a terminal.",
+)
+def demo(data_dir: Path | None, *, real: bool | None) -> None:
+    """Try it: gateway, client and, without a key, a simulated provider.
+
+    On a terminal this is the chat. Elsewhere it holds a short conversation and ends.
+    """
+    start_logging("warning", "text")
+    settings = settings_of({"port": "0", "host": "127.0.0.1"})
+    with TemporaryDirectory(prefix="agentspace-demo-") as folder:
+        settings = msgspec.structs.replace(settings, data_dir=data_dir or Path(folder))
+
+        async def show() -> bool:
+            return await hold_demo(settings, real=real)
+
+        succeeded = run(show)
+    if not succeeded:
+        raise SystemExit(FAILED)
+
+
+async def hold_demo(settings: Settings, *, real: bool | None) -> bool:
+    """Provider, gateway and client, one inside the other; whether all went well."""
+    interactive = is_interactive()
+    async with _provider(settings, real=real, interactive=interactive) as provider:
+        settings = msgspec.structs.replace(settings, anthropic_base_url=provider.url)
+        gateway = Gateway(settings, provider.vault)
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(gateway.run)
+            target = Target(url, None if settings.auth == "none" else find_token(settings))
+            _announce(url, provider)
+            if interactive:
+                succeeded = await hold_chat(target, None, None, settings.data_dir)
+            else:
+                succeeded = await hold_showcase(target)
+            gateway.stop()
+    return succeeded
+
+
+@asynccontextmanager
+async def _provider(
+    settings: Settings, *, real: bool | None, interactive: bool
+) -> AsyncIterator[Provider]:
+    """The provider to talk to. Without a terminal nobody agreed to spend money."""
+    vault = Vault(settings.api_key_file)
+    wanted = interactive if real is None else real
+    if wanted and (real or await _can_ask_provider(settings, vault)):
+        url = settings.anthropic_base_url
+        yield Provider(f"the real one, at {url or 'api.anthropic.com'}: it costs", url, vault)
+        return
+    rate = RATE if interactive else SHOWCASE_RATE
+    simulator = Simulator(settings=SimulatorSettings(rate=rate))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(simulator.serve)
+        yield Provider(
+            "a simulator on this machine (no key, no network, no cost)",
+            simulator.url,
+            Vault(environ={"ANTHROPIC_API_KEY": KEY}),
+        )
+        nursery.cancel_scope.cancel()
+
+
+async def _can_ask_provider(settings: Settings, vault: Vault) -> bool:
+    if settings.anthropic_base_url is not None:
+        return True
+    try:
+        return await trio.to_thread.run_sync(vault.find) is not None
+    except VaultError:
+        return False
+
+
+def _announce(url: str, provider: Provider) -> None:
+    console = stdout()
+    console.print(f"[bold]agentspace demo[/]: a gateway at {url}")
+    console.print(f"Provider: {provider.name}.")

@@ -1,0 +1,114 @@
+"""`agentspace keys`: the provider's API key in the keyring. A key is never an argument."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import trio
+
+from gateway.cli.console import stdout
+from gateway.cli.options import Stop, settings_of
+from gateway.cli.running import FAILED, run
+from gateway.cli.views.keys import key_sources
+from gateway.vault import VARIABLES, FoundKey, Vault, VaultError
+from protocol.models import ModelInfo
+
+ANSWER_SECONDS = 30.0
+
+provider_argument = click.argument(
+    "provider", type=click.Choice(list(VARIABLES)), default="anthropic"
+)
+
+
+@click.group()
+def keys() -> None:
+    """Keep the provider's API key in the operating system's keyring."""
+
+
+@keys.command("add")
+@provider_argument
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the key from stdin.")
+def add_key(provider: str, *, from_stdin: bool) -> None:
+    """Keep a key in the keyring. It is asked for, unseen."""
+    if from_stdin:
+        key = sys.stdin.readline().strip()
+    else:
+        key = click.prompt(f"Key for {provider}", hide_input=True, err=True).strip()
+    with _expected():
+        vault = _vault()
+        vault.add(provider, key)
+        _tell(provider, vault.find(provider))
+
+
+@keys.command("list")
+@provider_argument
+def list_keys(provider: str) -> None:
+    """Show where a key comes from, and which one is in use. Never the key."""
+    with _expected():
+        stdout().print(key_sources(_vault().sources(provider)))
+
+
+@keys.command("remove")
+@provider_argument
+def remove_key(provider: str) -> None:
+    """Remove the key from the keyring."""
+    with _expected():
+        _vault().remove(provider)
+    click.echo(f"The keyring has no key for {provider} any more.")
+
+
+@keys.command("test")
+@provider_argument
+def check_key(provider: str) -> None:
+    """Ask the provider for its models with the key in use. It costs nothing."""
+    settings = settings_of({})
+    with _expected():
+        found = _vault().find(provider)
+    if found is None:
+        raise Stop(
+            f"there is no key for {provider}: `agentspace keys add {provider}` keeps one, or set "
+            f"{VARIABLES[provider]}."
+        )
+
+    async def list_models() -> list[ModelInfo]:
+        return await _list_models(found, settings.anthropic_base_url, settings.connect_seconds)
+
+    models = run(list_models)
+    click.echo(f"The key from the {found.source.value} works: {len(models)} models are offered.")
+
+
+async def _list_models(
+    found: FoundKey, base_url: str | None, connect_seconds: float
+) -> list[ModelInfo]:
+    from gateway.anthropic_model import AnthropicModel  # noqa: PLC0415 - it takes a second
+
+    model = AnthropicModel(lambda: found.key, base_url=base_url, connect_seconds=connect_seconds)
+    try:
+        with trio.fail_after(ANSWER_SECONDS):
+            return await model.list_models()
+    except trio.TooSlowError:
+        raise Stop(f"the provider did not answer in {ANSWER_SECONDS:.0f} s.", FAILED) from None
+    finally:
+        with trio.CancelScope(shield=True):
+            await model.aclose()
+
+
+def _vault() -> Vault:
+    return Vault(settings_of({}).api_key_file)
+
+
+def _tell(provider: str, in_use: FoundKey | None) -> None:
+    click.echo(f"The keyring keeps the key for {provider}.")
+    if in_use is not None and in_use.source.value != "keyring":
+        click.echo(f"The one from the {in_use.source.value} is in use all the same: it wins.")
+
+
+@contextmanager
+def _expected() -> Iterator[None]:
+    try:
+        yield
+    except VaultError as error:
+        raise Stop(str(error)) from error

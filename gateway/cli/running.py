@@ -1,0 +1,57 @@
+"""How a command runs under trio, and how it ends: the boundary between errors and lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import click
+import trio
+
+from gateway.cli.options import Stop
+from gateway.client import ConnectError, ConnectionLost
+from gateway.config import ConfigError
+from protocol.errors import ExitCode, GatewayError
+
+Result = TypeVar("Result")
+
+FAILED = 1
+"""Exit code of a command that asked in good order and was refused."""
+
+
+def run(main: Callable[[], Awaitable[Result]]) -> Result:
+    """Run `main`; an expected failure becomes a Stop, whatever nurseries it came through."""
+    try:
+        return trio.run(main)
+    except BaseException as error:
+        raise ending_of(error) from error
+
+
+def ending_of(error: BaseException) -> BaseException:
+    """What the command line makes of an error; one that nobody expected stays what it is."""
+    match innermost(error):
+        case GatewayError() as refused:
+            return Stop(refused.failure.message, FAILED)
+        case ConnectError() as unreachable:
+            return Stop(str(unreachable), FAILED)
+        case ConnectionLost() as lost:
+            return Stop(f"{lost}.", FAILED)
+        case ConfigError() as wrong:
+            return Stop(str(wrong), ExitCode.BAD_CONFIGURATION)
+        case KeyboardInterrupt():
+            return click.Abort()
+        case Stop() | SystemExit() | BrokenPipeError() as known:
+            return known
+        case _:
+            return error
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The one error of nested groups; of several, one that says more than a cancelled sibling."""
+    while isinstance(error, BaseExceptionGroup):
+        error = max(error.exceptions, key=_weight)
+    return error
+
+
+def _weight(error: BaseException) -> int:
+    return 0 if isinstance(error, trio.Cancelled) else 1

@@ -1,0 +1,80 @@
+"""`agentspace sessions`: list them, show one, delete one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from msgspec import UNSET
+
+from gateway.cli.console import stdout
+from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.views.lists import history, session_listing
+from gateway.client import new_id
+from protocol.client import SessionDelete, SessionHistory, SessionList
+from protocol.server import SessionDeleted, SessionHistoryPage, SessionListing
+
+PAGE = click.IntRange(1, 200)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def sessions(ctx: click.Context) -> None:
+    """List sessions, show one, or delete one. Alone it lists them."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_sessions)
+
+
+@sessions.command("list")
+@gateway_options
+@click.option("--limit", type=PAGE, default=50, show_default=True, help="Most rows.")
+@click.option("--before", metavar="NEXT", help="The page after another: its `next`.")
+@json_option
+def list_sessions(
+    url: str | None, data_dir: Path | None, limit: int, before: str | None, *, as_json: bool
+) -> None:
+    """List sessions, the most recently active first."""
+    question = SessionList(id=new_id(), limit=limit, before=before)
+    listing = ask(find_target(url, data_dir), question, SessionListing)
+    if as_json:
+        return print_json(listing)
+    stdout().print(session_listing(listing))
+    if listing.next is not UNSET:
+        click.echo(f"More: agentspace sessions list --limit {limit} --before {listing.next}")
+    return None
+
+
+@sessions.command("show")
+@click.argument("session")
+@gateway_options
+@click.option("--limit", type=PAGE, default=20, show_default=True, help="Most messages.")
+@click.option("--before", metavar="NEXT", help="Older messages: a former page's `next`.")
+@json_option
+def show_session(
+    session: str,
+    url: str | None,
+    data_dir: Path | None,
+    limit: int,
+    before: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Show the last messages of SESSION."""
+    question = SessionHistory(id=new_id(), session_id=session, limit=limit, before=before)
+    page = ask(find_target(url, data_dir), question, SessionHistoryPage)
+    if as_json:
+        return print_json(page)
+    if page.next is not UNSET:
+        click.echo(f"Older: agentspace sessions show {session} --before {page.next}")
+    stdout().print(history(page))
+    return None
+
+
+@sessions.command("delete")
+@click.argument("session")
+@gateway_options
+def delete_session(session: str, url: str | None, data_dir: Path | None) -> None:
+    """Delete the messages of SESSION. What it was billed stays in the usage."""
+    question = SessionDelete(id=new_id(), session_id=session)
+    ask(find_target(url, data_dir), question, SessionDeleted)
+    click.echo(f"Session {session} is deleted.")

@@ -1,0 +1,70 @@
+"""`agentspace simulate`: a Messages API on loopback that costs nothing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+import msgspec
+import trio
+
+from gateway.cli.logs import start_logging
+from gateway.cli.options import Stop
+from gateway.cli.running import run
+from gateway.simulator import Settings, Simulator, run_simulator
+
+
+class Ready(msgspec.Struct, frozen=True, tag="simulator.ready"):
+    """The one line on stdout."""
+
+    url: str
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=3280,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Deltas a second; 0 is as fast as it goes.",
+)
+@click.option("--seed", type=int, help="Makes ids come out the same each time.")
+def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
+    """Serve a simulated Messages API on loopback.
+
+    Point a gateway at it: agentspace serve --anthropic-base-url URL
+    """
+    start_logging("warning", "text")
+
+    async def serve() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signals, nursery.cancel_scope)
+            await run_simulator(
+                host, port, settings=Settings(rate=rate), seed=seed, on_ready=_announce
+            )
+
+    try:
+        run(serve)
+    except* OSError as group:
+        error = group.exceptions[0]
+        raise Stop(f"cannot listen on {host} port {port}: {error}. Choose another.") from None
+
+
+async def _stop_on_signals(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+def _announce(simulator: Simulator) -> None:
+    sys.stdout.write(msgspec.json.encode(Ready(url=simulator.url)).decode() + "\n")
+    sys.stdout.flush()

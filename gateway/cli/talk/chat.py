@@ -1,0 +1,127 @@
+"""The chat: lines in, turns and tables out, until the person leaves."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Final
+
+import trio
+from rich.text import Text
+
+from gateway.cli.options import Stop
+from gateway.cli.talk.commands import Command, Say, Unknown, meaning_of
+from gateway.cli.talk.conversation import Conversation
+from gateway.cli.talk.desk import Desk
+from gateway.cli.talk.keyboard import Key, Keyboard
+from gateway.cli.talk.quiet import quiet_terminal
+from gateway.cli.talk.screen import Screen
+from gateway.cli.views.answer import REFRESH_SECONDS, Answer
+from gateway.client import ConnectionLost
+from protocol.errors import GatewayError
+from protocol.server import ErrorMessage
+
+GOODBYE: Final = Text("Ctrl-C again or Ctrl-D leaves.", style="dim")
+
+
+class Chat:
+    """Runs until the lines end or the person leaves. `failed` when a turn had no answer."""
+
+    def __init__(self, conversation: Conversation, screen: Screen, keyboard: Keyboard) -> None:
+        self.failed = False
+        self._conversation = conversation
+        self._screen = screen
+        self._keyboard = keyboard
+        self._desk = Desk(conversation, screen)
+        self._turn: trio.CancelScope | None = None
+        self._interrupts = 0
+
+    async def run(self) -> None:
+        """Talk until the end."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_signals, nursery.cancel_scope)
+            await self._converse()
+            nursery.cancel_scope.cancel()
+
+    async def _converse(self) -> None:
+        while True:
+            line = await self._keyboard.read()
+            if line is Key.END:
+                return
+            if line is Key.INTERRUPT:
+                self._interrupts += 1
+                if self._interrupts > 1:
+                    return
+                self._screen.show(GOODBYE)
+                continue
+            self._interrupts = 0
+            if not await self._act_on(str(line)):
+                return
+
+    async def _act_on(self, line: str) -> bool:
+        """Do what the line means; whether to go on."""
+        try:
+            match meaning_of(line):
+                case Say(text):
+                    await self._ask(text)
+                case Command(name="/quit"):
+                    return False
+                case Command(name, argument):
+                    await self._desk.serve(name, argument)
+                case Unknown(hint):
+                    self._complain(hint)
+        except GatewayError as error:
+            self._complain(error.failure.message)
+        except ConnectionLost as error:
+            self._complain(f"{error}")
+        except Stop as error:
+            self._complain(error.message)
+        return True
+
+    def _complain(self, text: str) -> None:
+        self.failed = True
+        self._screen.show(Text(text, style="red"))
+
+    async def _ask(self, text: str) -> None:
+        """One turn, shown while it streams. Ctrl-C cancels it."""
+        self._screen.space()
+        async with trio.open_nursery() as nursery:
+            self._turn = nursery.cancel_scope
+            try:
+                with quiet_terminal(), self._screen.answer() as answer:
+                    nursery.start_soon(_redraw, answer.refresh)
+                    await self._show(text, answer)
+            finally:
+                self._turn = None
+            nursery.cancel_scope.cancel()
+        self._screen.space()
+
+    async def _show(self, text: str, answer: Answer) -> None:
+        async with aclosing(self._conversation.turn(text)) as messages:
+            async for message in messages:
+                self.failed = isinstance(message, ErrorMessage)
+                answer.show(message)
+
+    async def _watch_signals(self, everything: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                if number == signal.SIGINT and self._turn is not None:
+                    await self._interrupt(self._turn)
+                else:
+                    self._keyboard.leave()
+                    everything.cancel()
+
+    async def _interrupt(self, turn: trio.CancelScope) -> None:
+        """The first Ctrl-C asks the gateway to stop, the next one no longer waits for it."""
+        self._interrupts += 1
+        if self._interrupts > 1 or self._conversation.link_state != "connected":
+            turn.cancel()
+        else:
+            await self._conversation.cancel()
+
+
+async def _redraw(draw: Callable[[], None]) -> None:
+    while True:
+        await trio.sleep(REFRESH_SECONDS)
+        draw()

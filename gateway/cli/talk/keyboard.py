@@ -1,0 +1,193 @@
+"""Where the person's lines come from: an editor on a terminal, plain lines elsewhere.
+
+The editor runs in a worker thread, with an event loop of its own, so that everything else goes on
+while somebody thinks. A thread cannot be cancelled, and one that is abandoned would leave the
+terminal raw: so the editor is told to leave, and it is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import Final, Protocol
+
+import trio
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.styles import Style
+
+from gateway.cli.talk.commands import COMMANDS
+
+PROMPT: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
+HISTORY_FILE: Final = "chat_history"
+READ_BYTES: Final = 65_536
+TOOLBAR_SECONDS: Final = 0.5
+_STYLE: Final = Style.from_dict(
+    {"prompt": "bold ansicyan", "bottom-toolbar": "noreverse ansibrightblack"}
+)
+
+
+class Key(Enum):
+    """What was pressed instead of a line."""
+
+    INTERRUPT = "Ctrl-C"
+    END = "Ctrl-D"
+
+
+Line = str | Key
+
+
+class Keyboard(Protocol):
+    """Gives the person's lines."""
+
+    async def read(self) -> Line:
+        """The next line, without its end; `Key.END` when there are no more."""
+        ...
+
+    def leave(self) -> None:
+        """Let `read` return `Key.END` now, if it can."""
+        ...
+
+
+class PlainLines:
+    """Lines of a file descriptor: of a pipe, a file, or a terminal without abilities.
+
+    It reads the descriptor itself: a thread that hangs in `sys.stdin` would hold its lock, and the
+    interpreter could not end.
+    """
+
+    def __init__(self, descriptor: int = 0) -> None:
+        self._descriptor = descriptor
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._text = ""
+        self._ended = False
+
+    async def read(self) -> Line:
+        """The next line."""
+        while "\n" not in self._text and not self._ended:
+            read = await trio.to_thread.run_sync(
+                os.read, self._descriptor, READ_BYTES, abandon_on_cancel=True
+            )
+            self._text += self._decoder.decode(read, final=not read)
+            self._ended = not read
+        line, _, self._text = self._text.partition("\n")
+        return line if line or not self._ended or self._text else Key.END
+
+    def leave(self) -> None:
+        """A read of a pipe can be abandoned: whoever cancels it need not ask."""
+
+
+class Editor:
+    """A line editor with history, completion of commands, several lines and a line of status."""
+
+    def __init__(self, history: History, status: Callable[[], str]) -> None:
+        self._session: PromptSession[str] = PromptSession(
+            history=history,
+            key_bindings=_bindings(),
+            completer=_Commands(),
+            complete_while_typing=Condition(self._is_command),
+            multiline=True,
+            prompt_continuation=FormattedText([("", " " * len(PROMPT))]),
+            bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", status())]),
+            refresh_interval=TOOLBAR_SECONDS,
+            reserve_space_for_menu=len(COMMANDS) + 1,
+            style=_STYLE,
+        )
+
+    async def read(self) -> Line:
+        """The next message, which may have several lines."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._leave_when_cancelled)
+            with trio.CancelScope(shield=True):
+                line = await trio.to_thread.run_sync(self._prompt)
+            nursery.cancel_scope.cancel()
+        return line
+
+    async def _leave_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Give the terminal back, if it is taken."""
+        app = self._session.app
+        if (loop := app.loop) is not None:
+            with suppress(RuntimeError):  # the editor has just ended by itself
+                loop.call_soon_threadsafe(_exit, app)
+
+    def _is_command(self) -> bool:
+        # Elsewhere no room for a menu is held free below the line.
+        return self._session.default_buffer.text.startswith("/")
+
+    def _prompt(self) -> Line:
+        try:
+            return self._session.prompt(FormattedText([("class:prompt", PROMPT)]))
+        except KeyboardInterrupt:
+            return Key.INTERRUPT
+        except EOFError:
+            return Key.END
+
+
+def _exit(app: Application[str]) -> None:
+    if app.is_running and app.future is not None and not app.future.done():
+        app.exit(exception=EOFError)
+
+
+def open_history(folder: Path) -> History:
+    """The history in `folder`, readable by its owner alone; in memory when it cannot be kept."""
+    path = folder / HISTORY_FILE
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        path.chmod(0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
+class _Commands(Completer):
+    """Completes what begins with a slash."""
+
+    def get_completions(
+        self,
+        document: Document,
+        complete_event: CompleteEvent,  # noqa: ARG002 - prompt_toolkit's signature
+    ) -> Iterable[Completion]:
+        typed = document.text
+        if typed.startswith("/") and " " not in typed:
+            for name, meaning in COMMANDS.items():
+                if name.startswith(typed.lower()):
+                    yield Completion(name, -len(typed), display_meta=meaning)
+
+
+def _bindings() -> KeyBindings:
+    bindings = KeyBindings()
+
+    @bindings.add("enter")
+    def _send(event: KeyPressEvent) -> None:
+        event.current_buffer.validate_and_handle()
+
+    @bindings.add("escape", "enter")
+    def _break_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @bindings.add("c-c")
+    def _interrupt(event: KeyPressEvent) -> None:
+        # With something typed it empties the line; the empty line hands it on.
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt)
+
+    return bindings

@@ -1,0 +1,31 @@
+"""A terminal that does not echo while an answer is being written.
+
+What is typed meanwhile would land in the middle of the text. It is not lost: the editor finds it
+when it reads next.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+if sys.platform != "win32":
+    import termios
+
+
+@contextmanager
+def quiet_terminal() -> Iterator[None]:
+    """No echo for as long as the block lasts, where stdin is a terminal."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    descriptor = sys.stdin.fileno()
+    former = termios.tcgetattr(descriptor)
+    silent = [*former]
+    silent[3] &= ~termios.ECHO  # the local modes
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, former)

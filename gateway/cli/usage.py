@@ -1,0 +1,38 @@
+"""`agentspace usage`: what was billed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.cli.console import stdout
+from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.views.usage import usage_report
+from gateway.client import new_id
+from protocol.client import UsageQuery
+from protocol.server import UsageReport
+
+
+@click.command()
+@gateway_options
+@click.option("--session", "session_id", metavar="ID", help="Of this session alone.")
+@click.option("--since", metavar="TIME", help="From this day or time on (ISO 8601, else UTC).")
+@click.option("--until", metavar="TIME", help="Up to this day or time, exclusive.")
+@json_option
+def usage(
+    url: str | None,
+    data_dir: Path | None,
+    session_id: str | None,
+    since: str | None,
+    until: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Show what was billed, by model and altogether."""
+    question = UsageQuery(id=new_id(), session_id=session_id, since=since, until=until)
+    report = ask(find_target(url, data_dir), question, UsageReport)
+    if as_json:
+        print_json(report)
+    else:
+        stdout().print(usage_report(report))

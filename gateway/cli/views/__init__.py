@@ -1,0 +1,1 @@
+"""How messages look in a terminal: a message in, something that rich can print out."""

@@ -1,0 +1,157 @@
+"""An answer while it streams, on a terminal.
+
+Finished blocks are printed for good; the unfinished one is drawn again, a few times a second, in a
+region that is erased at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from gateway.cli.views.blocks import Blocks, Cut
+from gateway.cli.views.ending import failure
+from gateway.cli.views.markdown import Trimmed, reasoning, trimmed_markdown
+from gateway.cli.views.turn import Notice, Shown, Turn
+from protocol.server import (
+    ChatStreamDelta,
+    ChatStreamEnd,
+    ChatStreamReasoning,
+    ChatStreamSource,
+    ChatStreamStart,
+    ErrorMessage,
+    ToolCall,
+)
+
+REFRESH_SECONDS: Final = 1 / 12
+
+
+class Answer(Protocol):
+    """Shows one turn, from the question to the last line below the answer."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def show(self, message: Shown) -> None:
+        """One more message of the turn."""
+        ...
+
+    def refresh(self) -> None:
+        """Time has passed."""
+        ...
+
+
+class RichAnswer:
+    """For a terminal; without `animate` only what is finished is printed."""
+
+    def __init__(
+        self, console: Console, *, animate: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._turn = Turn(clock)
+        self._blocks = Blocks()
+        self._reasons = False
+        self._began = False
+        self._stack = ExitStack()
+        self._spinner = Spinner("dots", style="dim")
+        self._live: Live | None = None
+        if animate:
+            self._live = Live(
+                console=console, auto_refresh=False, transient=True, get_renderable=self._unfinished
+            )
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._stack.enter_context(self._live)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._finish()
+        self._stack.__exit__(kind, error, traceback)
+
+    def show(self, message: Shown) -> None:
+        """One more message of the turn."""
+        match message:
+            case ChatStreamStart():
+                self._turn.model = message.model
+            case ChatStreamReasoning():
+                self._add(message.delta, reasons=True)
+            case ChatStreamDelta():
+                self._add(message.delta, reasons=False)
+            case ChatStreamSource():
+                self._turn.sources.append(message.source)
+            case ToolCall():
+                self._put([Text(f"calls {message.tool_name}", style="dim")])
+            case ChatStreamEnd():
+                self._put(self._turn.ending(message))
+            case ErrorMessage():
+                self._put([failure(message)])
+            case Notice():
+                self._put([Text(message.text, style="yellow")])
+
+    def refresh(self) -> None:
+        """Draw the unfinished block as it is now."""
+        if self._live is not None:
+            self._live.refresh()
+
+    def _add(self, delta: str, *, reasons: bool) -> None:
+        if reasons != self._reasons:
+            self._finish()
+            self._reasons = reasons
+        self._print(self._blocks.add(delta))
+
+    def _put(self, renderables: Sequence[RenderableType]) -> None:
+        self._finish()
+        for renderable in renderables:
+            self._space()
+            self._console.print(renderable)
+
+    def _finish(self) -> None:
+        self._print(self._blocks.end())
+        self._blocks = Blocks()
+
+    def _print(self, cuts: Sequence[Cut]) -> None:
+        for cut in cuts:
+            if not cut.joined:
+                self._space()
+            self._console.print(self._rendered(cut))
+            self._began = True
+
+    def _space(self) -> None:
+        if self._began:
+            self._console.print()
+        self._began = True
+
+    def _rendered(self, cut: Cut) -> RenderableType:
+        return reasoning(cut.source) if self._reasons else trimmed_markdown(cut.source)
+
+    def _unfinished(self) -> RenderableType:
+        rest = self._blocks.rest
+        parts: list[RenderableType] = []
+        if rest.source.strip():
+            if self._began and not rest.joined:
+                parts.append(Text())
+            parts.append(Trimmed(self._rendered(rest), max(self._console.height - 4, 1)))
+        self._spinner.update(text=Text(f"{self._turn.seconds:.0f} s · Ctrl-C cancels", "dim"))
+        if self._began or parts:
+            parts.append(Text())
+        return Group(*parts, self._spinner)

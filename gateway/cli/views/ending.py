@@ -1,0 +1,77 @@
+"""What stands below an answer: its sources, what it cost, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import UNSET
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.style import Style
+from rich.text import Text
+
+from gateway.cli.views.figures import count, money
+from protocol.server import ChatStreamEnd, ErrorMessage, Source, Usage
+
+_WORDS: Final = {
+    "cancelled": "cancelled",
+    "budget": "stopped at its budget",
+    "max_tokens": "cut: it reached the longest answer allowed",
+    "model_context_window_exceeded": "cut: the window is full",
+    "refusal": "the model declined to answer",
+}
+"""Stop reasons that a person should know of."""
+
+
+def sources(found: Sequence[Source]) -> RenderableType:
+    """A numbered line a source."""
+    lines = [Text("Sources", style="bold")]
+    for number, source in enumerate(found, start=1):
+        line = Text(f"{number}. ", overflow="fold")
+        if source.title is not UNSET:
+            line.append(f"{source.title}  ")
+        line.append(source.url, style=Style(dim=True, underline=True, link=source.url))
+        lines.append(line)
+    return Padding(Group(*lines), (0, 0, 0, 1))
+
+
+def footer(end: ChatStreamEnd, model: str, seconds: float | None) -> Text:
+    """Model, tokens, cost and time in one line."""
+    cost = "price unknown" if end.cost is None else money(end.cost.total_cost)
+    parts = [model, *_tokens(end.usage), cost]
+    if seconds is not None:
+        parts.append(f"{seconds:.1f} s")
+    line = Text(" · ".join(parts), style="dim")
+    if end.stop_reason in _WORDS:
+        line = Text(_WORDS[end.stop_reason], style="yellow").append(" · ").append_text(line)
+    return line
+
+
+def left_out(end: ChatStreamEnd) -> Text | None:
+    """A line when the history did not fit the window."""
+    if end.context is UNSET or not end.context.left_out_messages:
+        return None
+    return Text(
+        f"The window is full: the {count(end.context.left_out_turns)} oldest turns were left out.",
+        style="yellow",
+    )
+
+
+def failure(error: ErrorMessage) -> Text:
+    """Why there is no answer, what to do, and what it cost all the same."""
+    line = Text(error.message, style="red").append(f"  {error.code}", style="dim")
+    if error.cost is not UNSET and error.cost is not None:
+        line.append(f" · {money(error.cost.total_cost)}", style="dim")
+    return line
+
+
+def _tokens(usage: Usage) -> list[str]:
+    cached = usage.input_details.cache_read
+    thought = usage.output_details.thinking
+    told = f"{count(usage.input_tokens)} tokens in"
+    said = f"{'about ' if usage.estimated else ''}{count(usage.output_tokens)} out"
+    return [
+        f"{told} ({count(cached)} cached)" if cached else told,
+        f"{said} ({count(thought)} thinking)" if thought else said,
+    ]

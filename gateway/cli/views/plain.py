@@ -1,0 +1,95 @@
+"""An answer for a pipe or a file: nothing is drawn twice, nothing is decorated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Literal, Self
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from gateway.cli.views.ending import failure
+from gateway.cli.views.turn import Notice, Shown, Turn
+from protocol.server import (
+    ChatStreamDelta,
+    ChatStreamEnd,
+    ChatStreamReasoning,
+    ChatStreamSource,
+    ChatStreamStart,
+    ErrorMessage,
+    ToolCall,
+)
+
+Voice = Literal["reasoning", "text"]
+
+
+class PlainAnswer:
+    """The text to `out` as it comes; reasoning, sources, costs and notices to `notes`."""
+
+    def __init__(
+        self, out: Console, notes: Console, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._consoles = {"reasoning": notes, "text": out}
+        self._notes = notes
+        self._turn = Turn(clock)
+        self._voice: Voice | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end_paragraph()
+
+    def show(self, message: Shown) -> None:
+        """One more message of the turn."""
+        match message:
+            case ChatStreamStart():
+                self._turn.model = message.model
+            case ChatStreamReasoning():
+                self._write("reasoning", message.delta)
+            case ChatStreamDelta():
+                self._write("text", message.delta)
+            case ChatStreamSource():
+                self._turn.sources.append(message.source)
+            case ToolCall():
+                self._put([Text(f"calls {message.tool_name}")])
+            case ChatStreamEnd():
+                self._put(self._turn.ending(message))
+            case ErrorMessage():
+                self._put([failure(message)])
+            case Notice():
+                self._put([Text(message.text)])
+
+    def refresh(self) -> None:
+        """Nothing is drawn twice here."""
+
+    def _write(self, voice: Voice, text: str) -> None:
+        if voice != self._voice:
+            self._end_paragraph()
+            self._voice = voice
+            if voice == "reasoning":
+                text = f"(thinking) {text}"
+        self._consoles[voice].out(text, end="", highlight=False)
+        self._consoles[voice].file.flush()
+
+    def _put(self, renderables: Sequence[RenderableType]) -> None:
+        self._end_paragraph()
+        for renderable in renderables:
+            self._notes.print(renderable)
+
+    def _end_paragraph(self) -> None:
+        if self._voice is not None:
+            self._consoles[self._voice].out("\n" if self._shares_file else "")
+            self._voice = None
+
+    @property
+    def _shares_file(self) -> bool:
+        """Whether paragraphs and notes follow each other, and want a line between them."""
+        return self._consoles["text"] is self._notes

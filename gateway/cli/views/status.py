@@ -1,0 +1,40 @@
+"""A running gateway's figures."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from gateway.cli.views.figures import count, duration, size
+from protocol.server import GatewayStatusReport
+
+
+def status_report(report: GatewayStatusReport) -> RenderableType:
+    """A line a figure."""
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(style="dim", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for name, value in _figures(report):
+        shown.add_row(name, value)
+    return shown
+
+
+def _figures(report: GatewayStatusReport) -> list[tuple[str, str]]:
+    turns = ", ".join(f"{count(number)} {state}" for state, number in report.turns.items())
+    boxes = ", ".join(
+        f"{name} {count(depth.waiting)}/{count(depth.size)}"
+        for name, depth in report.mailboxes.items()
+    )
+    return [
+        ("version", report.version),
+        ("state", "draining" if report.draining else "serving"),
+        ("up for", duration(report.uptime_seconds)),
+        ("connections", count(report.connections)),
+        ("turns", turns or "none"),
+        ("upstream streams", count(report.upstream_streams)),
+        ("turn logs", f"{count(report.logs)}, {size(report.log_bytes)}"),
+        ("mailboxes", boxes),
+        ("ledger queue", count(report.ledger_queue)),
+        ("open rows", count(report.open_rows)),
+        ("memory", size(report.memory_bytes)),
+    ]

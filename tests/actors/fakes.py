@@ -1,0 +1,679 @@
+"""The outside world for the actors' tests: real actors above ports that do as they are told."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import msgspec
+import trio
+
+from actors.catalog import Catalog
+from actors.connection import Closing, Connection, ConnectionSettings
+from actors.context import Context, ContextSettings
+from actors.llm import Llm, LlmSettings
+from actors.mailbox import Mailbox
+from actors.ports import AgentFiles, SocketClosed
+from actors.queries import Queries
+from actors.retry import RetryPolicy
+from actors.turn_log import TurnLogs
+from actors.usage import Usage
+from protocol.codec import JSON
+from protocol.errors import LedgerUnavailable
+from protocol.mail import ConnectionMail, ContextMail, LlmMail, UsageMail
+from protocol.models import ModelInfo, fallback
+from protocol.provider import (
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    ProviderEvent,
+    ProviderMessage,
+    ProviderUsage,
+    StopDetails,
+    TextDelta,
+)
+from protocol.records import (
+    CalibrationRecord,
+    MessageRecord,
+    ModelTotals,
+    SessionRecord,
+    TurnRecord,
+)
+from protocol.server import GatewayStatusReport, ServerMessage
+from protocol.usage import ZERO, Cost, TokenCounts
+
+MODEL = "claude-sonnet-5-5"
+LONGEST_WAIT = 3_600.0
+TERMINAL = frozenset({"chat.stream.end", "error"})
+
+Frame = dict[str, Any]
+Step = ProviderEvent | float | Exception | trio.Event
+"""A provider's event, a pause in seconds, a failure, or something to wait for."""
+
+
+# --- what the provider says --------------------------------------------------------------------
+
+
+def begin(tokens: int = 100) -> MessageStart:
+    """The first event: the prompt is billed `tokens`."""
+    usage = ProviderUsage(input_tokens=tokens, output_tokens=1)
+    return MessageStart(ProviderMessage("msg", MODEL, usage))
+
+
+def open_block(index: int = 0, **block: Any) -> ContentBlockStart:
+    """A block opens; a text block unless it is said otherwise."""
+    return ContentBlockStart(index, block or {"type": "text", "text": ""})
+
+
+def piece(text: str, index: int = 0) -> ContentBlockDelta:
+    """More text."""
+    return ContentBlockDelta(index, TextDelta(text))
+
+
+def finish(tokens: int = 5, stop: str | None = "end_turn") -> list[Step]:
+    """The last events: the answer is billed `tokens`."""
+    told = MessageDelta(StopDetails(stop), ProviderUsage(output_tokens=tokens))
+    return [ContentBlockStop(0), told, MessageStop()]
+
+
+def reply(*pieces: str, prompt: int = 100, output: int = 5, pause: float = 0) -> list[Step]:
+    """A whole answer, with a `pause` before each piece."""
+    steps: list[Step] = [begin(prompt), open_block()]
+    for text in pieces:
+        steps += [pause, piece(text)] if pause else [piece(text)]
+    return [*steps, *finish(output)]
+
+
+class FakeModel:
+    """A provider that plays one script a request; a script that begins with an error refuses."""
+
+    def __init__(self) -> None:
+        self.scripts: deque[Sequence[Step]] = deque()
+        self.bodies: list[bytes] = []
+        self.open_streams = 0
+        self.infos: dict[str, ModelInfo] = {}
+        self.describing: Exception | None = None
+        self.described: list[str] = []
+        self.window: int | None = None
+        self.exact = 77
+
+    def will(self, *scripts: Sequence[Step]) -> None:
+        """What the next requests are answered with."""
+        self.scripts.extend(scripts)
+
+    @property
+    def last_request(self) -> dict[str, Any]:
+        """The body of the last request."""
+        body: dict[str, Any] = json.loads(self.bodies[-1])
+        return body
+
+    async def list_models(self) -> list[ModelInfo]:
+        """See `Model`."""
+        await trio.lowlevel.checkpoint()
+        return [fallback(MODEL), fallback("claude-of-no-price")]
+
+    async def describe(self, model: str) -> ModelInfo:
+        """See `Model`."""
+        await trio.lowlevel.checkpoint()
+        self.described.append(model)
+        if self.describing is not None:
+            raise self.describing
+        info = fallback(model)
+        if self.window is not None:
+            info = msgspec.structs.replace(info, max_input_tokens=self.window)
+        return info
+
+    async def count_tokens(self, body: bytes) -> int:
+        """See `Model`."""
+        await trio.lowlevel.checkpoint()
+        self.bodies.append(body)
+        return self.exact
+
+    @asynccontextmanager
+    async def stream(self, body: bytes) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+        """See `Model`."""
+        script = deque(self.scripts.popleft() if self.scripts else reply("Hello."))
+        self.bodies.append(body)
+        await trio.lowlevel.checkpoint()
+        if script and isinstance(script[0], Exception):
+            raise script[0]
+        self.open_streams += 1
+        try:
+            yield _Events(script)
+        finally:
+            self.open_streams -= 1
+
+
+class _Events:
+    def __init__(self, script: deque[Step]) -> None:
+        self._script = script
+
+    def __aiter__(self) -> AsyncIterator[ProviderEvent]:
+        return self
+
+    async def __anext__(self) -> ProviderEvent:
+        await trio.lowlevel.checkpoint()
+        while self._script:
+            match self._script.popleft():
+                case float(pause) | int(pause):
+                    await trio.sleep(pause)
+                case trio.Event() as event:
+                    await event.wait()
+                case Exception() as error:
+                    raise error
+                case event:
+                    return event
+        raise StopAsyncIteration
+
+
+# --- the small ports ---------------------------------------------------------------------------
+
+
+class FakeTokenizer:
+    """One token a character."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.failing: Exception | None = None
+
+    async def count_many(self, texts: Sequence[str]) -> list[int]:
+        """See `Tokenizer`."""
+        await trio.lowlevel.checkpoint()
+        if self.failing is not None:
+            raise self.failing
+        self.texts += texts
+        return [len(text) for text in texts]
+
+
+class FakePrices:
+    """3 USD a million tokens of input, 15 of output, whatever the model; some have no price."""
+
+    def __init__(self) -> None:
+        self.per_input = Decimal("0.000003")
+        self.per_output = Decimal("0.000015")
+        self.failing: Exception | None = None
+
+    def price(self, model: str, tokens: TokenCounts) -> Cost | None:
+        """See `Prices`."""
+        if self.failing is not None:
+            raise self.failing
+        if "no-price" in model:
+            return None
+        return Cost(
+            input_cost=self.per_input * tokens.input, output_cost=self.per_output * tokens.output
+        )
+
+
+class FakeLibrary:
+    """Agents' folders."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, AgentFiles] = {}
+
+    async def read(self, agent_id: str) -> AgentFiles:
+        """See `Library`."""
+        await trio.lowlevel.checkpoint()
+        return self.files.get(agent_id, AgentFiles(memory="", skills=()))
+
+
+class FakeClock:
+    """Every look at it is a millisecond later."""
+
+    def __init__(self) -> None:
+        self._ticks = count(1_000)
+
+    def now(self) -> int:
+        """See `Clock`."""
+        return next(self._ticks)
+
+
+class FakeNames:
+    """`turn_1`, `session_2`, …"""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def new(self, kind: str) -> str:
+        """See `Names`."""
+        return f"{kind}_{next(self._numbers)}"
+
+
+class FakeCensus:
+    """Figures out of thin air, or none."""
+
+    def __init__(self) -> None:
+        self.failing: Exception | None = None
+
+    def report(self, request_id: str) -> GatewayStatusReport:
+        """See `Census`."""
+        if self.failing is not None:
+            raise self.failing
+        return GatewayStatusReport(
+            request_id=request_id,
+            version="0",
+            uptime_seconds=0,
+            connections=1,
+            turns={},
+            upstream_streams=0,
+            logs=0,
+            log_bytes=0,
+            mailboxes={},
+            ledger_queue=0,
+            open_rows=0,
+            memory_bytes=0,
+            draining=False,
+        )
+
+
+class FakeStore:
+    """Both stores in memory; each method can be made slow, or fail."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, SessionRecord] = {}
+        self.messages: list[MessageRecord] = []
+        self.rows: dict[str, TurnRecord] = {}
+        self.settled: list[str] = []
+        self.calibration: list[CalibrationRecord] = []
+        self.slow: dict[str, float] = {}
+        self.failing: dict[str, Exception] = {}
+        self.calls: list[str] = []
+        self.interrupted_at: int | None = None
+
+    def breaks(self, *methods: str) -> None:
+        """The database cannot be written."""
+        for method in methods:
+            self.failing[method] = LedgerUnavailable("The disk is full.")
+
+    async def _enter(self, method: str) -> None:
+        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.slow.get(method, 0))
+        self.calls.append(method)
+        if method in self.failing:
+            raise self.failing[method]
+
+    async def save_session(self, session: SessionRecord) -> None:
+        """See `SessionStore`."""
+        await self._enter("save_session")
+        self.sessions[session.session_id] = session
+
+    async def begin_turn(self, session: SessionRecord, message: MessageRecord) -> None:
+        """See `SessionStore`."""
+        await self._enter("begin_turn")
+        self.sessions[session.session_id] = session
+        self._append(message)
+
+    async def append_message(self, message: MessageRecord) -> None:
+        """See `SessionStore`."""
+        await self._enter("append_message")
+        if message.session_id in self.sessions:
+            self._append(message)
+
+    def _append(self, message: MessageRecord) -> None:
+        self.messages.append(msgspec.structs.replace(message, message_id=len(self.messages) + 1))
+        session = self.sessions[message.session_id]
+        self.sessions[message.session_id] = msgspec.structs.replace(
+            session, message_count=session.message_count + 1
+        )
+
+    async def load_session(self, session_id: str) -> SessionRecord | None:
+        """See `SessionStore`."""
+        await self._enter("load_session")
+        return self.sessions.get(session_id)
+
+    async def load_messages(self, session_id: str) -> list[MessageRecord]:
+        """See `SessionStore`."""
+        await self._enter("load_messages")
+        return [message for message in self.messages if message.session_id == session_id]
+
+    async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
+        """See `SessionStore`."""
+        await self._enter("list_sessions")
+        newest = sorted(self.sessions.values(), key=lambda s: s.last_active_at, reverse=True)
+        if before is not None:
+            ids = [session.session_id for session in newest]
+            newest = newest[ids.index(before) + 1 :] if before in ids else []
+        return newest[:limit]
+
+    async def page_messages(
+        self, session_id: str, limit: int, before: int | None
+    ) -> list[MessageRecord]:
+        """See `SessionStore`."""
+        await self._enter("page_messages")
+        older = [
+            message
+            for message in self.messages
+            if message.session_id == session_id and (before is None or message.message_id < before)
+        ]
+        return older[-limit:]
+
+    async def delete_session(self, session_id: str) -> bool:
+        """See `SessionStore`."""
+        await self._enter("delete_session")
+        self.messages = [one for one in self.messages if one.session_id != session_id]
+        return self.sessions.pop(session_id, None) is not None
+
+    async def load_calibration(self) -> list[CalibrationRecord]:
+        """See `SessionStore`."""
+        await self._enter("load_calibration")
+        return self.calibration
+
+    async def open_turn(self, turn: TurnRecord) -> None:
+        """See `TurnStore`."""
+        await self._enter("open_turn")
+        assert turn.turn_id not in self.rows, "one row a turn"
+        self.rows[turn.turn_id] = turn
+
+    async def settle_turn(self, turn: TurnRecord) -> None:
+        """See `TurnStore`."""
+        await self._enter("settle_turn")
+        assert turn.turn_id not in self.settled, "a turn is settled once"
+        self.settled.append(turn.turn_id)
+        self.rows[turn.turn_id] = turn
+
+    async def settle_interrupted(self, at: int) -> int:
+        """See `TurnStore`."""
+        await self._enter("settle_interrupted")
+        self.interrupted_at = at
+        return 0
+
+    async def total_usage(
+        self, session_id: str | None, since: int | None, until: int | None
+    ) -> list[ModelTotals]:
+        """See `TurnStore`."""
+        await self._enter("total_usage")
+        totals: dict[str, ModelTotals] = {}
+        for row in self.rows.values():
+            if session_id not in (None, row.session_id) or row.status == "open":
+                continue
+            if row.created_at < (since or 0) or row.created_at >= (until or math.inf):
+                continue
+            total = totals.get(row.model) or ModelTotals(
+                model=row.model, counts=TokenCounts(), cost=ZERO, requests=0, unpriced=0
+            )
+            totals[row.model] = ModelTotals(
+                model=row.model,
+                counts=total.counts + row.counts,
+                cost=total.cost + (row.cost.total_cost if row.cost else ZERO),
+                requests=total.requests + 1,
+                unpriced=total.unpriced + (row.cost is None),
+            )
+        return list(totals.values())
+
+
+# --- clients -----------------------------------------------------------------------------------
+
+
+class FakeSocket:
+    """A WebSocket without a network; its client can stop reading, or go."""
+
+    def __init__(self) -> None:
+        self._say, self._said = trio.open_memory_channel[str](math.inf)
+        self._tell, self.told = trio.open_memory_channel[str](math.inf)
+        self._reading = trio.Event()
+        self._reading.set()
+        self._gone = False
+        self.answers_pings = True
+        self.pings = 0
+
+    def say(self, frame: str) -> None:
+        """The client sends a frame."""
+        self._say.send_nowait(frame)
+
+    def leave(self) -> None:
+        """The client goes."""
+        self._gone = True
+        self._say.close()
+
+    def stop_reading(self) -> None:
+        """The client reads no more: the next write blocks."""
+        self._reading = trio.Event()
+
+    def read_on(self) -> None:
+        """The client reads again."""
+        self._reading.set()
+
+    async def receive(self) -> str | bytes:
+        """See `Socket`."""
+        try:
+            return await self._said.receive()
+        except trio.EndOfChannel:
+            raise SocketClosed from None
+
+    async def send(self, frame: str | bytes) -> None:
+        """See `Socket`."""
+        await trio.lowlevel.checkpoint()
+        await self._reading.wait()
+        if self._gone:
+            raise SocketClosed
+        assert isinstance(frame, str)
+        self._tell.send_nowait(frame)
+
+    async def ping(self) -> None:
+        """See `Socket`."""
+        self.pings += 1
+        if self._gone:
+            raise SocketClosed
+        if not self.answers_pings:
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+
+
+class Client:
+    """A client's side of a conversation."""
+
+    def __init__(self, connection: Connection, socket: FakeSocket) -> None:
+        self.connection = connection
+        self.socket = socket
+        self.closing: Closing | None = None
+        self.closed = trio.Event()
+        self._ids = count(1)
+
+    async def run(self) -> None:
+        """The connection's life."""
+        self.closing = await self.connection.run()
+        self.closed.set()
+
+    def say(self, kind: str, **fields: Any) -> str:
+        """Send a message; its id."""
+        message = {"type": kind, "id": f"r{next(self._ids)}", **fields}
+        self.socket.say(json.dumps(message))
+        return str(message["id"])
+
+    def send(self, content: str = "Hi.", **fields: Any) -> str:
+        """Send `chat.send`; its id."""
+        return self.say("chat.send", content=content, **fields)
+
+    async def hear(self) -> Frame:
+        """The next message."""
+        with trio.fail_after(LONGEST_WAIT):
+            frame: Frame = json.loads(await self.socket.told.receive(), parse_float=Decimal)
+            return frame
+
+    async def expect(self, kind: str, **fields: Any) -> Frame:
+        """The next message, which must be of this type and have these fields."""
+        heard = await self.hear()
+        assert heard == {**heard, "type": kind, **fields}, heard
+        return heard
+
+    async def hear_out(self, request_id: str) -> list[Frame]:
+        """The messages up to and with the terminal one of the request's stream."""
+        frames = [await self.hear()]
+        while frames[-1]["type"] not in TERMINAL or frames[-1].get("requestId") != request_id:
+            frames.append(await self.hear())
+        return frames
+
+    async def converse(self, content: str = "Hi.", **fields: Any) -> list[Frame]:
+        """Send `chat.send` and hear it out."""
+        return await self.hear_out(self.send(content, **fields))
+
+    async def begun(self, content: str = "Hi.", **fields: Any) -> Frame:
+        """Send `chat.send` and hear its start."""
+        self.send(content, **fields)
+        heard = await self.hear()
+        while heard["type"] != "chat.stream.start":
+            assert heard["type"] == "session.created", heard
+            heard = await self.hear()
+        return heard
+
+    async def silence(self) -> None:
+        """Nothing more is on its way to the client."""
+        await trio.testing.wait_all_tasks_blocked()
+        assert self.waiting() == []
+
+    def waiting(self) -> list[Frame]:
+        """The messages that have come and have not been heard."""
+        frames = []
+        while True:
+            try:
+                frames.append(json.loads(self.socket.told.receive_nowait()))
+            except trio.WouldBlock:
+                return frames
+
+
+def text_of(frames: Sequence[Frame]) -> str:
+    """The answer's text as a client puts it together."""
+    return "".join(one["delta"] for one in frames if one["type"] == "chat.stream.delta")
+
+
+def kinds_of(frames: Sequence[Frame]) -> list[str]:
+    """The messages' types."""
+    return [frame["type"] for frame in frames]
+
+
+# --- the actors --------------------------------------------------------------------------------
+
+
+class World:
+    """All actors, wired as the gateway wires them; settings that matter are small numbers."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.model = FakeModel()
+        self.tokenizer = FakeTokenizer()
+        self.prices = FakePrices()
+        self.library = FakeLibrary()
+        self.clock = FakeClock()
+        self.names = FakeNames()
+        self.store = FakeStore()
+        self.census = FakeCensus()
+        self._changes = changes
+        self.nursery: trio.Nursery | None = None
+        self.context_box: Mailbox[ContextMail] = Mailbox("context", ContextMail, 64)
+        self.usage_box: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 64)
+        self.llm_box: Mailbox[LlmMail] = Mailbox("llm", LlmMail, 64)
+        self.logs = self._made(
+            TurnLogs, keep_seconds=300.0, keep_bytes=1_000_000, clock=trio.current_time
+        )
+        self.usage = Usage(
+            self.usage_box, store=self.store, prices=self.prices, clock=self.clock, at_once=64
+        )
+        self.context = self._make_context()
+        self.llm = self._make_llm()
+
+    def _made(self, make: Callable[..., Any], **settings: Any) -> Any:
+        return make(**{name: self._changes.get(name, value) for name, value in settings.items()})
+
+    def _make_context(self) -> Context:
+        settings = self._made(
+            ContextSettings,
+            default_model=MODEL,
+            system_prompt="Be brief.",
+            response_format=False,
+            max_tokens=8_192,
+            thinking_budget=8_000,
+            history_cache_bytes=1_000_000,
+            at_once=64,
+        )
+        return Context(
+            self.context_box,
+            settings,
+            store=self.store,
+            model=self.model,
+            catalog=Catalog(self.model, self.prices, keep_seconds=3_600, clock=trio.current_time),
+            tokenizer=self.tokenizer,
+            prices=self.prices,
+            library=self.library,
+            clock=self.clock,
+            names=self.names,
+        )
+
+    def _make_llm(self) -> Llm:
+        settings = self._made(
+            LlmSettings,
+            first_content_seconds=120.0,
+            idle_seconds=60.0,
+            settle_seconds=10.0,
+            ask_seconds=15.0,
+            retry=RetryPolicy(attempts=2, cap_seconds=8.0),
+            at_once=64,
+        )
+        return Llm(
+            self.llm_box,
+            settings,
+            context=self.context_box,
+            usage=self.usage_box,
+            model=self.model,
+            tokenizer=self.tokenizer,
+            prices=self.prices,
+            logs=self.logs,
+            clock=self.clock,
+            names=self.names,
+        )
+
+    def connect(self, *, hello: ServerMessage | None = None, **changes: Any) -> Client:
+        """A new client."""
+        self._changes = {**self._changes, **changes}
+        socket = FakeSocket()
+        box: Mailbox[ConnectionMail] = Mailbox(
+            self.names.new("conn"), ConnectionMail, self._changes.get("mailbox_size", 8)
+        )
+        settings = self._made(
+            ConnectionSettings,
+            write_seconds=10.0,
+            keepalive_seconds=20.0,
+            ask_seconds=10.0,
+            outbox_size=8,
+            max_pending=4,
+        )
+        connection = Connection(
+            socket,
+            JSON,
+            box,
+            settings,
+            llm=self.llm_box,
+            queries=Queries(context=self.context_box, usage=self.usage_box, page_size=2),
+            logs=self.logs,
+            census=self.census,
+            hello=hello,
+        )
+        client = Client(connection, socket)
+        assert self.nursery is not None
+        self.nursery.start_soon(client.run)
+        return client
+
+    @property
+    def row(self) -> TurnRecord:
+        """The only turn's row."""
+        (row,) = self.store.rows.values()
+        return row
+
+
+@asynccontextmanager
+async def open_world(**changes: Any) -> AsyncIterator[World]:
+    """A world that runs; `changes` are settings."""
+    world = World(**changes)
+    async with trio.open_nursery() as nursery:
+        world.nursery = nursery
+        await nursery.start(world.usage.run)
+        await nursery.start(world.context.run)
+        await nursery.start(world.llm.run)
+        yield world
+        nursery.cancel_scope.cancel()

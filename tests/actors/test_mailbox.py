@@ -1,0 +1,171 @@
+"""Mailboxes: only data crosses them, they are bounded, and nobody waits for the dead."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from actors.mailbox import ActorStopped, Mailbox, MailboxFull
+from protocol.client import ChatSend
+from protocol.content import TextBlock, UserBlock
+from protocol.errors import Failure, GatewayError
+from protocol.mail import (
+    Cancelling,
+    CancelTurn,
+    DrainTurns,
+    LlmMail,
+    StartTurn,
+    TurnAccepted,
+)
+
+START = StartTurn(send=ChatSend(id="r1", content="Hi."))
+CANCEL = CancelTurn(turn_id="turn_1", request_id=None)
+
+
+def make_mailbox(size: int = 4) -> Mailbox[LlmMail]:
+    """An owner's mailbox."""
+    return Mailbox("llm", LlmMail, size)
+
+
+async def test_mail_arrives_in_the_order_in_which_it_was_told() -> None:
+    """First in, first out."""
+    mailbox = make_mailbox()
+    await mailbox.tell(DrainTurns())
+    mailbox.offer(DrainTurns())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.ask, CANCEL)
+        await trio.testing.wait_all_tasks_blocked()
+        assert mailbox.waiting == 3
+        mailbox.close()
+        assert [type(one.open()) async for one in mailbox] == [DrainTurns, DrainTurns, CancelTurn]
+        nursery.cancel_scope.cancel()
+
+
+async def test_only_data_crosses() -> None:
+    """The owner gets an equal message, and not the sender's object."""
+    mailbox = make_mailbox()
+    content: list[UserBlock] = [TextBlock("Hi.")]
+    start = StartTurn(send=ChatSend(id="r1", content=content))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.ask, start)
+        envelope = await anext(mailbox)
+        content.append(TextBlock("And?"))
+        assert envelope.open() == StartTurn(send=ChatSend(id="r1", content=[TextBlock("Hi.")]))
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_ask_gets_the_reply_that_its_request_is_typed_by() -> None:
+    """`Request[R]` is answered with an `R`."""
+    mailbox = make_mailbox()
+
+    async def answer() -> None:
+        (await anext(mailbox)).reply.send(TurnAccepted("turn_1"))
+        (await anext(mailbox)).reply.send(Cancelling("turn_1"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        assert await mailbox.ask(START) == TurnAccepted("turn_1")
+        assert await mailbox.ask(CANCEL) == Cancelling("turn_1")
+
+
+async def test_a_failure_is_raised_where_it_was_asked() -> None:
+    """With all that it carried."""
+    mailbox = make_mailbox()
+    failure = Failure(
+        code="SESSION_BUSY", message="Wait.", retryable=True, retry_after_ms=5, turn_id="turn_1"
+    )
+
+    async def refuse() -> None:
+        (await anext(mailbox)).reply.fail(failure)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(refuse)
+        with pytest.raises(GatewayError) as caught:
+            await mailbox.ask(START)
+    assert caught.value.failure == failure
+
+
+async def test_asks_that_were_never_read_get_actor_stopped() -> None:
+    """The owner ends with mail in its mailbox, and with asks that found no space in it."""
+    mailbox = make_mailbox(size=1)
+    stopped = 0
+
+    async def ask() -> None:
+        nonlocal stopped
+        with pytest.raises(ActorStopped) as caught:
+            await mailbox.ask(START)
+        assert caught.value.actor == "llm"
+        stopped += 1
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        with mailbox.owned():
+            pass
+    assert stopped == 3
+
+
+async def test_the_dead_are_neither_told_nor_asked() -> None:
+    """Each way to speak to them raises ActorStopped, which says that the gateway stops."""
+    mailbox = make_mailbox()
+    with mailbox.owned():
+        pass
+    with pytest.raises(ActorStopped):
+        await mailbox.tell(DrainTurns())
+    with pytest.raises(ActorStopped):
+        mailbox.offer(DrainTurns())
+    with pytest.raises(ActorStopped) as caught:
+        await mailbox.ask(START)
+    assert caught.value.failure.code == "DRAINING"
+
+
+async def test_an_answer_that_came_before_the_end_still_counts() -> None:
+    """Whoever answers and then ends has answered."""
+    mailbox = make_mailbox()
+
+    async def answer_and_end() -> None:
+        with mailbox.owned():
+            (await anext(mailbox)).reply.send(TurnAccepted("turn_1"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer_and_end)
+        assert await mailbox.ask(START) == TurnAccepted("turn_1")
+
+
+async def test_a_full_mailbox_makes_whoever_tells_wait() -> None:
+    """It is bounded."""
+    mailbox = make_mailbox(size=1)
+    await mailbox.tell(DrainTurns())
+    with trio.move_on_after(0) as patience:
+        await mailbox.tell(DrainTurns())
+    assert patience.cancelled_caught
+    assert (mailbox.waiting, mailbox.size) == (1, 1)
+
+
+async def test_a_full_mailbox_is_not_offered_more() -> None:
+    """`offer` never waits."""
+    mailbox = make_mailbox(size=1)
+    mailbox.offer(DrainTurns())
+    with pytest.raises(MailboxFull):
+        mailbox.offer(DrainTurns())
+
+
+async def test_a_closed_mailbox_is_read_to_its_end() -> None:
+    """What waits is still read."""
+    mailbox = make_mailbox()
+    mailbox.offer(DrainTurns())
+    mailbox.close()
+    assert [envelope.open() async for envelope in mailbox] == [DrainTurns()]
+
+
+async def test_whoever_gave_up_is_not_missed() -> None:
+    """An answer that nobody waits for any more harms nobody."""
+    mailbox = make_mailbox()
+    with trio.move_on_after(0):
+        await mailbox.ask(START)
+    mailbox.offer(DrainTurns())
+    mailbox.close()
+    async for envelope in mailbox:
+        envelope.reply.send(TurnAccepted("turn_1"))

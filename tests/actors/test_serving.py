@@ -1,0 +1,152 @@
+"""Serving: requests side by side, each contained."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import trio
+import trio.testing
+
+from actors.mailbox import ActorStopped, Mailbox
+from actors.serving import serve
+from protocol.errors import GatewayError
+from protocol.mail import (
+    Cancelling,
+    CancelTurn,
+    DrainTurns,
+    LlmMail,
+    OpenTurn,
+    UsageMail,
+)
+from protocol.records import TurnRecord
+
+ROW = TurnRecord(
+    turn_id="turn_1", session_id="s", request_id="r", model="m", status="open", created_at=1
+)
+
+
+def cancel(turn_id: str) -> CancelTurn:
+    """A request."""
+    return CancelTurn(turn_id=turn_id, request_id=None)
+
+
+class Actor:
+    """Answers `cancel`: `wait` when it is let, `refuse` and `break` never."""
+
+    def __init__(self, at_once: int = 4) -> None:
+        self.mailbox: Mailbox[LlmMail] = Mailbox("llm", LlmMail, 8)
+        self.at_once = at_once
+        self.may_go = trio.Event()
+        self.serving = 0
+        self.drained = False
+
+    async def run(self) -> None:
+        """The actor's life."""
+        await serve(self.mailbox, self._respond, at_once=self.at_once)
+
+    async def _respond(self, message: LlmMail) -> Cancelling | None:
+        match message:
+            case CancelTurn(turn_id="wait"):
+                self.serving += 1
+                await self.may_go.wait()
+            case CancelTurn(turn_id="refuse"):
+                raise GatewayError("REQUEST_NOT_FOUND", "No.")
+            case CancelTurn(turn_id="break"):
+                raise ZeroDivisionError
+            case DrainTurns():
+                self.drained = True
+                return None
+        return Cancelling("done")
+
+
+async def test_requests_do_not_wait_for_each_other() -> None:
+    """A slow one does not hold up the next."""
+    actor = Actor()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        nursery.start_soon(actor.mailbox.ask, cancel("wait"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert await actor.mailbox.ask(cancel("at once")) == Cancelling("done")
+        nursery.cancel_scope.cancel()
+
+
+async def test_only_so_many_are_served_at_once() -> None:
+    """The others wait in the mailbox, where they are counted."""
+    actor = Actor(at_once=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        for _ in range(5):
+            nursery.start_soon(actor.mailbox.ask, cancel("wait"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (actor.serving, actor.mailbox.waiting) == (2, 2)  # and one has been taken out
+        actor.may_go.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert actor.serving == 5
+        actor.mailbox.close()
+
+
+async def test_a_refusal_reaches_whoever_asked() -> None:
+    """And nobody else."""
+    actor = Actor()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        with pytest.raises(GatewayError, match="REQUEST_NOT_FOUND"):
+            await actor.mailbox.ask(cancel("refuse"))
+        assert await actor.mailbox.ask(cancel("go on")) == Cancelling("done")
+        actor.mailbox.close()
+
+
+async def test_a_bug_in_one_request_ends_there(caplog: pytest.LogCaptureFixture) -> None:
+    """It is answered as INTERNAL_ERROR and logged with its traceback; the actor lives on."""
+    actor = Actor()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        with caplog.at_level(logging.ERROR), pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await actor.mailbox.ask(cancel("break"))
+        assert caplog.records[0].exc_info is not None
+        assert await actor.mailbox.ask(cancel("go on")) == Cancelling("done")
+        actor.mailbox.close()
+
+
+async def test_mail_that_cannot_be_read_ends_there() -> None:
+    """A message of a stranger's union is a mistake; the actor lives on."""
+    actor = Actor()
+    stranger: Mailbox[UsageMail] = actor.mailbox  # type: ignore[assignment]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await stranger.ask(OpenTurn(turn=ROW))
+        assert await actor.mailbox.ask(cancel("go on")) == Cancelling("done")
+        actor.mailbox.close()
+
+
+async def test_what_is_told_needs_no_answer() -> None:
+    """It is done, and that is all."""
+    actor = Actor()
+    actor.mailbox.offer(DrainTurns())
+    actor.mailbox.close()
+    await actor.run()
+    assert actor.drained
+
+
+async def test_asks_being_served_are_abandoned_when_the_loop_is_cancelled() -> None:
+    """As are those that wait for their turn: all get ActorStopped."""
+    actor = Actor(at_once=1)
+    stopped = 0
+
+    async def ask() -> None:
+        nonlocal stopped
+        with pytest.raises(ActorStopped):
+            await actor.mailbox.ask(cancel("wait"))
+        stopped += 1
+
+    async with trio.open_nursery() as askers:
+        async with trio.open_nursery() as actors:
+            actors.start_soon(actor.run)
+            for _ in range(3):
+                askers.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (actor.serving, stopped) == (1, 0)
+            actors.cancel_scope.cancel()
+    assert stopped == 3

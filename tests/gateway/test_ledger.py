@@ -1,0 +1,271 @@
+"""The ledger on a real database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+
+from gateway.ledger import Ledger, LedgerUnusable
+from gateway.ledger_schema import from_pico, to_pico
+from protocol.errors import LedgerUnavailable
+from protocol.records import MessageRecord, SessionRecord, TurnRecord
+from protocol.usage import Cost, TokenCounts
+
+SESSION = SessionRecord(
+    session_id="s1",
+    agent_id="default",
+    model="m",
+    system=None,
+    tools=b"[]",
+    title="T",
+    created_at=1,
+    last_active_at=2,
+)
+TURN = TurnRecord(
+    turn_id="t1",
+    session_id="s1",
+    request_id="r1",
+    model="m",
+    status="open",
+    created_at=5,
+    counted_tokens=7,
+)
+SETTLED = msgspec.structs.replace(
+    TURN,
+    status="completed",
+    settled_at=9,
+    counts=TokenCounts(uncached=9, cache_read=1, output=4, thinking=2, web_searches=1),
+    cost=Cost(input_cost=Decimal("0.000003"), output_cost=Decimal("0.1")),
+)
+
+
+def message(content: str, turn_id: str = "t1") -> MessageRecord:
+    """A user's message of the session."""
+    return MessageRecord(
+        session_id="s1",
+        turn_id=turn_id,
+        role="user",
+        content=msgspec.json.encode(content),
+        status="complete",
+        created_at=3,
+        byte_count=len(content),
+        token_count=1,
+    )
+
+
+@asynccontextmanager
+async def open_ledger(folder: Path, queue_size: int = 100) -> AsyncIterator[Ledger]:
+    """A ledger in `folder`."""
+    ledger = Ledger(folder / "ledger.db", queue_size=queue_size)
+    await ledger.open()
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
+    """Sessions, messages and turns come back as they were."""
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.begin_turn(SESSION, message("one"))
+        await ledger.append_message(message("two"))
+        await ledger.settle_turn(SETTLED)
+    async with open_ledger(tmp_path) as ledger:
+        assert await ledger.load_session("s1") == msgspec.structs.replace(SESSION, message_count=2)
+        contents = [m.content for m in await ledger.load_messages("s1")]
+        assert contents == [b'"one"', b'"two"']
+        (total,) = await ledger.total_usage(None, None, None)
+        assert total.counts == SETTLED.counts
+        assert total.cost == Decimal("0.100003")
+        (learned,) = await ledger.load_calibration()
+        assert (learned.counted, learned.billed, learned.samples) == (7, 10, 1)
+
+
+async def test_only_its_owner_may_read_the_database(tmp_path: Path) -> None:
+    """The file's mode is 0600."""
+    async with open_ledger(tmp_path):
+        assert (tmp_path / "ledger.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_turn_is_one_row_whatever_order_its_writes_take(tmp_path: Path) -> None:
+    """Opened and settled, settled twice, or settled without being opened: one row."""
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.open_turn(TURN)
+        assert await ledger.total_usage(None, None, None) == []
+        await ledger.settle_turn(SETTLED)
+        await ledger.settle_turn(SETTLED)
+        await ledger.settle_turn(msgspec.structs.replace(SETTLED, turn_id="t2"))
+        (total,) = await ledger.total_usage(None, None, None)
+        assert total.requests == 2
+
+
+async def test_rows_that_a_dead_process_left_open_are_interrupted(tmp_path: Path) -> None:
+    """They count as requests from then on, once."""
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.open_turn(TURN)
+    async with open_ledger(tmp_path) as ledger:
+        assert await ledger.settle_interrupted(11) == 1
+        assert await ledger.settle_interrupted(12) == 0
+        (total,) = await ledger.total_usage(None, None, None)
+        assert total.requests == 1
+
+
+async def test_usage_is_summed_by_session_and_by_time(tmp_path: Path) -> None:
+    """`since` is inclusive, `until` is not; what has no price is counted apart."""
+    async with open_ledger(tmp_path) as ledger:
+        for number in range(4):
+            await ledger.settle_turn(
+                msgspec.structs.replace(
+                    SETTLED, turn_id=f"t{number}", session_id=f"s{number % 2}", created_at=number
+                )
+            )
+        await ledger.settle_turn(msgspec.structs.replace(SETTLED, turn_id="free", cost=None))
+
+        async def requests(
+            session_id: str | None = None, since: int | None = None, until: int | None = None
+        ) -> int:
+            totals = await ledger.total_usage(session_id, since, until)
+            return sum(total.requests for total in totals)
+
+        assert await requests() == 5
+        assert await requests("s0") == 2
+        assert await requests(since=2) == 3
+        assert await requests(since=2, until=3) == 1
+        (total,) = await ledger.total_usage(None, None, None)
+        assert total.unpriced == 1
+        assert total.cost == Decimal("0.100003") * 4
+
+
+async def test_sessions_are_listed_by_their_last_activity(tmp_path: Path) -> None:
+    """Pages follow each other without gap or overlap, also where times are equal."""
+    async with open_ledger(tmp_path) as ledger:
+        for number in range(5):
+            await ledger.save_session(
+                msgspec.structs.replace(
+                    SESSION, session_id=f"s{number}", last_active_at=number // 2
+                )
+            )
+        first = [s.session_id for s in await ledger.list_sessions(2, None)]
+        second = [s.session_id for s in await ledger.list_sessions(10, first[-1])]
+        assert first + second == ["s4", "s3", "s2", "s1", "s0"]
+        assert await ledger.list_sessions(10, "unknown") == []
+
+
+async def test_messages_are_paged_backwards(tmp_path: Path) -> None:
+    """The newest page first, oldest first within it."""
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.save_session(SESSION)
+        for number in range(5):
+            await ledger.append_message(message(str(number)))
+        newest = await ledger.page_messages("s1", 2, None)
+        older = await ledger.page_messages("s1", 2, newest[0].message_id)
+        assert [m.content for m in older + newest] == [b'"1"', b'"2"', b'"3"', b'"4"']
+
+
+async def test_a_deleted_session_takes_its_messages_along(tmp_path: Path) -> None:
+    """What is said to it afterwards is not stored."""
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.begin_turn(SESSION, message("one"))
+        assert await ledger.delete_session("s1")
+        assert not await ledger.delete_session("s1")
+        await ledger.append_message(message("late"))
+        assert await ledger.load_messages("s1") == []
+
+
+async def test_what_waits_goes_into_one_commit(tmp_path: Path) -> None:
+    """A hundred writes at once take far fewer commits, and one bad one spoils no other."""
+    async with open_ledger(tmp_path) as ledger:
+        bad = msgspec.structs.replace(
+            SETTLED, turn_id="bad", cost=Cost(input_cost=Decimal("1e-13"), output_cost=Decimal(0))
+        )
+
+        async def refused() -> None:
+            with pytest.raises(ValueError, match="picodollars"):
+                await ledger.settle_turn(bad)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused)
+            for number in range(100):
+                nursery.start_soon(
+                    ledger.settle_turn, msgspec.structs.replace(SETTLED, turn_id=f"t{number}")
+                )
+        (total,) = await ledger.total_usage(None, None, None)
+        assert total.requests == 100
+        assert ledger.waiting == 0
+
+
+async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
+    """While another process writes, our rows wait; then they are there."""
+    async with open_ledger(tmp_path) as ledger:
+        other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ledger.settle_turn, SETTLED)
+            await trio.sleep(0.1)
+            assert ledger.waiting == 1
+            other.execute("COMMIT")
+            other.close()
+        assert len(await ledger.total_usage(None, None, None)) == 1
+
+
+async def test_a_database_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    """A write that fails is a refusal for a person, and the ledger lives on."""
+    async with open_ledger(tmp_path) as ledger:
+        other = sqlite3.connect(tmp_path / "ledger.db")
+        other.execute("ALTER TABLE Turn RENAME TO Gone")
+        other.commit()
+        with pytest.raises(LedgerUnavailable) as caught:
+            await ledger.settle_turn(SETTLED)
+        assert caught.value.failure.retryable
+        other.execute("ALTER TABLE Gone RENAME TO Turn")
+        other.commit()
+        other.close()
+        await ledger.settle_turn(SETTLED)
+
+
+async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    """One line says what to do, and not a byte is changed."""
+    garbage = b"not a database " * 1_000
+    (tmp_path / "ledger.db").write_bytes(garbage)
+    with pytest.raises(LedgerUnusable, match="not a database"):
+        await Ledger(tmp_path / "ledger.db", queue_size=1).open()
+    assert (tmp_path / "ledger.db").read_bytes() == garbage
+
+
+async def test_a_database_of_a_newer_gateway_is_not_touched(tmp_path: Path) -> None:
+    """The schema's version is told."""
+    async with open_ledger(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("UPDATE Meta SET value = 99")
+    other.close()
+    with pytest.raises(LedgerUnusable, match="99"):
+        await Ledger(tmp_path / "ledger.db", queue_size=1).open()
+
+
+async def test_two_gateways_do_not_share_a_folder(tmp_path: Path) -> None:
+    """The second is told so; when the first has ended, the folder is free."""
+    async with open_ledger(tmp_path):
+        with pytest.raises(LedgerUnusable, match="in use"):
+            await Ledger(tmp_path / "ledger.db", queue_size=1).open()
+    async with open_ledger(tmp_path):
+        pass
+
+
+async def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    """It names the setting to change."""
+    with pytest.raises(LedgerUnusable, match="--data-dir"):
+        await Ledger(tmp_path / "none" / "ledger.db", queue_size=1).open()
+
+
+@pytest.mark.parametrize("amount", ["0", "0.000003", "12.5", "0.000000000001", "1000000"])
+def test_money_is_kept_to_the_picodollar(amount: str) -> None:
+    """There and back it is the same."""
+    assert from_pico(to_pico(Decimal(amount))) == Decimal(amount)

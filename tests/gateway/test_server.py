@@ -1,0 +1,156 @@
+"""The server against clients that break the rules; and its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import trio
+from support import TOKEN, World, open_world
+from websockets.exceptions import InvalidStatus
+from websockets.trio.client import connect
+
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+
+
+async def tcp(world: World) -> trio.SocketStream:
+    """A bare connection to the gateway."""
+    return await trio.open_tcp_stream("127.0.0.1", urlsplit(world.url).port or 0)
+
+
+async def answer(world: World, handshake: bytes, frames: bytes = b"") -> bytes:
+    """All that the gateway says until it closes; the frames follow its first word."""
+    async with await tcp(world) as stream:
+        await stream.send_all(handshake)
+        said = b""
+        if frames:
+            said += await stream.receive_some()
+            await stream.send_all(frames)
+        with trio.fail_after(5):
+            try:
+                async for more in stream:
+                    said += more
+            except trio.BrokenResourceError:
+                pass
+        return said
+
+
+def upgrade(extra: str = "", *, host: str = "localhost", token: str = TOKEN) -> bytes:
+    """A handshake."""
+    text = (
+        f"GET /gateway HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Authorization: Bearer {token}\r\n{extra}\r\n"
+    )
+    return text.encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET /gateway HTTP/1.1\r\n" + b"x" * 20_000, b"400"),
+        (upgrade(KEY, token="wrong"), b"401"),
+        (upgrade(KEY, host="evil.example"), b"403"),
+        (upgrade(KEY + "Origin: https://evil.example\r\n"), b"403"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"404"),
+        (b"GET /gateway HTTP/1.1\r\nHost: localhost\r\n\r\n", b"426"),
+        (upgrade(), b"400"),
+        (upgrade(KEY + "Sec-WebSocket-Protocol: \xff\r\n"), b"400"),
+        (upgrade(KEY + "Sec-WebSocket-Extensions: \xff\r\n"), b"400"),
+    ],
+)
+async def test_a_bad_handshake_is_answered_and_ends_itself_alone(
+    tmp_path: Path, data: bytes, status: bytes
+) -> None:
+    """The status says why, and the gateway serves the next client."""
+    async with open_world(tmp_path) as world:
+        assert (await answer(world, data)).startswith(b"HTTP/1.1 " + status)
+        async with world.talk() as talk:
+            assert (await talk.ask("ping"))["type"] == "pong"
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        b"\xff" * 100,
+        b"\x88\x80\0\0\0\0\x89\x80\0\0\0\0",
+        b"\x89\xfe\x01\x00",
+        b"\x81\x85\0\0\0\0\xff\xff\xff\xff\xff",
+        b"\x83\x80\0\0\0\0",
+        b"\x01\x80\0\0\0\0" * 50 + b"\x88\x80\0\0\0\0",
+        b"\x81\x05hello",
+    ],
+)
+async def test_broken_frames_end_their_connection_alone(tmp_path: Path, frames: bytes) -> None:
+    """Whatever comes after a good handshake, the gateway serves the next client."""
+    async with open_world(tmp_path) as world:
+        async with world.talk() as bystander:
+            said = await answer(world, upgrade(KEY), frames + b"\x88\x80\0\0\0\0")
+            assert said.startswith(b"HTTP/1.1 101")
+            assert (await bystander.ask("ping"))["type"] == "pong"
+            assert (await bystander.ask("gateway.status"))["connections"] == 1
+
+
+async def test_a_client_that_says_nothing_is_let_go(tmp_path: Path) -> None:
+    """The handshake has a deadline."""
+    async with open_world(tmp_path, handshake_seconds=0.2) as world:
+        assert await answer(world, b"GET /gateway") == b""
+
+
+async def test_too_large_a_message_closes_with_1009(tmp_path: Path) -> None:
+    """Bytes count, not characters."""
+    async with open_world(tmp_path, max_message_bytes=2_000) as world:
+        async with world.talk() as talk:
+            await talk.say("ping", filler="x" * 3_000)
+            assert await talk.close_code() == 1009
+        async with world.talk() as talk:
+            await talk.socket.send('{"type":"ping","id":"a","filler":"' + "世" * 900 + '"}')
+            assert await talk.close_code() == 1009
+
+
+async def test_one_client_more_than_allowed_gets_503(tmp_path: Path) -> None:
+    """When another leaves, there is room again."""
+    async with open_world(tmp_path, max_connections=1) as world:
+        async with world.talk():
+            with pytest.raises(InvalidStatus) as caught:
+                async with world.talk():
+                    pass
+            assert caught.value.response.status_code == 503
+        with trio.fail_after(5):
+            while True:
+                try:
+                    async with world.talk() as talk:
+                        assert (await talk.ask("ping"))["type"] == "pong"
+                        break
+                except InvalidStatus:
+                    await trio.sleep(0.01)
+
+
+async def test_a_page_of_an_allowed_origin_connects_with_its_token(tmp_path: Path) -> None:
+    """A browser's way in; the token is not echoed."""
+    async with open_world(tmp_path, allowed_origins=("https://app.example",)) as world:
+        async with connect(
+            world.url,
+            origin="https://app.example",  # type: ignore[arg-type]
+            subprotocols=["agentspace.v1.json", f"agentspace.token.{TOKEN}"],  # type: ignore[list-item]
+        ) as socket:
+            assert socket.subprotocol == "agentspace.v1.json"
+
+
+async def test_a_draining_gateway_says_so_and_closes_with_1001(tmp_path: Path) -> None:
+    """An idle client is told and let go; a streaming one gets its end first."""
+    async with open_world(tmp_path) as world, world.talk() as idle, world.talk() as busy:
+        request_id = await busy.say("chat.send", content="[[sim: count=20 rate=50]]")
+        while (await busy.hear())["type"] != "chat.stream.delta":
+            pass
+        world.gateway.stop()
+        draining = await idle.expect("gateway.draining")
+        assert draining["deadlineMs"] == 2_000
+        assert await idle.close_code() == 1001
+        seen = []
+        while not seen or seen[-1]["type"] != "chat.stream.end":
+            seen.append(await busy.hear())
+        assert seen[-1]["requestId"] == request_id
+        assert "gateway.draining" in {frame["type"] for frame in seen}
+        assert await busy.close_code() == 1001

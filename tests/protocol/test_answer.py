@@ -1,0 +1,496 @@
+"""Folding the provider's events into an answer."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.answer import Answer
+from protocol.content import DEEPEST, Block
+from protocol.provider import (
+    BlockDelta,
+    CacheCreation,
+    CitationsDelta,
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    InputJsonDelta,
+    MalformedEvent,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    OutputTokensDetails,
+    Ping,
+    ProviderEvent,
+    ProviderMessage,
+    ProviderUsage,
+    ServerToolUse,
+    SignatureDelta,
+    StopDetails,
+    TextDelta,
+    ThinkingDelta,
+    UnknownEvent,
+)
+from protocol.turn import Reasoning, SourceFound, Text, ToolCalled, TurnEvent
+from protocol.usage import TokenCounts
+
+START = MessageStart(ProviderMessage("m", "model", ProviderUsage(input_tokens=10, output_tokens=1)))
+END = MessageDelta(StopDetails("end_turn"), ProviderUsage(output_tokens=7))
+STOP = MessageStop()
+TEXT: Block = {"type": "text", "text": ""}
+THINKING: Block = {"type": "thinking", "thinking": "", "signature": ""}
+TOOL: Block = {"type": "tool_use", "id": "call", "name": "clock", "input": {}}
+
+
+def begin(block: Block, index: int = 0) -> ContentBlockStart:
+    return ContentBlockStart(index, block)
+
+
+def grow(*deltas: BlockDelta, index: int = 0) -> list[ContentBlockDelta]:
+    return [ContentBlockDelta(index, delta) for delta in deltas]
+
+
+def block(begun: Block, *deltas: BlockDelta, index: int = 0) -> list[ProviderEvent]:
+    return [begin(begun, index), *grow(*deltas, index=index), ContentBlockStop(index)]
+
+
+def told(*events: ProviderEvent, tools: Iterable[str] = ()) -> tuple[Answer, list[TurnEvent]]:
+    answer = Answer(frozenset(tools))
+    return answer, [shown for event in events for shown in answer.feed(event)]
+
+
+def shown_by(*events: ProviderEvent) -> list[TurnEvent]:
+    return told(START, *events)[1]
+
+
+# --- blocks ------------------------------------------------------------------------------------
+
+
+def test_a_whole_answer() -> None:
+    """Its blocks as the provider will want them back, its stop reason, its text."""
+    answer, events = told(
+        START,
+        Ping(),
+        *block(THINKING, ThinkingDelta("Hm"), ThinkingDelta("m."), SignatureDelta("sig")),
+        *block(TEXT, TextDelta("It is "), TextDelta("noon."), index=1),
+        *block(TOOL, InputJsonDelta('{"zone"'), InputJsonDelta(':"UTC"}'), index=2),
+        UnknownEvent("news"),
+        END,
+        STOP,
+    )
+    assert answer.blocks == [
+        {"type": "thinking", "thinking": "Hmm.", "signature": "sig"},
+        {"type": "text", "text": "It is noon."},
+        {"type": "tool_use", "id": "call", "name": "clock", "input": {"zone": "UTC"}},
+    ]
+    assert answer.complete
+    assert answer.stop_reason == "end_turn"
+    assert answer.text == 'Hmm.It is noon.{"zone": "UTC"}'
+    assert answer.shown_characters == 15
+    assert events == [
+        Reasoning("Hm"),
+        Reasoning("m."),
+        Text("It is ", "text"),
+        Text("noon.", "text"),
+        ToolCalled("call", "clock", {"zone": "UTC"}, client_side=False),
+    ]
+
+
+def test_an_answer_is_whole_with_message_stop_alone() -> None:
+    """A stop reason is not enough."""
+    answer, _ = told(START, END)
+    assert not answer.complete
+    assert answer.output_is_final
+
+
+def test_blocks_may_begin_with_content() -> None:
+    """What a block begins with is shown, and grows."""
+    answer, events = told(
+        START,
+        *block({"type": "text", "text": "Hel"}, TextDelta("lo")),
+        *block({"type": "thinking", "thinking": "H"}, ThinkingDelta("m"), index=1),
+        *block({"type": "text", "text": None}, TextDelta("!"), index=2),
+    )
+    assert [one.get("text") or one.get("thinking") for one in answer.blocks] == ["Hello", "Hm", "!"]
+    assert events == [
+        Text("Hel", "text"),
+        Text("lo", "text"),
+        Reasoning("H"),
+        Reasoning("m"),
+        Text("!", "text"),
+    ]
+    assert answer.shown_characters == 8
+
+
+def test_blocks_of_other_types_are_kept_as_they_are() -> None:
+    """Redacted thinking, search results, what the provider invents next."""
+    blocks: list[Block] = [
+        {"type": "redacted_thinking", "data": "abc"},
+        {"type": "from_the_future", "x": [1, {"y": None}]},
+    ]
+    answer, events = told(START, *block(blocks[0]), *block(blocks[1], index=1))
+    assert answer.blocks == blocks
+    assert events == []
+    assert answer.text == ""
+
+
+def test_nothing_empty_is_shown() -> None:
+    """An empty delta makes no event."""
+    assert shown_by(*block(TEXT, TextDelta("")), *block(THINKING, ThinkingDelta(""), index=1)) == []
+
+
+def test_code_is_told_from_text_across_deltas() -> None:
+    """What was held back comes out when the answer ends."""
+    events = [*block(TEXT, TextDelta("a\n``"), TextDelta("`py\nx\n```")), END, STOP]
+    assert shown_by(*events) == [
+        Text("a\n", "text"),
+        Text("```py\nx\n", "code"),
+        Text("```", "code"),
+    ]
+
+
+def test_text_held_back_comes_before_a_tool_call() -> None:
+    """In the order in which the model said it."""
+    events = [*block(TEXT, TextDelta("``")), *block(TOOL, index=1)]
+    assert shown_by(*events) == [Text("``", "text"), ToolCalled("call", "clock", {}, False)]
+
+
+@given(
+    text=st.text(),
+    thinking=st.text(),
+    zone=st.text(),
+    places=st.tuples(*[st.lists(st.integers(0, 99), max_size=5)] * 3),
+)
+def test_however_deltas_are_cut_the_answer_is_the_same(
+    text: str, thinking: str, zone: str, places: tuple[list[int], list[int], list[int]]
+) -> None:
+    """The same blocks, the same text, the same kinds of text."""
+    arguments = '{"zone":' + repr([ord(letter) for letter in zone]) + "}"
+
+    def answer_of(cuts: tuple[list[int], list[int], list[int]]) -> tuple[Answer, list[TurnEvent]]:
+        return told(
+            START,
+            *block(THINKING, *map(ThinkingDelta, cut(thinking, cuts[0])), SignatureDelta("s")),
+            *block(TEXT, *map(TextDelta, cut(text, cuts[1])), index=1),
+            *block(TOOL, *map(InputJsonDelta, cut(arguments, cuts[2])), index=2),
+            END,
+            STOP,
+        )
+
+    in_pieces, pieces = answer_of(places)
+    whole, events = answer_of(([], [], []))
+    assert in_pieces.blocks == whole.blocks
+    assert (in_pieces.text, in_pieces.counts) == (whole.text, whole.counts)
+    assert in_pieces.shown_characters == whole.shown_characters == len(text) + len(thinking)
+    assert characters(pieces) == characters(events)
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    ends = sorted({0, len(text), *(place % (len(text) + 1) for place in places)})
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+def characters(events: list[TurnEvent]) -> list[object]:
+    singles: list[object] = []
+    for event in events:
+        match event:
+            case Text(text, kind):
+                singles += [(letter, kind) for letter in text]
+            case Reasoning(text):
+                singles += [(letter, "reasoning") for letter in text]
+            case _:
+                singles.append(event)
+    return singles
+
+
+# --- tool calls --------------------------------------------------------------------------------
+
+
+def test_a_tool_that_the_client_declared_is_the_clients() -> None:
+    """The others are the gateway's."""
+    _, (call,) = told(START, *block(TOOL), tools=["clock"])
+    assert call == ToolCalled("call", "clock", {}, client_side=True)
+
+
+def test_a_tool_of_the_providers_own_is_not_called_here() -> None:
+    """It is kept, with its arguments."""
+    search = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    answer, events = told(START, *block(search, InputJsonDelta('{"query":"trio"}')))
+    assert answer.blocks == [{**search, "input": {"query": "trio"}}]
+    assert events == []
+
+
+@pytest.mark.parametrize("pieces", [[], [""], ["{", "}"]])
+def test_a_call_without_arguments_has_none(pieces: list[str]) -> None:
+    """However that is said."""
+    answer, _ = told(START, *block(TOOL, *map(InputJsonDelta, pieces)))
+    assert answer.blocks == [TOOL]
+
+
+def test_enormous_integers_are_kept() -> None:
+    """The provider gets back what it sent."""
+    answer, _ = told(START, *block(TOOL, InputJsonDelta('{"n":' + "9" * 30 + "}")))
+    assert answer.blocks[0]["input"] == {"n": 10**30 - 1}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "[]",
+        "{",
+        "null",
+        '{"a":NaN}',
+        '{"a":' * 100_000,
+        '{"a":' * (DEEPEST + 1) + "1" + "}" * (DEEPEST + 1),
+    ],
+    ids=["list", "broken", "null", "nan", "bottomless", "deep"],
+)
+def test_arguments_that_are_no_object_are_malformed(arguments: str) -> None:
+    """Broken off, of another shape, or nested without end."""
+    answer, _ = told(START, begin(TOOL), *grow(InputJsonDelta(arguments)))
+    with pytest.raises(MalformedEvent):
+        answer.feed(ContentBlockStop(0))
+
+
+# --- sources -----------------------------------------------------------------------------------
+
+
+def test_each_url_is_a_source_once() -> None:
+    """From search results and from citations, in the order in which they come."""
+    results = {
+        "type": "web_search_tool_result",
+        "content": [
+            {"type": "web_search_result", "url": "https://a.example", "title": "A"},
+            {"type": "web_search_result", "url": "http://b.example", "title": None},
+        ],
+    }
+    again: Block = {"type": "web_search_result_location", "url": "https://a.example", "title": "A"}
+    own: Block = {
+        "type": "search_result_location",
+        "source": "https://c.example",
+        "title": "C",
+        "cited_text": "c",
+    }
+    answer, events = told(
+        START,
+        *block(results),
+        *block(TEXT, TextDelta("So."), CitationsDelta(again), CitationsDelta(own), index=1),
+    )
+    assert events == [
+        SourceFound("https://a.example", "A"),
+        SourceFound("http://b.example", None),
+        Text("So.", "text"),
+        SourceFound("https://c.example", "C"),
+    ]
+    assert answer.blocks[1] == {"type": "text", "text": "So.", "citations": [again, own]}
+
+
+def test_citations_are_added_to_those_a_block_began_with() -> None:
+    """Null is none."""
+    answer, _ = told(
+        START,
+        *block({**TEXT, "citations": [{"n": 1}]}, CitationsDelta({"n": 2})),
+        *block({**TEXT, "citations": None}, CitationsDelta({"n": 3}), index=1),
+    )
+    assert [one["citations"] for one in answer.blocks] == [[{"n": 1}, {"n": 2}], [{"n": 3}]]
+
+
+@pytest.mark.parametrize(
+    "citation",
+    [
+        {"type": "char_location", "document_index": 0, "cited_text": "x"},
+        {"type": "search_result_location", "source": "notes.txt"},
+        {"url": "javascript:alert(1)"},
+        {"url": 5},
+        {"url": "file:///etc/passwd", "title": "x"},
+    ],
+    ids=["document", "own search", "script", "number", "file"],
+)
+def test_what_has_no_web_address_is_no_source(citation: Block) -> None:
+    """It is kept with its block, and not shown."""
+    answer, events = told(START, *block(TEXT, CitationsDelta(citation)))
+    assert events == []
+    assert answer.blocks[0]["citations"] == [citation]
+
+
+def test_a_failed_search_has_no_sources() -> None:
+    """Its content is an error."""
+    error = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
+    assert shown_by(*block({"type": "web_search_tool_result", "content": error})) == []
+
+
+# --- usage -------------------------------------------------------------------------------------
+
+figures = st.none() | st.integers(0, 10**6)
+usages = st.builds(
+    ProviderUsage,
+    input_tokens=figures,
+    output_tokens=figures,
+    cache_creation_input_tokens=figures,
+    cache_read_input_tokens=figures,
+    cache_creation=st.none()
+    | st.builds(CacheCreation, st.integers(0, 10**6), st.integers(0, 10**6)),
+    server_tool_use=st.none() | st.builds(ServerToolUse, st.integers(0, 9)),
+    output_tokens_details=st.none() | st.builds(OutputTokensDetails, st.integers(0, 10**6)),
+)
+
+
+@given(st.lists(usages, min_size=1))
+def test_a_later_figure_replaces_an_earlier_one(told_usages: list[ProviderUsage]) -> None:
+    """Cumulative figures are never added; what is not told again stays."""
+    first, *later = told_usages
+    answer, _ = told(
+        MessageStart(ProviderMessage("m", "model", first)),
+        *(MessageDelta(StopDetails(), usage) for usage in later),
+    )
+
+    def last(name: str, inner: str | None = None) -> Any:
+        values = [getattr(usage, name) for usage in told_usages]
+        known = [value for value in values if value is not None] or [None]
+        return getattr(known[-1], inner, None) or 0 if inner else known[-1] or 0
+
+    written = last("cache_creation_input_tokens")
+    for_an_hour = min(last("cache_creation", "ephemeral_1h_input_tokens"), written)
+    assert answer.counts == TokenCounts(
+        uncached=last("input_tokens"),
+        cache_read=last("cache_read_input_tokens"),
+        cache_write5m=written - for_an_hour,
+        cache_write1h=for_an_hour,
+        output=last("output_tokens"),
+        thinking=last("output_tokens_details", "thinking_tokens"),
+        web_searches=last("server_tool_use", "web_search_requests"),
+    )
+    assert answer.counts.input == (last("input_tokens") + last("cache_read_input_tokens") + written)
+
+
+def test_nothing_is_billed_before_the_start() -> None:
+    """All zero."""
+    assert Answer().counts == TokenCounts()
+
+
+def test_the_output_is_final_once_it_is_told_with_a_stop_reason() -> None:
+    """The figure of message_start is only its beginning."""
+    answer, _ = told(START, MessageDelta(StopDetails(), ProviderUsage(output_tokens=3)))
+    assert not answer.output_is_final
+    answer.feed(MessageDelta(StopDetails("max_tokens")))
+    assert not answer.output_is_final
+    answer.feed(MessageDelta(StopDetails(), ProviderUsage(output_tokens=4)))
+    assert answer.output_is_final
+    assert (answer.stop_reason, answer.counts.output) == ("max_tokens", 4)
+
+
+# --- answers that break off --------------------------------------------------------------------
+
+
+def test_a_broken_off_answer_keeps_what_the_provider_takes_back() -> None:
+    """Signed thinking and text: no call without its result, no thought without its signature."""
+    answer, _ = told(
+        START,
+        *block(THINKING, ThinkingDelta("Hm."), SignatureDelta("sig")),
+        *block({"type": "redacted_thinking", "data": "abc"}, index=1),
+        *block({"type": "thinking", "thinking": "unsigned"}, index=2),
+        *block({"type": "text", "text": " \n"}, index=3),
+        *block(TOOL, index=4),
+        begin(TEXT, 5),
+        *grow(TextDelta("So f"), index=5),
+        begin(TOOL, 6),
+        *grow(InputJsonDelta('{"zo'), index=6),
+    )
+    assert answer.partial_blocks() == [
+        {"type": "thinking", "thinking": "Hm.", "signature": "sig"},
+        {"type": "redacted_thinking", "data": "abc"},
+        {"type": "text", "text": "So f"},
+    ]
+    assert answer.text == 'Hm.unsigned \nSo f{"zo'
+
+
+def test_thinking_alone_is_not_sent_back() -> None:
+    """The provider refuses a message that ends with thinking."""
+    answer, _ = told(START, *block(THINKING, ThinkingDelta("Hm."), SignatureDelta("sig")))
+    assert answer.partial_blocks() == []
+    assert len(answer.blocks) == 1
+
+
+def test_text_held_back_can_be_had_when_the_answer_breaks_off() -> None:
+    """Once."""
+    answer, events = told(START, begin(TEXT), *grow(TextDelta("a\n``")))
+    assert events == [Text("a\n", "text")]
+    assert answer.flush() == [Text("``", "text")]
+    assert answer.flush() == []
+    assert answer.text == "a\n``"
+
+
+def test_the_text_of_an_open_block_counts_from_its_beginning() -> None:
+    """For an estimate of what was never billed."""
+    answer, _ = told(START, begin({"type": "text", "text": "Hel"}), *grow(TextDelta("lo")))
+    assert answer.text == "Hello"
+
+
+# --- events out of order -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [START, START],
+        [begin(TEXT)],
+        [END],
+        [STOP],
+        [START, begin(TEXT), begin(TEXT)],
+        [START, *grow(TextDelta("x"))],
+        [START, ContentBlockStop(0)],
+        [START, begin(TEXT), *grow(TextDelta("x"), index=1)],
+        [START, *block(TEXT), *grow(TextDelta("x"))],
+        [START, begin(TEXT), STOP],
+        [START, begin(TEXT), *grow(InputJsonDelta("{}"))],
+        [START, STOP, STOP],
+        [START, STOP, END],
+        [START, STOP, begin(TEXT)],
+    ],
+)
+def test_an_event_out_of_order_is_malformed(events: list[ProviderEvent]) -> None:
+    """The last one of each row."""
+    *before, last = events
+    answer, _ = told(*before)
+    with pytest.raises(MalformedEvent):
+        answer.feed(last)
+
+
+blocks = st.sampled_from([TEXT, THINKING, TOOL, {"type": "redacted_thinking", "data": "x"}])
+some_deltas = st.sampled_from(
+    [
+        TextDelta("t"),
+        ThinkingDelta("h"),
+        InputJsonDelta("{"),
+        InputJsonDelta("}"),
+        SignatureDelta("s"),
+        CitationsDelta({"url": "https://a.example"}),
+    ]
+)
+indexes = st.integers(0, 2)
+any_events = st.one_of(
+    st.sampled_from([START, END, STOP, Ping(), UnknownEvent("x")]),
+    st.builds(ContentBlockStart, indexes, blocks),
+    st.builds(ContentBlockDelta, indexes, some_deltas),
+    st.builds(ContentBlockStop, indexes),
+)
+
+
+@given(st.lists(any_events, max_size=30))
+def test_in_any_order_events_are_taken_or_malformed(events: list[ProviderEvent]) -> None:
+    """No other exception, and what was received can always be had."""
+    answer, _ = told(START)
+    for event in events:
+        try:
+            answer.feed(event)
+        except MalformedEvent:
+            continue
+    assert all(
+        one["type"] in ("text", "thinking", "redacted_thinking") for one in answer.partial_blocks()
+    )
+    assert isinstance(answer.text, str)
+    assert answer.counts.input == 10
+    answer.flush()

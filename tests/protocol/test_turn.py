@@ -1,0 +1,245 @@
+"""From a turn's events to the frames of one watcher."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import Failure
+from protocol.server import (
+    ChatStreamDelta,
+    ChatStreamEnd,
+    ChatStreamReasoning,
+    ChatStreamSource,
+    ChatStreamStart,
+    ErrorMessage,
+    SentContext,
+    ServerMessage,
+    SessionCreated,
+    ToolCall,
+    Usage,
+    WireCost,
+)
+from protocol.turn import (
+    LONGEST_JOINED,
+    Ended,
+    Failed,
+    Reasoning,
+    SourceFound,
+    Started,
+    Text,
+    ToolCalled,
+    TurnEvent,
+    frames,
+    size_of,
+)
+from protocol.usage import TokenCounts
+
+USAGE = Usage.of(TokenCounts(uncached=1, output=2), estimated=False)
+COST = WireCost(input_cost=Decimal(1), output_cost=Decimal(2), total_cost=Decimal(3))
+STARTED = Started(session_id="s", model="m", turn_id="t", new_session_key=None)
+FAILURE = Failure(code="LLM_ERROR", message="Send again.", retryable=True)
+
+some_text = st.text(min_size=1, max_size=4) | st.just("x" * (LONGEST_JOINED // 2))
+deltas = st.builds(Text, some_text, st.sampled_from(["text", "code"])) | st.builds(
+    Reasoning, some_text
+)
+between = st.builds(SourceFound, st.sampled_from("ab"), st.none() | st.just("A")) | st.builds(
+    ToolCalled, st.just("call"), st.just("tool"), st.just({"a": 1}), st.booleans()
+)
+logs = st.lists(deltas | deltas | deltas | between, max_size=20)
+
+
+def shown(events: Sequence[TurnEvent], first: int = 0) -> list[ServerMessage]:
+    return list(frames(events, first, "r"))
+
+
+def in_batches(events: list[TurnEvent], places: list[int]) -> list[ServerMessage]:
+    ends = sorted({0, len(events), *(place % (len(events) + 1) for place in places)})
+    return [
+        frame for start, end in pairwise(ends) for frame in shown(events[start:end], first=start)
+    ]
+
+
+def story(messages: Sequence[TurnEvent] | Sequence[ServerMessage]) -> list[object]:
+    """What a client puts together: each text with its kind, joined; all else in its place."""
+    parts: list[object] = []
+    kind: object = None
+    for message in messages:
+        match message:
+            case Text(text, new) | ChatStreamDelta(delta=text, content_type=new):
+                pass
+            case Reasoning(text) | ChatStreamReasoning(delta=text):
+                new = "reasoning"  # type: ignore[assignment]
+            case _:
+                text, new = "", None  # type: ignore[assignment]
+                parts.append(type(message).__name__.removeprefix("ChatStream")[:4])
+        if new is not None and new == kind:
+            parts[-1] = f"{parts[-1]}{text}"
+        elif new is not None:
+            parts += [new, text]
+        kind = new
+    return parts
+
+
+def seq_of(message: ServerMessage) -> int:
+    assert isinstance(message, ChatStreamDelta | ChatStreamReasoning | ChatStreamSource | ToolCall)
+    return message.seq
+
+
+@given(logs, st.lists(st.integers(0, 100)))
+def test_however_a_log_is_read_its_text_is_the_same(
+    events: list[TurnEvent], places: list[int]
+) -> None:
+    """To the character, and in the same order with all else: nothing is lost or repeated."""
+    assert story(in_batches(events, places)) == story(events)
+
+
+@given(logs, st.lists(st.integers(0, 100)))
+def test_seq_grows_and_is_that_of_the_last_event_joined(
+    events: list[TurnEvent], places: list[int]
+) -> None:
+    """So that a cursor at `seq + 1` continues exactly where the frame ends."""
+    messages = in_batches(events, places)
+    seqs = [seq_of(message) for message in messages]
+    assert all(earlier < later for earlier, later in pairwise(seqs))
+    assert not events or seqs[-1] == len(events) - 1
+    for message in messages:
+        seen = messages[: messages.index(message) + 1]
+        assert story(seen) == story(events[: seq_of(message) + 1])
+
+
+@given(logs, st.integers(0, 20))
+def test_resuming_after_any_seq_gives_the_rest(events: list[TurnEvent], cut: int) -> None:
+    """What came and what is resumed are the whole, to the character."""
+    messages = shown(events)[:cut]
+    after = seq_of(messages[-1]) + 1 if messages else 0
+    assert story([*messages, *shown(events[after:], first=after)]) == story(events)
+
+
+@given(logs)
+def test_a_joined_frame_has_a_bounded_size(events: list[TurnEvent]) -> None:
+    """The bound, and at most one delta more."""
+    longest = max((len(e.text) for e in events if isinstance(e, Text | Reasoning)), default=0)
+    for message in shown(events):
+        if isinstance(message, ChatStreamDelta | ChatStreamReasoning):
+            assert len(message.delta) < LONGEST_JOINED + longest
+
+
+def test_neighbouring_deltas_of_one_kind_are_one_frame() -> None:
+    """Text, code and reasoning are never mixed."""
+    events = [
+        Reasoning("a"),
+        Reasoning("b"),
+        Text("c", "text"),
+        Text("d", "text"),
+        Text("e", "code"),
+    ]
+    assert shown(events, first=7) == [
+        ChatStreamReasoning(request_id="r", delta="ab", seq=8),
+        ChatStreamDelta(request_id="r", delta="cd", content_type="text", seq=10),
+        ChatStreamDelta(request_id="r", delta="e", content_type="code", seq=11),
+    ]
+
+
+def test_a_turn_starts_once() -> None:
+    """In a session that was there before, with one frame."""
+    assert shown([STARTED]) == [
+        ChatStreamStart(request_id="r", session_id="s", model="m", turn_id="t", seq=0)
+    ]
+
+
+def test_a_new_session_is_told_before_the_start() -> None:
+    """Both carry the watcher's request id."""
+    created, started = shown([msgspec.structs.replace(STARTED, new_session_key="agent:a:s")])
+    assert created == SessionCreated(session_id="s", session_key="agent:a:s", request_id="r")
+    assert isinstance(started, ChatStreamStart)
+
+
+def test_a_source_has_its_title_when_it_is_known() -> None:
+    """And no `title` otherwise."""
+    with_title, without = shown([SourceFound("http://a", "A"), SourceFound("http://b", None)])
+    assert msgspec.to_builtins(with_title) == {
+        "type": "chat.stream.source",
+        "requestId": "r",
+        "source": {"url": "http://a", "title": "A"},
+        "seq": 0,
+    }
+    assert msgspec.to_builtins(without)["source"] == {"url": "http://b"}
+
+
+@pytest.mark.parametrize("client_side", [True, False])
+def test_a_tool_call_says_when_the_client_must_answer(client_side: bool) -> None:
+    """`clientSide` is there when it is true."""
+    (call,) = shown([ToolCalled("c", "t", {"a": 1}, client_side)])
+    assert msgspec.to_builtins(call) == {
+        "type": "tool.call",
+        "requestId": "r",
+        "toolCallId": "c",
+        "toolName": "t",
+        "args": {"a": 1},
+        "seq": 0,
+        **({"clientSide": True} if client_side else {}),
+    }
+
+
+@pytest.mark.parametrize("context", [None, SentContext(left_out_turns=1, left_out_messages=2)])
+def test_an_end_carries_what_was_billed(context: SentContext | None) -> None:
+    """And what was left out of the context, if anything was."""
+    ended = Ended(turn_id="t", stop_reason="end_turn", usage=USAGE, cost=COST, context=context)
+    (end,) = shown([ended], first=4)
+    assert isinstance(end, ChatStreamEnd)
+    assert (end.seq, end.usage, end.cost) == (4, USAGE, COST)
+    assert ("context" in msgspec.to_builtins(end)) == (context is not None)
+
+
+def test_an_end_without_a_known_price_says_null() -> None:
+    """Never a guess."""
+    (end,) = shown([Ended(turn_id="t", stop_reason="budget", usage=USAGE, cost=None, context=None)])
+    assert msgspec.to_builtins(end)["cost"] is None
+
+
+def failed(
+    failure: Failure = FAILURE, usage: Usage | None = None, cost: WireCost | None = None
+) -> dict[str, object]:
+    (error,) = shown([Failed(turn_id="t", failure=failure, usage=usage, cost=cost)])
+    assert isinstance(error, ErrorMessage)
+    return dict(msgspec.to_builtins(error))
+
+
+def test_a_failure_that_cost_nothing_says_nothing_of_cost() -> None:
+    """Neither `usage` nor `cost`."""
+    assert failed() == {
+        "type": "error",
+        "code": "LLM_ERROR",
+        "message": "Send again.",
+        "retryable": True,
+        "requestId": "r",
+        "turnId": "t",
+    }
+
+
+def test_a_failure_that_was_billed_says_so() -> None:
+    """`usage` and `cost`, which is null when the price is not known."""
+    billed = failed(usage=USAGE, cost=COST)
+    assert "usage" in billed
+    assert "cost" in billed
+    assert failed(usage=USAGE)["cost"] is None
+
+
+def test_a_failure_says_when_to_try_again_and_which_turn_is_in_the_way() -> None:
+    """`retryAfterMs`, and the running turn's id rather than the refused one's."""
+    failure = msgspec.structs.replace(FAILURE, retry_after_ms=5, turn_id="other")
+    told = failed(failure)
+    assert (told["retryAfterMs"], told["turnId"]) == (5, "other")
+
+
+@given(st.text())
+def test_the_size_of_an_event_grows_with_its_text(text: str) -> None:
+    """Everything else counts as a constant."""
+    assert size_of(Text(text, "text")) == size_of(Reasoning(text)) == len(text) + 64
+    assert size_of(STARTED) == 512
