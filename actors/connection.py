@@ -37,7 +37,6 @@ from protocol.errors import CloseCode, Failure, GatewayError, InvalidMessage
 from protocol.mail import (
     CancelTurn,
     ConnectionMail,
-    Drain,
     FromClient,
     Malformed,
     StartTurn,
@@ -178,8 +177,8 @@ class Connection:
                     case Malformed(explanation=explanation, request_id=request_id):
                         failure = Failure(code="INVALID_MESSAGE", message=explanation)
                         await self._outbox.put(ErrorMessage.of(failure, request_id))
-                    case Drain(deadline_ms=deadline_ms):
-                        await self._outbox.put(GatewayDraining(deadline_ms=deadline_ms))
+                    case drain:
+                        await self._outbox.put(GatewayDraining(deadline_ms=drain.deadline_ms))
                         self._advance("drain")
 
     async def _take(self, message: AnyClientMessage) -> None:

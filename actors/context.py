@@ -6,7 +6,7 @@ only the new text.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 import trio
@@ -114,6 +114,7 @@ class Context:
             case ListModels():
                 models = await self._catalog.list()
                 return ModelPage(default_model=self._settings.default_model, models=models)
+        assert_never(message)
 
     # --- turns ---------------------------------------------------------------------------------
 

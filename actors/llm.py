@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 import trio
@@ -115,7 +115,8 @@ class Llm:
                 return self._cancel(message)
             case DrainTurns():
                 self._draining = True
-        return None
+                return None
+        assert_never(message)
 
     # The one turn of a session: checked and set without an await between.
     def _start(self, send: ChatSend) -> TurnAccepted:

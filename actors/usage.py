@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import assert_never
 
 import msgspec
 import trio
@@ -52,6 +53,7 @@ class Usage:
                 return await self._settle(turn)
             case QueryUsage(session_id=session_id, since=since, until=until):
                 return UsageTotals(models=await self._store.total_usage(session_id, since, until))
+        assert_never(message)
 
     async def _settle(self, turn: TurnRecord) -> TurnRecord:
         settled = msgspec.structs.replace(

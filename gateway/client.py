@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -180,7 +181,7 @@ class Client:
         if close is not None and close.reason:
             self._reason = str(close.reason)
         self.lost.set()
-        self._unsent.close()
+        self._outgoing.close()
         for exchange in self._exchanges.values():
             exchange.close()
 
@@ -196,29 +197,47 @@ async def connect(target: Target) -> AsyncIterator[Client]:
 
     An exception of the block leaves as it is, in no group.
     """
-    problem: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        opened = await _open(nursery, target)
-        if isinstance(opened, ConnectError):
-            problem = opened
-        else:
-            client = Client(opened)
-            nursery.start_soon(client.read)
-            nursery.start_soon(client.write)
-            nursery.start_soon(client.keep_alive)
-            try:
-                yield client
-            except Exception as error:  # noqa: BLE001 - it goes on below, outside the nursery
-                problem = error
-            finally:
-                # Cancelled, we hear no goodbye: the tasks above are cancelled as well.
-                is_cancelled = trio.current_effective_deadline() <= trio.current_time()
-                seconds = FAREWELL_SECONDS if is_cancelled else CLOSE_SECONDS
-                with trio.move_on_after(seconds, shield=True):
-                    await client.aclose()
-        nursery.cancel_scope.cancel()
-    if problem is not None:
-        raise problem
+    outcome = _Outcome()
+    try:
+        async with trio.open_nursery() as nursery:
+            opened = await _open(nursery, target)
+            if isinstance(opened, ConnectError):
+                outcome.error = opened
+            else:
+                async with _served(nursery, Client(opened), outcome) as client:
+                    yield client
+            nursery.cancel_scope.cancel()
+    except* ConnectionRejected as group:
+        # The library's own task raises this one, into the nursery.
+        outcome.error = ConnectError(_rejection(target, group))
+    if outcome.error is not None:
+        raise outcome.error
+
+
+class _Outcome:
+    """What is to be raised once the nursery is closed."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+
+@asynccontextmanager
+async def _served(
+    nursery: trio.Nursery, client: Client, outcome: _Outcome
+) -> AsyncIterator[Client]:
+    nursery.start_soon(client.read)
+    nursery.start_soon(client.write)
+    nursery.start_soon(client.keep_alive)
+    try:
+        yield client
+    except Exception as error:  # noqa: BLE001 - it goes on outside the nursery
+        outcome.error = error
+    finally:
+        # Cancelled, we hear no goodbye: the tasks above are cancelled as well.
+        is_cancelled = trio.current_effective_deadline() <= trio.current_time()
+        seconds = FAREWELL_SECONDS if is_cancelled else CLOSE_SECONDS
+        with trio.move_on_after(seconds, shield=True):
+            await client.aclose()
 
 
 async def _open(nursery: trio.Nursery, target: Target) -> WebSocketConnection | ConnectError:
@@ -232,8 +251,6 @@ async def _open(nursery: trio.Nursery, target: Target) -> WebSocketConnection | 
                 extra_headers=headers,
                 max_message_size=LONGEST_FRAME,
             )
-    except ConnectionRejected as error:
-        return ConnectError(_rejection(target, error))
     except (OSError, HandshakeError, ConnectionTimeout, trio.TooSlowError) as error:
         return _unreachable(target, error)
     except ValueError:
@@ -251,12 +268,14 @@ def _unreachable(target: Target, cause: Exception) -> ConnectError:
     return error
 
 
-def _rejection(target: Target, error: ConnectionRejected) -> str:
-    said = (error.body or b"").decode("utf-8", "replace").strip().splitlines()
-    if error.status_code == 401:
+def _rejection(target: Target, group: BaseExceptionGroup[ConnectionRejected]) -> str:
+    error = group.exceptions[0]
+    assert isinstance(error, ConnectionRejected)
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
         return (
             f"the gateway at {target.url} does not take this token: set AGENTSPACE_TOKEN, or "
             "--data-dir to the gateway's own data folder."
         )
-    reason = said[0] if said and said[0].isprintable() else "it gave no reason."
+    said = (error.body or b"").decode("utf-8", "replace").strip()
+    reason = said if said.isprintable() and said else "it gives no reason."
     return f"{target.url} refuses the connection ({error.status_code}): {reason}"

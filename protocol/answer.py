@@ -7,13 +7,14 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from protocol.content import Block, is_too_deep
 from protocol.fences import FenceSplitter
 from protocol.provider import (
+    BlockDelta,
     CitationsDelta,
     ContentBlockDelta,
     ContentBlockStart,
@@ -176,7 +177,7 @@ class Answer:
                 return [event for result in results for event in self._source(result)]
         return []
 
-    def _grow(self, block: _OpenBlock, delta: object) -> list[TurnEvent]:
+    def _grow(self, block: _OpenBlock, delta: BlockDelta) -> list[TurnEvent]:
         match delta:
             case TextDelta(text):
                 block.text.append(text)
@@ -193,6 +194,8 @@ class Answer:
             case CitationsDelta(citation):
                 block.citations.append(citation)
                 return self._source(citation)
+            case _:
+                assert_never(delta)
         return []
 
     def _finish(self, index: int) -> list[TurnEvent]:

@@ -7,7 +7,7 @@ them carry the watcher's own request id.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -185,6 +185,8 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
             )
         case Failed():
             yield _error(event, request_id)
+        case _:
+            assert_never(event)
 
 
 def _error(event: Failed, request_id: str) -> ErrorMessage:

@@ -13,9 +13,7 @@ POLICY = RetryPolicy(attempts=3, cap_seconds=2.0)
 
 def failure(*, retryable: bool = True, retry_after_ms: int | None = None) -> Failure:
     """What went wrong."""
-    return Failure(
-        code="LLM_ERROR", message="", retryable=retryable, retry_after_ms=retry_after_ms
-    )
+    return Failure(code="LLM_ERROR", message="", retryable=retryable, retry_after_ms=retry_after_ms)
 
 
 def test_the_pause_doubles_up_to_the_cap() -> None:

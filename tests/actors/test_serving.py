@@ -141,12 +141,11 @@ async def test_asks_being_served_are_abandoned_when_the_loop_is_cancelled() -> N
             await actor.mailbox.ask(cancel("wait"))
         stopped += 1
 
-    async with trio.open_nursery() as askers:
-        async with trio.open_nursery() as actors:
-            actors.start_soon(actor.run)
-            for _ in range(3):
-                askers.start_soon(ask)
-            await trio.testing.wait_all_tasks_blocked()
-            assert (actor.serving, stopped) == (1, 0)
-            actors.cancel_scope.cancel()
+    async with trio.open_nursery() as askers, trio.open_nursery() as actors:
+        actors.start_soon(actor.run)
+        for _ in range(3):
+            askers.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (actor.serving, stopped) == (1, 0)
+        actors.cancel_scope.cancel()
     assert stopped == 3

@@ -12,14 +12,17 @@ from actors.turn_log import Cursor, TurnLog, TurnLogs
 from protocol.errors import Failure, GatewayError
 from protocol.turn import Failed, Text, TurnEvent
 
-END = Failed(
-    turn_id="turn_1", failure=Failure(code="LLM_ERROR", message=""), usage=None, cost=None
-)
+END = Failed(turn_id="turn_1", failure=Failure(code="LLM_ERROR", message=""), usage=None, cost=None)
 
 
 def text(number: int) -> Text:
     """An event."""
     return Text(str(number), "text")
+
+
+def is_over(cursor: Cursor) -> bool:
+    """Whether it has the terminal event."""
+    return cursor.exhausted
 
 
 def ignore() -> None:
@@ -74,11 +77,11 @@ def test_a_cursor_is_exhausted_once_it_has_the_terminal_event() -> None:
     cursor = log.open_cursor(ignore)
     log.append(text(0))
     assert cursor.take() == ([text(0)], 0)
-    assert not cursor.exhausted
+    assert not is_over(cursor)
     log.append(END)
-    assert not cursor.exhausted
+    assert not is_over(cursor)
     assert cursor.take() == ([END], 1)
-    assert cursor.exhausted
+    assert is_over(cursor)
     assert cursor.take() == ([], 2)
 
 

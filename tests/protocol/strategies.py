@@ -1,10 +1,15 @@
 """Any value of a message type, made from the type itself."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
+from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import inspect
+
+FEW = settings(max_examples=25)
+"""Enough where one test runs for many types."""
 
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5),
@@ -16,6 +21,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 SENDABLE = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
+@cache
 def values(kind: Any) -> st.SearchStrategy[Any]:
     """Values of `kind`, a type or a union of types; texts hold no NUL."""
     return _of(inspect.type_info(kind))

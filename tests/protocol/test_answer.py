@@ -373,12 +373,17 @@ def test_nothing_is_billed_before_the_start() -> None:
 
 def test_the_output_is_final_once_it_is_told_with_a_stop_reason() -> None:
     """The figure of message_start is only its beginning."""
-    answer, _ = told(START, MessageDelta(StopDetails(), ProviderUsage(output_tokens=3)))
-    assert not answer.output_is_final
-    answer.feed(MessageDelta(StopDetails("max_tokens")))
-    assert not answer.output_is_final
-    answer.feed(MessageDelta(StopDetails(), ProviderUsage(output_tokens=4)))
-    assert answer.output_is_final
+    answer, _ = told(START)
+    finals = []
+    for event in (
+        MessageDelta(StopDetails(), ProviderUsage(output_tokens=3)),
+        MessageDelta(StopDetails("max_tokens")),
+        MessageDelta(StopDetails(), ProviderUsage(output_tokens=4)),
+        MessageDelta(StopDetails()),
+    ):
+        answer.feed(event)
+        finals.append(answer.output_is_final)
+    assert finals == [False, False, True, True]
     assert (answer.stop_reason, answer.counts.output) == ("max_tokens", 4)
 
 

@@ -148,8 +148,9 @@ def test_every_id_has_an_answer(model: str) -> None:
 @EVERY
 def test_what_is_chosen_is_never_refused_upstream(model: str) -> None:
     """Either it is refused here, in words, or the provider takes it."""
-    wishes = ("auto", "off", ThinkingBudget(budget_tokens=2_000))
-    for wanted, effort, room in product(wishes, (None, *EFFORTS), (1, 1_024, 1_025, 2_001, 9_000)):
+    wishes: tuple[str | ThinkingBudget, ...] = ("auto", "off", ThinkingBudget(budget_tokens=2_000))
+    rooms = (1, 1_024, 1_025, 2_001, 9_000)
+    for wanted, effort, room in product(wishes, (None, *EFFORTS), rooms):
         try:
             thinking = chosen(model, wanted, effort, room)
         except GatewayError as error:

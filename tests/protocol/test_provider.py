@@ -38,7 +38,7 @@ from protocol.provider import (
     UnknownEvent,
     decode_event,
 )
-from tests.protocol.strategies import JSON_VALUES, values
+from tests.protocol.strategies import FEW, JSON_VALUES, values
 
 USAGE = {
     "input_tokens": 1,
@@ -111,6 +111,7 @@ def test_each_delta_is_decoded(delta: object, decoded: object) -> None:
     assert event == ContentBlockDelta(1, decoded)  # type: ignore[arg-type]
 
 
+@FEW
 @given(st.text(min_size=1), st.dictionaries(st.text(), JSON_VALUES))
 def test_an_event_of_a_new_type_is_told_apart(name: str, fields: dict[str, object]) -> None:
     """The provider may add types at any time."""

@@ -65,24 +65,26 @@ def in_batches(events: list[TurnEvent], places: list[int]) -> list[ServerMessage
     ]
 
 
-def story(messages: Sequence[TurnEvent] | Sequence[ServerMessage]) -> list[object]:
-    """What a client puts together: each text with its kind, joined; all else in its place."""
-    parts: list[object] = []
-    kind: object = None
-    for message in messages:
-        match message:
-            case Text(text, new) | ChatStreamDelta(delta=text, content_type=new):
-                pass
-            case Reasoning(text) | ChatStreamReasoning(delta=text):
-                new = "reasoning"  # type: ignore[assignment]
-            case _:
-                text, new = "", None  # type: ignore[assignment]
-                parts.append(type(message).__name__.removeprefix("ChatStream")[:4])
-        if new is not None and new == kind:
-            parts[-1] = f"{parts[-1]}{text}"
-        elif new is not None:
-            parts += [new, text]
-        kind = new
+def said(message: object) -> tuple[str, str]:
+    """The kind of a text, and the text; for all else its name."""
+    match message:
+        case Text(text, kind):
+            return kind, text
+        case ChatStreamDelta(delta=text, content_type=kind):
+            return str(kind), text
+        case Reasoning(text) | ChatStreamReasoning(delta=text):
+            return "reasoning", text
+    return "event", type(message).__name__.removeprefix("ChatStream")[:4]
+
+
+def story(messages: Sequence[object]) -> list[tuple[str, str]]:
+    """What a client puts together: neighbouring texts of a kind, joined; all else in its place."""
+    parts: list[tuple[str, str]] = []
+    for kind, text in map(said, messages):
+        if parts and parts[-1][0] == kind != "event":
+            parts[-1] = (kind, parts[-1][1] + text)
+        else:
+            parts.append((kind, text))
     return parts
 
 
@@ -132,7 +134,7 @@ def test_a_joined_frame_has_a_bounded_size(events: list[TurnEvent]) -> None:
 
 def test_neighbouring_deltas_of_one_kind_are_one_frame() -> None:
     """Text, code and reasoning are never mixed."""
-    events = [
+    events: list[TurnEvent] = [
         Reasoning("a"),
         Reasoning("b"),
         Text("c", "text"),

@@ -41,7 +41,9 @@ from protocol.server import (
 Answer = TypeVar("Answer", bound=ServerMessage)
 
 LOST = Notice("The connection is lost: reconnecting.")
-REGAINED = Notice("Connected again: the answer goes on.")
+REGAINED = Notice("Connected again.")
+LONGEST_TITLE = 80
+"""Characters of the first message that name its session."""
 
 
 class _Turn(msgspec.Struct):
@@ -89,7 +91,7 @@ class Conversation:
         Raises GatewayError when no session could be made, ConnectionLost when the gateway stays
         away. Use it under `aclosing`.
         """
-        session_id = await self.ensure_session()
+        session_id = await self.ensure_session(title=content[:LONGEST_TITLE])
         turn = _Turn(
             ChatSend(id=new_id(), content=content, session_id=session_id, model=self.model)
         )
@@ -136,10 +138,11 @@ class Conversation:
             )
         )
 
-    async def ensure_session(self) -> str:
+    async def ensure_session(self, title: str | None = None) -> str:
         """The session's id; makes the session when there is none yet."""
         if self.session_id is None:
-            created = await self._ask(SessionCreate(id=new_id(), model=self.model), SessionCreated)
+            create = SessionCreate(id=new_id(), model=self.model, title=title)
+            created = await self._ask(create, SessionCreated)
             self.session_id = created.session_id
         return self.session_id
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from gateway.cli.talk.commands import COMMANDS, KEYS
 from gateway.cli.talk.conversation import Conversation
 from gateway.cli.talk.screen import Screen
-from gateway.cli.views.figures import count, money
+from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.inspection import inspection
 from gateway.cli.views.lists import history, model_listing, session_listing
 from gateway.cli.views.usage import usage_report
@@ -47,9 +47,8 @@ class Desk:
         if (session_id := self._conversation.session_id) is not None:
             self._screen.show(usage_report(await self._conversation.usage(session_id)))
         total = (await self._conversation.usage(None)).grand_total
-        requests = "request" if total.request_count == 1 else "requests"
         self._say(
-            f"All sessions: {count(total.request_count)} {requests}, "
+            f"All sessions: {counted(total.request_count, 'request')}, "
             f"{count(total.total_tokens)} tokens, {money(total.total_cost)}."
         )
 

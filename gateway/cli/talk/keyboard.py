@@ -74,6 +74,8 @@ class PlainLines:
 
     async def read(self) -> Line:
         """The next line."""
+        if "\n" not in self._text and os.isatty(self._descriptor):
+            os.write(2, PROMPT.encode())
         while "\n" not in self._text and not self._ended:
             read = await trio.to_thread.run_sync(
                 os.read, self._descriptor, READ_BYTES, abandon_on_cancel=True

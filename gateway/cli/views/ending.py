@@ -7,11 +7,11 @@ from typing import Final
 
 from msgspec import UNSET
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.views.figures import count, money
+from gateway.cli.views.figures import count, counted, money
 from protocol.server import ChatStreamEnd, ErrorMessage, Source, Usage
 
 _WORDS: Final = {
@@ -26,14 +26,14 @@ _WORDS: Final = {
 
 def sources(found: Sequence[Source]) -> RenderableType:
     """A numbered line a source."""
-    lines = [Text("Sources", style="bold")]
+    lines = Table.grid(padding=(0, 1))
+    lines.add_column(justify="right", no_wrap=True)
+    lines.add_column(overflow="fold")
     for number, source in enumerate(found, start=1):
-        line = Text(f"{number}. ", overflow="fold")
-        if source.title is not UNSET:
-            line.append(f"{source.title}  ")
+        line = Text("" if source.title is UNSET else f"{source.title}  ")
         line.append(source.url, style=Style(dim=True, underline=True, link=source.url))
-        lines.append(line)
-    return Padding(Group(*lines), (0, 0, 0, 1))
+        lines.add_row(f"{number}.", line)
+    return Group(Text("Sources", style="bold"), lines)
 
 
 def footer(end: ChatStreamEnd, model: str, seconds: float | None) -> Text:
@@ -53,7 +53,7 @@ def left_out(end: ChatStreamEnd) -> Text | None:
     if end.context is UNSET or not end.context.left_out_messages:
         return None
     return Text(
-        f"The window is full: the {count(end.context.left_out_turns)} oldest turns were left out.",
+        f"The window is full: left out the oldest {counted(end.context.left_out_turns, 'turn')}.",
         style="yellow",
     )
 

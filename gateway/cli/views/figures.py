@@ -25,6 +25,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
 def size(number: int) -> str:
     """Bytes, in the unit that leaves one to four digits."""
     if number < 1_024:

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.views.figures import count, money, share
+from gateway.cli.views.figures import count, counted, money, share
 from gateway.cli.views.tables import ShareBar, table
 from protocol.server import ContextInspection, Section
 
@@ -64,8 +64,8 @@ def _below(found: ContextInspection) -> Text:
         lines.append(f"exact        {count(found.exact_tokens)} tokens, counted by the provider")
     if found.context is not UNSET and found.context.left_out_messages:
         lines.append(
-            f"left out     {count(found.context.left_out_turns)} oldest turns "
-            f"({count(found.context.left_out_messages)} messages) do not fit the window"
+            f"left out     the oldest {counted(found.context.left_out_turns, 'turn')}: "
+            "more does not fit the window"
         )
     return Text("\n".join(lines))
 
@@ -73,5 +73,4 @@ def _below(found: ContextInspection) -> Text:
 def _calibration(ratio: float, samples: int) -> str:
     if not samples:
         return f"calibration  x{ratio:.3f} (nothing billed yet: an assumption)"
-    requests = "request" if samples == 1 else "requests"
-    return f"calibration  x{ratio:.3f}, learned from {count(samples)} billed {requests}"
+    return f"calibration  x{ratio:.3f}, learned from {counted(samples, 'billed request')}"

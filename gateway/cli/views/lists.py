@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from gateway.cli.views.figures import UNKNOWN, count, moment
+from gateway.cli.views.figures import UNKNOWN, count, counted, moment
 from gateway.cli.views.markdown import trimmed_markdown
-from gateway.cli.views.tables import table
+from gateway.cli.views.tables import clipped, table
 from protocol.content import Block
 from protocol.server import (
     HistoryMessage,
@@ -28,39 +28,38 @@ def session_listing(listing: SessionListing, current: str | None = None) -> Rend
         return Text("There are no sessions yet.")
     shown = table()
     shown.add_column("", justify="right", no_wrap=True)
-    shown.add_column("session", overflow="fold", min_width=20)
-    shown.add_column("title", overflow="ellipsis", no_wrap=True)
+    shown.add_column("session", no_wrap=True)
     shown.add_column("messages", justify="right", no_wrap=True)
     shown.add_column("last active", no_wrap=True)
-    shown.add_column("model", overflow="ellipsis", no_wrap=True)
+    shown.add_column("title")
     for number, session in enumerate(listing.sessions, start=1):
         is_current = session.session_id == current
         shown.add_row(str(number), *_session(session), style="bold cyan" if is_current else "")
     return shown
 
 
-def _session(session: SessionSummary) -> tuple[str, ...]:
+def _session(session: SessionSummary) -> tuple[RenderableType, ...]:
+    title = "" if session.title is UNSET else session.title
     return (
         session.session_id,
-        session.title or "" if session.title is not UNSET else "",
         count(session.message_count),
         moment(session.last_active_at),
-        session.model,
+        clipped(" ".join(title.split()) or f"({session.model})"),
     )
 
 
 def model_listing(listing: ModelListing, current: str) -> RenderableType:
     """A row a model, with its window in tokens and its prices; `current` is in use."""
     shown = table()
-    shown.add_column("model", overflow="fold")
-    shown.add_column("name", overflow="ellipsis", no_wrap=True)
+    shown.add_column("model", no_wrap=True)
+    shown.add_column("name")
     shown.add_column("window", justify="right", no_wrap=True)
     shown.add_column("$/M in", justify="right", no_wrap=True)
     shown.add_column("$/M out", justify="right", no_wrap=True)
     for model in listing.models:
         shown.add_row(
             model.id,
-            model.display_name,
+            clipped(model.display_name),
             count(model.max_input_tokens),
             UNKNOWN if model.input_price is None else f"{model.input_price:.2f}",
             UNKNOWN if model.output_price is None else f"{model.output_price:.2f}",
@@ -77,7 +76,7 @@ def history(page: SessionHistoryPage) -> RenderableType:
 
 
 def _message(message: HistoryMessage) -> Iterator[RenderableType]:
-    tokens = "" if message.tokens is UNSET else f" · {count(message.tokens)} tokens"
+    tokens = "" if message.tokens is UNSET else f" · {counted(message.tokens, 'token')}"
     status = "" if message.status is UNSET else f" · {message.status}"
     yield Rule(
         Text(f"{message.role} · {moment(message.created_at)}{tokens}{status}", style="dim"),

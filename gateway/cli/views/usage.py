@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.views.figures import count, money
+from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.tables import table
 from protocol.server import ModelUsage, UsageReport
 
@@ -53,5 +53,6 @@ def _add_total(shown: Table, report: UsageReport) -> None:
         style="bold",
     )
     if total.unpriced_requests:
-        shown.caption = f"{count(total.unpriced_requests)} requests have no known price: not in it"
+        requests = counted(total.unpriced_requests, "request")
+        shown.caption = f"without {requests} of unknown price"
         shown.caption_justify = "left"

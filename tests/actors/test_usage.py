@@ -1,0 +1,97 @@
+"""Usage: admission, one row a turn, totals."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+import trio
+
+from actors.mailbox import Mailbox
+from actors.usage import Usage
+from protocol.errors import GatewayError
+from protocol.mail import Admit, Done, OpenTurn, QueryUsage, SettleTurn, UsageMail
+from protocol.records import TurnRecord
+from protocol.usage import Cost, TokenCounts
+from tests.actors.fakes import MODEL, FakeClock, FakePrices, FakeStore, World, open_world
+
+ROW = TurnRecord(
+    turn_id="turn_1",
+    session_id="s",
+    request_id="r1",
+    model=MODEL,
+    status="open",
+    created_at=5,
+    counts=TokenCounts(uncached=1_000, output=100),
+)
+
+
+async def test_what_a_dead_process_left_open_is_settled_before_anything_else() -> None:
+    """Once the actor has started, no row of another life is open."""
+    store = FakeStore()
+    mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 4)
+    usage = Usage(mailbox, store=store, prices=FakePrices(), clock=FakeClock(), at_once=4)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(usage.run)
+        assert store.interrupted_at == 1_000
+        mailbox.close()
+
+
+async def test_a_turn_is_priced_when_it_is_settled() -> None:
+    """Its row says what it cost, and when; the answer comes after the commit."""
+    async with open_world() as world:
+        assert await world.usage_box.ask(OpenTurn(turn=ROW)) == Done()
+        assert world.usage.open_rows == 1
+        settled = await world.usage_box.ask(
+            SettleTurn(turn=msgspec.structs.replace(ROW, status="completed"))
+        )
+        assert settled.cost == Cost(input_cost=Decimal("0.003"), output_cost=Decimal("0.0015"))
+        assert settled.settled_at is not None
+        assert world.row == settled
+        assert world.usage.open_rows == 0
+
+
+async def test_a_model_without_a_price_has_no_cost() -> None:
+    """Never a guess."""
+    async with open_world() as world:
+        row = msgspec.structs.replace(ROW, model="claude-of-no-price")
+        assert (await world.usage_box.ask(SettleTurn(turn=row))).cost is None
+
+
+async def admit(world: World, max_cost: float | None, estimate: str | None) -> Done:
+    """Ask for admission."""
+    cost = None if estimate is None else Decimal(estimate)
+    return await world.usage_box.ask(Admit(max_cost=max_cost, cost_estimate=cost))
+
+
+async def test_without_a_limit_everybody_is_admitted() -> None:
+    """Whatever it costs, known or not."""
+    async with open_world() as world:
+        assert await admit(world, None, "1000000") == Done()
+        assert await admit(world, None, None) == Done()
+
+
+async def test_a_context_that_costs_more_than_the_limit_is_refused() -> None:
+    """To the digit: 0.1 is a tenth, and no float."""
+    async with open_world() as world:
+        assert await admit(world, 0.1, "0.1") == Done()
+        with pytest.raises(GatewayError, match="BUDGET_EXCEEDED"):
+            await admit(world, 0.1, "0.1000000000000000000001")
+
+
+async def test_a_limit_that_cannot_be_kept_is_refused() -> None:
+    """The model has no known price."""
+    async with open_world() as world:
+        with pytest.raises(GatewayError, match="no known price"):
+            await admit(world, 0.1, None)
+
+
+async def test_totals_are_the_stores() -> None:
+    """By model, in the time that was asked for."""
+    async with open_world() as world:
+        await world.usage_box.ask(SettleTurn(turn=msgspec.structs.replace(ROW, status="failed")))
+        totals = await world.usage_box.ask(QueryUsage(session_id="s", since=5, until=6))
+        assert [(total.model, total.requests) for total in totals.models] == [(MODEL, 1)]
+        none = await world.usage_box.ask(QueryUsage(session_id="s", since=6, until=None))
+        assert none.models == []

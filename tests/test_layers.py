@@ -1,0 +1,121 @@
+"""Who may import whom: protocol <- actors <- gateway, and one module a library."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("protocol", "actors", "gateway")
+ACTORS = {f"actors.{name}" for name in ("connection", "context", "llm", "usage")}
+
+# Where each library may be imported: one module, unless it has more than one face.
+LIBRARIES = {
+    "anthropic": {"gateway.anthropic_model", "gateway.anthropic_errors"},
+    "genai_prices": {"gateway.prices"},
+    "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
+    "httpx2": {"gateway.anthropic_model", "gateway.anthropic_errors"},
+    "keyring": {"gateway.vault"},
+    "outcome": {"gateway.ledger"},
+    "platformdirs": {"gateway.config", "gateway.settings"},
+    "pony": {"gateway.ledger", "gateway.ledger_schema"},
+    "prompt_toolkit": {"gateway.cli.talk.keyboard"},
+    "tiktoken": {"gateway.tokenizer"},
+    "trio_websocket": {"gateway.server", "gateway.client"},
+    "yaml": {"gateway.library"},
+}
+EVERYWHERE_IN_CLI = {"click", "rich"}
+EVERYWHERE_IN_GATEWAY = {"trio", "msgspec"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {
+    name_of(path): ast.parse(path.read_text("utf-8"))
+    for room in ROOMS
+    for path in sorted((ROOT / room).rglob("*.py"))
+}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere in `tree`, be it as the parent of a name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            inner = [f"{module}.{alias.name}" for alias in node.names]
+            yield from (name if name in TREES else module for name in inner)
+
+
+IMPORTS = {name: set(imported(tree)) for name, tree in TREES.items()}
+EVERY = pytest.mark.parametrize("module", TREES)
+
+
+def foreign(module: str) -> set[str]:
+    """The top names that `module` imports from outside its room and the standard library."""
+    tops = {name.partition(".")[0] for name in IMPORTS[module]}
+    return tops - sys.stdlib_module_names - {"__future__", module.partition(".")[0]}
+
+
+def in_room(*rooms: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("module", [name for name in TREES if name.startswith(rooms)])
+
+
+@in_room("protocol")
+def test_the_protocol_is_pure(module: str) -> None:
+    """Of all libraries msgspec, and nothing that waits."""
+    assert foreign(module) <= {"msgspec"}
+    waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert not any(isinstance(node, waiting) for node in ast.walk(TREES[module]))
+
+
+@in_room("actors")
+def test_actors_know_no_library_but_trio(module: str) -> None:
+    """The outside world is behind their ports."""
+    assert foreign(module) <= {"protocol", "trio", "msgspec"}
+
+
+@pytest.mark.parametrize("module", sorted(ACTORS))
+def test_actors_know_each_other_through_their_mail_alone(module: str) -> None:
+    """None imports another."""
+    assert not IMPORTS[module] & (ACTORS - {module})
+
+
+@in_room("gateway")
+def test_each_library_has_its_module(module: str) -> None:
+    """What a library does can be replaced in one place."""
+    allowed = {library for library, modules in LIBRARIES.items() if module in modules}
+    if module.startswith("gateway.cli"):
+        allowed |= EVERYWHERE_IN_CLI
+    assert foreign(module) <= {"protocol", "actors", *EVERYWHERE_IN_GATEWAY, *allowed}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_no_library_has_a_module_too_many(library: str) -> None:
+    """The list above is no longer than it must be."""
+    assert {module for module in TREES if library in foreign(module)} == LIBRARIES[library]
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Not even inside a function."""
+    graph = {name: {one for one in IMPORTS[name] if one in TREES} for name in TREES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@EVERY
+def test_nothing_is_imported_for_types_alone(module: str) -> None:
+    """TYPE_CHECKING would hide a circle."""
+    names = {node.id for node in ast.walk(TREES[module]) if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
+    assert "TYPE_CHECKING" not in names | attributes
