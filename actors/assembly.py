@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.ports import AgentFiles
-from protocol.content import UserContent
+from protocol.content import UserContent, user_blocks
 from protocol.provider import MessagesRequest, RequestMessage, SystemBlock, Tool
 from protocol.records import MessageRecord
 from protocol.server import SectionName
@@ -97,9 +97,33 @@ def _skills(files: AgentFiles) -> str:
     return "\n".join(["# Skills", "", "You have been given these skills:", *lines])
 
 
-def encode_content(content: UserContent) -> bytes:
-    """A user's content as it is stored and sent: a string stays a string."""
-    return _encode(content)
+NOT_RUN = "This tool was not run."
+
+
+def encode_content(content: UserContent, calls: Sequence[str] = ()) -> bytes:
+    """A user's content as it is stored and sent: a string stays a string.
+
+    The provider takes a tool call only with its result behind it: `calls` are those that nobody
+    answered, and they are answered first.
+    """
+    if not calls:
+        return _encode(content)
+    results = [
+        {"type": "tool_result", "tool_use_id": call, "content": NOT_RUN, "is_error": True}
+        for call in calls
+    ]
+    return _encode([*results, *user_blocks(content)])
+
+
+def unanswered_calls(message: MessageRecord) -> list[str]:
+    """The ids of the tools that an assistant's message, the last of its turn, has called."""
+    if b'"tool_use"' not in message.content:
+        return []
+    return [
+        block["id"]
+        for block in msgspec.json.decode(message.content)
+        if block.get("type") == "tool_use"
+    ]
 
 
 def shown(content: bytes) -> str:

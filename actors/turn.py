@@ -76,7 +76,7 @@ class Turn:
     def completion(self, context: ContextBuilt) -> CompleteTurn:
         """What the session's history is to keep of the answer."""
         answer = self.answer
-        blocks = answer.blocks if answer.complete else answer.partial_blocks()
+        blocks = answer.kept_blocks()
         return CompleteTurn(
             session_id=context.session.session_id,
             turn_id=self.turn_id,

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.assembly import Parts, countable, encode_content, fit
+from actors.assembly import Parts, countable, encode_content, fit, unanswered_calls
 from actors.catalog import window_error
 from actors.history import Turn
 from actors.ports import Prices, Tokenizer
@@ -122,7 +122,8 @@ class Weigher:
 
         Raises GatewayError(CONTEXT_TOO_LARGE) when it does not fit without any of them.
         """
-        user = None if content is None else encode_content(content)
+        calls = unanswered_calls(turns[-1].messages[-1]) if turns else []
+        user = None if content is None else encode_content(content, calls)
         counted = {name: await self._count_again(text) for name, text in system.items()}
         counted["tools"] = await self._count_again(tools.decode() if tools else "")
         counted["user_message"] = 0 if user is None else await self._count_content(user)
@@ -132,6 +133,8 @@ class Weigher:
             raise window_error(model, round(fixed * ratio), limit)
         skipped = fit([turn.counted_tokens for turn in turns], limit / ratio - fixed)
         kept = turns[skipped:]
+        if content is not None and not kept:
+            user = encode_content(content)
         counted["history"] = sum(turn.counted_tokens for turn in kept)
         estimated = {name: round(count * ratio) for name, count in counted.items()}
         return Weighed(

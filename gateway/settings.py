@@ -95,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     max_tokens: Annotated[
         Count, _about("Longest answer, in tokens, thinking included; the model's limit caps it.")
-    ] = 8_192
+    ] = 16_384
     thinking_budget: Annotated[
         Budget, _about("Tokens to think with, for models that take a budget.")
     ] = 8_000

@@ -141,6 +141,16 @@ class Answer:
             parts += (_text_of(block.begun), *block.text, *block.thinking, *block.json)
         return "".join(parts)
 
+    def kept_blocks(self) -> list[Block]:
+        """The blocks for the session's history: as they came, where the provider takes them back.
+
+        Blank text is left out; what ends with thinking counts as broken off.
+        """
+        blocks = [block for block in self.blocks if not _is_blank(block)]
+        if self.complete and blocks and blocks[-1].get("type") not in _THINKING:
+            return blocks
+        return self.partial_blocks()
+
     def partial_blocks(self) -> list[Block]:
         """The blocks of an answer that broke off, in a form that the provider takes back.
 
@@ -265,6 +275,13 @@ def _text_of(block: Block) -> str:
         case {"input": dict(arguments)} if arguments:
             return json.dumps(arguments, ensure_ascii=False)
     return ""
+
+
+_THINKING = ("thinking", "redacted_thinking")
+
+
+def _is_blank(block: Block) -> bool:
+    return block.get("type") == "text" and not str(block.get("text", "")).strip()
 
 
 def _is_sendable(block: Block) -> bool:

@@ -19,6 +19,9 @@ from protocol.provider import ThinkingType
 MIN_THINKING_BUDGET = 1024
 """Tokens; the provider's least `budget_tokens`."""
 
+MIN_ANSWER = 1024
+"""Tokens that a budget of our own choice leaves for the answer."""
+
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One model: limits in tokens, the `thinking.type` values and efforts that it accepts.
@@ -166,7 +169,7 @@ def _best(model: ModelInfo, max_tokens: int, budget: int) -> dict[str, Any] | No
     if "adaptive" in model.thinking:
         # The 5 family omits the reasoning's text unless it is asked for.
         return {"type": "adaptive", "display": "summarized"}
-    tokens = min(budget, max_tokens - 1)
+    tokens = min(budget, max_tokens - MIN_ANSWER)
     if "enabled" in model.thinking and tokens >= MIN_THINKING_BUDGET:
         return {"type": "enabled", "budget_tokens": tokens}
     return None

@@ -461,8 +461,13 @@ async def test_a_tool_that_the_client_runs_is_called_by_name(tmp_path: Path) -> 
             True,
         )
         assert frames[-1]["stopReason"] == "tool_use"
-        again = await talk.turn("Never mind.", sessionId=frames[0]["sessionId"])
+        session_id = frames[0]["sessionId"]
+        seen = await talk.ask("context.inspect", sessionId=session_id, content="Never mind.")
+        again = await talk.turn("Never mind.", sessionId=session_id)
         assert again[-1]["type"] == "chat.stream.end"
+        last = world.sent()[-1]["messages"][-1]["content"]
+        assert [block["type"] for block in last] == ["tool_result", "text"]
+        assert json.loads(seen["sections"][-1]["content"]) == last
 
 
 async def test_a_context_dearer_than_allowed_is_not_sent(tmp_path: Path) -> None:

@@ -64,7 +64,10 @@ async def test_a_stream_ends_with_its_terminal_frame(tmp_path: Path) -> None:
 
 async def test_a_reader_that_leaves_a_stream_breaks_nothing(tmp_path: Path) -> None:
     """Whoever is cancelled in the middle of a stream leaves the connection whole."""
-    async with open_world(tmp_path) as world, connect(target_of(world)) as client:
+    async with (
+        open_world(tmp_path, drain_seconds=0.1) as world,
+        connect(target_of(world)) as client,
+    ):
         with trio.move_on_after(0.05):
             await text_of(client, "go on [[sim: count=500 rate=200]]")
         assert isinstance(await client.ask(Ping(id=new_id())), Pong)

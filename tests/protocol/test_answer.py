@@ -499,3 +499,25 @@ def test_in_any_order_events_are_taken_or_malformed(events: list[ProviderEvent])
     assert isinstance(answer.text, str)
     assert answer.counts.input == 10
     answer.flush()
+
+
+def test_history_keeps_what_the_provider_takes_back() -> None:
+    """Blank text is left out, and thinking that no answer followed; a tool call stays."""
+    assert kept({"type": "text", "text": "Yes."}, {"type": "text", "text": ""}) == ["text"]
+    assert kept({"type": "thinking", "thinking": "Hm.", "signature": "s"}) == []
+    assert kept({"type": "text", "text": "A"}, {"type": "redacted_thinking", "data": "d"}) == [
+        "text"
+    ]
+    assert kept({"type": "tool_use", "id": "t", "name": "n", "input": {}}) == ["tool_use"]
+    assert kept() == []
+
+
+def kept(*blocks: Block) -> list[str]:
+    """The types of the blocks that history keeps of a whole answer."""
+    answer = Answer()
+    answer.feed(MessageStart(message=ProviderMessage(id="m", model="m", usage=ProviderUsage())))
+    for index, block in enumerate(blocks):
+        answer.feed(ContentBlockStart(index=index, content_block=block))
+        answer.feed(ContentBlockStop(index=index))
+    answer.feed(MessageStop())
+    return [block["type"] for block in answer.kept_blocks()]

@@ -231,12 +231,12 @@ def test_a_budget_leaves_room_for_the_answer() -> None:
 
 
 def test_the_default_budget_shrinks_with_the_room_there_is() -> None:
-    """Below the provider's least there is no thinking."""
-    assert chosen("claude-sonnet-4-5", max_tokens=2_000).config == {
+    """It leaves room for an answer; below the provider's least there is no thinking."""
+    assert chosen("claude-sonnet-4-5", max_tokens=2_048).config == {
         "type": "enabled",
-        "budget_tokens": 1_999,
+        "budget_tokens": 1_024,
     }
-    assert chosen("claude-sonnet-4-5", max_tokens=1_024).config is None
+    assert chosen("claude-sonnet-4-5", max_tokens=2_047).config is None
 
 
 @EVERY

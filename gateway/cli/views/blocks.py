@@ -131,7 +131,7 @@ class Blocks:
     def _append(self, line: str) -> None:
         if line or self._lines:
             self._lines.append(line)
-            self._size += len(line)
+            self._size += len(line) + 1
 
     def _finish(self, *, joined: bool = False) -> None:
         """The block is done; the next one is `joined` to it or not."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -19,25 +18,18 @@ from trio_websocket import (
     CloseReason,
     ConnectionClosed,
     ConnectionRejected,
-    ConnectionTimeout,
-    HandshakeError,
     WebSocketConnection,
-    connect_websocket_url,
 )
 
+from gateway.client.dial import ConnectError, Target, dial, rejection, shake_hands
 from protocol.client import AnyClientMessage
-from protocol.codec import JSON
 from protocol.errors import GatewayError
 from protocol.server import AnyServerMessage, ChatStreamEnd, ErrorMessage, GatewayDraining
 
-CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 2.0
 FAREWELL_SECONDS: Final = 0.1
 KEEPALIVE_SECONDS: Final = 20.0
 """Pause between two pings, and the longest wait for a pong."""
-
-LONGEST_FRAME: Final = 256 * 1024 * 1024
-"""Bytes; an inspection carries the text of a whole context."""
 
 FRAMES_AHEAD: Final = 1_024
 """Frames of one exchange that may wait for their reader; then the gateway joins deltas."""
@@ -48,22 +40,8 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyServerMessage)
 
 
-class ConnectError(Exception):
-    """No connection could be made; the text is one line, for a person."""
-
-
 class ConnectionLost(Exception):
     """The connection is gone; the text is one line, for a person."""
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Where a gateway is, and what opens it."""
-
-    url: str
-    token: str | None
-
-    def __repr__(self) -> str:
-        return f"Target({self.url!r})"
 
 
 def new_id() -> str:
@@ -198,9 +176,10 @@ async def connect(target: Target) -> AsyncIterator[Client]:
     An exception of the block leaves as it is, in no group.
     """
     outcome = _Outcome()
+    stream = await dial(target)
     try:
         async with trio.open_nursery() as nursery:
-            opened = await _open(nursery, target)
+            opened = await shake_hands(nursery, stream, target)
             if isinstance(opened, ConnectError):
                 outcome.error = opened
             else:
@@ -208,10 +187,19 @@ async def connect(target: Target) -> AsyncIterator[Client]:
                     yield client
             nursery.cancel_scope.cancel()
     except* ConnectionRejected as group:
-        # The library's own task raises this one, into the nursery.
-        outcome.error = ConnectError(_rejection(target, group))
+        outcome.error = rejection(target, _first(group))
+    finally:
+        await trio.aclose_forcefully(stream)
     if outcome.error is not None:
         raise outcome.error
+
+
+def _first(group: BaseExceptionGroup[ConnectionRejected]) -> ConnectionRejected:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, ConnectionRejected)
+    return error
 
 
 class _Outcome:
@@ -238,44 +226,3 @@ async def _served(
         seconds = FAREWELL_SECONDS if is_cancelled else CLOSE_SECONDS
         with trio.move_on_after(seconds, shield=True):
             await client.aclose()
-
-
-async def _open(nursery: trio.Nursery, target: Target) -> WebSocketConnection | ConnectError:
-    headers = [(b"Authorization", b"Bearer " + target.token.encode())] if target.token else []
-    try:
-        with trio.fail_after(CONNECT_SECONDS):
-            return await connect_websocket_url(
-                nursery,
-                target.url,
-                subprotocols=[JSON.subprotocol],
-                extra_headers=headers,
-                max_message_size=LONGEST_FRAME,
-            )
-    except (OSError, HandshakeError, ConnectionTimeout, trio.TooSlowError) as error:
-        return _unreachable(target, error)
-    except ValueError:
-        return ConnectError(
-            f"{target.url} is no address of a gateway: give ws://HOST:PORT/gateway."
-        )
-
-
-def _unreachable(target: Target, cause: Exception) -> ConnectError:
-    error = ConnectError(
-        f"no gateway answers at {target.url}. Start one with `agentspace serve`, or try "
-        "`agentspace demo`."
-    )
-    error.__cause__ = cause
-    return error
-
-
-def _rejection(target: Target, group: BaseExceptionGroup[ConnectionRejected]) -> str:
-    error = group.exceptions[0]
-    assert isinstance(error, ConnectionRejected)
-    if error.status_code == HTTPStatus.UNAUTHORIZED:
-        return (
-            f"the gateway at {target.url} does not take this token: set AGENTSPACE_TOKEN, or "
-            "--data-dir to the gateway's own data folder."
-        )
-    said = (error.body or b"").decode("utf-8", "replace").strip()
-    reason = said if said.isprintable() and said else "it gives no reason."
-    return f"{target.url} refuses the connection ({error.status_code}): {reason}"
