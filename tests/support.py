@@ -1,7 +1,8 @@
 """A whole gateway for a test: the simulated provider, the gateway, and a foreign client.
 
 Everything is real (SDK, HTTP, database, sockets); the client is the package `websockets`, which
-this project does not use otherwise. Every wait has a deadline.
+this project does not use otherwise; every message that it hears is held against the published
+schema. Every wait has a deadline.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import trio
 from websockets.exceptions import ConnectionClosed
@@ -23,12 +26,19 @@ from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.simulator import Simulator, open_simulator
 from gateway.vault import Vault
+from protocol.schema import message_schema
 
 TOKEN = "a-token-for-the-tests"
 SECONDS = 10.0
 TERMINAL = frozenset({"chat.stream.end", "error"})
 
 Frame = dict[str, Any]
+
+
+@cache
+def schema_of(kind: str) -> jsonschema.Draft202012Validator:
+    """What the published schema says of a message from the gateway."""
+    return jsonschema.Draft202012Validator(message_schema(kind, "gateway"))
 
 
 class Talk:
@@ -53,6 +63,7 @@ class Talk:
             frame = await self.socket.recv()
         heard = json.loads(frame) if isinstance(frame, str) else msgspec.msgpack.decode(frame)
         assert isinstance(heard, dict)
+        schema_of(heard["type"]).validate(heard)
         return heard
 
     async def expect(self, kind: str) -> Frame:

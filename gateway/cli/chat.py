@@ -73,9 +73,9 @@ def _keyboard(conversation: Conversation, history_folder: Path) -> Keyboard:
         return PlainLines()
 
     def status() -> str:
-        model = conversation.model or conversation.answered_by or "default model"
-        session = conversation.session_id or "new session"
-        state = "" if conversation.link_state == "connected" else " · connection lost, reconnecting"
-        return f"{model} · {session}{state}"
+        parts = [conversation.answers, conversation.session_id or "new session"]
+        if conversation.link_state != "connected":
+            parts.append("connection lost, reconnecting")
+        return " · ".join(part for part in parts if part)
 
     return Editor(open_history(history_folder), status)

@@ -24,7 +24,13 @@ from trio_websocket import (
 from gateway.client.dial import ConnectError, Target, dial, rejection, shake_hands
 from protocol.client import AnyClientMessage
 from protocol.errors import GatewayError
-from protocol.server import AnyServerMessage, ChatStreamEnd, ErrorMessage, GatewayDraining
+from protocol.server import (
+    AnyServerMessage,
+    ChatStreamEnd,
+    ErrorMessage,
+    GatewayDraining,
+    GatewayHello,
+)
 
 CLOSE_SECONDS: Final = 2.0
 FAREWELL_SECONDS: Final = 0.1
@@ -50,9 +56,13 @@ def new_id() -> str:
 
 
 class Client:
-    """One connection. `draining` once the gateway has said that it is about to close."""
+    """One connection.
+
+    `hello` is what the gateway said first; `draining` is true once it is about to close.
+    """
 
     def __init__(self, websocket: WebSocketConnection) -> None:
+        self.hello: GatewayHello | None = None
         self.draining = False
         self.lost = trio.Event()
         self._websocket = websocket
@@ -145,7 +155,9 @@ class Client:
             message = _decoder.decode(frame)
         except msgspec.ValidationError:
             return  # a newer gateway says something that this client has no word for
-        if isinstance(message, GatewayDraining):
+        if isinstance(message, GatewayHello):
+            self.hello = message
+        elif isinstance(message, GatewayDraining):
             self.draining = True
         request_id = getattr(message, "request_id", None)
         exchange = self._exchanges.get(request_id) if isinstance(request_id, str) else None

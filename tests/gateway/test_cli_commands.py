@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,16 +211,14 @@ async def test_a_piped_line_is_answered(tmp_path: Path) -> None:
 
 async def test_the_simulator_says_where_it_is_and_ends_when_told(tmp_path: Path) -> None:
     """One line of JSON on stdout; SIGTERM ends it with exit code 0."""
-    command = [*RUN, "simulate", "--port", "0"]
+    run = partial(
+        trio.run_process,
+        [*RUN, "simulate", "--port", "0"],
+        stdout=subprocess.PIPE,
+        env=environ_of(tmp_path),
+    )
     async with trio.open_nursery() as nursery:
-        process: trio.Process = await nursery.start(
-            lambda task_status: trio.run_process(
-                command,
-                stdout=subprocess.PIPE,
-                env=environ_of(tmp_path),
-                task_status=task_status,
-            )
-        )
+        process: trio.Process = await nursery.start(run)
         assert process.stdout is not None
         with trio.fail_after(20):
             line = await process.stdout.receive_some()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Final
 
 import trio
@@ -23,6 +23,10 @@ from protocol.errors import GatewayError
 from protocol.server import ErrorMessage
 
 GOODBYE: Final = Text("Ctrl-C again or Ctrl-D leaves.", style="dim")
+
+GIVEN_UP: Final = Text(
+    "Not waited for: what the model still answers will be in the session.", style="yellow"
+)
 
 
 class Chat:
@@ -61,23 +65,29 @@ class Chat:
 
     async def _act_on(self, line: str) -> bool:
         """Do what the line means; whether to go on."""
-        try:
-            match meaning_of(line):
-                case Say(text):
-                    await self._ask(text)
-                case Command(name="/quit"):
-                    return False
-                case Command(name, argument):
+        match meaning_of(line):
+            case Say(text):
+                await self._ask(text)
+            case Command(name="/quit"):
+                return False
+            case Command(name, argument):
+                with self._in_words():
                     await self._desk.serve(name, argument)
-                case Unknown(hint):
-                    self._complain(hint)
+            case Unknown(hint):
+                self._complain(hint)
+        return True
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """What cannot be done is said, and the chat goes on."""
+        try:
+            yield
         except GatewayError as error:
             self._complain(error.failure.message)
         except ConnectionLost as error:
-            self._complain(f"{error}")
+            self._complain(f"There is no connection: {error}.")
         except Stop as error:
             self._complain(error.message)
-        return True
 
     def _complain(self, text: str) -> None:
         self.failed = True
@@ -86,22 +96,25 @@ class Chat:
     async def _ask(self, text: str) -> None:
         """One turn, shown while it streams. Ctrl-C cancels it."""
         self._screen.space()
-        async with trio.open_nursery() as nursery:
-            self._turn = nursery.cancel_scope
-            try:
-                with quiet_terminal(), self._screen.answer() as answer:
-                    nursery.start_soon(_redraw, answer.refresh)
+        with quiet_terminal(), self._screen.answer() as answer:
+            async with trio.open_nursery() as nursery:
+                self._turn = nursery.cancel_scope
+                nursery.start_soon(_redraw, answer.refresh)
+                try:
                     await self._show(text, answer)
-            finally:
-                self._turn = None
-            nursery.cancel_scope.cancel()
+                finally:
+                    self._turn = None
+                nursery.cancel_scope.cancel()
+        if self._interrupts > 1:
+            self._screen.show(GIVEN_UP)
         self._screen.space()
 
     async def _show(self, text: str, answer: Answer) -> None:
-        async with aclosing(self._conversation.turn(text)) as messages:
-            async for message in messages:
-                self.failed = isinstance(message, ErrorMessage)
-                answer.show(message)
+        with self._in_words():
+            async with aclosing(self._conversation.turn(text)) as messages:
+                async for message in messages:
+                    self.failed = isinstance(message, ErrorMessage)
+                    answer.show(message)
 
     async def _watch_signals(self, everything: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -115,7 +128,9 @@ class Chat:
     async def _interrupt(self, turn: trio.CancelScope) -> None:
         """The first Ctrl-C asks the gateway to stop, the next one no longer waits for it."""
         self._interrupts += 1
-        if self._interrupts > 1 or self._conversation.link_state != "connected":
+        if self._conversation.link_state != "connected":
+            self._interrupts += 1
+        if self._interrupts > 1:
             turn.cancel()
         else:
             await self._conversation.cancel()

@@ -81,6 +81,15 @@ class Conversation:
         self._turn: _Turn | None = None
 
     @property
+    def answers(self) -> str:
+        """The model that answers, as far as it is known."""
+        if self.model is not None:
+            return self.model
+        if self.answered_by is not None:
+            return self.answered_by
+        return self._link.default_model if self.session_id is None else ""
+
+    @property
     def link_state(self) -> str:
         """Whether the gateway is there."""
         return self._link.state

@@ -33,6 +33,12 @@ class Link:
         """Whether there is a connection now."""
         return "connected" if self._present() else "reconnecting"
 
+    @property
+    def default_model(self) -> str:
+        """The model of a session that names none; empty until the gateway has said it."""
+        hello = None if self._client is None else self._client.hello
+        return "" if hello is None else hello.default_model
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Connect until `leave`. Raises ConnectError when the first attempt fails."""
         pause = FIRST_PAUSE_SECONDS
