@@ -1,7 +1,8 @@
 """The provider, through its own SDK (anthropic) over HTTP.
 
 The request's body goes up as the bytes that the context actor made of it, and events come down as
-the response's bytes, cut and decoded here: a fraction of the cost of the SDK's types. The SDK retries nothing and follows no redirect, which would take the prompt to another host.
+the response's bytes, cut and decoded here: a fraction of the cost of the SDK's types. The SDK
+retries nothing and follows no redirect, which would take the prompt to another host.
 """
 
 from __future__ import annotations

@@ -84,9 +84,7 @@ class Gateway:
         """Drain: take no more, let turns finish until the deadline, then end."""
         self._stopping.set()
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve; `task_status` gets the URL once clients can connect.
 
         Raises ConfigError for an address that cannot be had, LedgerUnusable for the database.
@@ -112,9 +110,7 @@ class Gateway:
                 await model.aclose()
                 await ledger.close()
 
-    async def _serve(
-        self, parts: Parts, server: Server, task_status: trio.TaskStatus[str]
-    ) -> None:
+    async def _serve(self, parts: Parts, server: Server, task_status: trio.TaskStatus[str]) -> None:
         settings = self._settings
         async with trio.open_nursery() as stores:
             await stores.start(parts.usage.run)
@@ -220,7 +216,7 @@ class Parts:
             mailboxes=[self.usage_mailbox, self.context_mailbox, self.llm_mailbox],
         )
 
-    def connect(self, socket: Socket, codec: Codec, says_hello: bool) -> Connection:
+    def connect(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection:
         """The actor of a new connection."""
         settings = self._settings
         connection_id = self._names.new("conn")
@@ -329,8 +325,6 @@ def _llm_settings(settings: Settings) -> LlmSettings:
         idle_seconds=settings.llm_idle_seconds,
         settle_seconds=settings.ask_seconds,
         ask_seconds=settings.ask_seconds + settings.connect_seconds,
-        retry=RetryPolicy(
-            attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds
-        ),
+        retry=RetryPolicy(attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds),
         at_once=AT_ONCE,
     )

@@ -1,28 +1,20 @@
 """The ledger: sessions, messages and turns in a database (pony, SQLite).
 
-One thread owns the database. All that waits goes into one commit, and each asker is answered
-after it: what has been answered is on the disk. pony keeps its session in the thread, so a whole
-job is one plain function, run there; plain records come back, never entities. Money is kept in
-whole picodollars, so that sums are exact.
+Every method hands one plain function to the database's thread; plain records come back, never
+entities. Money is kept in whole picodollars, so that sums are exact.
 """
 
 from __future__ import annotations
 
 import fcntl
-import logging
-import queue
-import sqlite3
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any
 
 import msgspec
-import outcome
-import trio
 from pony import orm
 
+from gateway.database import DatabaseThread
 from gateway.ledger_schema import SCHEMA_VERSION, define, from_pico, to_pico
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
@@ -34,55 +26,26 @@ from protocol.records import (
 )
 from protocol.usage import Cost, TokenCounts
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-LARGEST_GROUP = 256
-"""Jobs in one commit: beyond that a commit's fixed cost is spread thin enough."""
-
-LOCKED_PAUSE = 0.05
-"""Seconds between two tries while another process holds the database's lock."""
-
 
 class LedgerUnusable(Exception):
     """The database cannot be used at all; the text is one line, for a person."""
 
 
-class _Job(Generic[T]):
-    """A plain function to run in the ledger's thread, and who waits for it."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.work = work
-        self.result: outcome.Outcome[T] | None = None
-        self.done = trio.Event()
-
-
 class Ledger:
-    """Both stores of `actors.ports`, on one SQLite file.
-
-    `queue_size` bounds the jobs that wait. Open it with `open_ledger`.
-    """
+    """Both stores of `actors.ports`, on one SQLite file; `queue_size` bounds the jobs that wait."""
 
     def __init__(self, path: Path, *, queue_size: int) -> None:
         self._path = path
-        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
-        self._places = trio.Semaphore(queue_size)
-        self._size = queue_size
-        self._token = trio.lowlevel.current_trio_token()
-        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._db = orm.Database()
+        self._thread = DatabaseThread(self._db, queue_size=queue_size)
+        self._run = self._thread.run
         self._lock: IO[str] | None = None
-        self._closing = False
-
-    # --- life ----------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Lock and open the file, make or step its schema. Raises LedgerUnusable."""
         self._lock = _lock(self._path.with_suffix(".lock"))
-        self._thread.start()
         try:
-            await self._run(self._bind)
+            await self._thread.start(self._bind)
         except LedgerUnavailable as error:
             await self.close()
             raise LedgerUnusable(
@@ -91,17 +54,15 @@ class Ledger:
             ) from error
 
     async def close(self) -> None:
-        """Finish what waits and end the thread."""
-        self._closing = True
-        self._jobs.put(None)
-        await trio.to_thread.run_sync(self._thread.join)
+        """Finish what waits and let the file go."""
+        await self._thread.stop()
         if self._lock is not None:
             self._lock.close()
 
     @property
     def waiting(self) -> int:
         """How many jobs wait for their commit."""
-        return self._size - self._places.value
+        return self._thread.waiting
 
     def _bind(self) -> None:
         self._db.bind(provider="sqlite", filename=str(self._path), create_db=True)
@@ -117,79 +78,6 @@ class Ledger:
                     f"its schema version is {version.value}, and this gateway knows "
                     f"{SCHEMA_VERSION}: a newer gateway has written it"
                 )
-
-    # --- the thread ----------------------------------------------------------------------------
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        """Run `work` in the ledger's thread; returns after its commit.
-
-        A caller that is cancelled leaves its job behind: it is still written.
-        """
-        job = _Job(work)
-        await self._places.acquire()
-        self._jobs.put(job)
-        await job.done.wait()
-        assert job.result is not None
-        return job.result.unwrap()
-
-    def _work(self) -> None:
-        running = True
-        while running:
-            jobs = self._next_group()
-            running = None not in jobs
-            group = [job for job in jobs if job is not None]
-            self._commit(group)
-            for job in group:
-                self._answer(job)
-        self._db.disconnect()
-
-    def _next_group(self) -> list[_Job[Any] | None]:
-        jobs = [self._jobs.get()]
-        while len(jobs) < LARGEST_GROUP:
-            try:
-                jobs.append(self._jobs.get_nowait())
-            except queue.Empty:
-                break
-        return jobs
-
-    def _answer(self, job: _Job[Any]) -> None:
-        def answer() -> None:
-            self._places.release()
-            job.done.set()
-
-        try:
-            self._token.run_sync_soon(answer)
-        except trio.RunFinishedError:
-            log.warning("a job of the ledger was finished after the gateway")
-
-    def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
-        """One commit for all; when one job fails, each gets its own, so that the rest succeed."""
-        if len(jobs) > 1:
-            try:
-                results = self._transact([job.work for job in jobs])
-            except Exception as error:
-                log.info("a group of %d jobs is retried one by one: %r", len(jobs), error)
-            else:
-                for job, result in zip(jobs, results, strict=True):
-                    job.result = outcome.Value(result)
-                return
-        for job in jobs:
-            try:
-                job.result = outcome.Value(self._transact([job.work])[0])
-            except Exception as error:
-                job.result = outcome.Error(_unavailable(error))
-
-    def _transact(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        while True:
-            try:
-                if self._db.provider is None:
-                    return [work() for work in works]
-                with orm.db_session:
-                    return [work() for work in works]
-            except Exception as error:
-                if not _is_locked(error) or self._closing:
-                    raise
-            time.sleep(LOCKED_PAUSE)
 
     # --- sessions ------------------------------------------------------------------------------
 
@@ -224,7 +112,7 @@ class Ledger:
 
         def work() -> list[MessageRecord]:
             rows = self._db.Message.select(lambda m: m.session_id == session_id)
-            return [_message(row) for row in rows.order_by(self._db.Message.id)]
+            return [_message(row) for row in rows.order_by(self._db.Message.number)]
 
         return await self._run(work)
 
@@ -239,12 +127,11 @@ class Ledger:
                     return []
                 at, name = last.last_active_at, last.session_id
                 rows = rows.filter(
-                    lambda s: s.last_active_at < at
-                    or (s.last_active_at == at and s.session_id < name)
+                    lambda s: (
+                        s.last_active_at < at or (s.last_active_at == at and s.session_id < name)
+                    )
                 )
-            newest = rows.order_by(
-                lambda s: (orm.desc(s.last_active_at), orm.desc(s.session_id))
-            )
+            newest = rows.order_by(lambda s: (orm.desc(s.last_active_at), orm.desc(s.session_id)))
             return [_session(row) for row in newest.limit(limit)]
 
         return await self._run(work)
@@ -257,8 +144,8 @@ class Ledger:
         def work() -> list[MessageRecord]:
             rows = self._db.Message.select(lambda m: m.session_id == session_id)
             if before is not None:
-                rows = rows.filter(lambda m: m.id < before)
-            newest = rows.order_by(lambda m: orm.desc(m.id)).limit(limit)
+                rows = rows.filter(lambda m: m.number < before)
+            newest = rows.order_by(lambda m: orm.desc(m.number)).limit(limit)
             return [_message(row) for row in reversed(list(newest))]
 
         return await self._run(work)
@@ -420,7 +307,7 @@ def _message(row: Any) -> MessageRecord:
         created_at=row.created_at,
         byte_count=row.byte_count,
         token_count=row.token_count,
-        message_id=row.id,
+        message_id=row.number,
     )
 
 
@@ -441,31 +328,6 @@ def _totals(row: Sequence[Any], unpriced: int) -> ModelTotals:
         requests=requests,
         unpriced=unpriced,
     )
-
-
-def _original(error: BaseException) -> BaseException:
-    """pony wraps the database's errors; what happened is in the original."""
-    return getattr(error, "original_exc", None) or error
-
-
-def _is_locked(error: BaseException) -> bool:
-    original = _original(error)
-    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
-
-
-def _unavailable(error: Exception) -> Exception:
-    original = _original(error)
-    if isinstance(original, LedgerUnavailable):
-        return original
-    if isinstance(original, sqlite3.Error | orm.OrmError | OSError):
-        log.error("the ledger cannot write: %r", original)
-        failure = LedgerUnavailable(
-            "The gateway's database cannot be written now (is the disk full?). Nothing was sent "
-            "to the provider; try again later."
-        )
-        failure.__cause__ = original
-        return failure
-    return error
 
 
 def _lock(path: Path) -> IO[str]:

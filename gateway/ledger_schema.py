@@ -30,11 +30,11 @@ def from_pico(pico: int) -> Decimal:
 def define(db: orm.Database) -> None:
     """Declare the tables on `db`. Times are milliseconds since the epoch, UTC."""
 
-    class Meta(db.Entity):  # type: ignore[misc, name-defined]
+    class Meta(db.Entity):  # type: ignore[misc]
         name = orm.PrimaryKey(str)
         value = orm.Required(int)
 
-    class Session(db.Entity):  # type: ignore[misc, name-defined]
+    class Session(db.Entity):  # type: ignore[misc]
         session_id = orm.PrimaryKey(str)
         agent_id = orm.Required(str)
         model = orm.Required(str)
@@ -45,8 +45,8 @@ def define(db: orm.Database) -> None:
         last_active_at = orm.Required(int, size=64, index=True)
         message_count = orm.Required(int)
 
-    class Message(db.Entity):  # type: ignore[misc, name-defined]
-        id = orm.PrimaryKey(int, size=64, auto=True)
+    class Message(db.Entity):  # type: ignore[misc]
+        number = orm.PrimaryKey(int, size=64, auto=True)
         session_id = orm.Required(str)
         turn_id = orm.Required(str)
         role = orm.Required(str)
@@ -55,9 +55,9 @@ def define(db: orm.Database) -> None:
         created_at = orm.Required(int, size=64)
         byte_count = orm.Required(int, size=64)
         token_count = orm.Required(int, size=64)
-        orm.composite_index(session_id, id)
+        orm.composite_index(session_id, number)
 
-    class Turn(db.Entity):  # type: ignore[misc, name-defined]
+    class Turn(db.Entity):  # type: ignore[misc]
         turn_id = orm.PrimaryKey(str)
         session_id = orm.Required(str, index=True)
         request_id = orm.Required(str)

@@ -8,8 +8,8 @@ provokes; so each connection has its own nursery and one boundary around it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 import msgspec
 import trio
@@ -37,8 +37,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_message_bytes: int
 
 
-Connect = Callable[[Socket, Codec, bool], Connection]
-"""Makes the actor of a new connection: its socket, its codec, whether to say hello."""
+class Connect(Protocol):
+    """Makes the actor of a new connection."""
+
+    def __call__(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection: ...
 
 
 class WebSocket:
@@ -55,11 +57,14 @@ class WebSocket:
         except ConnectionClosed as closed:
             raise SocketClosed from closed
         # The library's limit counts the characters of a text frame, this one its bytes.
-        if isinstance(frame, str) and len(frame) * 4 > self._max_message_bytes:
-            if len(frame.encode()) > self._max_message_bytes:
-                await self._connection.aclose(CloseCode.TOO_LARGE, "message too large")
-                raise SocketClosed
+        if isinstance(frame, str) and self._is_too_large(frame):
+            await self._connection.aclose(CloseCode.TOO_LARGE, "message too large")
+            raise SocketClosed
         return frame
+
+    def _is_too_large(self, text: str) -> bool:
+        most = self._max_message_bytes
+        return len(text) * 4 > most and len(text.encode()) > most
 
     async def send(self, frame: Frame) -> None:
         """Write one frame. Raises SocketClosed."""
@@ -108,7 +113,7 @@ class Server:
             async with trio.open_nursery() as nursery:
                 await self._serve(nursery, stream)
                 nursery.cancel_scope.cancel()
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 - nothing may leave but a cancel
             # Broken handshakes are the network's everyday; bugs are logged where they happen.
             log.debug("a connection ended: %r", group.exceptions)
         finally:
@@ -132,6 +137,7 @@ class Server:
             websocket = await request.accept(subprotocol=judgement.subprotocol)
         if deadline.cancelled_caught:
             return
+        assert isinstance(judgement, Admission)
         await self._converse(websocket, judgement)
         if websocket.closed is None:
             await trio.aclose_forcefully(stream)
@@ -151,7 +157,8 @@ class Server:
     async def _converse(self, websocket: WebSocketConnection, admission: Admission) -> None:
         name = admission.subprotocol
         socket = WebSocket(websocket, max_message_bytes=self._settings.max_message_bytes)
-        connection = self._connect(socket, JSON if name is None else CODECS[name], name is not None)
+        codec = JSON if name is None else CODECS[name]
+        connection = self._connect(socket, codec, says_hello=name is not None)
         self._connections.add(connection)
         try:
             closing = await connection.run()

@@ -135,9 +135,7 @@ class World:
     def sent(self) -> list[Any]:
         """The bodies of the Messages requests that the provider has received."""
         return [
-            request.body
-            for request in self.simulator.requests
-            if request.path == "/v1/messages"
+            request.body for request in self.simulator.requests if request.path == "/v1/messages"
         ]
 
 

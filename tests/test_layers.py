@@ -19,12 +19,12 @@ LIBRARIES = {
     "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
     "httpx2": {"gateway.anthropic_model", "gateway.anthropic_errors"},
     "keyring": {"gateway.vault"},
-    "outcome": {"gateway.ledger"},
+    "outcome": {"gateway.database"},
     "platformdirs": {"gateway.config", "gateway.settings"},
-    "pony": {"gateway.ledger", "gateway.ledger_schema"},
+    "pony": {"gateway.database", "gateway.ledger", "gateway.ledger_schema"},
     "prompt_toolkit": {"gateway.cli.talk.keyboard"},
     "tiktoken": {"gateway.tokenizer"},
-    "trio_websocket": {"gateway.server", "gateway.client"},
+    "trio_websocket": {"gateway.server", "gateway.client.connection", "gateway.client.dial"},
     "yaml": {"gateway.library"},
 }
 EVERYWHERE_IN_CLI = {"click", "rich"}

@@ -138,9 +138,10 @@ def test_a_bad_setting_is_one_line_and_exit_2(tmp_path: Path, name: str, value: 
 
 def test_no_token_off_loopback_is_refused(tmp_path: Path) -> None:
     """`--auth none` is for loopback alone."""
-    code, line = refused(tmp_path, "--auth", "none", "--host", "0.0.0.0")  # noqa: S104
+    code, line = refused(tmp_path, "--auth", "none", "--host", "0.0.0.0")
     assert code == 2
-    assert "auth" in line and "127.0.0.1" in line
+    assert "auth" in line
+    assert "127.0.0.1" in line
 
 
 def test_a_folder_that_cannot_be_made_is_one_line_and_exit_2(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import trio
-from support import kinds_of, open_world, reasoning_of, text_of
 
 from gateway.simulator import Failure, Fault, Reply, Text, Thinking, ToolUse
 from gateway.simulator.request import last_text
+from tests.support import kinds_of, open_world, reasoning_of, text_of
+
 
 async def test_an_answer_is_streamed_with_one_start_and_one_end(tmp_path: Path) -> None:
     """A first message makes a session, starts once, streams, and ends once with its bill."""
@@ -236,9 +237,7 @@ async def test_a_provider_s_refusal_is_a_clear_error(
         assert (await talk.turn("Hi"))[-1]["type"] == "chat.stream.end"
 
 
-@pytest.mark.parametrize(
-    "kind", ["error", "reset", "truncate", "end", "bad_json", "bad_utf8"]
-)
+@pytest.mark.parametrize("kind", ["error", "reset", "truncate", "end", "bad_json", "bad_utf8"])
 async def test_a_fault_in_mid_stream_is_never_a_false_end(tmp_path: Path, kind: str) -> None:
     """The turn ends with an error and its bill; what came is kept and marked; the next works."""
     async with open_world(tmp_path) as world, world.talk() as talk:
@@ -498,4 +497,3 @@ async def test_the_last_message_is_what_the_provider_reads(tmp_path: Path) -> No
         body = world.sent()[-1]
     assert body["messages"][-1]["content"] == blocks
     assert last_text(body) == "What is this?"
-

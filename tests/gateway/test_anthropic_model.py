@@ -29,9 +29,7 @@ def body(content: str = "Hi", **fields: object) -> bytes:
 
 def model_of(simulator: Simulator, key: str | None = "sk-test") -> AnthropicModel:
     """An adapter that speaks to the simulator."""
-    return AnthropicModel(
-        lambda: key, base_url=simulator.url, connect_seconds=5.0, trust_env=False
-    )
+    return AnthropicModel(lambda: key, base_url=simulator.url, connect_seconds=5.0, trust_env=False)
 
 
 async def test_events_come_typed_from_the_first_to_the_last() -> None:

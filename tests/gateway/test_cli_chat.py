@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 from rich.console import Console
-from support import TOKEN, World, open_world
 
 from gateway.cli.talk import link as link_module
 from gateway.cli.talk.chat import Chat
@@ -25,6 +24,7 @@ from gateway.cli.talk.link import Link, open_link
 from gateway.cli.talk.screen import PlainScreen
 from gateway.client import ConnectError, ConnectionLost, Target
 from gateway.simulator import Fault, Reply, Text
+from tests.support import TOKEN, World, open_world
 
 LONG = "go on [[sim: count=400 rate=200 chars=5]]"
 

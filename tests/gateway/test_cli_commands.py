@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import trio
 from click.testing import CliRunner, Result
-from support import TOKEN, World, open_world
 
 from gateway.cli.main import COMMANDS, agentspace
 from gateway.simulator import open_simulator
+from tests.support import TOKEN, World, open_world
 
 RUN = [sys.executable, "-c", "from gateway.cli import main; main()"]
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from support import TOKEN, World, open_world
 
 from gateway.client import Client, ConnectError, ConnectionLost, Target, connect, new_id
 from protocol.client import ChatSend, ContextInspect, GatewayStatus, Ping, SessionCreate
@@ -20,6 +19,7 @@ from protocol.server import (
     Pong,
     SessionCreated,
 )
+from tests.support import TOKEN, World, open_world
 
 
 def target_of(world: World) -> Target:

@@ -18,9 +18,7 @@ from gateway.handshake import (
     parse_head,
 )
 
-RULES = AccessRules(
-    token="right", origins=frozenset({"https://app.example"}), hosts=LOOPBACK_NAMES
-)
+RULES = AccessRules(token="right", origins=frozenset({"https://app.example"}), hosts=LOOPBACK_NAMES)
 
 
 def head(target: str = "/gateway", **headers: str) -> bytes:

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import trio
-from support import TOKEN, World, open_world
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import connect
+
+from tests.support import TOKEN, Frame, World, open_world
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 
@@ -84,12 +85,11 @@ async def test_a_bad_handshake_is_answered_and_ends_itself_alone(
 )
 async def test_broken_frames_end_their_connection_alone(tmp_path: Path, frames: bytes) -> None:
     """Whatever comes after a good handshake, the gateway serves the next client."""
-    async with open_world(tmp_path) as world:
-        async with world.talk() as bystander:
-            said = await answer(world, upgrade(KEY), frames + b"\x88\x80\0\0\0\0")
-            assert said.startswith(b"HTTP/1.1 101")
-            assert (await bystander.ask("ping"))["type"] == "pong"
-            assert (await bystander.ask("gateway.status"))["connections"] == 1
+    async with open_world(tmp_path) as world, world.talk() as bystander:
+        said = await answer(world, upgrade(KEY), frames + b"\x88\x80\0\0\0\0")
+        assert said.startswith(b"HTTP/1.1 101")
+        assert (await bystander.ask("ping"))["type"] == "pong"
+        assert (await bystander.ask("gateway.status"))["connections"] == 1
 
 
 async def test_a_client_that_says_nothing_is_let_go(tmp_path: Path) -> None:
@@ -129,13 +129,15 @@ async def test_one_client_more_than_allowed_gets_503(tmp_path: Path) -> None:
 
 async def test_a_page_of_an_allowed_origin_connects_with_its_token(tmp_path: Path) -> None:
     """A browser's way in; the token is not echoed."""
-    async with open_world(tmp_path, allowed_origins=("https://app.example",)) as world:
-        async with connect(
+    async with (
+        open_world(tmp_path, allowed_origins=("https://app.example",)) as world,
+        connect(
             world.url,
             origin="https://app.example",  # type: ignore[arg-type]
             subprotocols=["agentspace.v1.json", f"agentspace.token.{TOKEN}"],  # type: ignore[list-item]
-        ) as socket:
-            assert socket.subprotocol == "agentspace.v1.json"
+        ) as socket,
+    ):
+        assert socket.subprotocol == "agentspace.v1.json"
 
 
 async def test_a_draining_gateway_says_so_and_closes_with_1001(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ async def test_a_draining_gateway_says_so_and_closes_with_1001(tmp_path: Path) -
         draining = await idle.expect("gateway.draining")
         assert draining["deadlineMs"] == 2_000
         assert await idle.close_code() == 1001
-        seen = []
+        seen: list[Frame] = []
         while not seen or seen[-1]["type"] != "chat.stream.end":
             seen.append(await busy.hear())
         assert seen[-1]["requestId"] == request_id

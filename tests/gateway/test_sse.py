@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def test_events_are_the_same_however_their_bytes_arrive(cuts: list[int]) -> None
     reader = EventReader()
     places = [0, *sorted(cuts), len(BODY)]
     events: list[bytes] = []
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         events += reader.feed(BODY[start:end])
     assert events == EVENTS
 

@@ -24,6 +24,9 @@ from protocol.server import ErrorMessage
 
 GOODBYE: Final = Text("Ctrl-C again or Ctrl-D leaves.", style="dim")
 
+SIGNALS: Final = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 GIVEN_UP: Final = Text(
     "Not waited for: what the model still answers will be in the session.", style="yellow"
 )
@@ -117,7 +120,7 @@ class Chat:
                     answer.show(message)
 
     async def _watch_signals(self, everything: trio.CancelScope) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*SIGNALS) as signals:
             async for number in signals:
                 if number == signal.SIGINT and self._turn is not None:
                     await self._interrupt(self._turn)
