@@ -98,6 +98,7 @@ def _skills(files: AgentFiles) -> str:
 
 
 NOT_RUN = "This tool was not run."
+_RESULT = b'[{"type":"tool_result"'
 
 
 def encode_content(content: UserContent, calls: Sequence[str] = ()) -> bytes:
@@ -113,6 +114,11 @@ def encode_content(content: UserContent, calls: Sequence[str] = ()) -> bytes:
         for call in calls
     ]
     return _encode([*results, *user_blocks(content)])
+
+
+def answers_calls(message: MessageRecord) -> bool:
+    """Whether a user's message begins with the results of the tools called before it."""
+    return message.content.startswith(_RESULT)
 
 
 def unanswered_calls(message: MessageRecord) -> list[str]:

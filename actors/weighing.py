@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.assembly import Parts, countable, encode_content, fit, unanswered_calls
+from actors.assembly import Parts, answers_calls, countable, encode_content, fit, unanswered_calls
 from actors.catalog import window_error
 from actors.history import Turn
 from actors.ports import Prices, Tokenizer
@@ -132,6 +132,8 @@ class Weigher:
         if fixed * ratio > limit:
             raise window_error(model, round(fixed * ratio), limit)
         skipped = fit([turn.counted_tokens for turn in turns], limit / ratio - fixed)
+        while skipped and skipped < len(turns) and answers_calls(turns[skipped].messages[0]):
+            skipped += 1  # the calls that it answers were left out
         kept = turns[skipped:]
         if content is not None and not kept:
             user = encode_content(content)

@@ -84,7 +84,9 @@ class Gateway:
         """Drain: take no more, let turns finish until the deadline, then end."""
         self._stopping.set()
 
-    async def run(self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(  # noqa: ASYNC128 - `_serve` says that it has started
+        self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Serve; `task_status` gets the URL once clients can connect.
 
         Raises ConfigError for an address that cannot be had, LedgerUnusable for the database.
@@ -131,7 +133,9 @@ class Gateway:
                     log.info("draining for at most %g s", settings.drain_seconds)
                     server.drain(round(settings.drain_seconds * 1_000))
                     parts.llm_mailbox.offer(DrainTurns())
-                    turns.start_soon(self._cut, parts.llm, connections.cancel_scope)
+                    # Cancelling the scope of a nursery that is over would do nothing.
+                    scope = connections.cancel_scope
+                    turns.start_soon(self._cut, parts.llm, scope)  # noqa: ASYNC111
                 parts.llm_mailbox.close()
                 await parts.llm.finished.wait()
                 turns.cancel_scope.cancel()

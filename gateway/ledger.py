@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
+import trio
 from pony import orm
 
 from gateway.database import DatabaseThread
@@ -47,7 +48,8 @@ class Ledger:
         try:
             await self._thread.start(self._bind)
         except LedgerUnavailable as error:
-            await self.close()
+            with trio.CancelScope(shield=True):  # bounded: nothing waits in the thread
+                await self.close()
             raise LedgerUnusable(
                 f"the database {self._path} cannot be used: {error.__cause__ or error}. "
                 "Move it away to begin a new one, or restore it from a backup."

@@ -57,7 +57,8 @@ def demo(data_dir: Path | None, *, real: bool | None) -> None:
     start_logging("warning", "text")
     settings = settings_of({"port": "0", "host": "127.0.0.1"})
     with TemporaryDirectory(prefix="agentspace-demo-") as folder:
-        settings = msgspec.structs.replace(settings, data_dir=data_dir or Path(folder))
+        kept = Path(folder) if data_dir is None else data_dir.absolute()
+        settings = msgspec.structs.replace(settings, data_dir=kept)
 
         async def show() -> bool:
             return await hold_demo(settings, real=real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ def run(main: Callable[[], Awaitable[Result]]) -> Result:
     """Run `main`; an expected failure becomes a Stop, whatever nurseries it came through."""
     try:
         return trio.run(main)
-    except BaseException as error:
+    except BaseException as error:  # noqa: ASYNC104 - outside of trio
         raise ending_of(error) from error
 
 
@@ -38,7 +39,7 @@ def ending_of(error: BaseException) -> BaseException:
             return Stop(f"{lost}.", FAILED)
         case ConfigError() as wrong:
             return Stop(str(wrong), ExitCode.BAD_CONFIGURATION)
-        case KeyboardInterrupt():
+        case KeyboardInterrupt() | OSError(errno=errno.EIO):  # EIO: the terminal itself is gone
             return click.Abort()
         case Stop() | SystemExit() | BrokenPipeError() as known:
             return known

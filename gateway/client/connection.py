@@ -95,7 +95,7 @@ class Client:
         with self._exchange(message.id) as answers:
             await self.send(message)
             async for answer in answers:
-                yield answer
+                yield answer  # noqa: ASYNC119 - used under aclosing
                 if isinstance(answer, ChatStreamEnd | ErrorMessage):
                     return
         raise ConnectionLost(self._reason)

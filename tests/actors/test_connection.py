@@ -437,17 +437,23 @@ async def test_a_turn_ends_with_its_client_if_it_is_asked_to(
 async def test_a_client_that_goes_right_after_its_request_is_not_forgotten(
     autojump_clock: MockClock,
 ) -> None:
-    """The turn that is just being started is cancelled, as it was asked to be."""
-    async with open_world() as world:
+    """The turn is only accepted when its client is gone: it is cancelled, as was asked."""
+    world = World()
+    world.model.will(endless(5, *finish()))
+    async with trio.open_nursery() as nursery:
+        world.nursery = nursery
+        await nursery.start(world.usage.run)
+        await nursery.start(world.context.run)
         client = world.connect()
-        world.model.will(endless(5, *finish()))
         client.send(onDisconnect="cancel")
-        while not world.llm.states["admitted"]:
-            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
         client.socket.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        await nursery.start(world.llm.run)
         await ended(client)
         await trio.sleep(6)
         assert world.row.status == "cancelled"
+        nursery.cancel_scope.cancel()
 
 
 async def test_leaving_is_no_trouble_when_the_turn_cannot_be_cancelled(
@@ -488,6 +494,9 @@ async def test_a_slow_reader_gets_fewer_and_larger_frames(autojump_clock: MockCl
         start = await client.begun()
         other.say("chat.resume", id="watch", turnId=start["turnId"])
         client.socket.stop_reading()
+        log = world.logs.find(start["turnId"])
+        await trio.testing.wait_all_tasks_blocked()
+        assert log.watchers == 2
         quick = await other.hear_out("watch")
         assert trio.current_time() < 6
         client.socket.read_on()
@@ -495,6 +504,7 @@ async def test_a_slow_reader_gets_fewer_and_larger_frames(autojump_clock: MockCl
         assert text_of(quick) == text_of(slow) == text
         assert (len(quick), len(slow)) == (53, 3)
         assert slow[-2]["seq"] == quick[-2]["seq"]
+        assert log.watchers == 0
 
 
 async def test_whoever_does_not_read_is_sent_away(autojump_clock: MockClock) -> None:
@@ -664,3 +674,23 @@ async def test_a_draining_stream_can_still_be_cancelled(autojump_clock: MockCloc
         client.say("chat.cancel", turnId=start["turnId"])
         assert (await client.hear_out("r1"))[-1]["stopReason"] == "cancelled"
         assert (await ended(client)).code == CloseCode.GOING_AWAY
+
+
+async def test_what_was_asked_during_the_last_frame_is_still_answered(
+    autojump_clock: MockClock,
+) -> None:
+    """A drained connection closes when nothing is left to write."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(endless(5, *finish()))
+        await client.begun()
+        await client.expect("chat.stream.delta")
+        client.connection.mailbox.offer(Drain(deadline_ms=10_000))
+        await client.expect("gateway.draining")
+        client.socket.stop_reading()
+        await trio.sleep(6)
+        client.say("ping")
+        await trio.testing.wait_all_tasks_blocked()
+        client.socket.read_on()
+        assert (await ended(client)).code == CloseCode.GOING_AWAY
+        assert kinds_of(client.waiting()) == ["chat.stream.end", "pong"]

@@ -11,8 +11,10 @@ import trio
 from trio.testing import MockClock
 
 from actors import weighing
+from actors.assembly import NOT_RUN
 from actors.ports import AgentFiles, Skill
 from protocol.errors import GatewayError, ProviderError
+from protocol.provider import ContentBlockStop
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import (
     MODEL,
@@ -22,6 +24,7 @@ from tests.actors.fakes import (
     World,
     begin,
     kinds_of,
+    open_block,
     open_world,
     reply,
     text_of,
@@ -236,6 +239,72 @@ async def test_the_oldest_turns_are_left_out_when_the_window_is_full(
         assert inspection["window"]["used"] <= inspection["window"]["limit"]
 
 
+def calling(text: str) -> list[Step]:
+    """An answer that says `text` and then calls a tool of the client's."""
+    steps = reply(text, prompt=0)
+    call = {"type": "tool_use", "id": "call_1", "name": "brew", "input": {}}
+    return [*steps[:-2], open_block(1, **call), ContentBlockStop(1), *steps[-2:]]
+
+
+RESULT = {
+    "type": "tool_result",
+    "tool_use_id": "call_1",
+    "content": NOT_RUN,
+    "is_error": True,
+}
+
+
+async def test_a_tool_call_that_nobody_answered_is_answered(autojump_clock: MockClock) -> None:
+    """The provider takes a call only with its result behind it; the inspection shows it."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(calling("Tea?"))
+        session = await opened(client, tools=TOOLS)
+        inspection = await inspect(client, session, content="And?")
+        await client.converse("And?", sessionId=session)
+        sent = world.model.last_request["messages"]
+        assert sent[-2]["content"][-1]["id"] == "call_1"
+        assert sent[-1]["content"] == [RESULT, {"type": "text", "text": "And?"}]
+        assert json.loads(section(inspection, "user_message")["content"]) == sent[-1]["content"]
+        await client.converse("Once more?", sessionId=session)
+        assert world.model.last_request["messages"][-1]["content"] == "Once more?"
+
+
+@pytest.mark.parametrize(("content", "questions"), [("x" * 10, ["And?"]), ("x" * 90, [])])
+async def test_no_result_is_sent_without_its_call(
+    content: str, questions: list[str], autojump_clock: MockClock
+) -> None:
+    """When the call no longer fits, what answers it goes with it."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(calling("T" * 80), reply("Yes.", prompt=0), reply("No.", prompt=0))
+        session = await opened(client)
+        await client.converse("Go on", sessionId=session)
+        await client.converse("And?", sessionId=session)
+        world.model.window = 100
+        await trio.sleep(3_601)  # the old window is forgotten
+        await client.converse(content, sessionId=session)
+        sent = [m["content"] for m in world.model.last_request["messages"] if m["role"] == "user"]
+        assert sent == [*questions, content]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_result_goes_when_only_its_call_is_left_out(
+    answered: bool, autojump_clock: MockClock
+) -> None:
+    """The turn right behind a call that does not fit is left out too, or the result in it."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(calling("T" * 900), reply("Yes.", prompt=0))
+        session = await opened(client)
+        if answered:
+            await client.converse("Go on", sessionId=session)
+        world.model.window = 900
+        await trio.sleep(3_601)  # the old window is forgotten
+        await client.converse("And?", sessionId=session)
+        assert [m["content"] for m in world.model.last_request["messages"]] == ["And?"]
+
+
 async def test_a_message_that_cannot_fit_is_refused(autojump_clock: MockClock) -> None:
     """Whatever is left out: nothing is sent, nothing stored, nothing billed."""
     async with open_world() as world:
@@ -246,6 +315,21 @@ async def test_a_message_that_cannot_fit_is_refused(autojump_clock: MockClock) -
         assert frames[0]["code"] == "CONTEXT_TOO_LARGE"
         assert "21 tokens" in frames[0]["message"]
         assert (world.model.bodies, world.store.messages, world.store.rows) == ([], [], {})
+
+
+async def test_what_fits_is_judged_by_what_would_be_billed(autojump_clock: MockClock) -> None:
+    """Here twice as much as is counted."""
+    async with open_world() as world:
+        world.model.window = 100
+        client = world.connect()
+        world.model.will(reply("Hello.", prompt=2 * len("Be brief.Hi.")))
+        session = await opened(client)
+        client.say("context.inspect", sessionId=session, content="x" * 42)
+        await client.expect("error", code="CONTEXT_TOO_LARGE")
+        inspection = await inspect(client, session, content="x" * 40)
+        assert inspection["window"]["used"] == 2 * len("Be brief." + "x" * 40)
+        assert inspection["context"] == {"leftOutTurns": 1, "leftOutMessages": 2}
+        assert "context" not in await inspect(client, session, content="x" * 30)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,10 @@ from protocol.provider import (
     ContentBlockDelta,
     ErrorDetails,
     MalformedEvent,
+    MessageDelta,
     Ping,
+    ProviderUsage,
+    StopDetails,
     StreamError,
     UnknownEvent,
 )
@@ -30,6 +33,7 @@ from tests.actors.fakes import (
     Client,
     Frame,
     Step,
+    World,
     begin,
     finish,
     kinds_of,
@@ -654,6 +658,34 @@ async def test_an_estimate_that_cannot_be_had_does_not_hide_the_bill(
         error = await client.expect("error", code="INTERNAL_ERROR")
         assert (error["usage"]["inputTokens"], error["usage"]["outputTokens"]) == (100, 1)
         assert world.row.status == "failed"
+
+
+async def test_a_turn_that_settles_is_not_cut_by_the_end_of_its_actor(
+    autojump_clock: MockClock,
+) -> None:
+    """What was billed is written down all the same."""
+    world = World()
+    async with trio.open_nursery() as nursery:
+        world.nursery = nursery
+        await nursery.start(world.usage.run)
+        await nursery.start(world.context.run)
+        async with trio.open_nursery() as turns:
+            await turns.start(world.llm.run)
+            world.store.slow["append_message"] = 5
+            await world.connect().begun()
+            await trio.sleep(1)
+            turns.cancel_scope.cancel()
+        assert (world.row.status, trio.current_time()) == ("completed", 5)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_estimate_is_never_less_than_what_was_told(autojump_clock: MockClock) -> None:
+    """The provider had counted 50 tokens when it broke off."""
+    async with open_world() as world:
+        told = MessageDelta(StopDetails(None), ProviderUsage(output_tokens=50))
+        world.model.will(half(told))
+        error = (await world.connect().converse())[-1]
+        assert (error["usage"]["outputTokens"], error["usage"]["estimated"]) == (50, True)
 
 
 async def test_a_turn_ends_whatever_breaks(autojump_clock: MockClock) -> None:

@@ -68,7 +68,8 @@ async def open_ledger(folder: Path, queue_size: int = 100) -> AsyncIterator[Ledg
     try:
         yield ledger
     finally:
-        await ledger.close()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+            await ledger.close()
 
 
 async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Conversation:
         try:
             async with aclosing(self._persist(turn)) as messages:
                 async for message in messages:
-                    yield message
+                    yield message  # noqa: ASYNC119 - used under aclosing
         finally:
             self._turn = None
 
@@ -122,7 +122,7 @@ class Conversation:
                 async with aclosing(client.stream(turn.request())) as messages:
                     async for message in messages:
                         self._note(turn, message)
-                        yield message
+                        yield message  # noqa: ASYNC119 - used under aclosing
                         if isinstance(message, ChatStreamEnd | ErrorMessage):
                             return
             except ConnectionLost:
