@@ -132,7 +132,7 @@ class Connection:
                 self._nursery.start_soon(self._watch_writes)
                 self._nursery.start_soon(self._watch_pulse)
         finally:
-            await self._let_go()
+            await self._let_go()  # noqa: ASYNC102 - it shields itself, with a deadline
         return self._closing
 
     def _end(self, code: CloseCode, reason: str, *, forcibly: bool = False) -> None:

@@ -24,8 +24,8 @@ def run(main: Callable[[], Awaitable[Result]]) -> Result:
     """Run `main`; an expected failure becomes a Stop, whatever nurseries it came through."""
     try:
         return trio.run(main)
-    except BaseException as error:  # noqa: ASYNC104 - outside of trio
-        raise ending_of(error) from error
+    except BaseException as error:
+        raise ending_of(error) from error  # noqa: ASYNC104 - outside of trio
 
 
 def ending_of(error: BaseException) -> BaseException:

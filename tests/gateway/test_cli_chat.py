@@ -126,7 +126,7 @@ async def open_chat(
     console = Console(file=page, width=100, color_system=None)
     async with open_link(Target(url or world.url, TOKEN)) as link:
         conversation = Conversation(link)
-        with trio.fail_after(10):
+        with trio.fail_after(10):  # noqa: ASYNC100 - what is yielded to waits
             yield (
                 Chat(conversation, PlainScreen(console, console), Typist(*lines)),
                 conversation,
