@@ -37,8 +37,9 @@ class Outbox:
 
     def ring(self) -> None:
         """There is something to do for the reader: rung any number of times, heard once."""
-        self._rung = True
-        self._bell.unpark()
+        if not self._rung:
+            self._rung = True
+            self._bell.unpark()
 
     async def wait(self) -> None:
         """Until the bell has been rung since the last time."""

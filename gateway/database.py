@@ -161,8 +161,7 @@ def _unavailable(error: Exception) -> Exception:
     if isinstance(original, sqlite3.Error | orm.OrmError | OSError):
         log.error("the ledger cannot write: %r", original)
         failure = LedgerUnavailable(
-            "The gateway's database cannot be written now (is the disk full?). Nothing was sent "
-            "to the provider; try again later."
+            "The gateway's database cannot be written now (is the disk full?). Try again later."
         )
         failure.__cause__ = original
         return failure

@@ -8,6 +8,7 @@ provokes; so each connection has its own nursery and one boundary around it.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Protocol
 
@@ -90,7 +91,12 @@ class Server:
         self._connect = connect
         self._streams = 0
         self._connections: set[Connection] = set()
-        self.draining = False
+        self._drain: Drain | None = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether the gateway is about to stop."""
+        return self._drain is not None
 
     @property
     def connections(self) -> int:
@@ -99,12 +105,13 @@ class Server:
 
     def drain(self, deadline_ms: int) -> None:
         """Take no more clients, and tell those that are here."""
-        self.draining = True
+        self._drain = Drain(deadline_ms=deadline_ms)
         for connection in self._connections:
-            try:
-                connection.mailbox.offer(Drain(deadline_ms=deadline_ms))
-            except (MailboxFull, ActorStopped):
-                continue  # it is cut at the deadline
+            self._tell(connection, self._drain)
+
+    def _tell(self, connection: Connection, drain: Drain) -> None:
+        with suppress(MailboxFull, ActorStopped):  # then it is cut at the deadline
+            connection.mailbox.offer(drain)
 
     async def accept(self, stream: trio.SocketStream) -> None:
         """Serve one client. The boundary of a connection: nothing leaves it but a cancel."""
@@ -160,6 +167,8 @@ class Server:
         codec = JSON if name is None else CODECS[name]
         connection = self._connect(socket, codec, says_hello=name is not None)
         self._connections.add(connection)
+        if self._drain is not None:  # it shook hands while the others were told
+            self._tell(connection, self._drain)
         try:
             closing = await connection.run()
         except Exception:
