@@ -2,7 +2,12 @@
 
 All that waits goes into one commit, and each asker is answered after it: what has been answered
 is on the disk. pony keeps its session in the thread, so a whole job is one plain function, run
-there. A locked database is waited for; any other failure is the asker's to hear.
+there.
+
+There are three kinds of jobs. A *read* and a *write* are withdrawn when their caller leaves before
+they were begun. A write *for good* is not: it is tried again until it is on the disk, whatever
+becomes of its caller. While the database is locked by another process, writes wait; while the disk
+is full, plain writes are refused and those for good wait; reads go on in either case.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import outcome
 import trio
@@ -24,19 +29,23 @@ from protocol.errors import LedgerUnavailable
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Kind = Literal["read", "write", "for good"]
+Health = Literal["ok", "locked", "full"]
 
 LARGEST_GROUP = 256
 """Jobs in one commit: beyond that a commit's fixed cost is spread thin enough."""
 
-LOCKED_PAUSE = 0.05
-"""Seconds between two tries while another process holds the database's lock."""
+RETRY_SECONDS = 0.05
+"""Pause before held writes are tried again."""
 
 
 class _Job(Generic[T]):
-    """A plain function to run in the ledger's thread, and who waits for it."""
+    """A plain function to run in the thread, and who waits for it."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], kind: Kind) -> None:
         self.work = work
+        self.kind = kind
+        self.wanted = True
         self.result: outcome.Outcome[T] | None = None
         self.done = trio.Event()
 
@@ -47,23 +56,23 @@ class DatabaseThread:
     Each runs inside a session of `db`; the one that `start` is given opens the database, outside.
     """
 
-    def __init__(self, db: orm.Database, *, queue_size: int) -> None:
+    def __init__(self, db: orm.Database, *, queue_size: int, stop_seconds: float) -> None:
         self._db = db
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._places = trio.Semaphore(queue_size)
         self._size = queue_size
+        self._stop_seconds = stop_seconds
         self._token = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
-        self._closing = False
+        self.health: Health = "ok"
 
     async def start(self, prepare: Callable[[], None]) -> None:
         """Start the thread with `prepare`; raises what it raises, mapped as for any job."""
         self._thread.start()
-        await self.run(prepare)
+        await self._submit(prepare, "read")
 
     async def stop(self) -> None:
-        """Finish what waits and end the thread."""
-        self._closing = True
+        """Finish what waits, within `stop_seconds` when it cannot be written, and end."""
         self._jobs.put(None)
         await trio.to_thread.run_sync(self._thread.join)
 
@@ -72,37 +81,119 @@ class DatabaseThread:
         """How many jobs wait for their commit."""
         return self._size - self._places.value
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run `work` in the thread; returns after its commit. Raises LedgerUnavailable.
+    async def read(self, work: Callable[[], T]) -> T:
+        """The answer of `work`, which writes nothing. Raises LedgerUnavailable."""
+        return await self._submit(work, "read")
 
-        A caller that is cancelled leaves its job behind: it is still written.
-        """
-        job = _Job(work)
+    async def write(self, work: Callable[[], T]) -> T:
+        """Run `work`; returns after its commit. Raises LedgerUnavailable."""
+        return await self._submit(work, "write")
+
+    async def write_for_good(self, work: Callable[[], T]) -> T:
+        """Run `work`, now or as soon as it can be written; returns after its commit."""
+        return await self._submit(work, "for good")
+
+    async def _submit(self, work: Callable[[], T], kind: Kind) -> T:
+        job = _Job(work, kind)
         await self._places.acquire()
         self._jobs.put(job)
-        await job.done.wait()
+        try:
+            await job.done.wait()
+        finally:
+            job.wanted = kind == "for good"
         assert job.result is not None
         return job.result.unwrap()
 
+    # --- in the thread -------------------------------------------------------------------------
+
     def _work(self) -> None:
+        held: list[_Job[Any]] = []
         running = True
         while running:
-            jobs = self._next_group()
-            running = None not in jobs
-            group = [job for job in jobs if job is not None]
-            self._commit(group)
-            for job in group:
-                self._answer(job)
+            arrived = self._next_jobs(wait=not held)
+            running = None not in arrived
+            held = self._pass([*held, *(job for job in arrived if job is not None)])
+        self._finish(held)
         self._db.disconnect()
 
-    def _next_group(self) -> list[_Job[Any] | None]:
-        jobs = [self._jobs.get()]
-        while len(jobs) < LARGEST_GROUP:
-            try:
+    def _next_jobs(self, *, wait: bool) -> list[_Job[Any] | None]:
+        jobs: list[_Job[Any] | None] = []
+        try:
+            jobs.append(self._jobs.get(timeout=None if wait else RETRY_SECONDS))
+            while len(jobs) < LARGEST_GROUP:
                 jobs.append(self._jobs.get_nowait())
-            except queue.Empty:
-                break
+        except queue.Empty:
+            pass
         return jobs
+
+    def _finish(self, held: list[_Job[Any]]) -> None:
+        """The last tries, after which what was not written is told by its open row."""
+        end = time.monotonic() + self._stop_seconds
+        while held and time.monotonic() < end:
+            time.sleep(RETRY_SECONDS)
+            held = self._pass(held)
+        if held:
+            log.critical("%d writes could not be made before the end", len(held))
+
+    def _pass(self, jobs: Sequence[_Job[Any]]) -> list[_Job[Any]]:
+        """Do what can be done of `jobs`, in their order; the rest, which is to be tried again."""
+        wanted = [job for job in jobs if job.wanted]
+        self._run_each([job for job in wanted if job.kind == "read"])
+        held = self._commit([job for job in wanted if job.kind != "read"])
+        again = set(held)
+        for job in jobs:
+            if job not in again:
+                self._answer(job)
+        return held
+
+    def _commit(self, jobs: list[_Job[Any]]) -> list[_Job[Any]]:
+        """One commit for all; when it fails for one job's sake, each gets its own."""
+        if not jobs:
+            return []
+        try:
+            results = self._transact([job.work for job in jobs])
+        except Exception as error:  # noqa: BLE001 - each job hears of its own below
+            self._note(_ailment(error))
+            if self.health == "ok":
+                return self._run_each(jobs)
+            return self._refuse(jobs, error)
+        self._note("ok")
+        for job, result in zip(jobs, results, strict=True):
+            job.result = outcome.Value(result)
+        return []
+
+    def _refuse(self, jobs: list[_Job[Any]], error: Exception) -> list[_Job[Any]]:
+        """Nothing can be written now; the jobs that wait for better times."""
+        if self.health == "locked":
+            return jobs
+        for job in jobs:
+            if job.kind == "write":
+                job.result = outcome.Error(_unavailable(error))
+        return [job for job in jobs if job.kind == "for good"]
+
+    def _run_each(self, jobs: Sequence[_Job[Any]]) -> list[_Job[Any]]:
+        """Each in a session of its own; those for good that met trouble just now."""
+        held = []
+        for job in jobs:
+            try:
+                job.result = outcome.Value(self._transact([job.work])[0])
+            except Exception as error:  # noqa: BLE001 - it is raised where the job came from
+                if job.kind == "for good" and _ailment(error) != "ok":
+                    held.append(job)
+                else:
+                    job.result = outcome.Error(_unavailable(error))
+        return held
+
+    def _transact(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        if self._db.provider is None:
+            return [work() for work in works]
+        with orm.db_session:
+            return [work() for work in works]
+
+    def _note(self, health: Health) -> None:
+        if health != self.health:
+            log.log(logging.INFO if health == "ok" else logging.ERROR, "the database is %s", health)
+            self.health = health
 
     def _answer(self, job: _Job[Any]) -> None:
         def answer() -> None:
@@ -114,44 +205,23 @@ class DatabaseThread:
         except trio.RunFinishedError:
             log.warning("a job of the ledger was finished after the gateway")
 
-    def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
-        """One commit for all; when one job fails, each gets its own, so that the rest succeed."""
-        if len(jobs) > 1:
-            try:
-                results = self._transact([job.work for job in jobs])
-            except Exception as error:  # noqa: BLE001 - each job hears of its own below
-                log.info("a group of %d jobs is retried one by one: %r", len(jobs), error)
-            else:
-                for job, result in zip(jobs, results, strict=True):
-                    job.result = outcome.Value(result)
-                return
-        for job in jobs:
-            try:
-                job.result = outcome.Value(self._transact([job.work])[0])
-            except Exception as error:  # noqa: BLE001 - it is raised where the job came from
-                job.result = outcome.Error(_unavailable(error))
-
-    def _transact(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        while True:
-            try:
-                if self._db.provider is None:
-                    return [work() for work in works]
-                with orm.db_session:
-                    return [work() for work in works]
-            except Exception as error:
-                if not _is_locked(error) or self._closing:
-                    raise
-            time.sleep(LOCKED_PAUSE)
-
 
 def _original(error: BaseException) -> BaseException:
-    """pony wraps the database's errors; what happened is in the original."""
-    return getattr(error, "original_exc", None) or error
+    """pony wraps the database's errors, more than once; what happened is in the innermost."""
+    while (inner := getattr(error, "original_exc", None)) is not None:
+        error = inner
+    return error
 
 
-def _is_locked(error: BaseException) -> bool:
+def _ailment(error: BaseException) -> Health:
+    """What keeps the database from being written; `ok` when the fault is the job's own."""
     original = _original(error)
-    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
+    if isinstance(original, sqlite3.OperationalError):
+        if "locked" in str(original):
+            return "locked"
+        if "full" in str(original) or "disk I/O" in str(original):
+            return "full"
+    return "ok"
 
 
 def _unavailable(error: Exception) -> Exception:

@@ -15,7 +15,7 @@ import msgspec
 import trio
 from pony import orm
 
-from gateway.database import DatabaseThread
+from gateway.database import DatabaseThread, Health
 from gateway.ledger_schema import SCHEMA_VERSION, define, from_pico, to_pico
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
@@ -35,11 +35,10 @@ class LedgerUnusable(Exception):
 class Ledger:
     """Both stores of `actors.ports`, on one SQLite file; `queue_size` bounds the jobs that wait."""
 
-    def __init__(self, path: Path, *, queue_size: int) -> None:
+    def __init__(self, path: Path, *, queue_size: int, stop_seconds: float = 2.0) -> None:
         self._path = path
         self._db = orm.Database()
-        self._thread = DatabaseThread(self._db, queue_size=queue_size)
-        self._run = self._thread.run
+        self._thread = DatabaseThread(self._db, queue_size=queue_size, stop_seconds=stop_seconds)
         self._lock: IO[str] | None = None
 
     async def open(self) -> None:
@@ -66,6 +65,11 @@ class Ledger:
         """How many jobs wait for their commit."""
         return self._thread.waiting
 
+    @property
+    def health(self) -> Health:
+        """Whether the database can be written."""
+        return self._thread.health
+
     def _bind(self) -> None:
         self._db.bind(provider="sqlite", filename=str(self._path), create_db=True)
         self._path.chmod(0o600)
@@ -85,7 +89,7 @@ class Ledger:
 
     async def save_session(self, session: SessionRecord) -> None:
         """See `SessionStore`."""
-        await self._run(lambda: self._save(session))
+        await self._thread.write(lambda: self._save(session))
 
     async def begin_turn(self, session: SessionRecord, message: MessageRecord) -> None:
         """See `SessionStore`."""
@@ -94,11 +98,11 @@ class Ledger:
             self._save(session)
             self._append(message)
 
-        await self._run(work)
+        await self._thread.write(work)
 
     async def append_message(self, message: MessageRecord) -> None:
         """See `SessionStore`."""
-        await self._run(lambda: self._append(message))
+        await self._thread.write_for_good(lambda: self._append(message))
 
     async def load_session(self, session_id: str) -> SessionRecord | None:
         """See `SessionStore`."""
@@ -107,7 +111,7 @@ class Ledger:
             row = self._db.Session.get(session_id=session_id)
             return None if row is None else _session(row)
 
-        return await self._run(work)
+        return await self._thread.read(work)
 
     async def load_messages(self, session_id: str) -> list[MessageRecord]:
         """See `SessionStore`."""
@@ -116,7 +120,7 @@ class Ledger:
             rows = self._db.Message.select(lambda m: m.session_id == session_id)
             return [_message(row) for row in rows.order_by(self._db.Message.number)]
 
-        return await self._run(work)
+        return await self._thread.read(work)
 
     async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
         """See `SessionStore`."""
@@ -136,7 +140,7 @@ class Ledger:
             newest = rows.order_by(lambda s: (orm.desc(s.last_active_at), orm.desc(s.session_id)))
             return [_session(row) for row in newest.limit(limit)]
 
-        return await self._run(work)
+        return await self._thread.read(work)
 
     async def page_messages(
         self, session_id: str, limit: int, before: int | None
@@ -150,7 +154,7 @@ class Ledger:
             newest = rows.order_by(lambda m: orm.desc(m.number)).limit(limit)
             return [_message(row) for row in reversed(list(newest))]
 
-        return await self._run(work)
+        return await self._thread.read(work)
 
     async def delete_session(self, session_id: str) -> bool:
         """See `SessionStore`."""
@@ -163,7 +167,7 @@ class Ledger:
             row.delete()
             return True
 
-        return await self._run(work)
+        return await self._thread.write(work)
 
     async def load_calibration(self) -> list[CalibrationRecord]:
         """See `SessionStore`."""
@@ -185,17 +189,17 @@ class Ledger:
                 for model, counted, billed, samples in rows
             ]
 
-        return await self._run(work)
+        return await self._thread.read(work)
 
     # --- turns ---------------------------------------------------------------------------------
 
     async def open_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
-        await self._run(lambda: self._write_turn(turn))
+        await self._thread.write(lambda: self._write_turn(turn))
 
     async def settle_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
-        await self._run(lambda: self._write_turn(turn))
+        await self._thread.write_for_good(lambda: self._write_turn(turn))
 
     async def settle_interrupted(self, at: int) -> int:
         """See `TurnStore`."""
@@ -206,7 +210,7 @@ class Ledger:
                 row.set(status="interrupted", settled_at=at, estimated=True)
             return len(rows)
 
-        return await self._run(work)
+        return await self._thread.write(work)
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
@@ -242,7 +246,7 @@ class Ledger:
             )
             return [_totals(row, unpriced.get(row[0], 0)) for row in rows]
 
-        return await self._run(work)
+        return await self._thread.read(work)
 
     # --- in the thread, inside a session -------------------------------------------------------
 

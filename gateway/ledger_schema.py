@@ -84,7 +84,7 @@ def define(db: orm.Database) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA busy_timeout = 1000")
+        cursor.execute("PRAGMA busy_timeout = 100")
 
     # pony collects the classes by itself; naming them here says that they are meant.
     assert {Meta, Session, Message, Turn} <= set(db.entities.values())

@@ -202,28 +202,97 @@ async def test_what_waits_goes_into_one_commit(tmp_path: Path) -> None:
         assert ledger.waiting == 0
 
 
+@asynccontextmanager
+async def locked(folder: Path) -> AsyncIterator[None]:
+    """Another process is writing."""
+    other = sqlite3.connect(folder / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("COMMIT")
+        other.close()
+
+
+async def health(ledger: Ledger, wanted: str) -> None:
+    """Wait until the ledger has noticed."""
+    with trio.fail_after(5):
+        while ledger.health != wanted:
+            await trio.sleep(0.01)  # noqa: ASYNC110 - it is a thread that notices
+
+
+async def limit_pages(ledger: Ledger, more: int) -> None:
+    """Let the file grow by no more than this: beyond it SQLite says that the disk is full."""
+
+    def work() -> None:
+        (now,) = ledger._db.execute("PRAGMA page_count").fetchone()
+        ledger._db.execute(f"PRAGMA max_page_count = {now + more}")
+
+    await ledger._thread.read(work)
+
+
 async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
-    """While another process writes, our rows wait; then they are there."""
-    async with open_ledger(tmp_path) as ledger:
-        other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        async with trio.open_nursery() as nursery:
+    """While another process writes, our rows wait and reads go on; then the rows are there."""
+    async with open_ledger(tmp_path) as ledger, trio.open_nursery() as nursery:
+        async with locked(tmp_path):
             nursery.start_soon(ledger.settle_turn, SETTLED)
-            await trio.sleep(0.1)
+            await health(ledger, "locked")
+            assert await ledger.total_usage(None, None, None) == []
             assert ledger.waiting == 1
-            other.execute("COMMIT")
-            other.close()
+        await health(ledger, "ok")
         assert len(await ledger.total_usage(None, None, None)) == 1
 
 
-async def test_a_database_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    """A write that fails is a refusal for a person, and the ledger lives on."""
+async def test_a_write_is_withdrawn_with_its_caller_and_one_for_good_is_not(tmp_path: Path) -> None:
+    """What nobody waits for is not written, except how a turn ended."""
+    async with open_ledger(tmp_path) as ledger:
+        async with locked(tmp_path), trio.open_nursery() as nursery:
+            nursery.start_soon(ledger.open_turn, msgspec.structs.replace(TURN, turn_id="left"))
+            nursery.start_soon(ledger.settle_turn, SETTLED)
+            await health(ledger, "locked")
+            nursery.cancel_scope.cancel()
+        await health(ledger, "ok")
+        assert await ledger.settle_interrupted(11) == 0
+        (total,) = await ledger.total_usage(None, None, None)
+        assert total.requests == 1
+        assert ledger.waiting == 0
+
+
+async def test_a_full_disk_refuses_what_is_new_and_keeps_what_has_ended(tmp_path: Path) -> None:
+    """A turn's outcome waits for room; a new turn is told; with room again all is well."""
+    async with open_ledger(tmp_path) as ledger, trio.open_nursery() as nursery:
+        await ledger.save_session(SESSION)
+        await limit_pages(ledger, 0)
+        await nursery.start(_settled_for_good, ledger)
+        await health(ledger, "full")
+        with pytest.raises(LedgerUnavailable):
+            await ledger.begin_turn(SESSION, message("x" * 20_000))
+        await limit_pages(ledger, 1_000)
+        await health(ledger, "ok")
+        (total,) = await ledger.total_usage(None, None, None)
+        assert total.requests == 50
+
+
+async def _settled_for_good(
+    ledger: Ledger, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    task_status.started()
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            turn = msgspec.structs.replace(SETTLED, turn_id=f"t{number}" * 50)
+            nursery.start_soon(ledger.settle_turn, turn)
+
+
+async def test_a_write_that_fails_by_itself_is_refused_and_the_ledger_lives_on(
+    tmp_path: Path,
+) -> None:
+    """The failure is for a person, and the next write succeeds."""
     async with open_ledger(tmp_path) as ledger:
         other = sqlite3.connect(tmp_path / "ledger.db")
         other.execute("ALTER TABLE Turn RENAME TO Gone")
         other.commit()
         with pytest.raises(LedgerUnavailable) as caught:
-            await ledger.settle_turn(SETTLED)
+            await ledger.open_turn(TURN)
         assert caught.value.failure.retryable
         other.execute("ALTER TABLE Gone RENAME TO Turn")
         other.commit()
