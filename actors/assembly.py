@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from actors.ports import AgentFiles
+from protocol.client import ToolDeclaration
 from protocol.content import UserContent, user_blocks
+from protocol.errors import GatewayError
 from protocol.provider import MessagesRequest, RequestMessage, SystemBlock, Tool
 from protocol.records import MessageRecord
 from protocol.server import SectionName
@@ -95,6 +97,25 @@ def _skills(files: AgentFiles) -> str:
         return ""
     lines = [f"- {skill.name}: {skill.description}" for skill in files.skills]
     return "\n".join(["# Skills", "", "You have been given these skills:", *lines])
+
+
+def encode_tools(declared: Sequence[ToolDeclaration]) -> bytes | None:
+    """The tools' JSON as it goes upstream; `None` for none.
+
+    Raises GatewayError(INVALID_MESSAGE) for what the provider would refuse.
+    """
+    names = [tool.name for tool in declared]
+    for number, tool in enumerate(declared):
+        if tool.name in names[:number]:
+            raise GatewayError(
+                "INVALID_MESSAGE", f"`tools[{number}].name`: there is one of this name already."
+            )
+        if tool.input_schema.get("type") != "object":
+            raise GatewayError(
+                "INVALID_MESSAGE", f'`tools[{number}].inputSchema`: its `type` must be "object".'
+            )
+    tools = [Tool(tool.name, tool.description, tool.input_schema) for tool in declared]
+    return _encode(tools) if tools else None
 
 
 NOT_RUN = "This tool was not run."

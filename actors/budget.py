@@ -14,13 +14,14 @@ from protocol.usage import TokenCounts
 class BudgetGuard:
     """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters."""
 
-    CHARACTERS_PER_TOKEN = 3
-    """On the low side for English: it stops rather early than late."""
+    CHARACTERS_PER_TOKEN = 4
+    """Of the tokenizer, for English; `ratio` is the model's own tokens over the tokenizer's."""
 
-    def __init__(self, prices: Prices, max_cost: float | None, model: str) -> None:
+    def __init__(self, prices: Prices, max_cost: float | None, model: str, *, ratio: float) -> None:
         self._prices = prices
         self._max_cost = None if max_cost is None else Decimal(str(max_cost))
         self._model = model
+        self._characters_per_token = self.CHARACTERS_PER_TOKEN / ratio
         self._characters: float | None = None
 
     def is_spent(self, answer: Answer) -> bool:
@@ -39,4 +40,4 @@ class BudgetGuard:
         per_token = (thousand.total_cost - spent.total_cost) / 1_000
         if not per_token:
             return float("inf")
-        return float((max_cost - spent.total_cost) / per_token) * self.CHARACTERS_PER_TOKEN
+        return float((max_cost - spent.total_cost) / per_token) * self._characters_per_token

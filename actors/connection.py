@@ -135,8 +135,14 @@ class Connection:
             await self._let_go()  # noqa: ASYNC102 - it shields itself, with a deadline
         return self._closing
 
+    def send_away(self) -> None:
+        """End now, whatever is still to be written: the gateway stops."""
+        self._end(CloseCode.GOING_AWAY, "the gateway goes away")
+
     def _end(self, code: CloseCode, reason: str, *, forcibly: bool = False) -> None:
         assert self._nursery is not None
+        if self._nursery.cancel_scope.cancel_called:
+            return  # what ended it first is why
         self._closing = Closing(code=code, reason=reason, forcibly=forcibly)
         self._nursery.cancel_scope.cancel()
 
@@ -147,7 +153,7 @@ class Connection:
         if watch is None:
             return
         watch.cursor.close()
-        if watch.cancel_when_gone:
+        if watch.cancel_when_gone and not watch.cursor.log.watchers:
             with suppress(GatewayError):  # it is over already, which is what was wanted
                 await self._ask_to_cancel(CancelTurn(turn_id=watch.turn_id, request_id=None))
 
@@ -157,8 +163,8 @@ class Connection:
         try:
             while True:
                 await self.mailbox.tell(self._understood(await self._socket.receive()))
-        except SocketClosed:
-            self._end(CloseCode.NORMAL, "")
+        except SocketClosed as closed:
+            self._end(closed.code, closed.reason)
 
     def _understood(self, frame: str | bytes) -> FromClient | Malformed:
         try:
@@ -211,6 +217,8 @@ class Connection:
                 self._ask(message)
 
     async def _send(self, send: ChatSend) -> None:
+        if self._watch is not None and self._watch.request_id == send.id:
+            return  # said twice: this connection is attached to its turn already
         self._begin_stream("send")
         try:
             # Shielded: were the client to leave now, a turn would run that nobody can cancel.
@@ -308,8 +316,8 @@ class Connection:
                 await self._write_stream()
                 if self.state == "closed" and not self._outbox:
                     return self._end(CloseCode.GOING_AWAY, "the gateway goes away")
-        except SocketClosed:
-            self._end(CloseCode.NORMAL, "")
+        except SocketClosed as closed:
+            self._end(closed.code, closed.reason)
 
     async def _write_stream(self) -> None:
         watch = self._watch

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 import msgspec
 import trio
 
-from actors.assembly import system_texts, title_of
+from actors.assembly import encode_tools, system_texts, title_of
 from actors.catalog import Catalog
 from actors.history import History, Sessions
 from actors.mailbox import Mailbox
@@ -40,7 +40,6 @@ from protocol.mail import (
     SessionPage,
 )
 from protocol.models import ModelInfo, choose_thinking
-from protocol.provider import Tool
 from protocol.records import MessageRecord, SessionRecord
 
 LONGEST_MESSAGE_ID = 18
@@ -123,34 +122,35 @@ class Context:
         if is_blank(send.content):
             raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to answer.")
         if send.session_id is None:
-            session = self._new_session(send)
-            return await self._built(request, session, History(()), is_new=True)
+            return await self._built(request, self._new_session(send), History(()), is_new=True)
         async with self._sessions.open(send.session_id) as held:
             assert held.session is not None
-            session = self._renewed(held.session, send)
-            return await self._built(request, session, held.history, is_new=False)
+            return await self._built(request, held.session, held.history, is_new=False)
 
     async def _built(
-        self, request: BuildContext, session: SessionRecord, history: History, *, is_new: bool
+        self, request: BuildContext, before: SessionRecord, history: History, *, is_new: bool
     ) -> ContextBuilt:
         send = request.send
+        session = self._renewed(before, send)
         info = await self._catalog.describe(session.model)
         max_tokens = self._output_limit(info, send.max_tokens)
+        weighed = await self._weigh(session, history, send.content, info, max_tokens)
+        assert weighed.parts.user is not None
+        affordable = self._weigher.affordable_output(session.model, weighed, send.max_cost)
         thinking = choose_thinking(
             info,
             send.thinking,
             send.effort,
-            max_tokens=max_tokens,
+            max_tokens=min(max_tokens, affordable),
             budget=self._settings.thinking_budget,
         )
-        weighed = await self._weigh(session, history, send.content, info)
-        assert weighed.parts.user is not None
         return ContextBuilt(
             session=session,
+            before=before,
             is_new=is_new,
             body=weighed.parts.request(
                 model=session.model,
-                max_tokens=max_tokens,
+                max_tokens=min(max_tokens, affordable),
                 thinking=thinking.config,
                 effort=thinking.effort,
             ),
@@ -168,6 +168,7 @@ class Context:
             token_estimate=weighed.token_estimate,
             cost_estimate=weighed.cost_estimate,
             left_out=weighed.left_out,
+            capped=affordable < max_tokens,
         )
 
     def _output_limit(self, info: ModelInfo, wanted: int | None) -> int:
@@ -192,27 +193,32 @@ class Context:
             self._weigher.learn(
                 request.model, counted=request.counted_tokens, billed=request.billed_tokens
             )
-        if request.answer is None:
-            return Done()
-        message = MessageRecord(
-            session_id=request.session_id,
-            turn_id=request.turn_id,
-            role="assistant",
-            content=request.answer,
-            status="complete" if request.whole else "partial",
-            created_at=self._clock.now(),
-            byte_count=len(request.answer),
-            token_count=await self._weigher.count(request.answer_text),
-        )
         try:
             async with self._sessions.open(request.session_id) as held:
-                await self._store.append_message(message)
-                held.history.append(message)
+                if request.restore is not None:
+                    await self._store.save_session(request.restore)
+                    held.session = request.restore
+                if request.answer is not None:
+                    message = await self._answer(request, request.answer)
+                    await self._store.append_message(message)
+                    held.history.append(message)
         except GatewayError as error:
             if error.failure.code != "SESSION_NOT_FOUND":
                 raise
             # Deleted while it was answered: the answer is not wanted any more, its bill is.
         return Done()
+
+    async def _answer(self, request: CompleteTurn, content: bytes) -> MessageRecord:
+        return MessageRecord(
+            session_id=request.session_id,
+            turn_id=request.turn_id,
+            role="assistant",
+            content=content,
+            status="complete" if request.whole else "partial",
+            created_at=self._clock.now(),
+            byte_count=len(content),
+            token_count=await self._weigher.count(request.answer_text),
+        )
 
     # --- measuring -----------------------------------------------------------------------------
 
@@ -222,6 +228,7 @@ class Context:
         history: History,
         content: UserContent | None,
         info: ModelInfo,
+        max_tokens: int,
     ) -> Weighed:
         prompt = self._settings.system_prompt if session.system is None else session.system
         system = system_texts(
@@ -232,6 +239,7 @@ class Context:
         return await self._weigher.weigh(
             session.model,
             limit=info.max_input_tokens,
+            reserve=max_tokens,
             system=system,
             tools=session.tools,
             turns=history.answered(),
@@ -251,7 +259,8 @@ class Context:
             if request.model is not None:
                 session = msgspec.structs.replace(session, model=request.model)
             info = await self._catalog.describe(session.model)
-            weighed = await self._weigh(session, held.history, request.content, info)
+            most = self._output_limit(info, None)
+            weighed = await self._weigh(session, held.history, request.content, info, most)
         return await self._inspected(session, info, weighed, exact=request.exact)
 
     async def _inspected(
@@ -326,18 +335,15 @@ class Context:
 
     def _new_session(self, send: ChatSend) -> SessionRecord:
         now = self._clock.now()
-        return self._renewed(
-            SessionRecord(
-                session_id=self._names.new("session"),
-                agent_id=send.agent_id or "default",
-                model=self._settings.default_model,
-                system=None,
-                tools=None,
-                title=title_of(send.content),
-                created_at=now,
-                last_active_at=now,
-            ),
-            send,
+        return SessionRecord(
+            session_id=self._names.new("session"),
+            agent_id=send.agent_id or "default",
+            model=self._settings.default_model,
+            system=None,
+            tools=None,
+            title=title_of(send.content),
+            created_at=now,
+            last_active_at=now,
         )
 
     def _renewed(self, session: SessionRecord, send: ChatSend) -> SessionRecord:
@@ -353,8 +359,7 @@ class Context:
         if send.system is not None:
             changes["system"] = send.system
         if send.tools is not None:
-            tools = [Tool(tool.name, tool.description, tool.input_schema) for tool in send.tools]
-            changes["tools"] = msgspec.json.encode(tools) if tools else None
+            changes["tools"] = encode_tools(send.tools)
         return msgspec.structs.replace(session, **changes)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TypeVar, assert_never
 
 import msgspec
 import trio
 
 from actors.deadline import deadline
-from actors.mailbox import STOPPING, Address, Mailbox
+from actors.mailbox import STOPPING, ActorStopped, Address, Mailbox, MailboxFull
 from actors.ports import Clock, Model, Names, Prices, Tokenizer
 from actors.serving import BUG, serve
 from actors.turn import Turn
@@ -32,6 +33,7 @@ from protocol.mail import (
     Done,
     DrainTurns,
     LlmMail,
+    NoteTurn,
     OpenTurn,
     SettleTurn,
     StartTurn,
@@ -74,7 +76,7 @@ class Llm:
         self._settings = settings
         self._context = context
         self._usage = usage
-        self._upstream = Upstream(model, prices, settings)
+        self._upstream = Upstream(model, prices, settings, self._note)
         self._tokenizer = tokenizer
         self._prices = prices
         self._logs = logs
@@ -86,6 +88,8 @@ class Llm:
         self._draining = False
         self._nursery: trio.Nursery | None = None
         self.finished = trio.Event()
+        self.quiet = trio.Event()
+        """Set when no turn is left after they were cancelled."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until the mailbox is closed and every turn is settled."""
@@ -106,6 +110,8 @@ class Llm:
         """Stop every turn; each settles and ends by itself."""
         for turn in self._turns.values():
             turn.scope.cancel()
+        if not self._turns:
+            self.quiet.set()
 
     async def _respond(self, message: LlmMail) -> msgspec.Struct | None:
         match message:
@@ -153,6 +159,13 @@ class Llm:
                 break
             del self._started[oldest]  # logs expire in about the order of their start
         turn_id = self._started.get((send.session_id, send.id), "")
+        turn = self._turns.get(turn_id)
+        if turn is not None and turn.send.content != send.content:
+            raise GatewayError(
+                "INVALID_MESSAGE",
+                "`id`: this session answers another message of this `id` just now; a new message "
+                "needs a new one.",
+            )
         return turn_id if turn_id in self._logs else None
 
     def _cancel(self, request: CancelTurn) -> Cancelling:
@@ -169,8 +182,13 @@ class Llm:
     def _find(self, request: CancelTurn) -> Turn | None:
         if request.turn_id is not None:
             return self._turns.get(request.turn_id)
-        # Clients choose their requests' ids: two of them may well count from 1.
-        named = [turn for turn in self._turns.values() if turn.send.id == request.request_id]
+        # Clients choose their requests' ids, and two of them may well count from 1: only a turn
+        # that nobody watches can be meant by a client that does not watch it.
+        named = [
+            turn
+            for turn in self._turns.values()
+            if turn.send.id == request.request_id and not turn.log.watchers
+        ]
         return named[0] if len(named) == 1 else None
 
     # --- one turn, top to bottom ---------------------------------------------------------------
@@ -188,40 +206,60 @@ class Llm:
             del self._busy[turn.session_id]
         turn.log.append(terminal)
         self._logs.retire(turn.log)
+        if self._draining and not self._turns:
+            self.quiet.set()
 
     async def _live(self, turn: Turn) -> Ended | Failed:
         try:
             with deadline(self._settings.ask_seconds):
-                context = await self._prepare(turn)
+                context = await self._measure(turn)
+                await self._open(turn, context)
         except GatewayError as error:
+            # It has had no turn: the same request may be sent again, and find the cause mended.
+            self._started.pop((turn.session_id, turn.send.id), None)
+            turn.fail(error.failure)
+            if turn.opened is not None:
+                # Its row may yet be written, late: it must not stay open.
+                assert self._nursery is not None
+                self._nursery.start_soon(self._settle_refused, turn, turn.opened)
             return turn.refused(error.failure)
         await self._upstream.answer(turn, context)
         return await self._settle(turn, context)
 
-    async def _prepare(self, turn: Turn) -> ContextBuilt:
-        """Measure, admit, and write down the intent. Raises GatewayError."""
+    async def _measure(self, turn: Turn) -> ContextBuilt:
+        """What would be sent, if it may be. Raises GatewayError."""
         turn.advance("assemble")
         context = await self._context.ask(BuildContext(turn_id=turn.turn_id, send=turn.send))
         await self._usage.ask(
-            Admit(max_cost=turn.send.max_cost, cost_estimate=context.cost_estimate)
+            Admit(
+                session_id=turn.send.session_id,
+                request_id=turn.send.id,
+                max_cost=turn.send.max_cost,
+                cost_estimate=context.cost_estimate,
+            )
         )
+        return context
+
+    async def _open(self, turn: Turn, context: ContextBuilt) -> None:
+        """Write down the intent. Raises GatewayError."""
         session = context.session
+        turn.session_id = session.session_id
+        self._busy[turn.session_id] = turn
+        self._started[turn.session_id, turn.send.id] = turn.turn_id
         await self._context.ask(
             BeginTurn(session=session, is_new=context.is_new, user_message=context.user_message)
         )
+        turn.opened = context
         await self._usage.ask(OpenTurn(turn=turn.open_row(context)))
         turn.advance("call")
-        turn.session_id = session.session_id
-        self._busy[session.session_id] = turn
         turn.log.append(turn.started(context))
-        return context
 
     # --- the epilogue --------------------------------------------------------------------------
 
     async def _settle(self, turn: Turn, context: ContextBuilt) -> Ended | Failed:
         """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
-        counts = await self._attempt(turn, self._billed(turn)) or turn.answer.counts
+        counts = await self._attempt(turn, self._billed(turn, context)) or turn.answer.counts
         await self._attempt(turn, self._remember(turn, context))
         outcome = turn.outcome(context, counts)
         row = await self._attempt(turn, self._usage.ask(SettleTurn(turn=outcome)))
@@ -230,6 +268,10 @@ class Llm:
             row = msgspec.structs.replace(outcome, cost=cost)
         turn.advance("finish")
         return turn.ended(context, row)
+
+    async def _settle_refused(self, turn: Turn, context: ContextBuilt) -> None:
+        outcome = turn.outcome(context, TokenCounts())
+        await self._attempt(turn, self._usage.ask(SettleTurn(turn=outcome)))
 
     async def _attempt(self, turn: Turn, step: Awaitable[T]) -> T | None:
         """One step of settling; when it fails, so does the turn, but the next step is done."""
@@ -247,10 +289,18 @@ class Llm:
         """Append the answer to the session's history."""
         return await self._context.ask(turn.completion(context))
 
-    async def _billed(self, turn: Turn) -> TokenCounts:
+    async def _billed(self, turn: Turn, context: ContextBuilt) -> TokenCounts:
         """What the provider told, with the output estimated when it never told the final one."""
         counts = turn.answer.counts
         if turn.answer.output_is_final or not turn.answer.started:
             return counts
-        (estimate,) = await self._tokenizer.count_many([turn.answer.text])
+        (counted,) = await self._tokenizer.count_many([turn.answer.text])
+        estimate = round(counted * context.ratio)
         return msgspec.structs.replace(counts, output=max(counts.output, estimate))
+
+    def _note(self, turn: Turn, context: ContextBuilt) -> None:
+        """The provider has told what the input is billed: should we die now, it is known."""
+        open_row = turn.open_row(context)
+        with suppress(MailboxFull, ActorStopped):
+            counted = msgspec.structs.replace(open_row, counts=turn.answer.counts)
+            self._usage.offer(NoteTurn(turn=counted))

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from protocol.errors import CloseCode
 from protocol.models import ModelInfo
 from protocol.provider import ProviderEvent
 from protocol.records import (
@@ -144,8 +145,16 @@ class TurnStore(Protocol):
         """Write the outcome, inserting the row when its intent never arrived."""
         ...
 
-    async def settle_interrupted(self, at: int) -> int:
-        """Settle rows that a dead process left open, as `interrupted`; how many there were."""
+    async def find_turn(self, session_id: str, request_id: str) -> str | None:
+        """The id of the turn that this request started in this session, or `None`."""
+        ...
+
+    async def note_turn(self, turn: TurnRecord) -> None:
+        """Update the row if it is still open."""
+        ...
+
+    async def load_open_turns(self) -> list[TurnRecord]:
+        """The rows that are not settled."""
         ...
 
     async def total_usage(
@@ -188,7 +197,12 @@ class Socket(Protocol):
 
 
 class SocketClosed(Exception):
-    """The client is gone, or the socket has been closed."""
+    """The client is gone, or is to be sent away with `code`."""
+
+    def __init__(self, code: CloseCode = CloseCode.NORMAL, reason: str = "") -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
 
 
 class Census(Protocol):

@@ -49,12 +49,18 @@ from protocol.usage import ZERO
 
 
 class Queries:
-    """Answers what needs no stream. `page_size` is how long a list is unless it is said."""
+    """Answers what needs no stream.
 
-    def __init__(self, *, context: Address, usage: Address, page_size: int) -> None:
+    `page_size` is how long a list is unless it is said, `longest_page` whatever is said.
+    """
+
+    def __init__(
+        self, *, context: Address, usage: Address, page_size: int, longest_page: int
+    ) -> None:
         self._context = context
         self._usage = usage
         self._page_size = page_size
+        self._longest_page = longest_page
 
     async def answer(self, message: AnyClientMessage) -> ServerMessage:
         """The answer. Raises GatewayError."""
@@ -124,7 +130,7 @@ class Queries:
 
     async def _list(self, message: SessionList) -> SessionListing:
         page = await self._context.ask(
-            ListSessions(limit=message.limit or self._page_size, before=message.before)
+            ListSessions(limit=self._limit(message.limit), before=message.before)
         )
         return SessionListing(
             request_id=message.id,
@@ -132,11 +138,14 @@ class Queries:
             next=page.next or UNSET,
         )
 
+    def _limit(self, wanted: int | None) -> int:
+        return min(wanted or self._page_size, self._longest_page)
+
     async def _read(self, message: SessionHistory) -> SessionHistoryPage:
         page = await self._context.ask(
             ReadHistory(
                 session_id=message.session_id,
-                limit=message.limit or self._page_size,
+                limit=self._limit(message.limit),
                 before=message.before,
             )
         )

@@ -54,11 +54,10 @@ async def _answer(
 ) -> None:
     try:
         answer = await respond(envelope.open())
+        if answer is not None:
+            envelope.reply.send(answer)
     except GatewayError as error:
         envelope.reply.fail(error.failure)
     except Exception:
         log.exception("a request could not be answered")
         envelope.reply.fail(BUG)
-    else:
-        if answer is not None:
-            envelope.reply.send(answer)

@@ -32,6 +32,10 @@ class Turn:
         self.answer = Answer(frozenset(tool.name for tool in send.tools or ()))
         self.failure: Failure | None = None
         self.over_budget = False
+        self.opened: ContextBuilt | None = None
+        """What its row was opened with, once that was asked for."""
+        self.asked = False
+        """Whether the provider may be billing for what it was asked and has not answered."""
 
     def advance(self, event: TurnEvent) -> None:
         """Move to the next state; see `protocol.states`."""
@@ -70,7 +74,7 @@ class Turn:
             stop_reason=self._stop_reason,
             error_code=self.failure.code if self.failure else None,
             counts=counts,
-            estimated=self.answer.started and not self.answer.output_is_final,
+            estimated=(self.asked or self.answer.started) and not self.answer.output_is_final,
         )
 
     def completion(self, context: ContextBuilt) -> CompleteTurn:
@@ -86,6 +90,7 @@ class Turn:
             whole=answer.complete,
             counted_tokens=context.counted_tokens,
             billed_tokens=answer.counts.input or None,
+            restore=context.before if self._is_refused_upstream else None,
         )
 
     def refused(self, failure: Failure) -> Failed:
@@ -113,6 +118,12 @@ class Turn:
         )
 
     @property
+    def _is_refused_upstream(self) -> bool:
+        """Whether the provider found fault with the request itself."""
+        failure = self.failure
+        return failure is not None and not failure.retryable and not self.answer.started
+
+    @property
     def _status(self) -> TurnStatus:
         if self.failure is not None:
             return "failed"
@@ -123,5 +134,8 @@ class Turn:
         if self.failure is not None:
             return None
         if self.answer.complete:
+            cut = self.answer.stop_reason == "max_tokens"
+            if cut and self.opened is not None and self.opened.capped:
+                return STOP_BUDGET
             return self.answer.stop_reason or "end_turn"
         return STOP_BUDGET if self.over_budget else STOP_CANCELLED

@@ -122,11 +122,13 @@ class TurnLogs:
         return turn_id in self._logs
 
     def __len__(self) -> int:
+        self._expire()
         return len(self._logs)
 
     @property
     def size(self) -> int:
         """Bytes of text in all logs, about."""
+        self._expire()
         return sum(log.size for log in self._logs.values())
 
     def _expire(self) -> None:

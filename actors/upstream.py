@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+from collections.abc import Callable
 
 import msgspec
 import trio
@@ -36,8 +37,15 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Upstream:
     """The way to the provider; `answer` is the only thing in a turn that a cancel covers."""
 
-    def __init__(self, model: Model, prices: Prices, settings: UpstreamSettings) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prices: Prices,
+        settings: UpstreamSettings,
+        note: Callable[[Turn, ContextBuilt], None],
+    ) -> None:
         self._model = model
+        self._note = note
         self._prices = prices
         self._settings = settings
 
@@ -64,6 +72,7 @@ class Upstream:
             try:
                 return await self._stream(turn, context)
             except ProviderError as error:
+                turn.asked = error.failure.code == "LLM_TIMEOUT"
                 delay = self._settings.retry.delay(error.failure, attempt, random.random())
                 if delay is None or turn.answer.started:
                     raise
@@ -75,9 +84,11 @@ class Upstream:
         append = turn.log.append
         idle = self._settings.idle_seconds
         coarse = idle / 10  # moving a deadline at every delta would cost more than the delta
-        guard = BudgetGuard(self._prices, turn.send.max_cost, context.session.model)
+        model = context.session.model
+        guard = BudgetGuard(self._prices, turn.send.max_cost, model, ratio=context.ratio)
         with trio.move_on_after(self._settings.first_content_seconds) as watch:
             moved = -math.inf
+            turn.asked = True
             async with self._model.stream(context.body) as events:
                 async for event in events:
                     if isinstance(event, Ping):
@@ -87,8 +98,11 @@ class Upstream:
                         raise ProviderError.of(fault(event))
                     for shown in answer.feed(event):
                         append(shown)
+                    if isinstance(event, MessageStart):
+                        self._note(turn, context)
+                        continue
                     now = trio.current_time()
-                    if now - moved > coarse and not isinstance(event, MessageStart):
+                    if now - moved > coarse:
                         watch.deadline, moved = now + idle, now
                     if answer.complete:
                         return

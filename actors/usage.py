@@ -12,8 +12,18 @@ from actors.mailbox import Mailbox
 from actors.ports import Clock, Prices, TurnStore
 from actors.serving import serve
 from protocol.errors import GatewayError
-from protocol.mail import Admit, Done, OpenTurn, QueryUsage, SettleTurn, UsageMail, UsageTotals
+from protocol.mail import (
+    Admit,
+    Done,
+    NoteTurn,
+    OpenTurn,
+    QueryUsage,
+    SettleTurn,
+    UsageMail,
+    UsageTotals,
+)
 from protocol.records import TurnRecord
+from protocol.usage import TokenCounts
 
 
 class Usage:
@@ -33,27 +43,60 @@ class Usage:
         self._prices = prices
         self._clock = clock
         self._at_once = at_once
-        self.open_rows = 0
+        self._open: set[str] = set()
+
+    @property
+    def open_rows(self) -> int:
+        """How many rows were opened and are not settled yet."""
+        return len(self._open)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Settle what a dead process left open, then serve until the mailbox is closed."""
-        await self._store.settle_interrupted(self._clock.now())
+        for turn in await self._store.load_open_turns():
+            await self._store.settle_turn(self._interrupted(turn))
         task_status.started()
         await serve(self._mailbox, self._respond, at_once=self._at_once)
 
-    async def _respond(self, message: UsageMail) -> msgspec.Struct:
+    async def _respond(self, message: UsageMail) -> msgspec.Struct | None:
         match message:
-            case Admit(max_cost=max_cost, cost_estimate=estimate):
-                return _admit(max_cost, estimate)
+            case Admit():
+                return await self._admit(message)
+            case NoteTurn(turn=turn):
+                await self._store.note_turn(turn)
+                return None
             case OpenTurn(turn=turn):
+                self._open.add(turn.turn_id)
                 await self._store.open_turn(turn)
-                self.open_rows += 1
                 return Done()
             case SettleTurn(turn=turn):
                 return await self._settle(turn)
             case QueryUsage(session_id=session_id, since=since, until=until):
                 return UsageTotals(models=await self._store.total_usage(session_id, since, until))
         assert_never(message)
+
+    def _interrupted(self, turn: TurnRecord) -> TurnRecord:
+        """How a turn that a dead process left open is settled: with what was known of it."""
+        counts = turn.counts if turn.counts.any else TokenCounts(uncached=turn.counted_tokens)
+        return msgspec.structs.replace(
+            turn,
+            status="interrupted",
+            settled_at=self._clock.now(),
+            counts=counts,
+            estimated=True,
+            cost=self._prices.price(turn.model, counts),
+        )
+
+    async def _admit(self, request: Admit) -> Done:
+        if request.session_id is not None:
+            turn_id = await self._store.find_turn(request.session_id, request.request_id)
+            if turn_id is not None:
+                raise GatewayError(
+                    "TURN_NOT_FOUND",
+                    "This request has had its turn, too long ago to be resumed. Its answer is in "
+                    "the session's history; a new question needs a new `id`.",
+                    turn_id=turn_id,
+                )
+        return _affordable(request.max_cost, request.cost_estimate)
 
     async def _settle(self, turn: TurnRecord) -> TurnRecord:
         settled = msgspec.structs.replace(
@@ -62,11 +105,11 @@ class Usage:
             cost=self._prices.price(turn.model, turn.counts),
         )
         await self._store.settle_turn(settled)
-        self.open_rows -= 1
+        self._open.discard(turn.turn_id)
         return settled
 
 
-def _admit(max_cost: float | None, estimate: Decimal | None) -> Done:
+def _affordable(max_cost: float | None, estimate: Decimal | None) -> Done:
     if max_cost is None:
         return Done()
     if estimate is None:

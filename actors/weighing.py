@@ -7,6 +7,7 @@ once, when it is new; so weighing costs only the new text.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -113,13 +114,15 @@ class Weigher:
         model: str,
         *,
         limit: int,
+        reserve: int,
         system: dict[SectionName, str],
         tools: bytes | None,
         turns: Sequence[Turn],
         content: UserContent | None,
     ) -> Weighed:
-        """The request that `model` would get, without the oldest `turns` beyond `limit` tokens.
+        """The request that `model` would get, without the oldest `turns` beyond its `limit` tokens.
 
+        `reserve` is what of the window the answer may need.
         Raises GatewayError(CONTEXT_TOO_LARGE) when it does not fit without any of them.
         """
         calls = unanswered_calls(turns[-1].messages[-1]) if turns else []
@@ -131,7 +134,7 @@ class Weigher:
         fixed = sum(counted.values())
         if fixed * ratio > limit:
             raise window_error(model, round(fixed * ratio), limit)
-        skipped = fit([turn.counted_tokens for turn in turns], limit / ratio - fixed)
+        skipped = fit([turn.counted_tokens for turn in turns], (limit - reserve) / ratio - fixed)
         while skipped and skipped < len(turns) and answers_calls(turns[skipped].messages[0]):
             skipped += 1  # the calls that it answers were left out
         kept = turns[skipped:]
@@ -151,6 +154,14 @@ class Weigher:
             unit_cost=self._unit_cost(model, sum(estimated.values())),
             left_out=_left_out(turns[:skipped]),
         )
+
+    def affordable_output(self, model: str, weighed: Weighed, max_cost: float | None) -> int:
+        """The output tokens that `max_cost` USD leave beside the input; at least 1."""
+        a_million = self._prices.price(model, TokenCounts(output=1_000_000))
+        if max_cost is None or a_million is None or not a_million.output_cost:
+            return sys.maxsize
+        left = Decimal(str(max_cost)) - (weighed.cost_estimate or ZERO)
+        return max(1, int(left / a_million.output_cost * 1_000_000))
 
     async def count(self, text: str) -> int:
         """Tokens of a text that comes once."""

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.config import ConfigError, Settings
 from gateway.handshake import LOOPBACK_NAMES, AccessRules
 
 TOKEN_FILE = "token"
+_USABLE = re.compile(r"[!-~]{16,512}")
 
 
 def access_rules(settings: Settings) -> AccessRules:
     """Who may connect. Makes and keeps a token when none is set. Raises ConfigError."""
+    hosts = {name.strip("[]") for name in (settings.host.lower(), *settings.allowed_hosts)}
     return AccessRules(
-        token=None if settings.auth == "none" else find_token(settings, create=True),
+        token=None if settings.auth == "none" else _required_token(settings),
         origins=frozenset(settings.allowed_origins),
-        hosts=LOOPBACK_NAMES | {settings.host.lower()} | set(settings.allowed_hosts),
+        hosts=LOOPBACK_NAMES | hosts,
     )
+
+
+def _required_token(settings: Settings) -> str:
+    """The token, made when there is none. An unusable one must never mean that none is needed."""
+    token = find_token(settings, create=True)
+    if token is None or not _USABLE.fullmatch(token):
+        raise ConfigError(
+            f"the token file {settings.data_dir / TOKEN_FILE} holds no token. Delete it, and the "
+            "next start makes one, or set AGENTSPACE_TOKEN."
+        )
+    return token
 
 
 def find_token(settings: Settings, *, create: bool = False) -> str | None:
@@ -39,9 +54,14 @@ def find_token(settings: Settings, *, create: bool = False) -> str | None:
 
 
 def _create(path: Path) -> None:
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    """Make the token, whole or not at all: it has its name only once it is written."""
+    if path.exists():
         return
-    with os.fdopen(file, "w") as stream:
-        stream.write(secrets.token_urlsafe(32) + "\n")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

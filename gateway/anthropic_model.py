@@ -21,7 +21,7 @@ from anthropic.types import RawMessageStreamEvent
 from gateway.anthropic_errors import KEY_HINT, provider_error
 from gateway.sse import EventReader
 from protocol.client import Effort
-from protocol.errors import GatewayError
+from protocol.errors import GatewayError, ProviderError
 from protocol.models import ModelInfo, fallback
 from protocol.provider import MessageStop, ProviderEvent, ThinkingType, decode_event
 
@@ -60,9 +60,12 @@ class AnthropicModel:
         *,
         base_url: str | None,
         connect_seconds: float,
+        answer_seconds: float,
         trust_env: bool = True,
     ) -> None:
         self._find_key = find_key
+        self._one_lookup = trio.CapacityLimiter(1)
+        self._answer_seconds = answer_seconds
         self._base_url = base_url or PROVIDER_URL
         self._timeout = httpx2.Timeout(READ_SECONDS, connect=connect_seconds)
         self._http = httpx2.AsyncClient(
@@ -85,21 +88,23 @@ class AnthropicModel:
 
     async def list_models(self) -> list[ModelInfo]:
         """The models that the key may use, newest first."""
-        client = await self._connected()
-        with self._mapped_errors():
-            return [_info(model) async for model in client.models.list(limit=100)]
+        with self._answer_deadline():
+            client = await self._connected()
+            with self._mapped_errors():
+                return [_info(model) async for model in client.models.list(limit=100)]
 
     async def describe(self, model: str) -> ModelInfo:
         """What `model` can do, from the provider."""
-        client = await self._connected()
-        with self._mapped_errors():
-            return _info(await client.models.retrieve(model))
+        with self._answer_deadline():
+            client = await self._connected()
+            with self._mapped_errors():
+                return _info(await client.models.retrieve(model))
 
     async def count_tokens(self, body: bytes) -> int:
         """The provider's count of the input tokens of `body`."""
-        client = await self._connected()
         countable = msgspec.json.encode(msgspec.json.decode(body, type=_Countable))
-        with self._mapped_errors():
+        with self._answer_deadline(), self._mapped_errors():
+            client = await self._connected()
             counted = await client.post(
                 "/v1/messages/count_tokens",
                 content=countable,
@@ -134,6 +139,17 @@ class AnthropicModel:
                 await stream.close()
 
     @contextmanager
+    def _answer_deadline(self) -> Iterator[None]:
+        """For what the provider answers at once, if at all."""
+        try:
+            with trio.fail_after(self._answer_seconds):
+                yield
+        except trio.TooSlowError as error:
+            raise ProviderError(
+                "LLM_TIMEOUT", "The provider did not answer in time. Try again.", retryable=True
+            ) from error
+
+    @contextmanager
     def _mapped_errors(self) -> Iterator[None]:
         try:
             yield
@@ -144,7 +160,10 @@ class AnthropicModel:
 
     async def _connected(self) -> anthropic.AsyncAnthropic:
         if self._client is None:
-            key = await trio.to_thread.run_sync(self._find_key)
+            # A keyring may wait for its owner: no cancel waits for that.
+            key = await trio.to_thread.run_sync(
+                self._find_key, abandon_on_cancel=True, limiter=self._one_lookup
+            )
             if key is None:
                 raise GatewayError(
                     "NO_API_KEY", f"There is no API key for the provider. {KEY_HINT}"

@@ -48,10 +48,9 @@ RESIDENT_MAILBOX = 1_024
 AT_ONCE = 1_024
 """Requests that a resident serves side by side."""
 
-SETTLE_SECONDS = 5.0
-"""What turns that are cut at the end of a drain get to settle in."""
+FLUSH_SECONDS = 0.2
+"""What the writers get to send the last frames in, when a drain is over."""
 
-CATALOG_SECONDS = 3_600.0
 FEATURES = ["resume", "detach", "cancel", "inspect", "msgpack"]
 
 
@@ -100,6 +99,7 @@ class Gateway:
             self._find_key,
             base_url=settings.anthropic_base_url,
             connect_seconds=settings.connect_seconds,
+            answer_seconds=settings.ask_seconds / 2,
             trust_env=not _is_local(settings.anthropic_base_url),
         )
         try:
@@ -108,7 +108,8 @@ class Gateway:
             parts.server = server
             await self._serve(parts, server, task_status)
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + SETTLE_SECONDS):
+            end = trio.current_time() + settings.settle_seconds
+            with trio.CancelScope(shield=True, deadline=end):
                 await model.aclose()
                 await ledger.close()
 
@@ -119,35 +120,40 @@ class Gateway:
             await stores.start(parts.context.run)
             async with trio.open_nursery() as turns:
                 await turns.start(parts.llm.run)
-                async with trio.open_nursery() as connections:
-                    async with trio.open_nursery() as listeners:
-                        with _address_errors(settings):
-                            sockets = await trio.open_tcp_listeners(
-                                settings.port, host=settings.host
-                            )
-                        self.url = _url(settings.host, sockets)
-                        listeners.start_soon(_listen, server, sockets, connections)
-                        task_status.started(self.url)
-                        await self._stopping.wait()
-                        listeners.cancel_scope.cancel()
-                    log.info("draining for at most %g s", settings.drain_seconds)
-                    server.drain(round(settings.drain_seconds * 1_000))
-                    parts.llm_mailbox.offer(DrainTurns())
-                    # Cancelling the scope of a nursery that is over would do nothing.
-                    scope = connections.cancel_scope
-                    turns.start_soon(self._cut, parts.llm, scope)  # noqa: ASYNC111
+                async with trio.open_nursery() as connections, trio.open_nursery() as listeners:
+                    with _address_errors(settings):
+                        sockets = await trio.open_tcp_listeners(settings.port, host=settings.host)
+                    self.url = _url(settings.host, sockets)
+                    listeners.start_soon(_listen, server, sockets, connections)
+                    task_status.started(self.url)
+                    await self._stopping.wait()
+                    turns.start_soon(self._cut, parts.llm, server)
+                    await self._drain(parts, server)
+                    listeners.cancel_scope.cancel()
+                    connections.cancel_scope.cancel()  # who still shakes hands comes too late
                 parts.llm_mailbox.close()
                 await parts.llm.finished.wait()
                 turns.cancel_scope.cancel()
             parts.usage_mailbox.close()
             parts.context_mailbox.close()
+            stores.cancel_scope.deadline = trio.current_time() + settings.settle_seconds
 
-    async def _cut(self, llm: Llm, connections: trio.CancelScope) -> None:
+    async def _drain(self, parts: Parts, server: Server) -> None:
+        """Take no more, and wait until the last client has gone; who comes now gets a 503."""
+        log.info("draining for at most %g s", self._settings.drain_seconds)
+        server.drain(round(self._settings.drain_seconds * 1_000))
+        with trio.move_on_after(self._settings.ask_seconds):
+            await parts.llm_mailbox.tell(DrainTurns())
+        await server.empty.wait()
+
+    async def _cut(self, llm: Llm, server: Server) -> None:
         """End what has not ended by itself within the time to drain."""
         await trio.sleep(self._settings.drain_seconds)
         llm.cancel_all()
-        await trio.sleep(SETTLE_SECONDS)
-        connections.cancel()
+        with trio.move_on_after(self._settings.settle_seconds):
+            await llm.quiet.wait()
+        await trio.sleep(FLUSH_SECONDS)
+        server.send_away()
 
     def _find_key(self) -> str | None:
         try:
@@ -186,7 +192,9 @@ class Parts:
             _context_settings(settings),
             store=ledger,
             model=model,
-            catalog=Catalog(model, prices, keep_seconds=CATALOG_SECONDS, clock=time.monotonic),
+            catalog=Catalog(
+                model, prices, keep_seconds=settings.catalog_seconds, clock=time.monotonic
+            ),
             tokenizer=tokenizer,
             prices=prices,
             library=FolderLibrary(settings.agents_dir),
@@ -209,6 +217,7 @@ class Parts:
             context=self.context_mailbox,
             usage=self.usage_mailbox,
             page_size=settings.list_limit_default,
+            longest_page=settings.list_limit_max,
         )
         self._census = GatewayCensus(
             server=self._serving,
@@ -305,7 +314,7 @@ def _is_local(base_url: str | None) -> bool:
 def _server_settings(settings: Settings) -> ServerSettings:
     return ServerSettings(
         handshake_seconds=settings.handshake_seconds,
-        close_seconds=settings.write_seconds / 2,
+        close_seconds=settings.close_seconds,
         max_connections=settings.max_connections,
         max_message_bytes=settings.max_message_bytes,
     )
@@ -327,7 +336,7 @@ def _llm_settings(settings: Settings) -> LlmSettings:
     return LlmSettings(
         first_content_seconds=settings.first_content_seconds,
         idle_seconds=settings.llm_idle_seconds,
-        settle_seconds=settings.ask_seconds,
+        settle_seconds=settings.settle_seconds,
         ask_seconds=settings.ask_seconds + settings.connect_seconds,
         retry=RetryPolicy(attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds),
         at_once=AT_ONCE,

@@ -74,7 +74,7 @@ class DatabaseThread:
     async def stop(self) -> None:
         """Finish what waits, within `stop_seconds` when it cannot be written, and end."""
         self._jobs.put(None)
-        await trio.to_thread.run_sync(self._thread.join)
+        await trio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
 
     @property
     def waiting(self) -> int:
@@ -134,6 +134,9 @@ class DatabaseThread:
             held = self._pass(held)
         if held:
             log.critical("%d writes could not be made before the end", len(held))
+        for job in held:
+            job.result = outcome.Error(_unavailable(sqlite3.OperationalError(self.health)))
+            self._answer(job)
 
     def _pass(self, jobs: Sequence[_Job[Any]]) -> list[_Job[Any]]:
         """Do what can be done of `jobs`, in their order; the rest, which is to be tried again."""
@@ -229,7 +232,6 @@ def _unavailable(error: Exception) -> Exception:
     if isinstance(original, LedgerUnavailable):
         return original
     if isinstance(original, sqlite3.Error | orm.OrmError | OSError):
-        log.error("the ledger cannot write: %r", original)
         failure = LedgerUnavailable(
             "The gateway's database cannot be written now (is the disk full?). Try again later."
         )

@@ -201,16 +201,35 @@ class Ledger:
         """See `TurnStore`."""
         await self._thread.write_for_good(lambda: self._write_turn(turn))
 
-    async def settle_interrupted(self, at: int) -> int:
+    async def find_turn(self, session_id: str, request_id: str) -> str | None:
         """See `TurnStore`."""
 
-        def work() -> int:
-            rows = list(self._db.Turn.select(lambda t: t.status == "open"))
-            for row in rows:
-                row.set(status="interrupted", settled_at=at, estimated=True)
-            return len(rows)
+        def work() -> str | None:
+            turns = self._db.Turn.select(
+                lambda t: t.session_id == session_id and t.request_id == request_id
+            )
+            row = turns.first()
+            return None if row is None else str(row.turn_id)
 
-        return await self._thread.write(work)
+        return await self._thread.read(work)
+
+    async def note_turn(self, turn: TurnRecord) -> None:
+        """See `TurnStore`."""
+
+        def work() -> None:
+            row = self._db.Turn.get(turn_id=turn.turn_id)
+            if row is not None and row.status == "open":
+                self._write_turn(turn)
+
+        await self._thread.write(work)
+
+    async def load_open_turns(self) -> list[TurnRecord]:
+        """See `TurnStore`."""
+
+        def work() -> list[TurnRecord]:
+            return [_turn(row) for row in self._db.Turn.select(lambda t: t.status == "open")]
+
+        return await self._thread.read(work)
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
@@ -314,6 +333,20 @@ def _message(row: Any) -> MessageRecord:
         byte_count=row.byte_count,
         token_count=row.token_count,
         message_id=row.number,
+    )
+
+
+def _turn(row: Any) -> TurnRecord:
+    """An open row: it has no outcome yet."""
+    return TurnRecord(
+        turn_id=row.turn_id,
+        session_id=row.session_id,
+        request_id=row.request_id,
+        model=row.model,
+        status=row.status,
+        created_at=row.created_at,
+        counted_tokens=row.counted_tokens,
+        counts=TokenCounts(**{name: getattr(row, name) for name in TokenCounts.__struct_fields__}),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from pony import orm
@@ -14,12 +14,8 @@ PICO = 12
 
 
 def to_pico(amount: Decimal) -> int:
-    """Whole picodollars. Raises ValueError when that would lose something."""
-    scaled = amount.scaleb(PICO)
-    whole = int(scaled)
-    if whole != scaled:
-        raise ValueError(f"{amount} USD is not a whole number of picodollars")
-    return whole
+    """Whole picodollars, rounded half to even: what is beyond them nobody is billed."""
+    return int(amount.scaleb(PICO).to_integral_value(ROUND_HALF_EVEN))
 
 
 def from_pico(pico: int) -> Decimal:
@@ -38,9 +34,9 @@ def define(db: orm.Database) -> None:
         session_id = orm.PrimaryKey(str)
         agent_id = orm.Required(str)
         model = orm.Required(str)
-        system = orm.Optional(orm.LongStr, nullable=True)
-        tools = orm.Optional(orm.LongStr, nullable=True)
-        title = orm.Optional(str, nullable=True)
+        system = orm.Optional(orm.LongStr, nullable=True, autostrip=False)
+        tools = orm.Optional(orm.LongStr, nullable=True, autostrip=False)
+        title = orm.Optional(str, nullable=True, autostrip=False)
         created_at = orm.Required(int, size=64)
         last_active_at = orm.Required(int, size=64, index=True)
         message_count = orm.Required(int)
@@ -50,7 +46,7 @@ def define(db: orm.Database) -> None:
         session_id = orm.Required(str)
         turn_id = orm.Required(str)
         role = orm.Required(str)
-        content = orm.Required(orm.LongStr, lazy=False)
+        content = orm.Required(orm.LongStr, lazy=False, autostrip=False)
         status = orm.Required(str)
         created_at = orm.Required(int, size=64)
         byte_count = orm.Required(int, size=64)
@@ -59,8 +55,9 @@ def define(db: orm.Database) -> None:
 
     class Turn(db.Entity):  # type: ignore[misc]
         turn_id = orm.PrimaryKey(str)
-        session_id = orm.Required(str, index=True)
+        session_id = orm.Required(str)
         request_id = orm.Required(str)
+        orm.composite_index(session_id, request_id)
         model = orm.Required(str)
         status = orm.Required(str, index=True)
         created_at = orm.Required(int, size=64, index=True)

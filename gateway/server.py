@@ -59,8 +59,7 @@ class WebSocket:
             raise SocketClosed from closed
         # The library's limit counts the characters of a text frame, this one its bytes.
         if isinstance(frame, str) and self._is_too_large(frame):
-            await self._connection.aclose(CloseCode.TOO_LARGE, "message too large")
-            raise SocketClosed
+            raise SocketClosed(CloseCode.TOO_LARGE, "message too large")
         return frame
 
     def _is_too_large(self, text: str) -> bool:
@@ -92,6 +91,8 @@ class Server:
         self._streams = 0
         self._connections: set[Connection] = set()
         self._drain: Drain | None = None
+        self.empty = trio.Event()
+        """Set when the last client of a draining gateway has gone."""
 
     @property
     def draining(self) -> bool:
@@ -108,6 +109,16 @@ class Server:
         self._drain = Drain(deadline_ms=deadline_ms)
         for connection in self._connections:
             self._tell(connection, self._drain)
+        self._note_empty()
+
+    def send_away(self) -> None:
+        """End what is left of the connections."""
+        for connection in self._connections:
+            connection.send_away()
+
+    def _note_empty(self) -> None:
+        if self._drain is not None and not self._connections:
+            self.empty.set()
 
     def _tell(self, connection: Connection, drain: Drain) -> None:
         with suppress(MailboxFull, ActorStopped):  # then it is cut at the deadline
@@ -170,12 +181,19 @@ class Server:
         if self._drain is not None:  # it shook hands while the others were told
             self._tell(connection, self._drain)
         try:
-            closing = await connection.run()
-        except Exception:
-            log.exception("a connection ended by a mistake of the gateway")
-            closing = Closing(code=CloseCode.INTERNAL, reason="internal error")
+            await self._close(websocket, await self._run(connection))
         finally:
             self._connections.discard(connection)
+            self._note_empty()
+
+    async def _run(self, connection: Connection) -> Closing:
+        try:
+            return await connection.run()
+        except Exception:
+            log.exception("a connection ended by a mistake of the gateway")
+            return Closing(code=CloseCode.INTERNAL, reason="internal error")
+
+    async def _close(self, websocket: WebSocketConnection, closing: Closing) -> None:
         if not closing.forcibly:
             with trio.move_on_after(self._settings.close_seconds):
                 await websocket.aclose(closing.code, closing.reason)

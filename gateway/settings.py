@@ -117,6 +117,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ask_seconds: Annotated[Seconds, _about("Longest wait of one actor for another's answer.")] = (
         10.0
     )
+    settle_seconds: Annotated[
+        Seconds, _about("Longest wait for the database to take down how a turn ended.")
+    ] = 10.0
+    close_seconds: Annotated[Seconds, _about("Longest wait for a client's own close.")] = 5.0
+    catalog_seconds: Annotated[
+        Seconds, _about("How long is kept what the provider tells of its models.")
+    ] = 3_600.0
     connect_seconds: Annotated[
         Seconds, _about("Longest wait for a connection to the provider.")
     ] = 5.0

@@ -87,6 +87,7 @@ class Answer:
         self._urls: set[str] = set()
         self._usage: dict[str, Any] = {}
         self._output_is_final = False
+        self._unreadable: MalformedEvent | None = None
         self.shown_characters = 0
 
     def feed(self, event: ProviderEvent) -> list[TurnEvent]:
@@ -108,6 +109,8 @@ class Answer:
             case MessageStop():
                 if not self.started or self._open or self.complete:
                     raise MalformedEvent("message_stop out of order")
+                if self._unreadable is not None and self.stop_reason not in _CUT_OFF:
+                    raise self._unreadable
                 self.complete = True
                 return self.flush()
         return []
@@ -199,6 +202,7 @@ class Answer:
                 if "input" not in block.begun:
                     raise MalformedEvent("arguments for a block that takes none")
                 block.json.append(text)
+                self.shown_characters += len(text)
             case SignatureDelta(signature):
                 block.signature.append(signature)
             case CitationsDelta(citation):
@@ -209,8 +213,14 @@ class Answer:
         return []
 
     def _finish(self, index: int) -> list[TurnEvent]:
-        block = self._block(index).whole()
+        grown = self._block(index)
         del self._open[index]
+        try:
+            block = grown.whole()
+        except MalformedEvent as error:
+            # A tool call that `max_tokens` cut off: the stop reason, yet to come, will tell.
+            self._unreadable = error
+            return []
         self.blocks.append(block)
         if block.get("type") != "tool_use":
             return []
@@ -277,6 +287,7 @@ def _text_of(block: Block) -> str:
     return ""
 
 
+_CUT_OFF = ("max_tokens", "model_context_window_exceeded")
 _THINKING = ("thinking", "redacted_thinking")
 
 

@@ -81,7 +81,7 @@ class ChatResume(ClientMessage, frozen=True, tag="chat.resume"):
     """Take up a turn's events after `after` (all of them when absent), then the live ones."""
 
     turn_id: Id
-    after: Annotated[int, Meta(ge=-1)] | None = None
+    after: Annotated[int, Meta(ge=-1, le=2**53)] | None = None
 
 
 class ContextInspect(ClientMessage, frozen=True, tag="context.inspect"):

@@ -69,11 +69,13 @@ ConnectionMail = FromClient | Malformed | Drain
 class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
     """A request ready to be sent: `body` is its JSON, to the byte.
 
-    `session` is as it will be once the turn is begun; `counted_tokens` is the tokenizer's count
-    and `token_estimate` the calibrated one; `cost_estimate` in USD, for the input, uncached.
+    `session` is as it will be once the turn is begun, `before` as it was. `counted_tokens` is the
+    tokenizer's count and `token_estimate` the calibrated one; `cost_estimate` in USD, for the
+    input, uncached. `capped` when `maxCost` leaves fewer output tokens than were asked for.
     """
 
     session: SessionRecord
+    before: SessionRecord
     is_new: bool
     body: bytes
     user_message: MessageRecord
@@ -81,6 +83,12 @@ class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
     token_estimate: int
     cost_estimate: Decimal | None
     left_out: SentContext | None
+    capped: bool
+
+    @property
+    def ratio(self) -> float:
+        """Estimated tokens over counted ones, for this model."""
+        return self.token_estimate / self.counted_tokens if self.counted_tokens else 1.0
 
 
 class BuildContext(Request[ContextBuilt], frozen=True, kw_only=True):
@@ -101,7 +109,8 @@ class BeginTurn(Request[Done], frozen=True, kw_only=True):
 class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     """Store the answer (JSON blocks), whole or partial; learn from what the input was billed.
 
-    `billed_tokens` is `None` when the provider never told it.
+    `billed_tokens` is `None` when the provider never told it. `restore` is the session as it was,
+    when the provider refused the request: a bad model or tool is not asked for again.
     """
 
     session_id: str
@@ -112,6 +121,7 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     whole: bool
     counted_tokens: int
     billed_tokens: int | None
+    restore: SessionRecord | None
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,14 +253,25 @@ LlmMail = StartTurn | CancelTurn | DrainTurns
 
 
 class Admit(Request[Done], frozen=True, kw_only=True):
-    """May a turn whose input is estimated at `cost_estimate` USD be sent?"""
+    """May this turn, whose input is estimated at `cost_estimate` USD, be sent?
 
+    Not when the session has had a turn of the same request already.
+    """
+
+    session_id: str | None
+    request_id: str
     max_cost: float | None
     cost_estimate: Decimal | None
 
 
 class OpenTurn(Request[Done], frozen=True, kw_only=True):
     """Write the intent row."""
+
+    turn: TurnRecord
+
+
+class NoteTurn(Mail, frozen=True, kw_only=True):
+    """Write down what an open turn was billed so far, for the case that the process dies."""
 
     turn: TurnRecord
 
@@ -275,4 +296,4 @@ class QueryUsage(Request[UsageTotals], frozen=True, kw_only=True):
     until: int | None
 
 
-UsageMail = Admit | OpenTurn | SettleTurn | QueryUsage
+UsageMail = Admit | OpenTurn | NoteTurn | SettleTurn | QueryUsage

@@ -15,6 +15,7 @@ ACTORS = {f"actors.{name}" for name in ("connection", "context", "llm", "usage")
 # Where each library may be imported: one module, unless it has more than one face.
 LIBRARIES = {
     "anthropic": {"gateway.anthropic_model", "gateway.anthropic_errors"},
+    "anyio": {"gateway.embed.child", "gateway.embed.supervisor"},
     "genai_prices": {"gateway.prices"},
     "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
     "httpx2": {"gateway.anthropic_model", "gateway.anthropic_errors"},

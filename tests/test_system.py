@@ -497,3 +497,18 @@ async def test_the_last_message_is_what_the_provider_reads(tmp_path: Path) -> No
         body = world.sent()[-1]
     assert body["messages"][-1]["content"] == blocks
     assert last_text(body) == "What is this?"
+
+
+async def test_a_request_is_never_billed_twice_not_even_by_the_next_process(
+    tmp_path: Path,
+) -> None:
+    """Said again after a restart, it is pointed to the answer in the session's history."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        frames = await talk.turn("Hi", id="mine")
+        session_id = frames[0]["sessionId"]
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        (error,) = await talk.turn("Hi", id="mine", sessionId=session_id)
+        assert (error["code"], error["turnId"]) == ("TURN_NOT_FOUND", frames[-1]["turnId"])
+        assert world.sent() == []
+        report = await talk.ask("usage.query")
+        assert report["grandTotal"]["requestCount"] == 1

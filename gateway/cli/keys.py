@@ -11,7 +11,7 @@ import trio
 
 from gateway.cli.console import stdout
 from gateway.cli.options import Stop, settings_of
-from gateway.cli.running import FAILED, run
+from gateway.cli.running import run
 from gateway.cli.views.keys import key_sources
 from gateway.vault import VARIABLES, FoundKey, Vault, VaultError
 from protocol.models import ModelInfo
@@ -85,12 +85,14 @@ async def _list_models(
 ) -> list[ModelInfo]:
     from gateway.anthropic_model import AnthropicModel  # noqa: PLC0415 - it takes a second
 
-    model = AnthropicModel(lambda: found.key, base_url=base_url, connect_seconds=connect_seconds)
+    model = AnthropicModel(
+        lambda: found.key,
+        base_url=base_url,
+        connect_seconds=connect_seconds,
+        answer_seconds=ANSWER_SECONDS,
+    )
     try:
-        with trio.fail_after(ANSWER_SECONDS):
-            return await model.list_models()
-    except trio.TooSlowError:
-        raise Stop(f"the provider did not answer in {ANSWER_SECONDS:.0f} s.", FAILED) from None
+        return await model.list_models()
     finally:
         with trio.CancelScope(shield=True):
             await model.aclose()

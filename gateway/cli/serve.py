@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import click
 import msgspec
@@ -113,8 +114,9 @@ class _Announce(trio.TaskStatus[str]):
 
 async def _stop_at_eof(gateway: Gateway) -> None:
     """The parent holds our stdin; when it dies, however it dies, stdin ends."""
-    while await trio.to_thread.run_sync(os.read, 0, 4096, abandon_on_cancel=True):
-        pass
+    with suppress(OSError):  # it was closed from the start
+        while await trio.to_thread.run_sync(os.read, 0, 4096, abandon_on_cancel=True):
+            pass
     gateway.stop()
 
 

@@ -17,8 +17,9 @@ from anyio.abc import ByteReceiveStream, Process
 
 from gateway.embed.lines import Lines
 
-SETTLE_SECONDS: Final = 12.0
-"""What a gateway needs beyond its time to drain: 5 s to settle what it cut, 5 s to close."""
+SETTLE_SECONDS: Final = 30.0
+"""What a gateway gets beyond its time to drain: to settle what it cut, to send its clients away and
+to close its database, each of which has a deadline of its own. Only one that hangs takes it all."""
 
 TERMINATE_SECONDS: Final = 3.0
 KILL_SECONDS: Final = 3.0
@@ -120,9 +121,9 @@ async def open_child(
 
     It gets a session of its own: Ctrl-C on the terminal is for the parent, who then lets it drain.
     """
+    process = await anyio.open_process(arguments, env=environ, start_new_session=True)
+    child = Child(process, take_line)
     async with anyio.create_task_group() as readers:
-        process = await anyio.open_process(arguments, env=environ, start_new_session=True)
-        child = Child(process, take_line)
         readers.start_soon(child.read)
         try:
             yield child

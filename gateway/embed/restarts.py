@@ -32,4 +32,4 @@ class Restarts:
         if self._row > self._limit:
             return None
         doublings = min(self._row - 1, _MOST_DOUBLINGS)
-        return min(self._first_seconds * 2**doublings, self._cap_seconds)
+        return min(self._first_seconds * 2.0**doublings, self._cap_seconds)

@@ -212,8 +212,11 @@ def _unwrapped(group: BaseExceptionGroup[BaseException]) -> BaseException:
     When both failed, the body most likely did because its gateway was gone: that is said first,
     and the body's error is its cause.
     """
-    cancelled = anyio.get_cancelled_exc_class()
-    errors = [error for error in group.exceptions if not isinstance(error, cancelled)]
+    errors = [
+        error
+        for error in group.exceptions
+        if not isinstance(error, anyio.get_cancelled_exc_class())
+    ]
     if len(errors) == 1:
         return errors[0]
     failures = [error for error in errors if isinstance(error, GatewayFailed)]

@@ -286,7 +286,6 @@ class FakeStore:
         self.slow: dict[str, float] = {}
         self.failing: dict[str, Exception] = {}
         self.calls: list[str] = []
-        self.interrupted_at: int | None = None
 
     def breaks(self, *methods: str) -> None:
         """The database cannot be written."""
@@ -379,11 +378,24 @@ class FakeStore:
         self.settled.append(turn.turn_id)
         self.rows[turn.turn_id] = turn
 
-    async def settle_interrupted(self, at: int) -> int:
+    async def find_turn(self, session_id: str, request_id: str) -> str | None:
         """See `TurnStore`."""
-        await self._enter("settle_interrupted")
-        self.interrupted_at = at
-        return 0
+        await self._enter("find_turn")
+        for row in self.rows.values():
+            if (row.session_id, row.request_id) == (session_id, request_id):
+                return row.turn_id
+        return None
+
+    async def note_turn(self, turn: TurnRecord) -> None:
+        """See `TurnStore`."""
+        await self._enter("note_turn")
+        if self.rows[turn.turn_id].status == "open":
+            self.rows[turn.turn_id] = turn
+
+    async def load_open_turns(self) -> list[TurnRecord]:
+        """See `TurnStore`."""
+        await self._enter("load_open_turns")
+        return [row for row in self.rows.values() if row.status == "open"]
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
@@ -649,7 +661,9 @@ class World:
             box,
             settings,
             llm=self.llm_box,
-            queries=Queries(context=self.context_box, usage=self.usage_box, page_size=2),
+            queries=Queries(
+                context=self.context_box, usage=self.usage_box, page_size=2, longest_page=200
+            ),
             logs=self.logs,
             census=self.census,
             hello=hello,

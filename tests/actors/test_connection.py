@@ -211,7 +211,7 @@ async def is_busy(world: World, client: Client) -> Frame:
     other = world.connect()
     world.model.will(endless())
     session = (await other.begun())["sessionId"]
-    return (await client.converse(sessionId=session))[-1]
+    return (await client.converse(id="another", sessionId=session))[-1]
 
 
 async def has_no_session(world: World, client: Client) -> Frame:
@@ -694,3 +694,15 @@ async def test_what_was_asked_during_the_last_frame_is_still_answered(
         client.socket.read_on()
         assert (await ended(client)).code == CloseCode.GOING_AWAY
         assert kinds_of(client.waiting()) == ["chat.stream.end", "pong"]
+
+
+async def test_a_client_that_is_sent_away_hears_that_the_gateway_goes(
+    autojump_clock: MockClock,
+) -> None:
+    """Whatever is still to be written; what ended a connection first is why it ended."""
+    async with open_world() as world:
+        client = world.connect()
+        await client.begun()
+        client.connection.send_away()
+        client.connection.send_away()
+        assert (await ended(client)).code == CloseCode.GOING_AWAY

@@ -23,9 +23,11 @@ from tests.actors.fakes import (
     Step,
     World,
     begin,
+    finish,
     kinds_of,
     open_block,
     open_world,
+    piece,
     reply,
     text_of,
 )
@@ -215,9 +217,9 @@ async def test_the_oldest_turns_are_left_out_when_the_window_is_full(
     autojump_clock: MockClock,
 ) -> None:
     """Whole turns, and both the inspection and the end of the stream say how many."""
-    async with open_world() as world:
+    async with open_world(max_tokens=1) as world:
         fixed, turn = len("Be brief.") + 10, 10 + 10
-        world.model.window = fixed + 2 * turn + 1
+        world.model.window = fixed + 2 * turn + 2
         client = world.connect()
         client.say("session.create")
         session = (await client.expect("session.created"))["sessionId"]
@@ -270,18 +272,21 @@ async def test_a_tool_call_that_nobody_answered_is_answered(autojump_clock: Mock
         assert world.model.last_request["messages"][-1]["content"] == "Once more?"
 
 
-@pytest.mark.parametrize(("content", "questions"), [("x" * 10, ["And?"]), ("x" * 90, [])])
+@pytest.mark.parametrize(
+    ("content", "window", "questions"),
+    [("x" * 10, 101, ["And?"]), ("x" * 10, 400, ["And?"]), ("x" * 90, 101, [])],
+)
 async def test_no_result_is_sent_without_its_call(
-    content: str, questions: list[str], autojump_clock: MockClock
+    content: str, window: int, questions: list[str], autojump_clock: MockClock
 ) -> None:
     """When the call no longer fits, what answers it goes with it."""
-    async with open_world() as world:
+    async with open_world(max_tokens=1) as world:
         client = world.connect()
-        world.model.will(calling("T" * 80), reply("Yes.", prompt=0), reply("No.", prompt=0))
+        world.model.will(calling("T" * 500), reply("Yes.", prompt=0), reply("No.", prompt=0))
         session = await opened(client)
         await client.converse("Go on", sessionId=session)
         await client.converse("And?", sessionId=session)
-        world.model.window = 100
+        world.model.window = window
         await trio.sleep(3_601)  # the old window is forgotten
         await client.converse(content, sessionId=session)
         sent = [m["content"] for m in world.model.last_request["messages"] if m["role"] == "user"]
@@ -319,7 +324,7 @@ async def test_a_message_that_cannot_fit_is_refused(autojump_clock: MockClock) -
 
 async def test_what_fits_is_judged_by_what_would_be_billed(autojump_clock: MockClock) -> None:
     """Here twice as much as is counted."""
-    async with open_world() as world:
+    async with open_world(max_tokens=1) as world:
         world.model.window = 100
         client = world.connect()
         world.model.will(reply("Hello.", prompt=2 * len("Be brief.Hi.")))
@@ -523,3 +528,57 @@ async def test_a_provider_that_does_not_describe_its_model_still_answers(
         world.model.describing = ProviderError("LLM_ERROR", "No.")
         assert text_of(await world.connect().converse()) == "Hello."
         assert world.model.last_request["thinking"]["type"] == "adaptive"
+
+
+async def test_room_is_left_for_the_answer(autojump_clock: MockClock) -> None:
+    """What the answer may need of the window is not filled with history."""
+    async with open_world(max_tokens=40) as world:
+        world.model.window = 100
+        client = world.connect()
+        client.say("session.create")
+        session = (await client.expect("session.created"))["sessionId"]
+        world.model.will(reply("Hello.", prompt=len("Be brief.") + 30))
+        await client.converse("x" * 30, sessionId=session)
+        assert "context" not in await inspect(client, session, content="y" * 10)
+        left_out = await inspect(client, session, content="y" * 20)
+        assert left_out["context"] == {"leftOutTurns": 1, "leftOutMessages": 2}
+
+
+async def test_tools_that_the_provider_would_refuse_are_refused_here(
+    autojump_clock: MockClock,
+) -> None:
+    """Two of one name, and a schema of no object; the field is named."""
+    tool = {"name": "t", "description": "", "inputSchema": {"type": "object"}}
+    async with open_world() as world:
+        client = world.connect()
+        for tools, field in (
+            ([tool, tool], "tools[1].name"),
+            ([{**tool, "inputSchema": {"type": "string"}}], "tools[0].inputSchema"),
+        ):
+            (refused,) = await client.converse(tools=tools)
+            assert refused["code"] == "INVALID_MESSAGE"
+            assert field in refused["message"]
+
+
+async def test_what_the_provider_refuses_does_not_stick(autojump_clock: MockClock) -> None:
+    """The session is as it was before, and goes on with its own model."""
+    async with open_world() as world:
+        client = world.connect()
+        session = await opened(client)
+        world.model.will(
+            [ProviderError("MODEL_NOT_FOUND", "The provider does not know this model.")]
+        )
+        frames = await client.converse(sessionId=session, model="claude-mistyped-5-5")
+        assert frames[-1]["code"] == "MODEL_NOT_FOUND"
+        await client.converse(sessionId=session)
+        assert world.model.last_request["model"] == MODEL
+
+
+async def test_the_answer_is_held_to_what_may_be_spent(autojump_clock: MockClock) -> None:
+    """`maxCost` bounds the output tokens of the request; the end says `budget`."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will([begin(), open_block(), piece("Hi"), *finish(1, "max_tokens")])
+        frames = await client.converse(maxCost=0.0004)
+        assert world.model.last_request["max_tokens"] < 100
+        assert frames[-1]["stopReason"] == "budget"

@@ -161,10 +161,56 @@ async def test_a_session_has_one_turn_at_a_time(autojump_clock: MockClock) -> No
         client, other = world.connect(), world.connect()
         world.model.will(half(5, *finish()))
         start = await client.begun()
-        (busy,) = await other.converse(sessionId=start["sessionId"])
+        (busy,) = await other.converse(id="o1", sessionId=start["sessionId"])
         assert (busy["code"], busy["turnId"]) == ("SESSION_BUSY", start["turnId"])
         assert (await client.hear_out("r1"))[-1]["type"] == "chat.stream.end"
-        frames = await other.converse(sessionId=start["sessionId"])
+        frames = await other.converse(id="o2", sessionId=start["sessionId"])
+        assert frames[-1]["type"] == "chat.stream.end"
+
+
+async def test_one_id_for_two_messages_is_refused(autojump_clock: MockClock) -> None:
+    """While the first is answered nobody gets its answer for another question."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        world.model.will(half(5, *finish()))
+        start = await client.begun(id="same")
+        (refused,) = await other.converse("Something else", id="same", sessionId=start["sessionId"])
+        assert refused["code"] == "INVALID_MESSAGE"
+        assert (await client.hear_out("same"))[-1]["type"] == "chat.stream.end"
+
+
+async def test_the_first_message_said_again_with_its_session_attaches(
+    autojump_clock: MockClock,
+) -> None:
+    """The session's id was told in the meantime; nothing is billed twice."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        world.model.will(half(5, *finish()))
+        start = await client.begun(id="same")
+        again = await other.converse(id="same", sessionId=start["sessionId"])
+        assert again[-1]["turnId"] == start["turnId"]
+        assert len(world.store.rows) == 1
+
+
+async def test_said_again_on_the_same_connection_it_goes_on(autojump_clock: MockClock) -> None:
+    """No error comes into the stream, and its end comes once."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(half(5, *finish()))
+        start = await client.begun(id="same")
+        client.send(id="same", sessionId=start["sessionId"])
+        assert (await client.hear_out("same"))[-1]["type"] == "chat.stream.end"
+        await client.silence()
+
+
+async def test_a_refused_request_may_be_sent_again(autojump_clock: MockClock) -> None:
+    """It has had no turn: its cause may have been mended."""
+    async with open_world() as world:
+        client = world.connect()
+        session = (await client.converse())[0]["sessionId"]
+        (refused,) = await client.converse(id="same", sessionId=session, maxCost=0.0000001)
+        assert refused["code"] == "BUDGET_EXCEEDED"
+        frames = await client.converse(id="same", sessionId=session)
         assert frames[-1]["type"] == "chat.stream.end"
 
 
@@ -195,17 +241,17 @@ async def test_the_same_request_again_attaches_to_its_turn(autojump_clock: MockC
         assert (len(world.model.bodies), len(world.store.rows)) == (2, 2)
 
 
-async def test_once_its_log_is_gone_the_same_request_is_a_new_one(
+async def test_once_its_log_is_gone_the_same_request_is_pointed_to_the_history(
     autojump_clock: MockClock,
 ) -> None:
-    """A request is remembered as long as its turn can be resumed."""
+    """It is never billed twice."""
     async with open_world(keep_seconds=60.0) as world:
         client = world.connect()
         session = (await client.converse())[0]["sessionId"]
         first = await client.converse(id="same", sessionId=session)
         await trio.sleep(61)
-        second = await client.converse(id="same", sessionId=session)
-        assert first[0]["turnId"] != second[0]["turnId"]
+        (second,) = await client.converse(id="same", sessionId=session)
+        assert (second["code"], second["turnId"]) == ("TURN_NOT_FOUND", first[0]["turnId"])
 
 
 async def test_a_long_turn_does_not_keep_others_from_being_forgotten(
@@ -221,8 +267,8 @@ async def test_a_long_turn_does_not_keep_others_from_being_forgotten(
         start = await client.expect("chat.stream.start")
         first = await other.converse(id="short", sessionId=second)
         await trio.sleep(61)
-        again = await other.converse(id="short", sessionId=second)
-        assert first[0]["turnId"] != again[0]["turnId"]
+        (again,) = await other.converse(id="short", sessionId=second)
+        assert (again["code"], again["turnId"]) == ("TURN_NOT_FOUND", first[0]["turnId"])
         attached = await other.converse(id="long", sessionId=session)
         assert attached[0]["turnId"] == start["turnId"]
 
@@ -307,15 +353,31 @@ async def test_a_second_cancel_changes_nothing(autojump_clock: MockClock) -> Non
 
 
 async def test_a_turn_is_cancelled_from_another_connection(autojump_clock: MockClock) -> None:
-    """By its own id, or by its request's when no other running turn has the same."""
+    """By its own id; by its request's only when nobody watches it: ids are the clients' own."""
     async with open_world() as world:
         client, other = world.connect(), world.connect()
-        for by in ("turnId", "requestId"):
-            world.model.will(half(trio.Event()))
-            start = await client.begun()
-            other.say("chat.cancel", id="stop", **{by: start[by]})
-            check_cancelled([start, *await client.hear_out(start["requestId"])], "Hel")
+        world.model.will(half(trio.Event()))
+        start = await client.begun()
+        other.say("chat.cancel", id="stop", requestId=start["requestId"])
+        await other.expect("error", code="REQUEST_NOT_FOUND")
+        other.say("chat.cancel", id="stop", turnId=start["turnId"])
+        check_cancelled([start, *await client.hear_out(start["requestId"])], "Hel")
         await other.silence()
+
+
+async def test_a_turn_that_nobody_watches_is_cancelled_by_its_request(
+    autojump_clock: MockClock,
+) -> None:
+    """Its client has come back on another connection."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        world.model.will(half(trio.Event()))
+        await client.begun(id="mine")
+        client.socket.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        other.say("chat.cancel", id="stop", requestId="mine")
+        await other.silence()
+        assert world.row.status == "cancelled"
 
 
 async def test_a_request_id_that_names_several_turns_cancels_none(
@@ -385,7 +447,7 @@ async def test_a_turn_stops_when_its_budget_is_spent(autojump_clock: MockClock) 
         world.model.will([begin(), open_block(), *[piece("123456789 ")] * 20, *finish()])
         frames = await world.connect().converse(maxCost=0.0006)
         check_turn(frames)
-        assert (frames[-1]["stopReason"], len(text_of(frames))) == ("budget", 60)
+        assert (frames[-1]["stopReason"], len(text_of(frames))) == ("budget", 80)
         assert (world.row.status, world.row.stop_reason) == ("cancelled", "budget")
         assert frames[-1]["usage"]["estimated"]
         assert world.model.open_streams == 0
@@ -748,3 +810,10 @@ async def test_the_actor_ends_when_its_mailbox_is_closed_and_its_turns_are_settl
             await world.llm.finished.wait()
         assert world.row.status == "completed"
         assert (await client.hear_out("r1"))[-1]["stopReason"] == "end_turn"
+
+
+async def test_a_gateway_without_turns_is_quiet_at_once(autojump_clock: MockClock) -> None:
+    """Nothing has to be waited for at the end of a drain."""
+    async with open_world() as world:
+        world.llm.cancel_all()
+        assert world.llm.quiet.is_set()

@@ -27,8 +27,8 @@ async def test_a_session_is_created_listed_read_and_deleted(autojump_clock: Mock
                 "sessionId": session,
                 "sessionKey": f"agent:tea:{session}",
                 "model": MODEL,
-                "createdAt": "1970-01-01T00:00:01.001Z",
-                "lastActiveAt": "1970-01-01T00:00:01.001Z",
+                "createdAt": "1970-01-01T00:00:01.000Z",
+                "lastActiveAt": "1970-01-01T00:00:01.000Z",
                 "messageCount": 0,
                 "title": "Tea",
             }
@@ -189,7 +189,9 @@ async def test_the_models_are_listed_with_the_default_one(autojump_clock: MockCl
 async def test_a_message_that_is_no_question_is_a_mistake(autojump_clock: MockClock) -> None:
     """Whoever asks it here is wrong."""
     async with open_world() as world:
-        queries = Queries(context=world.context_box, usage=world.usage_box, page_size=2)
+        queries = Queries(
+            context=world.context_box, usage=world.usage_box, page_size=2, longest_page=200
+        )
         with pytest.raises(TypeError, match="Ping"):
             await queries.answer(Ping(id="r1"))
 

@@ -28,14 +28,21 @@ ROW = TurnRecord(
 
 
 async def test_what_a_dead_process_left_open_is_settled_before_anything_else() -> None:
-    """Once the actor has started, no row of another life is open."""
+    """It is billed what was known of it: the counted prompt, or what the provider told."""
     store = FakeStore()
+    store.rows["told"] = msgspec.structs.replace(ROW, turn_id="told")
+    store.rows["untold"] = msgspec.structs.replace(
+        ROW, turn_id="untold", counts=TokenCounts(), counted_tokens=70
+    )
     mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 4)
     usage = Usage(mailbox, store=store, prices=FakePrices(), clock=FakeClock(), at_once=4)
     async with trio.open_nursery() as nursery:
         await nursery.start(usage.run)
-        assert store.interrupted_at == 1_000
         mailbox.close()
+    told, untold = store.rows["told"], store.rows["untold"]
+    assert (told.status, told.counts, told.estimated) == ("interrupted", ROW.counts, True)
+    assert untold.counts == TokenCounts(uncached=70)
+    assert untold.cost == Cost(input_cost=Decimal("0.00021"), output_cost=Decimal(0))
 
 
 async def test_a_turn_is_priced_when_it_is_settled() -> None:
@@ -62,7 +69,9 @@ async def test_a_model_without_a_price_has_no_cost() -> None:
 async def admit(world: World, max_cost: float | None, estimate: str | None) -> Done:
     """Ask for admission."""
     cost = None if estimate is None else Decimal(estimate)
-    return await world.usage_box.ask(Admit(max_cost=max_cost, cost_estimate=cost))
+    return await world.usage_box.ask(
+        Admit(session_id=None, request_id="r", max_cost=max_cost, cost_estimate=cost)
+    )
 
 
 async def test_without_a_limit_everybody_is_admitted() -> None:
@@ -95,3 +104,18 @@ async def test_totals_are_the_stores() -> None:
         assert [(total.model, total.requests) for total in totals.models] == [(MODEL, 1)]
         none = await world.usage_box.ask(QueryUsage(session_id="s", since=6, until=None))
         assert none.models == []
+
+
+async def test_a_request_has_one_turn_in_a_session() -> None:
+    """Asked again when its log is gone, it is told where its answer is, and never billed twice."""
+    async with open_world() as world:
+        await world.usage_box.ask(OpenTurn(turn=ROW))
+        again = Admit(session_id="s", request_id="r1", max_cost=None, cost_estimate=None)
+        with pytest.raises(GatewayError, match="history") as caught:
+            await world.usage_box.ask(again)
+        assert (caught.value.failure.code, caught.value.failure.turn_id) == (
+            "TURN_NOT_FOUND",
+            "turn_1",
+        )
+        other = Admit(session_id="s", request_id="r2", max_cost=None, cost_estimate=None)
+        assert await world.usage_box.ask(other) == Done()

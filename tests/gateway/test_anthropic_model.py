@@ -29,7 +29,13 @@ def body(content: str = "Hi", **fields: object) -> bytes:
 
 def model_of(simulator: Simulator, key: str | None = "sk-test") -> AnthropicModel:
     """An adapter that speaks to the simulator."""
-    return AnthropicModel(lambda: key, base_url=simulator.url, connect_seconds=5.0, trust_env=False)
+    return AnthropicModel(
+        lambda: key,
+        base_url=simulator.url,
+        connect_seconds=5.0,
+        answer_seconds=5.0,
+        trust_env=False,
+    )
 
 
 async def test_events_come_typed_from_the_first_to_the_last() -> None:
@@ -114,7 +120,11 @@ async def test_a_key_that_comes_later_is_found() -> None:
     keys: list[str | None] = [None, "bad", "sk-good"]
     async with open_simulator() as simulator:
         model = AnthropicModel(
-            lambda: keys.pop(0), base_url=simulator.url, connect_seconds=5.0, trust_env=False
+            lambda: keys.pop(0),
+            base_url=simulator.url,
+            connect_seconds=5.0,
+            answer_seconds=5.0,
+            trust_env=False,
         )
         with pytest.raises(GatewayError, match="NO_API_KEY: There is no API key"):
             await model.list_models()
@@ -127,7 +137,11 @@ async def test_a_key_that_comes_later_is_found() -> None:
 async def test_an_unreachable_provider_is_told_apart() -> None:
     """Nobody listens: the network is to be looked at."""
     model = AnthropicModel(
-        lambda: "sk-test", base_url="http://127.0.0.1:1", connect_seconds=5.0, trust_env=False
+        lambda: "sk-test",
+        base_url="http://127.0.0.1:1",
+        connect_seconds=5.0,
+        answer_seconds=5.0,
+        trust_env=False,
     )
     with pytest.raises(ProviderError, match="cannot be reached") as caught:
         async with model.stream(body()):

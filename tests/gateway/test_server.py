@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -156,3 +157,49 @@ async def test_a_draining_gateway_says_so_and_closes_with_1001(tmp_path: Path) -
         assert seen[-1]["requestId"] == request_id
         assert "gateway.draining" in {frame["type"] for frame in seen}
         assert await busy.close_code() == 1001
+
+
+async def test_while_it_drains_a_newcomer_gets_503(tmp_path: Path) -> None:
+    """It listens until the last client has gone, and says why nobody gets in."""
+    async with open_world(tmp_path) as world, world.talk() as busy:
+        await busy.say("chat.send", content="[[sim: count=30 rate=50]]")
+        while (await busy.hear())["type"] != "chat.stream.delta":
+            pass
+        world.gateway.stop()
+        while (await busy.hear())["type"] != "gateway.draining":
+            pass
+        with pytest.raises(InvalidStatus) as caught:
+            async with world.talk():
+                pass
+        assert caught.value.response.status_code == 503
+        assert await busy.close_code() == 1001
+
+
+async def test_a_client_that_never_leaves_is_sent_away_at_the_deadline(tmp_path: Path) -> None:
+    """Its turn is settled as cancelled, it hears so, and the gateway is gone in time."""
+    async with open_world(tmp_path, drain_seconds=0.3) as world, world.talk() as talk:
+        request_id = await talk.say("chat.send", content="[[sim: count=100000 rate=50]]")
+        while (await talk.hear())["type"] != "chat.stream.delta":
+            pass
+        world.gateway.stop()
+        heard = []
+        while not heard or heard[-1]["type"] != "chat.stream.end":
+            heard.append(await talk.hear())
+        assert (heard[-1]["requestId"], heard[-1]["stopReason"]) == (request_id, "cancelled")
+        assert await talk.close_code() == 1001
+
+
+async def test_a_provider_that_is_silent_on_its_models_stops_no_turn(tmp_path: Path) -> None:
+    """The table by version stands in after a while, and the drain does not wait for it."""
+    (silent,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    url = f"http://127.0.0.1:{silent.socket.getsockname()[1]}"
+    waits: dict[str, Any] = {"ask_seconds": 0.6, "first_content_seconds": 0.2}
+    async with (
+        silent,
+        open_world(tmp_path, key="sk-test", anthropic_base_url=url, **waits) as world,
+        world.talk() as talk,
+    ):
+        frames = await talk.turn("Hi")
+        assert [frame["type"] for frame in frames][-2:] == ["chat.stream.start", "error"]
+        assert frames[-1]["code"] == "LLM_TIMEOUT"
+        assert "usage" not in frames[-1]

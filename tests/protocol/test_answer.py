@@ -89,7 +89,7 @@ def test_a_whole_answer() -> None:
     assert answer.complete
     assert answer.stop_reason == "end_turn"
     assert answer.text == 'Hmm.It is noon.{"zone": "UTC"}'
-    assert answer.shown_characters == 15
+    assert answer.shown_characters == 15 + len('{"zone":"UTC"}')
     assert events == [
         Reasoning("Hm"),
         Reasoning("m."),
@@ -184,7 +184,8 @@ def test_however_deltas_are_cut_the_answer_is_the_same(
     whole, events = answer_of(([], [], []))
     assert in_pieces.blocks == whole.blocks
     assert (in_pieces.text, in_pieces.counts) == (whole.text, whole.counts)
-    assert in_pieces.shown_characters == whole.shown_characters == len(text) + len(thinking)
+    shown = len(text) + len(thinking) + len(arguments)
+    assert in_pieces.shown_characters == whole.shown_characters == shown
     assert characters(pieces) == characters(events)
 
 
@@ -249,10 +250,25 @@ def test_enormous_integers_are_kept() -> None:
     ids=["list", "broken", "null", "nan", "bottomless", "deep"],
 )
 def test_arguments_that_are_no_object_are_malformed(arguments: str) -> None:
-    """Broken off, of another shape, or nested without end."""
-    answer, _ = told(START, begin(TOOL), *grow(InputJsonDelta(arguments)))
+    """Broken off, of another shape, or nested without end; the answer's end tells."""
+    answer, _ = told(START, begin(TOOL), *grow(InputJsonDelta(arguments)), ContentBlockStop(0), END)
     with pytest.raises(MalformedEvent):
-        answer.feed(ContentBlockStop(0))
+        answer.feed(STOP)
+
+
+def test_a_call_that_the_limit_cut_off_is_left_out() -> None:
+    """With `max_tokens` half a call is nothing to wonder at, and the bill is the final one."""
+    answer, events = told(
+        START,
+        *block(TEXT, TextDelta("Well,")),
+        *block(TOOL, InputJsonDelta('{"zone": "U'), index=1),
+        MessageDelta(StopDetails("max_tokens"), ProviderUsage(output_tokens=9)),
+        STOP,
+    )
+    assert answer.complete
+    assert answer.output_is_final
+    assert [one["type"] for one in answer.kept_blocks()] == ["text"]
+    assert events == [Text("Well,", "text")]
 
 
 # --- sources -----------------------------------------------------------------------------------
