@@ -8,7 +8,7 @@ retries nothing and follows no redirect, which would take the prompt to another 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 
 import anthropic
@@ -38,6 +38,8 @@ DRAIN_SECONDS = 0.2
 """The body ends right behind `message_stop`; one that does not is cut off."""
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
+# Small events compress badly, and each would be unpacked by itself.
+_STREAM_HEADERS = {**_JSON_HEADERS, "Accept-Encoding": "identity"}
 _Stream = anthropic.AsyncStream[RawMessageStreamEvent]
 
 
@@ -122,13 +124,13 @@ class AnthropicModel:
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
-                options={"headers": _JSON_HEADERS},
+                options={"headers": _STREAM_HEADERS},
                 stream=True,
                 stream_cls=_Stream,
             )
         self._open_streams += 1
         try:
-            async with aclosing(stream.response.aiter_bytes()) as chunks:
+            async with aclosing(_chunks(stream.response)) as chunks:
                 with self._mapped_errors():
                     events = _Events(chunks)
                     yield events
@@ -176,6 +178,12 @@ class AnthropicModel:
                 http_client=self._http,
             )
         return self._client
+
+
+def _chunks(response: httpx2.Response) -> AsyncGenerator[bytes]:
+    """The body's bytes; a stream that was not compressed needs no layer to unpack it."""
+    packed = response.headers.get("content-encoding", "identity") != "identity"
+    return response.aiter_bytes() if packed else response.aiter_raw()
 
 
 class _Events:

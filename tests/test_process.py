@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -169,3 +170,16 @@ def test_a_second_gateway_on_the_same_folder_exits_with_3(tmp_path: Path) -> Non
         code, line = refused(tmp_path)
     assert code == 3
     assert "in use" in line
+
+
+def test_a_full_pipe_that_nobody_reads_stalls_nothing(tmp_path: Path) -> None:
+    """With stderr full it still serves, and it still drains and exits when its parent is gone."""
+    with serving(tmp_path, "--stop-on-stdin-eof") as (child, ready):
+        port = urlsplit(str(ready["url"])).port or 0
+        for _ in range(1_000):  # each is a line of the log, together more than a pipe holds
+            with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 404"
+        assert child.stdin is not None
+        child.stdin.close()
+        assert child.wait(SECONDS) == 0

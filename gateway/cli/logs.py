@@ -1,8 +1,8 @@
 """Logging, to stderr and nowhere else.
 
 A parent may never read our stderr: when its pipe is full a write blocks. So lines go through a
-bounded queue to a thread of their own, and what does not fit is counted and dropped: logging never
-stalls the gateway.
+bounded queue to a thread of their own, and what does not fit is dropped: logging never stalls the
+gateway.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import atexit
 import json
 import logging
 import logging.handlers
+import os
 import queue
-import sys
 import threading
 from datetime import UTC, datetime
 
@@ -28,6 +28,25 @@ class _Dropping(logging.handlers.QueueHandler):
             return  # the reader of stderr is slower than the log: the lines are lost, not the work
 
 
+class _Stderr(logging.Handler):
+    """Writes straight to the descriptor, without a lock or a buffer.
+
+    Logging and the interpreter flush both at their end, and would wait there for a write that is
+    stuck in a full pipe: the process would drain, and then never exit.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name; one thread writes
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = (self.format(record) + "\n").encode(errors="replace")
+        try:
+            while line:
+                line = line[os.write(2, line) :]
+        except OSError:
+            return  # nobody can read it any more
+
+
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -36,14 +55,12 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if record.exc_text:
-            line["error"] = record.exc_text
         return json.dumps(line, ensure_ascii=False)
 
 
 def start_logging(level: str, form: str) -> None:
     """Log at `level` and above, as `text` or `json` lines."""
-    output = logging.StreamHandler(sys.stderr)
+    output = _Stderr()
     output.setFormatter(
         _Json()
         if form == "json"

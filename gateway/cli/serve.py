@@ -6,6 +6,7 @@ for, the end of stdin drain it; a second signal ends it at once.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -31,6 +32,10 @@ log = logging.getLogger(__name__)
 SWITCH_SECONDS = 0.0005
 """How long the loop's thread may keep the interpreter while the ledger's wants it. The default of
 5 ms is paid at every statement of every commit once the loop is busy."""
+
+
+GC_THRESHOLDS = (20_000, 20, 50)
+"""Streams make many short-lived objects and few cycles; the default looks for these every 700."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="gateway.ready"):
@@ -108,8 +113,16 @@ class _Announce(trio.TaskStatus[str]):
     def started(self, value: str | None = None) -> None:
         assert value is not None
         ready = Ready(url=value, pid=os.getpid(), version=__version__, protocol=1)
+        _settle_memory()
         sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
         sys.stdout.flush()
+
+
+def _settle_memory() -> None:
+    """What was imported stays: the collector need not look at it again with every delta."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _stop_at_eof(gateway: Gateway) -> None:

@@ -86,7 +86,7 @@ class Child:
         """Let it drain; one that cannot drain yet, or does not, is ended."""
         assert self._process.stdin is not None
         await self._process.stdin.aclose()
-        if self._ready is None:
+        if not self._said.is_set():  # else it serves, or ends by itself, with its own exit code
             self._signal(self._process.terminate)
         patience = TERMINATE_SECONDS if self._ready is None else drain_seconds + SETTLE_SECONDS
         if not await self._ends_within(patience):

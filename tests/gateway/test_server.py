@@ -182,7 +182,7 @@ async def test_a_client_that_never_leaves_is_sent_away_at_the_deadline(tmp_path:
         while (await talk.hear())["type"] != "chat.stream.delta":
             pass
         world.gateway.stop()
-        heard = []
+        heard: list[Frame] = []
         while not heard or heard[-1]["type"] != "chat.stream.end":
             heard.append(await talk.hear())
         assert (heard[-1]["requestId"], heard[-1]["stopReason"]) == (request_id, "cancelled")
