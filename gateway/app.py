@@ -78,6 +78,7 @@ class Gateway:
         self._vault = vault
         self._stopping = trio.Event()
         self.url = ""
+        self.ledger: Ledger | None = None
 
     def stop(self) -> None:
         """Drain: take no more, let turns finish until the deadline, then end."""
@@ -94,6 +95,7 @@ class Gateway:
         prepare_data_dir(settings)
         rules = access_rules(settings)
         ledger = Ledger(settings.data_dir / "ledger.db", queue_size=settings.ledger_queue)
+        self.ledger = ledger
         await ledger.open()
         model = AnthropicModel(
             self._find_key,

@@ -59,6 +59,7 @@ class GatewayCensus:
                 box.name: MailboxDepth(waiting=box.waiting, size=box.size)
                 for box in self._mailboxes
             },
+            ledger=self._ledger.health,
             ledger_queue=self._ledger.waiting,
             open_rows=self._usage.open_rows,
             memory_bytes=resident_bytes(),

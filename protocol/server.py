@@ -427,6 +427,7 @@ class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway
     logs: int
     log_bytes: int
     mailboxes: dict[str, MailboxDepth]
+    ledger: Literal["ok", "locked", "full"]
     ledger_queue: int
     open_rows: int
     memory_bytes: int

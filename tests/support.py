@@ -132,6 +132,17 @@ class World:
                 await talk.expect("gateway.hello")
             yield talk
 
+    async def limit_database(self, more: int) -> None:
+        """Let it grow by no more pages than this: SQLite then says that the disk is full."""
+        ledger = self.gateway.ledger
+        assert ledger is not None
+
+        def work() -> None:
+            (now,) = ledger._db.execute("PRAGMA page_count").fetchone()
+            ledger._db.execute(f"PRAGMA max_page_count = {now + more}")
+
+        await ledger._thread.read(work)
+
     def sent(self) -> list[Any]:
         """The bodies of the Messages requests that the provider has received."""
         return [

@@ -512,3 +512,30 @@ async def test_a_request_is_never_billed_twice_not_even_by_the_next_process(
         assert world.sent() == []
         report = await talk.ask("usage.query")
         assert report["grandTotal"]["requestCount"] == 1
+
+
+async def test_while_the_disk_is_full_a_running_turn_finishes_and_a_new_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    """The status says so, and with room again everything is as before, every row settled."""
+    async with open_world(tmp_path) as world, world.talk() as talk, world.talk() as other:
+        frames = await talk.turn("first")
+        session_id = frames[0]["sessionId"]
+        request_id = await talk.say(
+            "chat.send", sessionId=session_id, content="[[sim: count=30 rate=60 chars=3000]]"
+        )
+        while (await talk.hear())["type"] != "chat.stream.delta":
+            pass
+        await world.limit_database(0)
+        await trio.sleep(0.7)  # the answer is over by now, and has no room
+        full = await other.ask("gateway.status")
+        assert (full["ledger"], full["openRows"]) == ("full", 1)
+        refused = (await other.turn("new " * 5_000))[-1]
+        assert (refused["type"], refused["retryable"]) == ("error", True)
+        assert "disk" in refused["message"]
+        await world.limit_database(10_000)
+        assert (await talk.rest(request_id))[-1]["type"] == "chat.stream.end"
+        calm = await other.ask("gateway.status")
+        assert (calm["ledger"], calm["openRows"], calm["ledgerQueue"]) == ("ok", 0, 0)
+        report = await other.ask("usage.query")
+        assert report["grandTotal"]["requestCount"] == 2

@@ -267,6 +267,7 @@ class FakeCensus:
             logs=0,
             log_bytes=0,
             mailboxes={},
+            ledger="ok",
             ledger_queue=0,
             open_rows=0,
             memory_bytes=0,

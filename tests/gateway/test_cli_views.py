@@ -351,6 +351,7 @@ def test_a_status_shows_figures_in_units() -> None:
         logs=3,
         log_bytes=5 * 1024 * 1024,
         mailboxes={"llm": MailboxDepth(waiting=1, size=64)},
+        ledger="ok",
         ledger_queue=0,
         open_rows=2,
         memory_bytes=200 * 1024 * 1024,

@@ -34,6 +34,7 @@ def _figures(report: GatewayStatusReport) -> list[tuple[str, str]]:
         ("upstream streams", count(report.upstream_streams)),
         ("turn logs", f"{count(report.logs)}, {size(report.log_bytes)}"),
         ("mailboxes", boxes),
+        ("ledger", report.ledger),
         ("ledger queue", count(report.ledger_queue)),
         ("open rows", count(report.open_rows)),
         ("memory", size(report.memory_bytes)),
