@@ -43,7 +43,7 @@ MESSAGES = {
     "session.deleted": "requestId sessionId",
     "model.list": "requestId defaultModel models",
     "gateway.status": "requestId version uptimeSeconds connections turns upstreamStreams logs "
-    "logBytes mailboxes ledgerQueue openRows memoryBytes draining",
+    "logBytes mailboxes ledger ledgerQueue openRows memoryBytes draining",
     "pong": "requestId",
     "gateway.draining": "deadlineMs",
 }
