@@ -133,15 +133,16 @@ class Context:
         send = request.send
         session = self._renewed(before, send)
         info = await self._catalog.describe(session.model)
-        max_tokens = self._output_limit(info, send.max_tokens)
-        weighed = await self._weigh(session, history, send.content, info, max_tokens)
+        limit = self._output_limit(info, send.max_tokens)
+        weighed = await self._weigh(session, history, send.content, info, limit)
         assert weighed.parts.user is not None
         affordable = self._weigher.affordable_output(session.model, weighed, send.max_cost)
+        max_tokens = min(limit, affordable)
         thinking = choose_thinking(
             info,
             send.thinking,
             send.effort,
-            max_tokens=min(max_tokens, affordable),
+            max_tokens=max_tokens,
             budget=self._settings.thinking_budget,
         )
         return ContextBuilt(
@@ -150,7 +151,7 @@ class Context:
             is_new=is_new,
             body=weighed.parts.request(
                 model=session.model,
-                max_tokens=min(max_tokens, affordable),
+                max_tokens=max_tokens,
                 thinking=thinking.config,
                 effort=thinking.effort,
             ),
@@ -168,7 +169,7 @@ class Context:
             token_estimate=weighed.token_estimate,
             cost_estimate=weighed.cost_estimate,
             left_out=weighed.left_out,
-            capped=affordable < max_tokens,
+            capped=affordable < limit,
         )
 
     def _output_limit(self, info: ModelInfo, wanted: int | None) -> int:

@@ -157,8 +157,6 @@ class Server:
             return
         assert isinstance(judgement, Admission)
         await self._converse(websocket, judgement)
-        if websocket.closed is None:
-            await trio.aclose_forcefully(stream)
 
     def _judge(self, head: bytes, stream: trio.SocketStream) -> Admission | Refusal:
         request = parse_head(head)
