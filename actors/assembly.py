@@ -13,10 +13,10 @@ import msgspec
 from actors.ports import AgentFiles
 from protocol.client import ToolDeclaration
 from protocol.content import UserContent, user_blocks
+from protocol.context import SectionName
 from protocol.errors import GatewayError
 from protocol.provider import MessagesRequest, RequestMessage, SystemBlock, Tool
 from protocol.records import MessageRecord
-from protocol.server import SectionName
 
 RESPONSE_FORMAT = """\
 # Response format

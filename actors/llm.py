@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TypeVar, assert_never
+from typing import TypeVar, assert_never, get_args
 
 import msgspec
 import trio
@@ -39,6 +39,7 @@ from protocol.mail import (
     StartTurn,
     TurnAccepted,
 )
+from protocol.states import TurnState
 from protocol.turn import Ended, Failed
 from protocol.usage import TokenCounts
 
@@ -101,10 +102,20 @@ class Llm:
     @property
     def states(self) -> dict[str, int]:
         """How many turns are in each state."""
-        counts = dict.fromkeys(("admitted", "assembling", "streaming", "settling"), 0)
+        counts = {state: 0 for state in get_args(TurnState) if state != "done"}
         for turn in self._turns.values():
             counts[turn.state] = counts.get(turn.state, 0) + 1
         return counts
+
+    @property
+    def pings(self) -> int:
+        """How many pings the provider has sent since the start."""
+        return self._upstream.pings
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds since the most silent of the streams last brought content."""
+        return self._upstream.longest_silence
 
     def cancel_all(self) -> None:
         """Stop every turn; each settles and ends by itself."""

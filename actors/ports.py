@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -23,6 +23,7 @@ from protocol.records import (
     TurnRecord,
 )
 from protocol.server import GatewayStatusReport
+from protocol.tools import OfferedTool, ToolAnswer
 from protocol.usage import Cost, TokenCounts
 
 
@@ -82,6 +83,18 @@ class AgentFiles(msgspec.Struct, frozen=True):
 
     memory: str
     skills: tuple[Skill, ...]
+
+
+class Tools(Protocol):
+    """The tools that the gateway itself runs: an agent's skills, and those of MCP servers."""
+
+    async def offered(self, agent_id: str) -> list[OfferedTool]:
+        """What the agent may call now, in an order that changes only when the tools do."""
+        ...
+
+    async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:
+        """Run one tool. A failure is an answer with `is_error`; the caller sets the deadline."""
+        ...
 
 
 class Library(Protocol):

@@ -131,6 +131,11 @@ class TurnLogs:
         self._expire()
         return sum(log.size for log in self._logs.values())
 
+    @property
+    def detached(self) -> list[TurnLog]:
+        """The logs of running turns that nobody watches."""
+        return [log for log in self._logs.values() if not (log.finished or log.watchers)]
+
     def _expire(self) -> None:
         now = self._clock()
         while self._finished:

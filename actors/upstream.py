@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import trio
@@ -48,6 +49,15 @@ class Upstream:
         self._note = note
         self._prices = prices
         self._settings = settings
+        self._heard: dict[str, float] = {}
+        self.pings = 0
+        """How many pings the provider has sent; they are no content."""
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds, to one, since the most silent of the open streams last brought content."""
+        now = trio.current_time()
+        return max((now - heard for heard in self._heard.values()), default=0.0)
 
     async def answer(self, turn: Turn, context: ContextBuilt) -> None:
         """Stream into the turn's log; whatever ends it is left in the turn."""
@@ -83,15 +93,18 @@ class Upstream:
         answer = turn.answer
         append = turn.log.append
         idle = self._settings.idle_seconds
-        coarse = idle / 10  # moving a deadline at every delta would cost more than the delta
+        # Moving a deadline at every delta would cost more than the delta.
+        coarse = min(idle / 10, 1.0)
         model = context.session.model
         guard = BudgetGuard(self._prices, turn.send.max_cost, model, ratio=context.ratio)
-        with trio.move_on_after(self._settings.first_content_seconds) as watch:
+        limit = self._settings.first_content_seconds
+        with self._listening(turn), trio.move_on_after(limit) as watch:
             moved = -math.inf
             turn.asked = True
             async with self._model.stream(context.body) as events:
                 async for event in events:
                     if isinstance(event, Ping):
+                        self.pings += 1
                         continue
                     if isinstance(event, StreamError):
                         log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
@@ -104,9 +117,19 @@ class Upstream:
                     now = trio.current_time()
                     if now - moved > coarse:
                         watch.deadline, moved = now + idle, now
+                        self._heard[turn.turn_id] = now
                     if answer.complete:
                         return
                     if guard.is_spent(answer):
                         turn.over_budget = True
                         return
         raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
+
+    @contextmanager
+    def _listening(self, turn: Turn) -> Iterator[None]:
+        """The time in which the turn waits for the provider."""
+        self._heard[turn.turn_id] = trio.current_time()
+        try:
+            yield
+        finally:
+            del self._heard[turn.turn_id]

@@ -43,12 +43,19 @@ class Usage:
         self._prices = prices
         self._clock = clock
         self._at_once = at_once
-        self._open: set[str] = set()
+        self._open: dict[str, int] = {}
 
     @property
     def open_rows(self) -> int:
         """How many rows were opened and are not settled yet."""
         return len(self._open)
+
+    @property
+    def oldest_open_seconds(self) -> float:
+        """How long ago the oldest unsettled turn began; 0 when every row is settled."""
+        if not self._open:
+            return 0.0
+        return max(0, self._clock.now() - min(self._open.values())) / 1_000
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Settle what a dead process left open, then serve until the mailbox is closed."""
@@ -65,7 +72,7 @@ class Usage:
                 await self._store.note_turn(turn)
                 return None
             case OpenTurn(turn=turn):
-                self._open.add(turn.turn_id)
+                self._open[turn.turn_id] = turn.created_at
                 await self._store.open_turn(turn)
                 return Done()
             case SettleTurn(turn=turn):
@@ -105,7 +112,7 @@ class Usage:
             cost=self._prices.price(turn.model, turn.counts),
         )
         await self._store.settle_turn(settled)
-        self._open.discard(turn.turn_id)
+        self._open.pop(turn.turn_id, None)
         return settled
 
 

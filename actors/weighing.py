@@ -18,8 +18,8 @@ from actors.catalog import window_error
 from actors.history import Turn
 from actors.ports import Prices, Tokenizer
 from protocol.content import UserContent
+from protocol.context import Calibration, Section, SectionName, SentContext, Totals, Window
 from protocol.records import CalibrationRecord
-from protocol.server import Calibration, Section, SectionName, SentContext, Totals, Window
 from protocol.usage import ZERO, TokenCounts
 
 KEPT_CHARACTERS = 4_194_304

@@ -46,6 +46,7 @@ class GatewayCensus:
     def report(self, request_id: str) -> GatewayStatusReport:
         """The figures now."""
         server = self._server()
+        detached = self._logs.detached
         return GatewayStatusReport(
             request_id=request_id,
             version=__version__,
@@ -55,16 +56,27 @@ class GatewayCensus:
             upstream_streams=self._model.open_streams,
             logs=len(self._logs),
             log_bytes=self._logs.size,
-            mailboxes={
-                box.name: MailboxDepth(waiting=box.waiting, size=box.size)
-                for box in self._mailboxes
-            },
+            detached_logs=len(detached),
+            detached_log_bytes=sum(log.size for log in detached),
+            provider_pings=self._llm.pings,
+            longest_silence_seconds=round(self._llm.longest_silence, 3),
+            mailboxes=self._depths(server),
             ledger=self._ledger.health,
             ledger_queue=self._ledger.waiting,
             open_rows=self._usage.open_rows,
+            oldest_open_row_seconds=self._usage.oldest_open_seconds,
             memory_bytes=resident_bytes(),
             draining=server.draining,
         )
+
+    def _depths(self, server: Server) -> dict[str, MailboxDepth]:
+        boxes = {box.name: box for box in self._mailboxes}
+        deepest = server.deepest_mailbox
+        if deepest is not None:
+            boxes["connections"] = deepest
+        return {
+            name: MailboxDepth(waiting=box.waiting, size=box.size) for name, box in boxes.items()
+        }
 
 
 def resident_bytes() -> int:

@@ -17,7 +17,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from actors.connection import Closing, Connection
-from actors.mailbox import ActorStopped, MailboxFull
+from actors.mailbox import ActorStopped, Address, MailboxFull
 from actors.ports import Socket, SocketClosed
 from gateway.handshake import LONGEST_HEAD, AccessRules, Admission, Refusal, judge, parse_head
 from protocol.codec import CODECS, JSON, Codec, Frame
@@ -103,6 +103,12 @@ class Server:
     def connections(self) -> int:
         """How many clients are connected."""
         return len(self._connections)
+
+    @property
+    def deepest_mailbox(self) -> Address | None:
+        """The connections' mailbox in which most waits; `None` without a client."""
+        boxes = (connection.mailbox for connection in self._connections)
+        return max(boxes, key=lambda box: box.waiting, default=None)
 
     def drain(self, deadline_ms: int) -> None:
         """Take no more clients, and tell those that are here."""

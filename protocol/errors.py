@@ -12,6 +12,8 @@ from typing import Literal
 
 import msgspec
 
+from protocol.context import SectionWeight
+
 ErrorCode = Literal[
     "INVALID_MESSAGE",
     "UNAUTHORIZED",
@@ -61,6 +63,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     retryable: bool = False
     retry_after_ms: int | None = None
     turn_id: str | None = None
+    sections: list[SectionWeight] | None = None
 
 
 class GatewayError(Exception):
@@ -74,6 +77,7 @@ class GatewayError(Exception):
         retryable: bool = False,
         retry_after_ms: int | None = None,
         turn_id: str | None = None,
+        sections: list[SectionWeight] | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.failure = Failure(
@@ -82,6 +86,7 @@ class GatewayError(Exception):
             retryable=retryable,
             retry_after_ms=retry_after_ms,
             turn_id=turn_id,
+            sections=sections,
         )
 
     @classmethod
@@ -93,6 +98,7 @@ class GatewayError(Exception):
             retryable=failure.retryable,
             retry_after_ms=failure.retry_after_ms,
             turn_id=failure.turn_id,
+            sections=failure.sections,
         )
 
 

@@ -13,15 +13,9 @@ import msgspec
 
 from protocol.client import AnyClientMessage, ChatSend
 from protocol.content import UserContent
+from protocol.context import Calibration, Section, SentContext, Totals, Window
 from protocol.records import MessageRecord, ModelTotals, SessionRecord, TurnRecord
-from protocol.server import (
-    Calibration,
-    ModelSummary,
-    Section,
-    SentContext,
-    Totals,
-    Window,
-)
+from protocol.server import ModelSummary
 
 Reply = TypeVar("Reply")
 

@@ -13,12 +13,19 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from protocol.content import Block, Role
+from protocol.context import (
+    Calibration,
+    Section,
+    SectionWeight,
+    SentContext,
+    Totals,
+    TurnInspection,
+    Window,
+)
 from protocol.errors import ErrorCode, Failure
+from protocol.tools import Risk
 from protocol.usage import Cost, TokenCounts
-
-
-class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How every struct of the wire is written: camelCase; what is UNSET is left out."""
+from protocol.wire import Wire
 
 
 class ServerMessage(Wire, frozen=True, kw_only=True, tag_field="type"):
@@ -203,18 +210,23 @@ class ToolApprovalRequest(ServerMessage, frozen=True, kw_only=True, tag="tool.ap
     tool_name: str
     args: dict[str, Any]
     seq: int
-    risk: Literal["low", "medium", "high"] | UnsetType = UNSET
+    risk: Risk | UnsetType = UNSET
 
 
-class SentContext(Wire, frozen=True, kw_only=True):
-    """What of the history did not fit the window and was left out of the request."""
+class StepUsage(Wire, frozen=True, kw_only=True):
+    """One of the requests that a turn with tools made of the provider."""
 
-    left_out_turns: int
-    left_out_messages: int
+    stop_reason: str
+    usage: Usage
 
 
 class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.end"):
-    """The turn's last frame: the provider's stop reason, or `cancelled`, or `budget`."""
+    """The turn's last frame, with the provider's stop reason or one of the gateway's.
+
+    `cancelled`, `budget` (`maxCost` is spent), `max_steps` (too many requests of one turn) and
+    `repetition` (the model called tools in a circle) are the gateway's. `usage` and `cost` are the
+    sums of `steps`, which is there when they are several.
+    """
 
     request_id: str
     turn_id: str
@@ -223,10 +235,14 @@ class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.e
     usage: Usage
     cost: WireCost | None
     context: SentContext | UnsetType = UNSET
+    steps: list[StepUsage] | UnsetType = UNSET
 
 
 class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
-    """A failure. It is a turn's last frame when its `request_id` is that of a stream."""
+    """A failure. It is a turn's last frame when its `request_id` is that of a stream.
+
+    With `CONTEXT_TOO_LARGE` comes what each of the `sections` weighs.
+    """
 
     code: ErrorCode
     message: str
@@ -236,6 +252,7 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
     retry_after_ms: int | UnsetType = UNSET
     usage: Usage | UnsetType = UNSET
     cost: WireCost | UnsetType | None = UNSET
+    sections: list[SectionWeight] | UnsetType = UNSET
 
     @classmethod
     def of(cls, failure: Failure, request_id: str | None) -> ErrorMessage:
@@ -247,53 +264,8 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
             request_id=UNSET if request_id is None else request_id,
             turn_id=UNSET if failure.turn_id is None else failure.turn_id,
             retry_after_ms=UNSET if failure.retry_after_ms is None else failure.retry_after_ms,
+            sections=failure.sections or UNSET,
         )
-
-
-SectionName = Literal[
-    "system_prompt",
-    "response_format",
-    "memory",
-    "skills",
-    "tools",
-    "history",
-    "user_message",
-]
-"""The context's sections, in the order in which they are sent."""
-
-
-class Section(Wire, frozen=True, kw_only=True):
-    """One part of the context: its text, UTF-8 bytes, tokens and USD, uncached."""
-
-    name: SectionName
-    content: str
-    byte_count: int
-    token_estimate: int
-    cost_estimate: Decimal | None
-    cached: bool | UnsetType = UNSET
-
-
-class Totals(Wire, frozen=True, kw_only=True):
-    """The sums of the sections."""
-
-    byte_count: int
-    token_estimate: int
-    cost_estimate: Decimal | None
-
-
-class Window(Wire, frozen=True, kw_only=True):
-    """The model's input window in tokens."""
-
-    limit: int
-    used: int
-    free: int
-
-
-class Calibration(Wire, frozen=True, kw_only=True):
-    """Billed tokens over counted tokens, learned from `samples` billed requests of the model."""
-
-    ratio: float
-    samples: int
 
 
 class ContextInspection(ServerMessage, frozen=True, kw_only=True, tag="context.inspection"):
@@ -307,6 +279,7 @@ class ContextInspection(ServerMessage, frozen=True, kw_only=True, tag="context.i
     calibration: Calibration
     context: SentContext | UnsetType = UNSET
     exact_tokens: int | UnsetType = UNSET
+    turn: TurnInspection | UnsetType = UNSET
 
 
 class ModelUsage(Wire, frozen=True, kw_only=True):
@@ -368,7 +341,7 @@ class HistoryMessage(Wire, frozen=True, kw_only=True):
     created_at: str
     tokens: int | UnsetType = UNSET
     turn_id: str | UnsetType = UNSET
-    status: Literal["partial", "unanswered"] | UnsetType = UNSET
+    status: Literal["partial", "unanswered", "refused"] | UnsetType = UNSET
 
 
 class SessionHistoryPage(ServerMessage, frozen=True, kw_only=True, tag="session.history"):
@@ -416,7 +389,13 @@ class MailboxDepth(Wire, frozen=True, kw_only=True):
 
 
 class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway.status"):
-    """The gateway's figures, read from its state. Bytes and seconds."""
+    """The gateway's figures, read from its state. Bytes and seconds.
+
+    `detached` are the logs of running turns that nobody watches. `provider_pings` came since the
+    start; they are no content, and `longest_silence_seconds` is how long (to a second) an open
+    stream has brought none. `oldest_open_row_seconds` is 0 when every row is settled. Of the
+    connections' mailboxes the deepest is shown, as `connections`.
+    """
 
     request_id: str
     version: str
@@ -426,10 +405,15 @@ class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway
     upstream_streams: int
     logs: int
     log_bytes: int
+    detached_logs: int | UnsetType = UNSET
+    detached_log_bytes: int | UnsetType = UNSET
+    provider_pings: int | UnsetType = UNSET
+    longest_silence_seconds: float | UnsetType = UNSET
     mailboxes: dict[str, MailboxDepth]
     ledger: Literal["ok", "locked", "full"]
     ledger_queue: int
     open_rows: int
+    oldest_open_row_seconds: float | UnsetType = UNSET
     memory_bytes: int
     draining: bool
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, assert_never
 import msgspec
 from msgspec import UNSET
 
+from protocol.context import SentContext
 from protocol.errors import Failure
 from protocol.server import (
     ChatStreamDelta,
@@ -20,7 +21,6 @@ from protocol.server import (
     ChatStreamSource,
     ChatStreamStart,
     ErrorMessage,
-    SentContext,
     ServerMessage,
     SessionCreated,
     Source,
@@ -97,10 +97,17 @@ TurnEvent = Started | Text | Reasoning | SourceFound | ToolCalled | Ended | Fail
 
 
 def size_of(event: TurnEvent) -> int:
-    """About how many bytes of memory an event's text takes, for the bound on kept logs."""
+    """About how many bytes of memory an event takes, for the bound on kept logs.
+
+    A tool call's arguments are encoded for it: once a call, when it is appended.
+    """
     match event:
         case Text(text) | Reasoning(text):
             return len(text) + 64
+        case ToolCalled(args=args):
+            return len(msgspec.json.encode(args)) + 512
+        case SourceFound(url, title):
+            return len(url) + len(title or "") + 512
         case _:
             return 512
 

@@ -667,6 +667,28 @@ async def test_a_slow_answer_is_no_silence(autojump_clock: MockClock) -> None:
         assert text_of(await world.connect().converse()) == "Hello."
 
 
+async def test_the_longest_silence_is_that_of_the_stillest_open_stream(
+    autojump_clock: MockClock,
+) -> None:
+    """Pings are counted and break no silence; content does, and so does the end."""
+    pings: list[Step] = [20.0, Ping(), 20.0, Ping(), 8]
+    async with open_world() as world:
+        assert (world.llm.pings, world.llm.longest_silence) == (0, 0)
+        still, lively = world.connect(), world.connect()
+        world.model.will(half(*pings, piece("lo"), 5, piece("!"), *finish()))
+        await still.begun()
+        world.model.will(half(*[0.5, piece("ha")] * 100, *finish()))
+        await lively.begun()
+        await trio.sleep(45)
+        assert (world.llm.pings, world.llm.longest_silence) == (2, 45)
+        await trio.sleep(6)
+        assert world.llm.longest_silence == 3
+        await still.hear_out("r1")
+        assert world.llm.longest_silence <= 1
+        await lively.hear_out("r1")
+        assert (world.llm.pings, world.llm.longest_silence) == (2, 0)
+
+
 # --- settling ----------------------------------------------------------------------------------
 
 

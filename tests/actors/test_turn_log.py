@@ -160,6 +160,20 @@ def test_too_many_bytes_push_out_the_oldest_logs() -> None:
     assert shelf.logs.size == logs[1].size + logs[2].size
 
 
+def test_a_log_is_detached_while_its_turn_runs_and_nobody_watches() -> None:
+    """Neither a finished one, nor one with a single watcher left."""
+    logs = Shelf().logs
+    log, other = logs.create("turn_1"), logs.create("turn_2")
+    first, second = log.open_cursor(ignore), log.open_cursor(ignore)
+    assert logs.detached == [other]
+    first.close()
+    assert logs.detached == [other]
+    second.close()
+    assert logs.detached == [log, other]
+    other.append(END)
+    assert logs.detached == [log]
+
+
 def test_an_unknown_turn_is_not_found() -> None:
     """The error says where its answer is."""
     with pytest.raises(GatewayError, match="TURN_NOT_FOUND"):

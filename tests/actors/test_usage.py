@@ -59,6 +59,24 @@ async def test_a_turn_is_priced_when_it_is_settled() -> None:
         assert world.usage.open_rows == 0
 
 
+async def test_the_oldest_row_that_is_not_settled_has_an_age() -> None:
+    """In whatever order rows were opened; none when all of them are settled."""
+    async with open_world() as world:
+        assert world.usage.oldest_open_seconds == 0
+        now = world.usage._clock.now()
+        for turn_id, age in (("young", 2_000), ("old", 60_000)):
+            row = msgspec.structs.replace(ROW, turn_id=turn_id, created_at=now - age)
+            await world.usage_box.ask(OpenTurn(turn=row))
+        assert world.usage.oldest_open_seconds == pytest.approx(60, abs=0.1)
+        for turn_id, oldest in (("old", 2), ("young", 0)):
+            row = msgspec.structs.replace(ROW, turn_id=turn_id, status="completed")
+            await world.usage_box.ask(SettleTurn(turn=row))
+            assert world.usage.oldest_open_seconds == pytest.approx(oldest, abs=0.1)
+        ahead = msgspec.structs.replace(ROW, created_at=now + 60_000)
+        await world.usage_box.ask(OpenTurn(turn=ahead))
+        assert world.usage.oldest_open_seconds == 0  # the clock was set back
+
+
 async def test_a_model_without_a_price_has_no_cost() -> None:
     """Never a guess."""
     async with open_world() as world:

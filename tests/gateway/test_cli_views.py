@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import UNSET
 from rich.console import Console, RenderableType
@@ -22,8 +24,8 @@ from gateway.cli.views.status import status_report
 from gateway.cli.views.turn import Notice
 from gateway.cli.views.usage import usage_report
 from gateway.vault import Vault
+from protocol.context import Calibration, Section, SentContext, Totals, Window
 from protocol.server import (
-    Calibration,
     ChatStreamDelta,
     ChatStreamEnd,
     ChatStreamReasoning,
@@ -36,16 +38,12 @@ from protocol.server import (
     HistoryMessage,
     MailboxDepth,
     ModelUsage,
-    Section,
-    SentContext,
     SessionHistoryPage,
     SessionListing,
     SessionSummary,
     Source,
-    Totals,
     Usage,
     UsageReport,
-    Window,
     WireCost,
 )
 from protocol.usage import TokenCounts
@@ -360,6 +358,26 @@ def test_a_status_shows_figures_in_units() -> None:
     text = rendered(status_report(report))
     for words in ("draining", "1 h 2 min 5 s", "1,234", "2 streaming", "5.0 MiB", "llm 1/64"):
         assert words in text
+    assert lines_of(text)["of them detached"] == "-, -"
+    told = msgspec.structs.replace(
+        report,
+        detached_logs=1,
+        detached_log_bytes=2_048,
+        provider_pings=4_321,
+        longest_silence_seconds=12.5,
+        oldest_open_row_seconds=61.0,
+    )
+    lines = lines_of(rendered(status_report(told)))
+    assert lines["of them detached"] == "1, 2.0 KiB"
+    assert lines["provider's pings"] == "4,321"
+    assert lines["longest silence"] == "12.5 s"
+    assert lines["oldest open row"] == "1 min 1 s"
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """What stands behind each name."""
+    pairs = (re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in text.splitlines() if line)
+    return {name: value for name, value in pairs}
 
 
 def test_where_a_key_comes_from_never_shows_the_key() -> None:

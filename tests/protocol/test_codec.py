@@ -14,16 +14,14 @@ from hypothesis import strategies as st
 from protocol.client import AnyClientMessage, ChatSend, Ping, ToolDeclaration
 from protocol.codec import CLIENT_TYPES, CODECS, JSON, MSGPACK, Codec, Frame
 from protocol.content import DEEPEST, TextBlock
+from protocol.context import Calibration, Totals, Window
 from protocol.errors import InvalidMessage
 from protocol.server import (
     AnyServerMessage,
-    Calibration,
     ChatStreamDelta,
     ContextInspection,
     ServerMessage,
     ToolCall,
-    Totals,
-    Window,
 )
 from tests.protocol.strategies import FEW, JSON_VALUES, values
 

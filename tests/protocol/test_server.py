@@ -9,15 +9,9 @@ from hypothesis import given
 
 from protocol import server
 from protocol.codec import JSON
+from protocol.context import SectionName
 from protocol.errors import Failure
-from protocol.server import (
-    AnyServerMessage,
-    ErrorMessage,
-    SectionName,
-    ServerMessage,
-    Usage,
-    WireCost,
-)
+from protocol.server import AnyServerMessage, ErrorMessage, ServerMessage, Usage, WireCost
 from protocol.usage import Cost, TokenCounts
 from tests.protocol.strategies import FEW, values
 
@@ -43,7 +37,8 @@ MESSAGES = {
     "session.deleted": "requestId sessionId",
     "model.list": "requestId defaultModel models",
     "gateway.status": "requestId version uptimeSeconds connections turns upstreamStreams logs "
-    "logBytes mailboxes ledger ledgerQueue openRows memoryBytes draining",
+    "logBytes detachedLogs? detachedLogBytes? providerPings? longestSilenceSeconds? mailboxes "
+    "ledger ledgerQueue openRows oldestOpenRowSeconds? memoryBytes draining",
     "pong": "requestId",
     "gateway.draining": "deadlineMs",
 }

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.context import SentContext
 from protocol.errors import Failure
 from protocol.server import (
     ChatStreamDelta,
@@ -17,7 +18,6 @@ from protocol.server import (
     ChatStreamSource,
     ChatStreamStart,
     ErrorMessage,
-    SentContext,
     ServerMessage,
     SessionCreated,
     ToolCall,
@@ -242,6 +242,10 @@ def test_a_failure_says_when_to_try_again_and_which_turn_is_in_the_way() -> None
 
 @given(st.text())
 def test_the_size_of_an_event_grows_with_its_text(text: str) -> None:
-    """Everything else counts as a constant."""
+    """And with a tool call's arguments and a source's address; the rest is a constant."""
     assert size_of(Text(text, "text")) == size_of(Reasoning(text)) == len(text) + 64
+    called = ToolCalled("call", "tool", {"text": text}, client_side=True)
+    assert size_of(called) == len(msgspec.json.encode({"text": text})) + 512
+    assert size_of(SourceFound(text, text)) == size_of(SourceFound(text * 2, None))
+    assert size_of(SourceFound(text, None)) == len(text) + 512
     assert size_of(STARTED) == 512

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from gateway.cli.views.figures import count, counted, money, share
 from gateway.cli.views.tables import ShareBar, table
-from protocol.server import ContextInspection, Section
+from protocol.context import Section
+from protocol.server import ContextInspection
 
 
 def inspection(found: ContextInspection) -> RenderableType:

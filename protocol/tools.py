@@ -1,0 +1,63 @@
+"""Tools that the gateway itself can run: what is offered, who must agree, what came back.
+
+A tool's answer is what the model gets: a text, or blocks in the provider's shapes. That a tool
+failed is an answer too, marked as such: the model is told and goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from protocol.content import Block
+
+Risk = Literal["low", "medium", "high"]
+
+Approval = Literal["auto", "session", "always"]
+"""Who must agree to a call: nobody; a person, until told that the session may; a person, always."""
+
+
+class OfferedTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that the gateway runs; `input_schema` is JSON Schema with `type` `object`."""
+
+    name: str
+    description: str
+    input_schema: dict[str, Any]
+    approval: Approval = "session"
+    risk: Risk | None = None
+
+    @property
+    def rule(self) -> ToolRule:
+        """What must be known of the tool to run it."""
+        return ToolRule(name=self.name, approval=self.approval, risk=self.risk)
+
+
+class ToolRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Who must agree to a tool's calls."""
+
+    name: str
+    approval: Approval
+    risk: Risk | None
+
+
+class ToolAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool answered: a text, or blocks (`text`, `image`, `document`)."""
+
+    content: str | list[Block]
+    is_error: bool = False
+
+    @property
+    def text(self) -> str:
+        """The answer's text alone."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(str(block["text"]) for block in self.content if "text" in block)
+
+
+def tool_result(call_id: str, answer: ToolAnswer) -> Block:
+    """The block with which the provider takes a tool's answer."""
+    result: Block = {"type": "tool_result", "tool_use_id": call_id, "content": answer.content}
+    if answer.is_error:
+        result["is_error"] = True
+    return result
