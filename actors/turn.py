@@ -36,6 +36,8 @@ class Turn:
         """What its row was opened with, once that was asked for."""
         self.asked = False
         """Whether the provider may be billing for what it was asked and has not answered."""
+        self.taken = False
+        """Whether it has begun to answer, and has not said itself that it failed."""
 
     def advance(self, event: TurnEvent) -> None:
         """Move to the next state; see `protocol.states`."""

@@ -79,10 +79,12 @@ class Upstream:
         attempt = 0
         while True:
             attempt += 1
+            asked_before = turn.asked
             try:
                 return await self._stream(turn, context)
             except ProviderError as error:
-                turn.asked = error.failure.code == "LLM_TIMEOUT"
+                silent = error.failure.code == "LLM_TIMEOUT"
+                turn.asked = asked_before or turn.taken or silent
                 delay = self._settings.retry.delay(error.failure, attempt, random.random())
                 if delay is None or turn.answer.started:
                     raise
@@ -102,12 +104,14 @@ class Upstream:
             moved = -math.inf
             turn.asked = True
             async with self._model.stream(context.body) as events:
+                turn.taken = True
                 async for event in events:
                     if isinstance(event, Ping):
                         self.pings += 1
                         continue
                     if isinstance(event, StreamError):
                         log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
+                        turn.taken = False
                         raise ProviderError.of(fault(event))
                     for shown in answer.feed(event):
                         append(shown)

@@ -86,6 +86,7 @@ class Answer:
         self._fences = FenceSplitter()
         self._urls: set[str] = set()
         self._usage: dict[str, Any] = {}
+        self._is_closing = False
         self._output_is_final = False
         self._unreadable: MalformedEvent | None = None
         self.shown_characters = 0
@@ -107,7 +108,8 @@ class Answer:
             case MessageDelta(delta=stop, usage=usage):
                 self._stop(stop.stop_reason, usage)
             case MessageStop():
-                if not self.started or self._open or self.complete:
+                # Without a message_delta nobody knows why it stopped, nor what it costs.
+                if not self._is_closing or self._open or self.complete:
                     raise MalformedEvent("message_stop out of order")
                 if self._unreadable is not None and self.stop_reason not in _CUT_OFF:
                     raise self._unreadable
@@ -236,6 +238,7 @@ class Answer:
     def _stop(self, reason: str | None, usage: ProviderUsage) -> None:
         if not self.started or self.complete:
             raise MalformedEvent("message_delta out of order")
+        self._is_closing = True
         self._bill(usage)
         self.stop_reason = reason or self.stop_reason
         if self.stop_reason is not None and usage.output_tokens is not None:
