@@ -162,13 +162,13 @@ class Llm:
 
     def _known_turn(self, send: ChatSend) -> str | None:
         """The turn that this very request has already started, while its log is kept."""
-        if send.session_id is None:
-            return None
         while self._started:
             oldest = next(iter(self._started))
             if self._started[oldest] in self._logs:
                 break
             del self._started[oldest]  # logs expire in about the order of their start
+        if send.session_id is None:
+            return None
         turn_id = self._started.get((send.session_id, send.id), "")
         turn = self._turns.get(turn_id)
         if turn is not None and turn.send.content != send.content:

@@ -314,10 +314,17 @@ class Leaving:
 
 @asynccontextmanager
 async def open_leaving(child: Child, directives: Sequence[str]) -> AsyncIterator[list[Leaving]]:
-    """As many clients as directives, each in mid-stream."""
+    """As many clients as directives, each in mid-stream.
+
+    Their queues have no bound: one that is full would wait for ever to close.
+    """
     async with AsyncExitStack() as stack:
         crowd = [
-            Leaving(await stack.enter_async_context(child.talk()), f"client{number}", directive)
+            Leaving(
+                await stack.enter_async_context(child.talk(max_queue=None)),
+                f"client{number}",
+                directive,
+            )
             for number, directive in enumerate(directives)
         ]
         async with trio.open_nursery() as nursery:
@@ -360,6 +367,12 @@ async def test_a_drain_under_load_ends_every_turn_and_every_connection(tmp_path:
     assert "Traceback" not in log_of(tmp_path).read_text()
 
 
+async def check_written_so_far(child: Child) -> None:
+    """A turn more, whose row is written behind all that the ledger was given before."""
+    async with child.talk() as talk:
+        assert (await talk.turn("last", id="last"))[-1]["type"] == "chat.stream.end"
+
+
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     """It waits for no turn; the exit code names the signal, and the next process settles."""
     async with open_simulator() as simulator:
@@ -367,6 +380,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
             open_child(tmp_path, simulator, "--drain-seconds", "600") as child,
             open_leaving(child, [LONG] * 4) as crowd,
         ):
+            await check_written_so_far(child)
             child.terminate()
             async with trio.open_nursery() as nursery:
                 for leaving in crowd:
@@ -378,8 +392,10 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
         bills = billed_by(simulator)
         async with open_child(tmp_path, simulator) as child, child.talk() as talk:
             rows = rows_of(tmp_path)
-            assert len(rows) == len(crowd)
-            for name, row in rows.items():
+            assert len(rows) == len(crowd) + 1
+            for leaving in crowd:
+                name = leaving.said.request_id
+                row = rows[name]
                 check_interrupted(row, bills[name], noted=True)
                 await check_goes_on(talk, row["session_id"])
     assert "Traceback" not in log_of(tmp_path).read_text()

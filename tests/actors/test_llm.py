@@ -254,6 +254,16 @@ async def test_once_its_log_is_gone_the_same_request_is_pointed_to_the_history(
         assert (second["code"], second["turnId"]) == ("TURN_NOT_FOUND", first[0]["turnId"])
 
 
+async def test_turns_of_new_sessions_alone_are_forgotten_too(autojump_clock: MockClock) -> None:
+    """Nobody need come back to a session for what is known of its requests to go."""
+    async with open_world() as world:
+        for _ in range(20):
+            world.model.will(reply("Yes."))
+            await world.connect().converse()
+            await trio.sleep(400)
+        assert len(world.llm._started) == 1
+
+
 async def test_a_long_turn_does_not_keep_others_from_being_forgotten(
     autojump_clock: MockClock,
 ) -> None:

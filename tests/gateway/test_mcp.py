@@ -628,11 +628,14 @@ trio.run(main)
         [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
-    with trio.fail_after(SECONDS):
-        assert await process.stdout.receive_some() == b"up\n"
+    try:
+        with trio.fail_after(SECONDS):
+            assert await process.stdout.receive_some() == b"up\n"
         child = int((tmp_path / "pid").read_text())
         assert is_alive(child)
+    finally:
         process.kill()
+    with trio.fail_after(SECONDS):
         await process.wait()
     await until(lambda: not is_alive(child))
 
