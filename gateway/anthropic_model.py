@@ -8,7 +8,7 @@ retries nothing and follows no redirect, which would take the prompt to another 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 
 import anthropic
@@ -116,15 +116,20 @@ class AnthropicModel:
         return counted.input_tokens
 
     @asynccontextmanager
-    async def stream(self, body: bytes) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+    async def stream(
+        self, body: bytes, betas: Sequence[str] = ()
+    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
+        headers = (
+            _STREAM_HEADERS | {"anthropic-beta": ",".join(betas)} if betas else _STREAM_HEADERS
+        )
         client = await self._connected()
         with self._mapped_errors():
             stream = await client.post(
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
-                options={"headers": _STREAM_HEADERS},
+                options={"headers": headers},
                 stream=True,
                 stream_cls=_Stream,
             )

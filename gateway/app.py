@@ -23,6 +23,7 @@ from actors.mailbox import Mailbox
 from actors.ports import Socket
 from actors.queries import Queries
 from actors.retry import RetryPolicy
+from actors.tools import ToolSettings
 from actors.turn_log import TurnLogs
 from actors.usage import Usage
 from gateway import __version__
@@ -342,4 +343,12 @@ def _llm_settings(settings: Settings) -> LlmSettings:
         ask_seconds=settings.ask_seconds + settings.connect_seconds,
         retry=RetryPolicy(attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds),
         at_once=AT_ONCE,
+        max_steps=settings.max_steps,
+        tools=ToolSettings(
+            tool_seconds=settings.tool_seconds,
+            client_tool_seconds=settings.client_tool_seconds,
+            approval_seconds=settings.approval_seconds,
+            result_bytes=settings.tool_result_bytes,
+            tools_at_once=settings.tools_at_once,
+        ),
     )

@@ -10,8 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors import weighing
-from actors.assembly import NOT_RUN
+from actors import counting
 from actors.ports import AgentFiles, Skill
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider import ContentBlockStop
@@ -83,7 +82,7 @@ async def test_the_sums_are_the_sections_sums(autojump_clock: MockClock) -> None
     """Bytes, tokens and money, to the last digit of a price that no decimal holds."""
     async with open_world() as world:
         world.prices.per_input = Decimal(1) / 3
-        world.store.calibration = [CalibrationRecord(model=MODEL, counted=3, billed=10, samples=1)]
+        world.store.calibration = [CalibrationRecord(model=MODEL, has_tools=True, counted=300, billed=1_000)]
         client = world.connect()
         session = await opened(client, tools=TOOLS)
         inspection = await inspect(client, session, content="Moin ☕")
@@ -170,7 +169,7 @@ async def test_remembered_counts_are_bounded(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond so many characters they begin anew, and stay right."""
-    monkeypatch.setattr(weighing, "KEPT_CHARACTERS", 10)
+    monkeypatch.setattr(counting, "KEPT_CHARACTERS", 10)
     async with open_world() as world:
         client = world.connect()
         for system in ("123456", "abcdef", "123456"):
@@ -199,7 +198,7 @@ async def test_the_estimate_learns_from_the_bill(autojump_clock: MockClock) -> N
 async def test_what_was_learned_before_is_known_at_the_start(autojump_clock: MockClock) -> None:
     """The store has summed it up."""
     world = World()
-    world.store.calibration = [CalibrationRecord(model=MODEL, counted=10, billed=30, samples=7)]
+    world.store.calibration = [CalibrationRecord(model=MODEL, has_tools=False, counted=10, billed=30)]
     async with trio.open_nursery() as nursery:
         world.nursery = nursery
         for actor in (world.usage, world.context, world.llm):
@@ -239,75 +238,6 @@ async def test_the_oldest_turns_are_left_out_when_the_window_is_full(
         inspection = await inspect(client, session, content="question 4")
         assert inspection["context"] == {"leftOutTurns": 2, "leftOutMessages": 4}
         assert inspection["window"]["used"] <= inspection["window"]["limit"]
-
-
-def calling(text: str) -> list[Step]:
-    """An answer that says `text` and then calls a tool of the client's."""
-    steps = reply(text, prompt=0)
-    call = {"type": "tool_use", "id": "call_1", "name": "brew", "input": {}}
-    return [*steps[:-2], open_block(1, **call), ContentBlockStop(1), *steps[-2:]]
-
-
-RESULT = {
-    "type": "tool_result",
-    "tool_use_id": "call_1",
-    "content": NOT_RUN,
-    "is_error": True,
-}
-
-
-async def test_a_tool_call_that_nobody_answered_is_answered(autojump_clock: MockClock) -> None:
-    """The provider takes a call only with its result behind it; the inspection shows it."""
-    async with open_world() as world:
-        client = world.connect()
-        world.model.will(calling("Tea?"))
-        session = await opened(client, tools=TOOLS)
-        inspection = await inspect(client, session, content="And?")
-        await client.converse("And?", sessionId=session)
-        sent = world.model.last_request["messages"]
-        assert sent[-2]["content"][-1]["id"] == "call_1"
-        assert sent[-1]["content"] == [RESULT, {"type": "text", "text": "And?"}]
-        assert json.loads(section(inspection, "user_message")["content"]) == sent[-1]["content"]
-        await client.converse("Once more?", sessionId=session)
-        assert world.model.last_request["messages"][-1]["content"] == "Once more?"
-
-
-@pytest.mark.parametrize(
-    ("content", "window", "questions"),
-    [("x" * 10, 101, ["And?"]), ("x" * 10, 400, ["And?"]), ("x" * 90, 101, [])],
-)
-async def test_no_result_is_sent_without_its_call(
-    content: str, window: int, questions: list[str], autojump_clock: MockClock
-) -> None:
-    """When the call no longer fits, what answers it goes with it."""
-    async with open_world(max_tokens=1) as world:
-        client = world.connect()
-        world.model.will(calling("T" * 500), reply("Yes.", prompt=0), reply("No.", prompt=0))
-        session = await opened(client)
-        await client.converse("Go on", sessionId=session)
-        await client.converse("And?", sessionId=session)
-        world.model.window = window
-        await trio.sleep(3_601)  # the old window is forgotten
-        await client.converse(content, sessionId=session)
-        sent = [m["content"] for m in world.model.last_request["messages"] if m["role"] == "user"]
-        assert sent == [*questions, content]
-
-
-@pytest.mark.parametrize("answered", [True, False])
-async def test_a_result_goes_when_only_its_call_is_left_out(
-    answered: bool, autojump_clock: MockClock
-) -> None:
-    """The turn right behind a call that does not fit is left out too, or the result in it."""
-    async with open_world() as world:
-        client = world.connect()
-        world.model.will(calling("T" * 900), reply("Yes.", prompt=0))
-        session = await opened(client)
-        if answered:
-            await client.converse("Go on", sessionId=session)
-        world.model.window = 900
-        await trio.sleep(3_601)  # the old window is forgotten
-        await client.converse("And?", sessionId=session)
-        assert [m["content"] for m in world.model.last_request["messages"]] == ["And?"]
 
 
 async def test_a_message_that_cannot_fit_is_refused(autojump_clock: MockClock) -> None:
