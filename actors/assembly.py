@@ -84,13 +84,16 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
             )
         )
 
+    @property
+    def records(self) -> list[MessageRecord]:
+        """All messages, the user's last."""
+        own = [] if self.user is None else [self.user]
+        return [message for turn in self.turns for message in turn] + own
+
     def _history(self) -> str:
-        records = [message for turn in self.turns for message in turn]
-        if not records:
-            return ""
-        everything = records if self.user is None else [*records, self.user]
-        sent = sent_messages(everything, caches=self.caches)
-        return _encode(sent[: len(records)]).decode()
+        sent = sent_messages(self.records, caches=self.caches)
+        history = sent if self.user is None else sent[:-1]
+        return _encode(history).decode() if history else ""
 
 
 def clearing(room: int) -> dict[str, Any]:

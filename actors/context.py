@@ -204,7 +204,7 @@ class Context:
         flight.add(
             SentRequest.of(
                 built.prompt,
-                weighed.beginning(hash(repr(thinking.config))),
+                weighed.beginning(hash(repr(thinking))),
                 built.user_message.turn_id,
                 estimate=built.token_estimate,
                 now=self._clock.now(),

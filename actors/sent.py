@@ -28,12 +28,18 @@ Reach = Literal["nothing", "tools", "system", "messages"]
 
 
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
-    """What a prompt begins with, as hashes; `thinking` is part of what messages are read with."""
+    """What a prompt begins with, as hashes, and how its messages are read.
+
+    `thinking` is the hash of how the model is to think, `None` whatever it is; `has_media` whether
+    there are pictures or documents. A change of either costs the messages their place in the
+    provider's cache (its page on prompt caching).
+    """
 
     model: str
     tools: int
     system: int
     thinking: int | None
+    has_media: bool
 
 
 class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +66,7 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
     ) -> SentRequest:
         """What is to be known of `prompt`; `estimate` is of all of it."""
         return cls(
-            beginning=beginning,
+            beginning=msgspec.structs.replace(beginning, has_media=prompt.media_tokens > 0),
             has_tools=prompt.has_tools,
             turn_id=turn_id,
             first_turn=prompt.turns[0][0].turn_id if prompt.turns else turn_id,
@@ -97,7 +103,8 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
             return "nothing"
         if known.system != beginning.system:
             return "tools"
-        return "messages" if beginning.thinking in (None, known.thinking) else "system"
+        alike = beginning.thinking in (None, known.thinking)
+        return "messages" if alike and beginning.has_media == known.has_media else "system"
 
 
 class Flight:

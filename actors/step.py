@@ -25,6 +25,8 @@ class Step:
         self.held = held
         self.asked = False
         """Whether the provider may be billing for what it was asked and has not answered."""
+        self.taken = False
+        """Whether it has begun to answer, and has not said itself that it failed."""
         self.output_estimate = 0
         """Tokens, for an answer whose final figure the provider never told."""
         self.answers: dict[str, ToolAnswer] = {}

@@ -68,15 +68,17 @@ class Upstream:
                 turn.log.append(event)
 
     async def _stream_with_retry(self, turn: Turn, context: ContextBuilt) -> None:
-        attempt = 0
+        attempt, step = 0, turn.step
         while True:
             attempt += 1
+            asked_before = step.asked
             try:
                 return await self._stream(turn, context)
             except ProviderError as error:
-                turn.step.asked = error.failure.code == "LLM_TIMEOUT"
+                silent = error.failure.code == "LLM_TIMEOUT"
+                step.asked = asked_before or step.taken or silent
                 delay = self._settings.retry.delay(error.failure, attempt, random.random())
-                if delay is None or turn.step.answer.started:
+                if delay is None or step.answer.started:
                     raise
                 log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
             await trio.sleep(delay)
@@ -94,12 +96,14 @@ class Upstream:
             moved = -math.inf
             step.asked = True
             async with self._model.stream(step.prompt.body(), step.prompt.betas) as events:
+                step.taken = True
                 async for event in events:
                     if isinstance(event, Ping):
                         self.pings += 1
                         continue
                     if isinstance(event, StreamError):
                         log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
+                        step.taken = False
                         raise ProviderError.of(fault(event))
                     for shown in answer.feed(event):
                         append(shown)

@@ -83,6 +83,7 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
             tools=hash(self.parts.toolset.json),
             system=hash(tuple(self.parts.system.values())),
             thinking=thinking,
+            has_media=any(record.media_tokens for record in self.parts.records),
         )
 
     # --- what is shown -------------------------------------------------------------------------
@@ -122,7 +123,7 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
         names: list[SectionName] = ["tools", *(self.parts.system if reach != "tools" else ())]
         found = {name: self.estimated[name] for name in names}
         history = self._shared_tokens(former.sent) if reach == "messages" else 0
-        if not history and (not any(found.values()) or sum(found.values()) < least):
+        if not history and sum(found.values()) < least:
             return {}
         return {**found, OVERHEAD: self.estimated[OVERHEAD], "history": history}
 

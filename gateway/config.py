@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 import platformdirs
 
+from gateway.mcp.settings import BadMcpServer, McpServer, read_servers
 from gateway.settings import SETTINGS, Settings, settings_table
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 CONFIG_FILE: Final = "config.toml"
+SERVERS: Final = "mcp_servers"
 CONFIG_DIR_VARIABLE: Final = "AGENTSPACE_CONFIG_DIR"
 _LONGEST_SHOWN = 60
 
@@ -58,7 +60,10 @@ def load_settings(
     """
     if strange := flags.keys() - SETTINGS.keys():
         raise TypeError(f"no such settings: {sorted(strange)}")
-    given = _from_file(config_dir or _config_dir(environ))
+    folder = (config_dir or _config_dir(environ)).absolute()
+    tables = _read_toml(folder / CONFIG_FILE)
+    servers = _servers(tables.pop(SERVERS, {}), environ, folder)
+    given = _from_file(tables, folder)
     here = Path.cwd()
     for name in SETTINGS:
         variable = variable_of(name)
@@ -66,7 +71,8 @@ def load_settings(
             given[name] = _Given(environ[variable], variable, here)
         if flags.get(name) not in (None, ()):
             given[name] = _Given(flags[name], flag_of(name), here)
-    settings = Settings(**{name: _converted(name, value) for name, value in given.items()})
+    values = {name: _converted(name, value) for name, value in given.items()}
+    settings = Settings(**values, mcp_servers=servers)
     _check_together(settings, given)
     return settings
 
@@ -86,14 +92,21 @@ def _config_dir(environ: Mapping[str, str]) -> Path:
     return Path(named).expanduser() if named else platformdirs.user_config_path("agentspace")
 
 
-def _from_file(folder: Path) -> dict[str, _Given]:
-    path = folder.absolute() / CONFIG_FILE
+def _from_file(tables: Mapping[str, object], folder: Path) -> dict[str, _Given]:
+    path = folder / CONFIG_FILE
     given = {}
-    for name, value in _read_toml(path).items():
+    for name, value in tables.items():
         if name not in SETTINGS:
             raise ConfigError(_unknown(name, path))
         given[name] = _Given(value, str(path), path.parent)
     return given
+
+
+def _servers(tables: object, environ: Mapping[str, str], folder: Path) -> tuple[McpServer, ...]:
+    try:
+        return read_servers(tables, environ, folder)
+    except BadMcpServer as error:
+        raise ConfigError(f"{error} (from {folder / CONFIG_FILE})") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -111,7 +124,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _unknown(name: str, path: Path) -> str:
-    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, [*SETTINGS, SERVERS], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else "remove it."
     return f"{_one_line(name)} (from {path}) is no setting: {hint}"
 

@@ -1,4 +1,4 @@
-"""Every setting: its kind, unit, default and meaning, in one struct.
+"""Every setting: its kind, unit, default and meaning, in one struct; MCP servers have tables.
 
 `gateway.config` finds out which values are in force.
 """
@@ -12,6 +12,7 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
+from gateway.mcp.settings import McpServer
 from protocol.client import ServerTool
 
 MIB: Final = 1024 * 1024
@@ -171,6 +172,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Switch, _about("Whether the end of stdin (the parent is gone) stops the gateway.")
     ] = False
 
+    # Tools from MCP servers
+    mcp_start_seconds: Annotated[
+        Seconds, _about("Longest time from starting an MCP server to having its tools.")
+    ] = 30.0
+    mcp_restart_seconds: Annotated[
+        Seconds, _about("Longest pause before an MCP server that was lost is started again.")
+    ] = 60.0
+    mcp_check_seconds: Annotated[
+        Seconds, _about("Pause between two looks whether an MCP server still answers.")
+    ] = 60.0
+    mcp_servers: tuple[McpServer, ...] = ()  # tables of the file, with neither flag nor variable
+
     # How much to hold
     max_connections: Annotated[Count, _about("Clients at once; a further one gets a 503.")] = 10_000
     max_message_bytes: Annotated[Bytes, _about("Longest message of a client.")] = 16 * MIB
@@ -189,6 +202,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_cache_bytes: Annotated[
         Bytes, _about("How much of sessions' history is kept in memory.")
     ] = 64 * MIB
+    memory_bytes: Annotated[
+        Bytes, _about("How much of an agent's memory files goes into the context.")
+    ] = 64 * 1024
+    skill_bytes: Annotated[
+        Bytes, _about("How much of a skill's text one call of `read_skill` answers.")
+    ] = 64 * 1024
     list_limit_default: Annotated[Count, _about("Rows of a page that names no limit.")] = 50
     list_limit_max: Annotated[Count, _about("Most rows of a page.")] = 200
 
@@ -209,14 +228,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         shown = (
-            f"{name}={'…' if SETTINGS[name].secret and value else value!r}"
+            f"{name}={'…' if name in SETTINGS and SETTINGS[name].secret and value else value!r}"
             for name, value in msgspec.structs.asdict(self).items()
         )
         return f"Settings({', '.join(shown)})"
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One setting, as its annotation in `Settings` describes it."""
+    """One setting with a single value, as its annotation in `Settings` describes it."""
 
     type: Any
     expects: str
@@ -237,6 +256,8 @@ class Setting(msgspec.Struct, frozen=True):
 def _described() -> dict[str, Setting]:
     found = {}
     for name, hint in get_type_hints(Settings, include_extras=True).items():
+        if name == "mcp_servers":
+            continue
         metas = [meta for meta in hint.__metadata__ if isinstance(meta, Meta)]
         extra: dict[str, Any] = {}
         for meta in metas:

@@ -93,6 +93,7 @@ class Answer:
         self._fences = FenceSplitter()
         self._urls = set() if urls is None else urls
         self._usage: dict[str, Any] = {}
+        self._is_closing = False
         self._output_is_final = False
         self._unreadable: MalformedEvent | None = None
         self.shown_characters = 0
@@ -116,7 +117,8 @@ class Answer:
             case MessageDelta():
                 self._stop(event)
             case MessageStop():
-                if not self.started or self._open or self.complete:
+                # Without a message_delta nobody knows why it stopped, nor what it costs.
+                if not self._is_closing or self._open or self.complete:
                     raise MalformedEvent("message_stop out of order")
                 if self._unreadable is not None and self.stop_reason not in _CUT_OFF:
                     raise self._unreadable
@@ -261,6 +263,7 @@ class Answer:
     def _stop(self, event: MessageDelta) -> None:
         if not self.started or self.complete:
             raise MalformedEvent("message_delta out of order")
+        self._is_closing = True
         self._bill(event.usage)
         self.stop_reason = event.delta.stop_reason or self.stop_reason
         if event.context_management is not None:

@@ -8,7 +8,7 @@ schema. Every wait has a deadline.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from itertools import count
@@ -24,6 +24,7 @@ from websockets.typing import Subprotocol
 
 from gateway.app import Gateway
 from gateway.config import Settings
+from gateway.simulator import Settings as SimulatorSettings
 from gateway.simulator import Simulator, open_simulator
 from gateway.vault import Vault
 from protocol.schema import message_schema
@@ -61,6 +62,10 @@ class Talk:
         """The next message."""
         with trio.fail_after(SECONDS):
             frame = await self.socket.recv()
+        return self.understand(frame)
+
+    def understand(self, frame: str | bytes) -> Frame:
+        """The message in a frame."""
         heard = json.loads(frame) if isinstance(frame, str) else msgspec.msgpack.decode(frame)
         assert isinstance(heard, dict)
         schema_of(heard["type"]).validate(heard)
@@ -152,10 +157,14 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    data_dir: Path, *, key: str | None = "sk-test", **settings: Any
+    data_dir: Path,
+    *,
+    key: str | None = "sk-test",
+    provider: SimulatorSettings | None = None,
+    **settings: Any,
 ) -> AsyncIterator[World]:
     """A gateway on a free port before a simulated provider; it drains at the end."""
-    async with open_simulator() as simulator:
+    async with open_simulator(settings=provider) as simulator:
         chosen = Settings(
             **{
                 "data_dir": data_dir,
@@ -182,6 +191,14 @@ async def open_gateway(settings: Settings, environ: dict[str, str]) -> AsyncIter
             yield gateway
         finally:
             gateway.stop()
+
+
+async def status_when(talk: Talk, seen: Callable[[Frame], bool]) -> Frame:
+    """The gateway's status, as soon as it is as it should be."""
+    with trio.fail_after(SECONDS):
+        while not seen(status := await talk.ask("gateway.status")):  # noqa: ASYNC110 - asks a peer
+            await trio.sleep(0.02)
+    return status
 
 
 def text_of(frames: list[Frame]) -> str:

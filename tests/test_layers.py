@@ -15,18 +15,25 @@ ACTORS = {f"actors.{name}" for name in ("connection", "context", "llm", "usage")
 # Where each library may be imported: one module, unless it has more than one face.
 LIBRARIES = {
     "anthropic": {"gateway.anthropic_model", "gateway.anthropic_errors"},
-    "anyio": {"gateway.embed.child", "gateway.embed.supervisor"},
+    "anyio": {
+        "gateway.embed.child",
+        "gateway.embed.supervisor",
+        "gateway.mcp.pace",
+        "gateway.mcp.stdio",
+    },
     "genai_prices": {"gateway.prices"},
     "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
-    "httpx2": {"gateway.anthropic_model", "gateway.anthropic_errors"},
+    "httpx2": {"gateway.anthropic_model", "gateway.anthropic_errors", "gateway.mcp.http"},
     "keyring": {"gateway.vault"},
+    "mcp": {f"gateway.mcp.{name}" for name in ("http", "life", "pace", "sift", "stdio")},
+    "mcp_types": {f"gateway.mcp.{name}" for name in ("answers", "life", "offers", "sift", "stdio")},
     "outcome": {"gateway.database"},
     "platformdirs": {"gateway.config", "gateway.settings"},
     "pony": {"gateway.database", "gateway.ledger", "gateway.ledger_schema"},
     "prompt_toolkit": {"gateway.cli.talk.keyboard"},
     "tiktoken": {"gateway.tokenizer"},
     "trio_websocket": {"gateway.server", "gateway.client.connection", "gateway.client.dial"},
-    "yaml": {"gateway.library"},
+    "yaml": {"gateway.library.skills"},
 }
 EVERYWHERE_IN_CLI = {"click", "rich"}
 EVERYWHERE_IN_GATEWAY = {"trio", "msgspec"}

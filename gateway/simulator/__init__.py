@@ -14,7 +14,8 @@ message:
 
     [[sim: chars=30 rate=50 count=500 thinking=20 fault=reset@10 status=529 delay=0.2]]
 
-`directives.py` has their grammar, `reply.py` the replies and faults, `settings.py` the numbers.
+`directives.py` has their grammar, `reply.py` the replies and faults, `scenario.py` conversations
+with tools, `settings.py` the numbers.
 """
 
 from gateway.simulator.catalogue import MODELS, find_model
@@ -24,6 +25,7 @@ from gateway.simulator.prompt import count_tokens
 from gateway.simulator.reply import (
     FAULT_KINDS,
     Block,
+    CodeExecution,
     Failure,
     Fault,
     Raw,
@@ -32,18 +34,22 @@ from gateway.simulator.reply import (
     Text,
     Thinking,
     ToolUse,
+    WebFetch,
     WebSearch,
 )
 from gateway.simulator.request import Received
+from gateway.simulator.scenario import ToolResult, calls, says, tool_results, turn
 from gateway.simulator.script import Responder
 from gateway.simulator.server import Simulator, open_simulator, run_simulator
 from gateway.simulator.settings import Settings
+from gateway.simulator.sources import cite, cite_page, results_for
 
 __all__ = [
     "FAULT_KINDS",
     "MODELS",
     "Billed",
     "Block",
+    "CodeExecution",
     "Failure",
     "Fault",
     "ModelSpec",
@@ -56,10 +62,19 @@ __all__ = [
     "Simulator",
     "Text",
     "Thinking",
+    "ToolResult",
     "ToolUse",
+    "WebFetch",
     "WebSearch",
+    "calls",
+    "cite",
+    "cite_page",
     "count_tokens",
     "find_model",
     "open_simulator",
+    "results_for",
     "run_simulator",
+    "says",
+    "tool_results",
+    "turn",
 ]

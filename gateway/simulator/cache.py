@@ -1,19 +1,20 @@
 """The prompt cache: which part of a prompt was read, which was written, which was neither.
 
 An entry stands for a prefix: the chained digest of every segment up to a breakpoint, under one
-model. A breakpoint finds an entry at its own place or up to twenty segments before it, and the
-longest find counts. A find lengthens the entry's life; what lies between it and the last breakpoint
-is written, at the price of the breakpoint that ends it.
+model. A breakpoint finds an entry within twenty positions, its own place being the first; a run of
+calls counts as one position, and so does a run of results. The longest find counts. It lengthens
+the entry's life; what lies between it and the last breakpoint is written, at the price of the
+breakpoint that ends it.
 """
 
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from gateway.simulator.prompt import Segment
+from gateway.simulator.prompt import RUNS, Segment
 
 LOOKBACK = 20
 SECONDS = {"5m": 300.0, "1h": 3600.0}
@@ -49,7 +50,7 @@ class PromptCache:
             return Charge(total)
         keys, ends = _prefixes(model, prompt)
         breakpoints = [at for at in breakpoints if ends[at] >= least]
-        found = self._find(keys, breakpoints)
+        found = self._find(prompt, keys, breakpoints)
         read = ends[found] if found >= 0 else 0
         written = {"5m": 0, "1h": 0}
         done = read
@@ -58,14 +59,16 @@ class PromptCache:
             if at > found:
                 written[ttl] += ends[at] - done
                 done = ends[at]
-            self._store(keys[at], SECONDS[ttl])
+            self._store(keys[at], SECONDS[ttl], renews=at > found)
         return Charge(total - done, read, written["5m"], written["1h"])
 
-    def _find(self, keys: Sequence[bytes], breakpoints: Sequence[int]) -> int:
+    def _find(
+        self, prompt: Sequence[Segment], keys: Sequence[bytes], breakpoints: Sequence[int]
+    ) -> int:
         """The place of the longest living prefix, or -1."""
         now = self._clock()
         for last in reversed(breakpoints):
-            for at in range(last, max(-1, last - LOOKBACK - 1), -1):
+            for at in _within_sight(prompt, last):
                 entry = self._entries.get(keys[at])
                 if entry is not None and entry.expires > now:
                     entry.expires = now + entry.seconds
@@ -73,11 +76,29 @@ class PromptCache:
                     return at
         return -1
 
-    def _store(self, key: bytes, seconds: float) -> None:
-        self._entries[key] = _Entry(seconds, self._clock() + seconds)
+    def _store(self, key: bytes, seconds: float, *, renews: bool) -> None:
+        """Keep an entry. One that was read, not written, keeps the life it was paid for."""
+        now = self._clock()
+        known = self._entries.get(key)
+        if known is not None and known.expires > now and not renews:
+            known.expires = now + known.seconds
+        else:
+            self._entries[key] = _Entry(seconds, now + seconds)
         self._entries.move_to_end(key)
         if len(self._entries) > self._limit:
             self._entries.popitem(last=False)
+
+
+def _within_sight(prompt: Sequence[Segment], last: int) -> Iterator[int]:
+    """The places that a breakpoint at `last` looks at, its own first."""
+    positions, after = 0, ""
+    for at in range(last, -1, -1):
+        kind = prompt[at].kind
+        positions += not (kind in RUNS and kind == after)
+        if positions > LOOKBACK:
+            return
+        yield at
+        after = kind
 
 
 def _prefixes(model: str, prompt: Sequence[Segment]) -> tuple[list[bytes], list[int]]:

@@ -26,13 +26,22 @@ _encode = msgspec.json.Encoder().encode
 async def deliver(answer: Answer, request_id: str, wire: Wire, service: Service) -> None:
     """Send an answer; what was generated is billed, however far it gets."""
     match answer:
-        case Whole(status, body, more, delay):
-            await trio.sleep(delay)
+        case Whole(status, body, more, delay, gate):
+            await _wait(delay, gate)
             await wire.respond(status, (*json_headers(request_id), *more), body)
+        case Message(Draft(reply=Reply(fault=Fault("hang_up")) as reply)):
+            await _wait(reply.delay, reply.gate)
+            await wire.reset()
         case Message(draft, streamed=True):
             await _stream(draft, wire, service)
         case Message(draft):
             await _send_whole(draft, wire, service)
+
+
+async def _wait(seconds: float, gate: trio.Event | None) -> None:
+    await trio.sleep(seconds)
+    if gate is not None:
+        await gate.wait()
 
 
 def json_headers(request_id: str) -> tuple[tuple[str, str], ...]:
@@ -73,7 +82,7 @@ async def _stream(draft: Draft, wire: Wire, service: Service) -> None:
             )
         )
         await play(
-            steps(events(draft), reply.fault, draft.request_id),
+            steps(events(draft), reply, draft.request_id),
             wire,
             tally,
             _pace(reply, wire, tally, service),
@@ -91,10 +100,11 @@ def _pace(reply: Reply, wire: Wire, tally: Tally, service: Service) -> Pace:
 
 async def _send_whole(draft: Draft, wire: Wire, service: Service) -> None:
     """Without a stream, some faults have their like; the others have none."""
+    reply = draft.reply
     headers, body = json_headers(draft.request_id), _encode(draft.message())
     with _billing(draft, service) as tally:
-        await trio.sleep(draft.reply.delay)
-        match draft.reply.fault:
+        await _wait(reply.delay, reply.gate if reply.fault else None)
+        match reply.fault:
             case Fault("reset"):
                 tally.settle()
                 await wire.reset()

@@ -1,6 +1,8 @@
 """Directives: what a client without access to the simulator writes into its message.
 
     [[sim: chars=30 rate=50 count=500 thinking=20 fault=reset@10 status=529 delay=0.2]]
+    [[sim: tool=weather {"city": "Oslo"} tool=tides {"port": "Oslo"}]]
+    [[sim: search=3 pause=on]]
 
 Pairs `key=value`, apart by blanks, in the last message's text; every key is optional, an unknown
 one is a 400. Several directives in one text are one.
@@ -14,8 +16,13 @@ one is a 400. Several directives in one text are one.
 | `delay` | seconds before the first byte |
 | `flush` | bytes gathered before an unpaced stream is sent; 1 is event by event |
 | `search` | results of a web search that comes first, each of them cited |
-| `tool` | name of a tool to call at the end |
+| `fetch` | url of a page that is fetched first, and cited |
+| `code` | `on`: code is executed first, and its output told |
+| `pause` | `on`: the answer stops before the results of these three, and the next goes on there |
+| `tool` | name of a tool to call at the end, and its input as an object; as often as you like. |
+| | What it brings is quoted in the answer to its results |
 | `stop` | stop reason |
+| `category` | of a refusal: `cyber`, `bio`, …; it stops for that reason |
 | `limits` | `on`: filler, too, obeys `max_tokens` and `stop_sequences` |
 | `status` | error status instead of an answer |
 | `retry_after` | seconds, with `status` |
@@ -28,26 +35,30 @@ from typing import Any
 import msgspec
 
 from gateway.simulator.errors import invalid
+from gateway.simulator.notation import Word, directives
 from gateway.simulator.reply import (
     Block,
+    CodeExecution,
     Failure,
     Fault,
+    Json,
     Reply,
+    ServerTool,
     Text,
     Thinking,
     ToolUse,
+    WebFetch,
     WebSearch,
 )
-from gateway.simulator.sources import cite, results_for
+from gateway.simulator.sources import results_for, told_of
 
 LIMIT = 64 * 1024 * 1024
 """Characters that one directive may ask for."""
 
-_DIRECTIVE = re.compile(r"\[\[sim:(.*?)\]\]", re.DOTALL)
 _FAULT = re.compile(r"(?P<kind>\w+)(?:@(?P<at>-?\d+))?(?::(?P<arg>[\w.]+))?")
 _FILLER = "The quick brown fox jumps over the lazy dog while a patient gateway counts every token. "
 
-_NUMBERS = {
+_NUMBERS: dict[str, type[int] | type[float]] = {
     "count": int,
     "thinking": int,
     "chars": int,
@@ -58,12 +69,17 @@ _NUMBERS = {
     "delay": float,
     "retry_after": float,
 }
-_WORDS = ("tool", "stop", "limits", "fault")
+_WORDS = ("stop", "category", "limits", "fault", "fetch", "code", "pause")
+_CONTENT = frozenset({"count", "thinking", "search", "fetch", "code", "tool"})
 
 
 def without_directives(text: str) -> str:
     """The text as its author meant it for the model."""
-    return _DIRECTIVE.sub("", text).strip()
+    kept, start = [], 0
+    for directive in directives(text):
+        kept.append(text[start : directive.start])
+        start = directive.end
+    return "".join((*kept, text[start:])).strip()
 
 
 def directed(text: str, own: tuple[Block, ...]) -> Reply | None:
@@ -71,15 +87,17 @@ def directed(text: str, own: tuple[Block, ...]) -> Reply | None:
 
     `own` is what the simulator would have said, for a directive that does not say what to say.
     """
-    found = _DIRECTIVE.findall(text)
+    found = list(directives(text))
     if not found:
         return None
-    asked = _parse(" ".join(found))
+    asked = _parse([word for directive in found for word in directive.words])
     chars = max(1, asked.get("chars", 16))
     blocks = _blocks(asked, chars, own)
     return Reply(
         blocks=blocks,
-        stop_reason=asked.get("stop"),
+        stop_reason=_stop(asked),
+        stop_sequence="STOP" if asked.get("stop") == "stop_sequence" else None,
+        stop_details=_details(asked),
         rate=asked.get("rate"),
         chars=chars,
         delay=asked.get("delay", 0.0),
@@ -90,37 +108,67 @@ def directed(text: str, own: tuple[Block, ...]) -> Reply | None:
     )
 
 
-def _parse(text: str) -> dict[str, Any]:
+def _parse(words: list[Word]) -> dict[str, Any]:
     asked: dict[str, Any] = {}
-    for pair in text.split():
-        key, equals, value = pair.partition("=")
-        if not equals or key not in (*_NUMBERS, *_WORDS):
-            raise invalid(f"sim: there is no directive {pair!r}")
-        try:
-            asked[key] = _NUMBERS[key](value) if key in _NUMBERS else value
-        except ValueError:
-            raise invalid(f"sim: {key} takes a number, not {value!r}") from None
-        if key in _NUMBERS and not 0 <= asked[key] <= LIMIT:
-            raise invalid(f"sim: {key} is out of range: {value}")
+    for word in words:
+        key, equals, value = word.text.partition("=")
+        if equals and value and key == "tool":
+            asked.setdefault("tool", []).append(ToolUse(value, word.given or {}))
+        elif not equals or word.given is not None or key not in (*_NUMBERS, *_WORDS):
+            raise invalid(f"sim: there is no directive {word.text!r}")
+        else:
+            asked[key] = _number(key, value) if key in _NUMBERS else value
     return asked
 
 
+def _number(key: str, value: str) -> float:
+    try:
+        number = _NUMBERS[key](value)
+    except ValueError:
+        raise invalid(f"sim: {key} takes a number, not {value!r}") from None
+    if not 0 <= number <= LIMIT:
+        raise invalid(f"sim: {key} is out of range: {value}")
+    return number
+
+
 def _blocks(asked: dict[str, Any], chars: int, own: tuple[Block, ...]) -> tuple[Block, ...]:
-    if not asked.keys() & {"count", "thinking", "search", "tool"}:
+    if not asked.keys() & _CONTENT:
         return own
     blocks: list[Block] = []
     if asked.get("thinking"):
         blocks.append(Thinking(_filler(asked["thinking"], chars)))
-    results = results_for("simulators", asked.get("search", 0))
-    if results:
-        blocks += [WebSearch("simulators", results), cite("What they agree on.", results)]
+    for served in _served(asked):
+        if asked.get("pause") == "on":
+            return (*blocks, msgspec.structs.replace(served, part="call"))
+        blocks += [served, told_of(served)]
     if "count" in asked:
         blocks.append(Text(_filler(asked["count"], chars)))
     else:
         blocks += [block for block in own if isinstance(block, Text)]
-    if "tool" in asked:
-        blocks.append(ToolUse(asked["tool"]))
-    return tuple(blocks)
+    return (*blocks, *asked.get("tool", ()))
+
+
+def _served(asked: dict[str, Any]) -> list[ServerTool]:
+    """What the provider's own tools are to do."""
+    served: list[ServerTool] = []
+    if asked.get("search"):
+        served.append(WebSearch("simulators", results_for("simulators", asked["search"])))
+    if "fetch" in asked:
+        served.append(WebFetch(asked["fetch"], title="A page that was fetched"))
+    if asked.get("code") == "on":
+        served.append(CodeExecution("echo $((6 * 7))", stdout="42\n"))
+    return served
+
+
+def _stop(asked: dict[str, Any]) -> str | None:
+    return "refusal" if "category" in asked else asked.get("stop")
+
+
+def _details(asked: dict[str, Any]) -> Json | None:
+    if _stop(asked) != "refusal":
+        return None
+    explanation = "The simulator was told to refuse."
+    return {"type": "refusal", "category": asked.get("category"), "explanation": explanation}
 
 
 def _filler(count: int, chars: int) -> str:

@@ -4,7 +4,7 @@
 blocks, so both say the same.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -12,15 +12,19 @@ from gateway.simulator.cache import Charge
 from gateway.simulator.ids import Ids
 from gateway.simulator.reply import (
     Block,
+    CodeExecution,
     Json,
     Raw,
     RedactedThinking,
     Reply,
+    ServerTool,
     Text,
     Thinking,
     ToolUse,
+    WebFetch,
     WebSearch,
 )
+from gateway.simulator.server_tools import container, input_of, result_of, tool_of
 from gateway.simulator.signature import Signer
 from gateway.simulator.usage import Usage
 
@@ -40,6 +44,9 @@ class Draft(msgspec.Struct, frozen=True):
     stop_reason: str
     usage: Usage
     ratio: float
+    container: Json | None = None
+    edits: tuple[Json, ...] | None = None
+    """What context editing did; None when the request did not ask for any."""
 
     def message(self) -> Json:
         """The whole message, for a request that does not stream."""
@@ -47,6 +54,7 @@ class Draft(msgspec.Struct, frozen=True):
             **self.opening(),
             "content": list(self.content),
             **self.ending(),
+            **self.beside_ending(),
             "usage": self.usage.in_message(),
         }
 
@@ -64,9 +72,16 @@ class Draft(msgspec.Struct, frozen=True):
             "usage": self.usage.at_start(),
         }
 
+    def beside_ending(self) -> Json:
+        """What `message_delta` says beside its `delta` and its usage."""
+        if self.edits is None:
+            return {}
+        return {"context_management": {"applied_edits": list(self.edits)}}
+
     def ending(self) -> Json:
         """Why it stopped: the `delta` of `message_delta`."""
         return {
+            **({"container": self.container} if self.container else {}),
             "stop_reason": self.stop_reason,
             "stop_sequence": self.reply.stop_sequence,
             "stop_details": self.reply.stop_details,
@@ -82,11 +97,20 @@ class Drafter:
         self._ratio = ratio
 
     def draft(
-        self, reply: Reply, *, model: str, request_id: str, charge: Charge, shows_thinking: bool
+        self,
+        reply: Reply,
+        *,
+        model: str,
+        request_id: str,
+        charge: Charge,
+        shows_thinking: bool,
+        pending: Sequence[str] = (),
+        edits: tuple[Json, ...] | None = None,
     ) -> Draft:
-        """Turn what is to be said into what is to be sent."""
-        content = tuple(self._content(reply.blocks, shows_thinking=shows_thinking))
+        """Turn what is to be said into what is to be sent; `pending` calls await a result."""
+        content = tuple(self._content(reply.blocks, list(pending), shows_thinking=shows_thinking))
         thinking, spoken = _bytes_of(reply.blocks)
+        executes = any(isinstance(block, CodeExecution) for block in reply.blocks)
         return Draft(
             id=self._ids.message(),
             request_id=request_id,
@@ -98,13 +122,18 @@ class Drafter:
                 prompt=charge,
                 output=TOKENS_PER_MESSAGE + output_tokens(thinking + spoken, self._ratio),
                 thinking=output_tokens(thinking, self._ratio),
-                searches=sum(isinstance(block, WebSearch) for block in reply.blocks),
+                searches=_brought(reply.blocks, WebSearch),
+                fetches=_brought(reply.blocks, WebFetch),
                 overrides=reply.usage or {},
             ),
             ratio=self._ratio,
+            container=container(self._ids) if executes else None,
+            edits=edits,
         )
 
-    def _content(self, blocks: Iterable[Block], *, shows_thinking: bool) -> Iterator[Json]:
+    def _content(
+        self, blocks: Iterable[Block], pending: list[str], *, shows_thinking: bool
+    ) -> Iterator[Json]:
         for block in blocks:
             match block:
                 case Thinking(text):
@@ -119,30 +148,23 @@ class Drafter:
                 case ToolUse(name, arguments, call):
                     call = call or self._ids.tool_use()
                     yield {"type": "tool_use", "id": call, "name": name, "input": arguments}
-                case WebSearch():
-                    yield from self._search(block)
+                case WebSearch() | WebFetch() | CodeExecution():
+                    yield from self._served(block, pending)
                 case Raw(raw):
                     yield raw
 
-    def _search(self, search: WebSearch) -> Iterator[Json]:
-        call = self._ids.server_tool_use()
-        yield {
-            "type": "server_tool_use",
-            "id": call,
-            "name": "web_search",
-            "input": {"query": search.query},
-        }
-        results = [
-            {
-                "type": "web_search_result",
-                "url": url,
-                "title": title,
-                "encrypted_content": self._signer.sign(url, title),
-                "page_age": None,
-            }
-            for url, title in search.results
-        ]
-        yield {"type": "web_search_tool_result", "tool_use_id": call, "content": results}
+    def _served(self, block: ServerTool, pending: list[str]) -> Iterator[Json]:
+        """The blocks of one of the provider's own tools."""
+        call, name = block.id, tool_of(block)
+        if call is None and block.part == "result" and pending:
+            call = pending.pop(0)
+        call = call or self._ids.server_tool_use()
+        if block.part != "result":
+            asked = input_of(block)
+            yield {"type": "server_tool_use", "id": call, "name": name, "input": asked}
+        if block.part != "call":
+            found = result_of(block, self._signer)
+            yield {"type": f"{name}_tool_result", "tool_use_id": call, "content": found}
 
 
 def output_tokens(size: int, ratio: float) -> int:
@@ -150,8 +172,18 @@ def output_tokens(size: int, ratio: float) -> int:
     return -int(-size // ratio)
 
 
-def _stop_reason(blocks: Iterable[Block]) -> str:
-    return "tool_use" if any(isinstance(block, ToolUse) for block in blocks) else "end_turn"
+def _stop_reason(blocks: Sequence[Block]) -> str:
+    if any(isinstance(block, ToolUse) for block in blocks):
+        return "tool_use"
+    waits = any(isinstance(block, ServerTool) and block.part == "call" for block in blocks)
+    return "pause_turn" if waits else "end_turn"
+
+
+def _brought(blocks: Iterable[Block], kind: type[WebSearch | WebFetch]) -> int:
+    """How many of the provider's own tools are billed: those that brought something."""
+    return sum(
+        isinstance(block, kind) and block.part != "call" and block.error is None for block in blocks
+    )
 
 
 def _bytes_of(blocks: Iterable[Block]) -> tuple[int, int]:
@@ -165,8 +197,9 @@ def _bytes_of(blocks: Iterable[Block]) -> tuple[int, int]:
                 spoken += size_of(text)
             case ToolUse(input=arguments):
                 spoken += len(_encoder.encode(arguments))
-            case WebSearch(query):
-                spoken += len(_encoder.encode({"query": query}))
+            case WebSearch() | WebFetch() | CodeExecution():
+                asked = {} if block.part == "result" else input_of(block)
+                spoken += len(_encoder.encode(asked))
             case Raw():
                 pass
     return thinking, spoken

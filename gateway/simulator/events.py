@@ -19,13 +19,14 @@ PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One event. `spoken` and `thought` are the bytes of output in it, before any encoding.
 
-    `ends`: whoever has read it knows that nothing more will come.
+    `tells`: the final bill is in it. `ends`: whoever has read it knows that nothing more will come.
     """
 
     frame: bytes
     is_delta: bool = False
     spoken: int = 0
     thought: int = 0
+    tells: bool = False
     ends: bool = False
 
 
@@ -43,8 +44,12 @@ def events(draft: Draft) -> Iterator[Event]:
             yield Event(PING)
         yield from _deltas(index, block, draft.reply.chars)
         yield Event(frame("content_block_stop", {"index": index}))
-    ending = {"delta": draft.ending(), "usage": draft.usage.in_delta()}
-    yield Event(frame("message_delta", ending))
+    ending = {
+        "delta": draft.ending(),
+        "usage": draft.usage.in_delta(),
+        **draft.beside_ending(),
+    }
+    yield Event(frame("message_delta", ending), tells=True)
     yield Event(frame("message_stop", {}), ends=True)
 
 

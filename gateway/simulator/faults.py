@@ -5,10 +5,11 @@ from itertools import chain, cycle, islice
 from typing import TypeAlias
 
 import msgspec
+import trio
 
 from gateway.simulator.errors import MESSAGES, encode_error
 from gateway.simulator.events import Event, frame
-from gateway.simulator.reply import Fault
+from gateway.simulator.reply import Fault, Reply
 
 
 class Fragment(msgspec.Struct, frozen=True):
@@ -25,6 +26,12 @@ class Silence(msgspec.Struct, frozen=True):
     pings: bool
 
 
+class Held(msgspec.Struct, frozen=True):
+    """Nothing until `gate` is set."""
+
+    gate: trio.Event
+
+
 class Reset(msgspec.Struct, frozen=True):
     """The connection is reset here."""
 
@@ -39,7 +46,7 @@ class End(msgspec.Struct, frozen=True):
     """The body ends here, tidily."""
 
 
-Step: TypeAlias = Event | Fragment | Silence | Reset | Truncation | End
+Step: TypeAlias = Event | Fragment | Silence | Held | Reset | Truncation | End
 
 _BAD_UTF8 = frame(
     "content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "broken: ~"}}
@@ -51,14 +58,16 @@ _UNKNOWN = frame("content_block_telemetry", {"index": 0, "telemetry": {"note": "
 _SIZES = (1, 2, 3, 5, 7, 11, 1, 13)
 
 
-def steps(events: Iterable[Event], fault: Fault | None, request_id: str) -> Iterator[Step]:
-    """The steps of a stream: its events, with `fault` (if any) where it belongs."""
+def steps(events: Iterable[Event], reply: Reply, request_id: str) -> Iterator[Step]:
+    """The steps of a stream: its events, with the reply's fault (if any) where it belongs."""
+    fault = reply.fault
     if fault is None:
         return iter(events)
     if fault.kind == "double_stop":
         return _double_stop(events)
     before, after = _cut(events, fault.at)
-    return chain(before, _failing(after, fault, request_id))
+    held = () if reply.gate is None else (Held(reply.gate),)
+    return chain(before, held, _failing(after, fault, request_id))
 
 
 def _cut(events: Iterable[Event], at: int) -> tuple[Iterator[Event], Iterator[Event]]:

@@ -27,5 +27,9 @@ class Ids:
         """An id for a call of a provider's tool, `srvtoolu_...`."""
         return "srvtoolu_01" + self._tail()
 
+    def container(self) -> str:
+        """An id for a container in which code is executed, `container_...`."""
+        return "container_01" + self._tail()
+
     def _tail(self) -> str:
         return "".join(self._random.choices(_BASE58, k=22))

@@ -17,7 +17,8 @@ class Billed(msgspec.Struct, frozen=True):
 
     `outcome`: `completed` when `message_stop` (or the whole body) went out, `faulted` when the
     simulator broke it off as it was asked to, `aborted` when the client left. `usage` has the shape
-    of a message's usage: the final one of a completed answer, else what had been written by then.
+    of a message's usage: the final one where `message_delta` told it, else what had been written by
+    then.
     `deltas` counts the `content_block_delta` events sent, `output_tokens` is the output's price.
     """
 
@@ -41,6 +42,7 @@ class Tally:
         self.spoken = 0
         self.thought = 0
         self.complete = False
+        self.told = False
         self._settle: Callable[[Tally], None] | None = settle
 
     def add(self, event: Event) -> None:
@@ -48,6 +50,7 @@ class Tally:
         self.deltas += event.is_delta
         self.spoken += event.spoken
         self.thought += event.thought
+        self.told = self.told or event.tells
         if event.ends:
             self.complete = self.complete or event.frame.startswith(b"event: message_stop")
             self.settle()
@@ -62,7 +65,7 @@ class Tally:
 def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Billed:
     """The line for an answer that has ended, one way or another."""
     usage = draft.usage
-    if not tally.complete:
+    if not (tally.told or tally.complete):
         thinking = output_tokens(tally.thought, draft.ratio)
         output = max(1, output_tokens(tally.thought + tally.spoken, draft.ratio))
         usage = usage.after(output, thinking)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import trio
 
 from gateway.simulator.events import PING, Event
-from gateway.simulator.faults import End, Fragment, Reset, Silence, Step, Truncation
+from gateway.simulator.faults import End, Fragment, Held, Reset, Silence, Step, Truncation
 from gateway.simulator.ledger import Tally
 from gateway.simulator.pace import Pace
 from gateway.simulator.wire import Wire
@@ -24,6 +24,8 @@ async def play(
             case Silence(seconds, pings):
                 await _fall_silent(wire, seconds, ping_every if pings else math.inf)
                 pace.postpone(seconds)
+            case Held(gate):
+                await gate.wait()
             case Reset():
                 tally.settle()
                 return await wire.reset()

@@ -1,27 +1,33 @@
 """A prompt as the model reads it: tools, then system, then messages, in measured segments.
 
-A segment is a block with its tokens and, where the request put one, a cache breakpoint. The
-tokenizer is this module's own: bytes divided by a ratio. It is deterministic and cheap, and like
-any other tokenizer it is not a client's estimate.
+A segment is a block with its tokens and, where the request put one, a cache breakpoint. What is
+the same prefix has the same digests: a marker is no part of it, nor is it whether a text came as a
+string or as a block, or in how many messages of one role. The order of keys in a tool's input and
+schema is, since they are read as they are written.
 """
 
 import hashlib
 from collections.abc import Iterator
-from math import ceil
 from typing import Any
 
 import msgspec
 
+from gateway.simulator.attachments import image_tokens, pdf_tokens
 from gateway.simulator.reply import Json
+from gateway.simulator.tokenizer import BYTES_PER_TOKEN, Tokenizer
+from gateway.simulator.transcript import blocks_of, every_block, merged
 
-BYTES_PER_TOKEN = 3.6
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_TOOL = 12
-TOKENS_FOR_TOOLS = 290
-TOKENS_PER_IMAGE = 1_500
-TOKENS_PER_PDF = 3_000
+DEFAULT_EFFORT = "high"
 
-_encoder = msgspec.json.Encoder(order="deterministic")
+UNMARKABLE = ("thinking", "redacted_thinking")
+"""Blocks that cannot carry a breakpoint."""
+RUNS = ("tool_use", "tool_result")
+"""Blocks of which a run counts as one position when the cache looks back."""
+
+_sort = msgspec.json.Encoder(order="deterministic")
+_encode = msgspec.json.Encoder().encode
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -30,72 +36,131 @@ class Segment(msgspec.Struct, frozen=True):
     tokens: int
     digest: bytes
     ttl: str | None = None
+    kind: str = ""
 
 
 def count_tokens(text: str, ratio: float = BYTES_PER_TOKEN) -> int:
     """The tokens of a text: its UTF-8 bytes, divided by `ratio`, rounded up."""
-    return ceil(len(text.encode()) / ratio)
+    return Tokenizer(bytes_per_token=ratio).count(text)
 
 
-def blocks_of(content: Any) -> list[Json]:
-    """A message's content as blocks; a string is one text block."""
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return content if isinstance(content, list) else []
+def segments(body: Json, tokenizer: Tokenizer) -> list[Segment]:
+    """The request's prompt, in the order in which it is read and cached, as it is billed."""
+    found = list(_segments(body, tokenizer))
+    _mark_automatically(found, ttl_of(body))
+    return list(_billed(found, tokenizer, tokenizer.added(has_tools=bool(body.get("tools")))))
 
 
-def segments(body: Json, ratio: float = BYTES_PER_TOKEN) -> list[Segment]:
-    """The request's prompt, in the order in which it is read and cached."""
-    found = list(_segments(body, ratio))
-    ttl = _ttl(body)
-    if ttl and found:
-        found[-1] = msgspec.structs.replace(found[-1], ttl=ttl)
-    return found
-
-
-def _segments(body: Json, ratio: float) -> Iterator[Segment]:
-    for position, tool in enumerate(body.get("tools") or []):
-        extra = TOKENS_PER_TOOL + (0 if position else TOKENS_FOR_TOOLS)
-        yield _segment("tool", tool, ratio, extra)
+def _segments(body: Json, tokenizer: Tokenizer) -> Iterator[Segment]:
+    for tool in body.get("tools") or []:
+        yield _segment("tool", tool, tokenizer, TOKENS_PER_TOOL)
+    salt = _system_salt(body)
     for block in blocks_of(body.get("system") or []):
-        yield _segment("system", block, ratio, 0)
-    # A change of these two costs the messages their cache, and leaves tools and system theirs.
-    settings = _encoder.encode([body.get("thinking"), body.get("tool_choice")])
-    for message in body["messages"]:
+        yield _segment("system", block, tokenizer, 0, salt)
+        salt = b""
+    salt += _messages_salt(body)
+    for message in merged(body["messages"]):
         extra = TOKENS_PER_MESSAGE
-        for block in blocks_of(message["content"]):
-            yield _segment(message["role"], block, ratio, extra, settings)
-            extra, settings = 0, b""
+        for block in message["content"]:
+            yield _segment(message["role"], block, tokenizer, extra, salt)
+            extra, salt = 0, b""
 
 
-def _segment(role: str, block: Json, ratio: float, extra: int, salt: bytes = b"") -> Segment:
-    canonical = _encoder.encode({k: v for k, v in block.items() if k != "cache_control"})
+def _system_salt(body: Json) -> bytes:
+    """What costs the system prompt its cache, and leaves the tools theirs."""
+    cites = any(b.get("citations") == {"enabled": True} for b in _documents(body))
+    return _encode([body.get("speed") or "standard", cites])
+
+
+def _documents(body: Json) -> Iterator[Json]:
+    return (b for b in every_block(body["messages"]) if b.get("type") == "document")
+
+
+def _messages_salt(body: Json) -> bytes:
+    """What costs the messages their cache, and leaves tools and system theirs."""
+    effort = (body.get("output_config") or {}).get("effort") or DEFAULT_EFFORT
+    sees = any(block.get("type") == "image" for block in every_block(body["messages"]))
+    return _sort.encode([body.get("thinking"), body.get("tool_choice"), effort, sees])
+
+
+def _segment(
+    role: str, block: Json, tokenizer: Tokenizer, extra: int, salt: bytes = b""
+) -> Segment:
+    canonical = _canonical(block)
     digest = hashlib.blake2b(role.encode() + salt + canonical, digest_size=16).digest()
-    return Segment(_measure(block, canonical, ratio) + extra, digest, _ttl(block))
+    tokens = _measure(block, len(canonical), tokenizer) + extra
+    return Segment(tokens, digest, ttl_of(block), str(block.get("type")))
 
 
-def _measure(block: Json, canonical: bytes, ratio: float) -> int:
+def _canonical(block: Json) -> bytes:
+    """A block without its markers; one result of a tool in two spellings is one."""
+    plain = {name: value for name, value in block.items() if name != "cache_control"}
+    if plain.get("type") == "tool_result":
+        parts = blocks_of(plain.get("content"))
+        plain["content"] = [
+            {name: value for name, value in part.items() if name != "cache_control"}
+            for part in parts
+        ]
+    for name in ("input", "input_schema"):
+        if name in plain:
+            plain[name] = msgspec.Raw(_encode(plain[name]))
+    return _sort.encode(plain)
+
+
+def _measure(block: Json, size: int, tokenizer: Tokenizer) -> int:
     match block:
-        case {"type": "text", "text": str(text)}:
-            return count_tokens(text, ratio)
-        case {"type": "thinking", "thinking": str(text)}:
-            return count_tokens(text, ratio)
+        case {"type": "text", "text": str(text)} | {"type": "thinking", "thinking": str(text)}:
+            return tokenizer.count(text)
         case {"type": "redacted_thinking"}:
             return 0
-        case {"type": "image"}:
-            return TOKENS_PER_IMAGE
-        case {"type": "document", "source": {"type": "base64" | "url" | "file"}}:
-            return TOKENS_PER_PDF
-        case {"type": "tool_result", "content": list(parts)}:
-            return TOKENS_PER_MESSAGE + sum(
-                _measure(part, _encoder.encode(part), ratio) for part in parts
-            )
+        case {"type": "image", "source": source}:
+            return image_tokens(source)
+        case {"type": "document", "source": source}:
+            return _measure_document(source, tokenizer)
+        case {"type": "tool_result"}:
+            return TOKENS_PER_MESSAGE + _measure_parts(block.get("content"), tokenizer)
         case _:
-            return ceil(len(canonical) / ratio)
+            return tokenizer.count_bytes(size)
 
 
-def _ttl(owner: Json) -> str | None:
+def _measure_document(source: Any, tokenizer: Tokenizer) -> int:
+    match source:
+        case {"type": "text", "data": str(text)}:
+            return TOKENS_PER_MESSAGE + tokenizer.count(text)
+        case {"type": "content", "content": content}:
+            return TOKENS_PER_MESSAGE + _measure_parts(content, tokenizer)
+        case _:
+            return pdf_tokens(source)
+
+
+def _measure_parts(content: Any, tokenizer: Tokenizer) -> int:
+    parts = blocks_of(content)
+    return sum(_measure(part, len(_sort.encode(part)), tokenizer) for part in parts)
+
+
+def ttl_of(owner: Json) -> str | None:
+    """The life of the cache breakpoint that this block (or request) asks for, if it does."""
     control = owner.get("cache_control")
     if not isinstance(control, dict):
         return None
     return str(control.get("ttl") or "5m")
+
+
+def _mark_automatically(found: list[Segment], ttl: str | None) -> None:
+    """Put the request's own breakpoint on the last block that can carry it."""
+    if ttl is None:
+        return
+    for at in range(len(found) - 1, -1, -1):
+        if found[at].kind not in UNMARKABLE:
+            found[at] = msgspec.structs.replace(found[at], ttl=ttl)
+            return
+
+
+def _billed(found: list[Segment], tokenizer: Tokenizer, added: int) -> Iterator[Segment]:
+    """The segments at their price: rounded so that they add up, what is added comes first."""
+    own = 0
+    for segment in found:
+        before, own = tokenizer.billed(own), own + segment.tokens
+        tokens = tokenizer.billed(own) - before + added
+        added = 0
+        yield msgspec.structs.replace(segment, tokens=tokens)

@@ -9,11 +9,22 @@ from collections.abc import Iterator
 
 from gateway.simulator.directives import without_directives
 from gateway.simulator.models import ModelSpec
-from gateway.simulator.prompt import blocks_of
-from gateway.simulator.reply import Block, Json, Text, Thinking, ToolUse, WebSearch
+from gateway.simulator.reply import (
+    Block,
+    CodeExecution,
+    Json,
+    ServerTool,
+    Text,
+    Thinking,
+    ToolUse,
+    WebFetch,
+    WebSearch,
+)
 from gateway.simulator.request import last_text, thinking_type
 from gateway.simulator.sample import sample
-from gateway.simulator.sources import cite, cite_document, results_for
+from gateway.simulator.sources import cite, cite_document, results_for, told_of
+from gateway.simulator.tool_definitions import offers
+from gateway.simulator.transcript import blocks_of, merged, pending_calls, results_first
 
 _WANTS_SOURCES = re.compile(r"\b(sources?|search|cite|citations?|look up)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_][\w'-]+")
@@ -55,7 +66,9 @@ def compose(body: Json, model: ModelSpec) -> tuple[Block, ...]:
 
 def _spoken(body: Json, text: str) -> Iterator[Block]:
     results = _tool_results(body)
-    if results:
+    if body["messages"][-1]["role"] == "assistant":
+        yield from _continued(body)
+    elif results:
         yield Text(_report(results))
     elif tool := _wanted_tool(body, text):
         yield Text(f"I'll use `{tool['name']}` for that.")
@@ -70,12 +83,34 @@ def _spoken(body: Json, text: str) -> Iterator[Block]:
         yield Text(_answer(text))
 
 
+def _continued(body: Json) -> Iterator[Block]:
+    """What follows an answer that paused: the results it waited for, and an end."""
+    for call in pending_calls(merged(body["messages"])):
+        served = _served(call)
+        yield served
+        yield told_of(served)
+    yield Text(" That is where I had paused, and now I am done.")
+
+
+def _served(call: Json) -> ServerTool:
+    """What a call without a result brings."""
+    match call:
+        case {"id": str(at), "name": "web_search", "input": {"query": str(query)}}:
+            return WebSearch(query, results_for(query), part="result", id=at)
+        case {"id": str(at), "name": "web_fetch", "input": {"url": str(url)}}:
+            return WebFetch(url, title="A page", part="result", id=at)
+        case {"name": "code_execution"}:
+            tool = call["name"]
+            return CodeExecution("", stdout="42\n", tool=tool, part="result", id=call["id"])
+        case _:
+            return CodeExecution("", stdout="42\n", part="result", id=call["id"])
+
+
 def _tool_results(body: Json) -> list[str]:
     found = []
-    for block in blocks_of(body["messages"][-1]["content"]):
-        if block.get("type") == "tool_result":
-            parts = blocks_of(block.get("content") or "")
-            found.append(" ".join(part.get("text", f"[{part.get('type')}]") for part in parts))
+    for block in results_first(merged(body["messages"])[-1]):
+        parts = blocks_of(block.get("content") or "")
+        found.append(" ".join(part.get("text", f"[{part.get('type')}]") for part in parts))
     return found
 
 
@@ -115,7 +150,7 @@ def _citable_documents(body: Json) -> list[tuple[int, Json]]:
 def _researched(body: Json, text: str) -> Iterator[Block]:
     topic = _topic(text)
     results = results_for(topic)
-    if any(str(t.get("type", "")).startswith("web_search") for t in body.get("tools") or []):
+    if offers(body.get("tools") or [], "web_search"):
         yield Text("I'll search for that.")
         yield WebSearch(topic, results)
     yield Text(f"This is what I found about **{topic}**: ")

@@ -3,6 +3,7 @@
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
+import trio
 
 Json: TypeAlias = dict[str, Any]
 
@@ -34,25 +35,69 @@ class ToolUse(msgspec.Struct, frozen=True, tag="tool_use"):
     id: str | None = None
 
 
+Part: TypeAlias = Literal["whole", "call", "result"]
+"""Of what one of the provider's own tools does: all of it, or where an answer pauses in between."""
+
+
 class WebSearch(msgspec.Struct, frozen=True, tag="web_search"):
     """A search by the provider: a `server_tool_use` block and its `web_search_tool_result`.
 
-    `results` are (url, title) pairs.
+    `results` are (url, title) pairs; `error` is a code (`max_uses_exceeded`) instead of them. Of
+    the `part` "result", an unset `id` is that of the request's oldest call without a result.
     """
 
     query: str
     results: tuple[tuple[str, str], ...] = ()
+    error: str | None = None
+    part: Part = "whole"
+    id: str | None = None
+
+
+class WebFetch(msgspec.Struct, frozen=True, tag="web_fetch"):
+    """A page fetched by the provider: a `server_tool_use` and its `web_fetch_tool_result`.
+
+    `cited`: the page comes as a document that may be cited.
+    """
+
+    url: str
+    text: str = "A page about nothing in particular."
+    title: str | None = None
+    cited: bool = True
+    error: str | None = None
+    part: Part = "whole"
+    id: str | None = None
+
+
+class CodeExecution(msgspec.Struct, frozen=True, tag="code_execution"):
+    """Code run by the provider: a `server_tool_use` and its `*_tool_result`.
+
+    `tool`: `bash_code_execution`, where `code` is a command, or `code_execution`, where it is
+    Python, as it was in the tool's first version.
+    """
+
+    code: str
+    stdout: str = ""
+    stderr: str = ""
+    return_code: int = 0
+    tool: Literal["bash_code_execution", "code_execution"] = "bash_code_execution"
+    error: str | None = None
+    part: Part = "whole"
+    id: str | None = None
+
+
+ServerTool: TypeAlias = WebSearch | WebFetch | CodeExecution
 
 
 class Raw(msgspec.Struct, frozen=True, tag="raw"):
-    """Any content block, sent whole in its `content_block_start`."""
+    """Any content block; of a kind that streams in deltas, it does."""
 
     block: Json
 
 
-Block: TypeAlias = Thinking | RedactedThinking | Text | ToolUse | WebSearch | Raw
+Block: TypeAlias = Thinking | RedactedThinking | Text | ToolUse | ServerTool | Raw
 
 FaultKind = Literal[
+    "hang_up",
     "error",
     "reset",
     "truncate",
@@ -75,6 +120,8 @@ class Fault(msgspec.Struct, frozen=True):
     `at` counts every event of the stream (`message_start` is the first, the `ping` counts) and,
     when negative, from the end: -1 is just before `message_stop`.
 
+    - `hang_up`: the connection is reset instead of an answer, and nothing is billed (`at` is not
+      used)
     - `error`: an `error` event of `error_type` and `message`, then a tidy end
     - `reset`: the connection is reset (RST); `truncate`: it ends in the middle of a chunk
     - `end`: the body ends tidily, without `message_stop`
@@ -105,12 +152,15 @@ class Failure(msgspec.Struct, frozen=True):
 class Reply(msgspec.Struct, frozen=True):
     """What the simulator answers to one request.
 
-    - `stop_reason`: unset, `tool_use` when a tool is called, else `end_turn`
+    - `stop_reason`: unset, `tool_use` when a tool is called, `pause_turn` when one of the
+      provider's own tools is called and its result is left for the next answer, else `end_turn`
+    - `stop_details`: for a refusal `{"type": "refusal", "category": …, "explanation": …}`
     - `usage`: figures that replace the measured ones, in `message_start` and `message_delta`
     - `rate`: events a second; 0 is as fast as it goes, unset is the simulator's own rate
     - `chars`: characters in a delta
     - `delay`: seconds before the first byte
     - `flush`: an unpaced stream is sent in pieces of at least this many bytes; 1 is event by event
+    - `gate`: what goes wrong (`failure`, `fault`) waits until it is set
     - `limits`: obey the request's `max_tokens` and `stop_sequences`; off, it is sent as written
     """
 
@@ -124,5 +174,6 @@ class Reply(msgspec.Struct, frozen=True):
     delay: float = 0.0
     flush: int = 65_536
     limits: bool = False
+    gate: trio.Event | None = None
     failure: Failure | None = None
     fault: Fault | None = None

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from gateway.simulator.models import ModelSpec
-from gateway.simulator.prompt import blocks_of
 from gateway.simulator.reply import Json
+from gateway.simulator.transcript import blocks_of
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -19,6 +19,12 @@ class Received(msgspec.Struct, frozen=True):
     body: Any
     raw: bytes
     request_id: str
+
+
+def betas(request: Received) -> frozenset[str]:
+    """The betas that the request's headers ask for."""
+    names = request.headers.get("anthropic-beta", "").split(",")
+    return frozenset(name.strip() for name in names if name.strip())
 
 
 def last_text(body: Json) -> str:

@@ -1,14 +1,17 @@
 """What a model refuses: thinking, effort, sampling, prefill, size, thoughts it never thought."""
 
+from gateway.simulator.answers import Answers
 from gateway.simulator.errors import ApiError, invalid
 from gateway.simulator.models import ModelSpec, ThinkingType
-from gateway.simulator.prompt import blocks_of
 from gateway.simulator.reply import Json
 from gateway.simulator.signature import Signer
+from gateway.simulator.transcript import blocks_of, merged, results_first
 
 SAMPLING = ("temperature", "top_p", "top_k")
 NO_SAMPLING_SINCE = "2026-10-21"
 """From this API version on, no model takes sampling parameters."""
+ENDS_AT_WINDOW_SINCE = "2025-09-29"
+"""Models from this day on answer as far as the window goes, whatever `max_tokens` says."""
 LEAST_BUDGET = 1024
 
 _INSTEAD: dict[str, str] = {
@@ -26,14 +29,18 @@ def check_model(body: Json, model: ModelSpec | None, *, version: str) -> ModelSp
     _check_effort(body, model)
     _check_sampling(body, model, version)
     _check_tool_choice(body, model)
-    _check_prefill(body, model)
     return model
 
 
-def check_size(tokens: int, model: ModelSpec) -> None:
-    """The prompt must fit into the window."""
+def check_size(tokens: int, body: Json, model: ModelSpec) -> None:
+    """The prompt must fit into the window; before 4.5, the longest answer along with it."""
     if tokens > model.window:
         raise invalid(f"prompt is too long: {tokens} tokens > {model.window} maximum")
+    if model.released < ENDS_AT_WINDOW_SINCE and tokens + body["max_tokens"] > model.window:
+        raise invalid(
+            f"input length and `max_tokens` exceed context limit: {tokens} + {body['max_tokens']} "
+            f"> {model.window}, decrease input length or `max_tokens` and try again"
+        )
 
 
 def check_signatures(body: Json, signer: Signer) -> None:
@@ -103,11 +110,10 @@ def _check_budget(budget: object, body: Json) -> None:
         )
     if budget >= (body.get("max_tokens") or budget + 1):
         raise invalid("`max_tokens` must be greater than `thinking.budget_tokens`.")
-    messages = body["messages"]
-    answers_tool = any(b["type"] == "tool_result" for b in blocks_of(messages[-1]["content"]))
-    if not answers_tool:
+    messages = merged(body["messages"])
+    if len(messages) < 2 or not results_first(messages[-1]):
         return
-    first = blocks_of(messages[-2]["content"])[0]["type"]
+    first = messages[-2]["content"][0]["type"]
     if first not in ("thinking", "redacted_thinking"):
         raise invalid(
             f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or "
@@ -147,15 +153,16 @@ def _check_tool_choice(body: Json, model: ModelSpec) -> None:
         raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
 
 
-def _check_prefill(body: Json, model: ModelSpec) -> None:
-    last = body["messages"][-1]
-    if last["role"] != "assistant":
+def check_end(body: Json, model: ModelSpec, answers: Answers) -> None:
+    """A request ends with the user, with an answer that paused or, on older models, a prefill."""
+    last = merged(body["messages"])[-1]
+    if last["role"] != "assistant" or answers.paused(last):
         return
     if not model.takes_prefill:
         raise invalid(
             "This model does not support assistant message prefill. "
             "The conversation must end with a user message."
         )
-    text = last["content"] if isinstance(last["content"], str) else ""
+    text = str(last["content"][-1].get("text", "")) if last["content"] else ""
     if text != text.rstrip():
         raise invalid("messages: final assistant content cannot end with trailing whitespace")

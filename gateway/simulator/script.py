@@ -11,27 +11,28 @@ Responder: TypeAlias = Callable[[Json], Reply | None]
 
 
 class Script:
-    """Replies are used once each, in order; then the latest responder is asked."""
+    """Replies are used once each, in order; then the responders are asked, the latest first."""
 
     def __init__(self) -> None:
         self._replies: deque[Reply] = deque()
-        self._responder: Responder | None = None
+        self._responders: deque[Responder] = deque()
 
     def add(self, *entries: Reply | Responder) -> None:
-        """Queue replies; a function becomes the responder."""
+        """Queue replies; a function is asked before those that were added earlier."""
         for entry in entries:
             if isinstance(entry, Reply):
                 self._replies.append(entry)
             else:
-                self._responder = entry
+                self._responders.appendleft(entry)
 
     def clear(self) -> None:
         """Forget everything that was arranged."""
         self._replies.clear()
-        self._responder = None
+        self._responders.clear()
 
     def next(self, body: Json) -> Reply | None:
         """The reply arranged for this request, if any."""
         if self._replies:
             return self._replies.popleft()
-        return self._responder(body) if self._responder else None
+        answers = (responder(body) for responder in self._responders)
+        return next((reply for reply in answers if reply is not None), None)

@@ -86,8 +86,8 @@ class Simulator:
         await self._service.wait_idle()
 
     def script(self, *entries: Reply | Responder) -> None:
-        """Arrange the next answers: replies are used once each, in order; then a function, if
-        one was given, is asked with each request's body, and may leave it with None."""
+        """Arrange the next answers: replies are used once each, in order; then the functions
+        are asked with the request's body, the latest first; each may leave it with None."""
         self._service.script.add(*entries)
 
     def clear_script(self) -> None:

@@ -8,8 +8,11 @@ from typing import TypeAlias
 import msgspec
 import trio
 
+from gateway.simulator.answers import Answers
+from gateway.simulator.attachments import check_attachments
 from gateway.simulator.cache import PromptCache
 from gateway.simulator.catalogue import MODELS, find_model
+from gateway.simulator.context_editing import edit, measure
 from gateway.simulator.directives import directed
 from gateway.simulator.draft import Draft, Drafter
 from gateway.simulator.errors import ApiError, encode_error
@@ -22,23 +25,31 @@ from gateway.simulator.pages import page
 from gateway.simulator.prompt import segments
 from gateway.simulator.prose import compose
 from gateway.simulator.reply import Failure, Json, Reply
-from gateway.simulator.request import Received, last_text, shows_thinking
-from gateway.simulator.rules import check_model, check_signatures, check_size
+from gateway.simulator.request import (
+    Received,
+    betas,
+    last_text,
+    shows_thinking,
+    thinking_type,
+)
+from gateway.simulator.rules import check_end, check_model, check_signatures, check_size
 from gateway.simulator.script import Script
 from gateway.simulator.settings import Settings
 from gateway.simulator.signature import Signer
+from gateway.simulator.transcript import merged, pending_calls
 from gateway.simulator.validation import check_body, check_headers
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """An answer that is sent in one piece, after `delay` seconds."""
+    """An answer that is sent in one piece, after `delay` seconds and once `gate` is set."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     delay: float = 0.0
+    gate: trio.Event | None = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -66,7 +77,9 @@ class Service:
         self._idle = trio.lowlevel.ParkingLot()
         self._cache = cache
         self._signer = Signer()
-        self._drafter = Drafter(self.ids, self._signer, settings.bytes_per_token)
+        self._tokenizer = settings.tokenizer
+        self._drafter = Drafter(self.ids, self._signer, self._tokenizer.bytes_per_billed)
+        self._answers = Answers()
 
     @contextmanager
     def open_stream(self) -> Iterator[None]:
@@ -111,34 +124,53 @@ class Service:
                 raise ApiError(404)
 
     def _count(self, request: Received) -> Answer:
-        body = check_body(request.body, counting=True)
-        version = request.headers["anthropic-version"]
-        check_model(body, find_model(body["model"]), version=version)
-        prompt = segments(body, self.settings.bytes_per_token)
-        return _whole({"input_tokens": sum(segment.tokens for segment in prompt)})
+        body, model = self._checked(request, counting=True)
+        edited = edit(body, model, self._tokenizer)
+        if edited is None:
+            return _whole({"input_tokens": measure(body, self._tokenizer)})
+        return _whole(
+            {
+                "input_tokens": measure(edited.body, self._tokenizer),
+                "context_management": {"original_input_tokens": edited.original_tokens},
+            }
+        )
 
-    def _message(self, request: Received) -> Answer:
-        body = check_body(request.body)
+    def _checked(self, request: Received, *, counting: bool = False) -> tuple[Json, ModelSpec]:
+        """The request's body and model, if there is nothing to refuse about them."""
+        body = check_body(request.body, betas(request), counting=counting)
         version = request.headers["anthropic-version"]
         model = check_model(body, find_model(body["model"]), version=version)
-        check_signatures(body, self._signer)
-        prompt = segments(body, self.settings.bytes_per_token)
+        check_attachments(body, model)
+        if not counting:
+            check_end(body, model, self._answers)
+            check_signatures(body, self._signer)
+            if thinking_type(body, model) != "disabled":
+                self._answers.check_thoughts(merged(body["messages"]))
+        return body, model
+
+    def _message(self, request: Received) -> Answer:
+        body, model = self._checked(request)
+        edited = edit(body, model, self._tokenizer)
+        prompt = segments(edited.body if edited else body, self._tokenizer)
         size = sum(segment.tokens for segment in prompt)
-        check_size(size, model)
+        check_size(size, body, model)
         reply = self._reply(body, model)
         streamed = bool(body.get("stream"))
         if failure := _failure(reply, streamed=streamed):
             return _failed(reply, failure, request.request_id)
         if reply.limits:
             room = model.window - size
-            reply = limited(reply, body, room=room, ratio=self.settings.bytes_per_token)
+            reply = limited(reply, body, room=room, ratio=self._tokenizer.bytes_per_billed)
         draft = self._drafter.draft(
             reply,
             model=model.snapshot or model.id,
             request_id=request.request_id,
             charge=self._cache.charge(model.snapshot or model.id, prompt, model.cacheable),
             shows_thinking=shows_thinking(body, model),
+            pending=[str(call["id"]) for call in pending_calls(merged(body["messages"]))],
+            edits=edited.applied if edited else None,
         )
+        self._answers.remember(draft.content, draft.stop_reason)
         return Message(draft, streamed=streamed)
 
     def _reply(self, body: Json, model: ModelSpec) -> Reply:
@@ -178,7 +210,8 @@ def _failure(reply: Reply, *, streamed: bool) -> Failure | None:
 
 def _failed(reply: Reply, failure: Failure, request_id: str) -> Whole:
     error = ApiError(failure.status, failure.message, failure.type, failure.retry_after)
-    return msgspec.structs.replace(refusal(error, request_id), delay=reply.delay)
+    whole = refusal(error, request_id)
+    return msgspec.structs.replace(whole, delay=reply.delay, gate=reply.gate)
 
 
 def _existing(name: str) -> ModelSpec:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 
-from gateway.simulator.reply import Json, Text
+from gateway.simulator.reply import CodeExecution, Json, ServerTool, Text, WebFetch, WebSearch
 
 _SITES = (
     ("https://docs.example.org/{slug}", "{topic}: the documentation"),
@@ -39,6 +39,25 @@ def _web_citation(url: str, title: str) -> Json:
         "title": title,
         "encrypted_index": index,
     }
+
+
+def cite_page(text: str, page: WebFetch) -> Text:
+    """A text that rests on a page that was fetched."""
+    document = {"title": page.title, "source": {"type": "text", "data": page.text}}
+    return cite_document(text, 0, document)
+
+
+def told_of(served: ServerTool) -> Text:
+    """A text that tells what one of the provider's own tools brought, with its sources."""
+    match served:
+        case WebSearch(results=results):
+            return cite("What they agree on.", results)
+        case WebFetch(cited=True):
+            return cite_page("What the page says.", served)
+        case WebFetch():
+            return Text("What the page says.")
+        case CodeExecution(stdout=stdout):
+            return Text(f"It printed `{stdout.strip()}`.")
 
 
 def cite_document(text: str, index: int, document: Json) -> Text:

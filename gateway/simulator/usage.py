@@ -7,12 +7,13 @@ from gateway.simulator.reply import Json
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What an answer costs: tokens, and web searches. `overrides` replace single figures."""
+    """What an answer costs: tokens, searches, fetches. `overrides` replace single figures."""
 
     prompt: Charge
     output: int
     thinking: int = 0
     searches: int = 0
+    fetches: int = 0
     overrides: Json = {}
 
     def at_start(self) -> Json:
@@ -56,9 +57,9 @@ class Usage(msgspec.Struct, frozen=True):
             "output_tokens": self.output,
             "output_tokens_details": {"thinking_tokens": self.thinking},
         }
-        if self.searches:
+        if self.searches or self.fetches:
             output["server_tool_use"] = {
                 "web_search_requests": self.searches,
-                "web_fetch_requests": 0,
+                "web_fetch_requests": self.fetches,
             }
         return output

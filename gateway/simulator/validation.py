@@ -3,17 +3,44 @@
 Each check raises an ApiError with the status and, closely, the words of the real one.
 """
 
-import re
 from typing import Any
 
+from gateway.simulator.context_editing import CONTEXT_MANAGEMENT
 from gateway.simulator.errors import ApiError, invalid
-from gateway.simulator.prompt import blocks_of
+from gateway.simulator.prompt import UNMARKABLE, ttl_of
 from gateway.simulator.reply import Json
+from gateway.simulator.tool_calls import check_tool_calls
+from gateway.simulator.tool_definitions import check_tools
+from gateway.simulator.transcript import blocks_of, merged
 
 BREAKPOINTS = 4
 ROLES = ("user", "assistant", "system")
 
-_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+FIELDS = frozenset(
+    {
+        "cache_control",
+        "container",
+        "diagnostics",
+        "inference_geo",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "model",
+        "output_config",
+        "service_tier",
+        "speed",
+        "stop_sequences",
+        "stream",
+        "system",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+    }
+)
+"""What a request may say; whatever else it says needs a beta."""
 
 
 def check_headers(headers: dict[str, str]) -> None:
@@ -28,7 +55,7 @@ def check_headers(headers: dict[str, str]) -> None:
         raise invalid("anthropic-version: header is required")
 
 
-def check_body(body: Any, *, counting: bool = False) -> Json:
+def check_body(body: Any, betas: frozenset[str], *, counting: bool = False) -> Json:
     """The body as a request for a message (or, `counting`, for its tokens)."""
     if body is None:
         raise invalid("The request body is not valid JSON.")
@@ -40,8 +67,9 @@ def check_body(body: Any, *, counting: bool = False) -> Json:
         if body["max_tokens"] < 0:
             raise invalid("max_tokens: Input should be greater than or equal to 0")
     _check_field(body, "messages", list, "list")
+    _check_fields(body, betas)
     _check_system(body.get("system"))
-    _check_tools(body.get("tools"))
+    check_tools(body.get("tools"))
     _check_choices(body)
     _check_messages(body["messages"])
     _check_breakpoints(body)
@@ -55,6 +83,15 @@ def _check_field(owner: Json, name: str, kind: type, word: str, place: str = "")
         raise invalid(f"{place}{name}: Input should be a valid {word}")
 
 
+def _check_fields(body: Json, betas: frozenset[str]) -> None:
+    """Fields that nobody knows; under a beta that is not known here, they may be its own."""
+    others = bool(betas - {CONTEXT_MANAGEMENT})
+    for name in body:
+        allowed = CONTEXT_MANAGEMENT in betas if name == "context_management" else others
+        if name not in FIELDS and not allowed:
+            raise invalid(f"{name}: Extra inputs are not permitted")
+
+
 def _check_system(system: Any) -> None:
     if system is None or isinstance(system, str):
         return
@@ -64,33 +101,6 @@ def _check_system(system: Any) -> None:
         if not isinstance(block, dict) or block.get("type") != "text":
             raise invalid(f"system.{at}.type: Input should be 'text'")
         _check_text(block, "system", at)
-
-
-def _check_tools(tools: Any) -> None:
-    if tools is None:
-        return
-    if not isinstance(tools, list):
-        raise invalid("tools: Input should be a valid list")
-    for at, tool in enumerate(tools):
-        if not isinstance(tool, dict):
-            raise invalid(f"tools.{at}: Input should be a valid dictionary")
-        _check_tool(tool, f"tools.{at}.")
-    names = [tool["name"] for tool in tools]
-    if len(set(names)) < len(names):
-        raise invalid("tools: Tool names must be unique.")
-
-
-def _check_tool(tool: Json, place: str) -> None:
-    if tool.get("type") not in (None, "custom"):
-        _check_field(tool, "name", str, "string", place)
-        return
-    place += "custom."
-    _check_field(tool, "name", str, "string", place)
-    if not _TOOL_NAME.fullmatch(tool["name"]):
-        raise invalid(f"{place}name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
-    _check_field(tool, "input_schema", dict, "dictionary", place)
-    if tool["input_schema"].get("type") != "object":
-        raise invalid(f"{place}input_schema.type: Input should be 'object'")
 
 
 def _check_choices(body: Json) -> None:
@@ -124,7 +134,7 @@ def _check_messages(messages: list[Any]) -> None:
         _check_content(message, at, is_last=at == len(messages) - 1)
     if messages[0]["role"] != "user":
         raise invalid('messages: first message must use the "user" role')
-    _check_tool_calls(messages)
+    check_tool_calls(merged(messages))
 
 
 def _check_content(message: Json, at: int, *, is_last: bool) -> None:
@@ -158,47 +168,29 @@ def _check_text(block: Json, owner: str, place: int) -> None:
         raise invalid(f"{owner}.{place}: text content blocks must contain non-whitespace text")
 
 
-def _check_tool_calls(messages: list[Json]) -> None:
-    """Every `tool_use` is answered in the next message, every `tool_result` was asked for."""
-    asked: list[str] = []
-    for at, message in enumerate(messages):
-        blocks = blocks_of(message["content"])
-        answers = [(n, b) for n, b in enumerate(blocks) if b["type"] == "tool_result"]
-        for place, answer in answers:
-            if answer.get("tool_use_id") not in asked:
-                raise invalid(
-                    f"messages.{at}.content.{place}: unexpected `tool_use_id` found in "
-                    f"`tool_result` blocks: {answer.get('tool_use_id')}. Each `tool_result` block "
-                    "must have a corresponding `tool_use` block in the previous message."
-                )
-        _check_answered(at - 1, asked, {answer["tool_use_id"] for _, answer in answers})
-        asked = [str(block.get("id")) for block in blocks if block["type"] == "tool_use"]
-    _check_answered(len(messages) - 1, asked, set())
-
-
-def _check_answered(at: int, asked: list[str], answered: set[str]) -> None:
-    missing = [call for call in asked if call not in answered]
-    if missing:
-        raise invalid(
-            f"messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately "
-            f"after: {', '.join(missing)}. Each `tool_use` block must have a corresponding "
-            "`tool_result` block in the next message."
-        )
-
-
 def _check_breakpoints(body: Json) -> None:
-    owners = [
+    blocks = [
         *(body.get("tools") or []),
         *blocks_of(body.get("system") or []),
         *(block for message in body["messages"] for block in blocks_of(message["content"])),
-        body,
     ]
-    controls = [owner["cache_control"] for owner in owners if owner.get("cache_control")]
+    marked = [block for block in blocks if block.get("cache_control")]
+    for block in marked:
+        if block.get("type") in UNMARKABLE:
+            raise invalid(
+                f"messages: {block['type']}.cache_control: Extra inputs are not permitted"
+            )
+    controls = [owner["cache_control"] for owner in (*marked, body) if owner.get("cache_control")]
     if len(controls) > BREAKPOINTS:
         raise invalid(
             f"A maximum of {BREAKPOINTS} blocks with cache_control may be provided. "
             f"Found {len(controls)}."
         )
+    _check_lives(controls)
+    _check_automatic(body, blocks)
+
+
+def _check_lives(controls: list[Any]) -> None:
     short = False
     for control in controls:
         if not isinstance(control, dict) or control.get("type") != "ephemeral":
@@ -213,3 +205,15 @@ def _check_breakpoints(body: Json) -> None:
                 "`tools`, `system`, `messages`."
             )
         short = short or ttl == "5m"
+
+
+def _check_automatic(body: Json, blocks: list[Json]) -> None:
+    """The request's own breakpoint must not contradict the one that is already there."""
+    able = [block for block in blocks if block.get("type") not in UNMARKABLE]
+    explicit = ttl_of(able[-1]) if able else None
+    automatic = ttl_of(body)
+    if explicit and automatic and explicit != automatic:
+        raise invalid(
+            f"cache_control: the last block already has a cache_control with ttl='{explicit}', "
+            f"which differs from the automatic ttl='{automatic}'."
+        )

@@ -586,7 +586,7 @@ class Client:
         self.socket.say(json.dumps(message))
         return str(message["id"])
 
-    def send(self, content: str = "Hi.", **fields: Any) -> str:
+    def send(self, content: Any = "Hi.", **fields: Any) -> str:
         """Send `chat.send`; its id."""
         return self.say("chat.send", content=content, **fields)
 
@@ -609,7 +609,7 @@ class Client:
             frames.append(await self.hear())
         return frames
 
-    async def converse(self, content: str = "Hi.", **fields: Any) -> list[Frame]:
+    async def converse(self, content: Any = "Hi.", **fields: Any) -> list[Frame]:
         """Send `chat.send` and hear it out."""
         return await self.hear_out(self.send(content, **fields))
 

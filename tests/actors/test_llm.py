@@ -677,7 +677,8 @@ async def test_the_longest_silence_is_that_of_the_stillest_open_stream(
         still, lively = world.connect(), world.connect()
         world.model.will(half(*pings, piece("lo"), 5, piece("!"), *finish()))
         await still.begun()
-        world.model.will(half(*[0.5, piece("ha")] * 100, *finish()))
+        chatter: list[Step] = [0.5, piece("ha")] * 100
+        world.model.will(half(*chatter, *finish()))
         await lively.begun()
         await trio.sleep(45)
         assert (world.llm.pings, world.llm.longest_silence) == (2, 45)

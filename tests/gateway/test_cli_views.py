@@ -377,7 +377,7 @@ def test_a_status_shows_figures_in_units() -> None:
 def lines_of(text: str) -> dict[str, str]:
     """What stands behind each name."""
     pairs = (re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in text.splitlines() if line)
-    return {name: value for name, value in pairs}
+    return {pair[0]: pair[-1] for pair in pairs}
 
 
 def test_where_a_key_comes_from_never_shows_the_key() -> None:

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anthropic
 import pytest
 from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 from anthropic.types import Usage
 
-from gateway.simulator import Simulator, open_simulator
+from gateway.simulator import Reply, Simulator, Thinking, open_simulator
 from gateway.simulator.cache import Charge, PromptCache
 from gateway.simulator.prompt import Segment
 
@@ -59,12 +60,12 @@ def test_a_growing_conversation_writes_only_what_is_new(cache: PromptCache) -> N
     assert cache.charge("m", prompt("a", "b", "c", "d|5m"), 1) == Charge(0, 2000, 2000)
 
 
-def test_a_breakpoint_looks_back_twenty_segments(cache: PromptCache) -> None:
-    """An entry further back than that is not found."""
+def test_a_breakpoint_looks_at_twenty_places(cache: PromptCache) -> None:
+    """Its own is the first of them; an entry further back is not found."""
     cache.charge("m", prompt("a|5m"), 1)
-    near = [f"n{i}" for i in range(19)]
+    near = [f"n{i}" for i in range(18)]
     assert cache.charge("m", prompt("a", *near, "end|5m"), 1).read == 1000
-    far = [f"f{i}" for i in range(20)]
+    far = [f"f{i}" for i in range(19)]
     assert cache.charge("m", prompt("a", *far, "end|5m"), 1).read == 0
 
 
@@ -182,3 +183,218 @@ async def test_a_string_and_its_text_block_are_one_prompt(client: AsyncAnthropic
     bill = await usage(client, turns, system="Short.", cache_control=mark)
     assert bill.cache_read_input_tokens
     assert bill.input_tokens == bill.cache_creation_input_tokens == 0
+
+
+MARK = {"type": "ephemeral"}
+TOOL = {"name": "f", "description": "A tool. " * 300, "input_schema": {"type": "object"}}
+ASK = [{"role": "user", "content": "Question"}]
+
+
+def marked(text: str, ttl: str = "5m") -> dict[str, Any]:
+    return {"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": ttl}}
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, "all"),
+        ({"tool_choice": {"type": "none"}}, "system"),
+        ({"thinking": {"type": "between_tools"}}, "system"),
+        ({"output_config": {"effort": "low"}}, "system"),
+        ({"output_config": {"effort": "high"}}, "all"),
+        ({"system": [marked("Another. " * 400)]}, "tools"),
+        ({"speed": "fast"}, "tools"),
+        ({"tools": [{**TOOL, "description": "B. " * 800, "cache_control": MARK}]}, "nothing"),
+    ],
+    ids=["none", "tool-choice", "thinking", "effort", "same-effort", "system", "speed", "tools"],
+)
+async def test_a_change_costs_the_cache_of_what_follows_it(
+    client: AsyncAnthropic, change: dict[str, Any], kept: str
+) -> None:
+    """Tools come before the system prompt, and that before the messages."""
+    request: dict[str, Any] = {
+        "tools": [{**TOOL, "cache_control": MARK}],
+        "system": [marked(SYSTEM)],
+    }
+    turns = [{"role": "user", "content": [marked("word " * 800)]}]
+    tools = await usage(client, ASK, tools=request["tools"], system="Short.")
+    system = await usage(client, ASK, **request)
+    whole = await usage(client, turns, **request)
+    sizes = {
+        "nothing": 0,
+        "tools": tools.cache_creation_input_tokens,
+        "system": (tools.cache_creation_input_tokens or 0)
+        + (system.cache_creation_input_tokens or 0),
+        "all": (whole.cache_read_input_tokens or 0) + (whole.cache_creation_input_tokens or 0),
+    }
+    assert len(set(sizes.values())) == 4
+    bill = await usage(client, turns, **(request | change))
+    assert bill.cache_read_input_tokens == sizes[kept]
+
+
+async def test_an_automatic_breakpoint_avoids_thinking(
+    client: AsyncAnthropic, simulator: Simulator
+) -> None:
+    """The last block that can carry it gets it; the thinking after that is not cached."""
+    simulator.script(Reply(blocks=(Thinking("Hm. " * 500),), stop_reason="pause_turn"))
+    async with client.messages.stream(
+        model="claude-sonnet-5-5",
+        max_tokens=2000,
+        messages=[{"role": "user", "content": SYSTEM}],
+        thinking={"type": "adaptive", "display": "summarized"},
+    ) as stream:
+        thought = (await stream.get_final_message()).content[0].to_dict()
+    turns = [{"role": "user", "content": SYSTEM}, {"role": "assistant", "content": [thought]}]
+    bill = await usage(client, turns, cache_control=MARK)
+    assert bill.cache_creation_input_tokens
+    assert bill.input_tokens > 500
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"system": [marked("x")] * 4, "cache_control": MARK}, "maximum of 4 blocks"),
+        (
+            {"messages": [{"role": "user", "content": [marked("x", "1h")]}], "cache_control": MARK},
+            "already has a cache_control with ttl='1h'",
+        ),
+        (
+            {
+                "messages": [
+                    *ASK,
+                    {
+                        "role": "assistant",
+                        "content": [
+                            {
+                                "type": "thinking",
+                                "thinking": "",
+                                "signature": "",
+                                "cache_control": MARK,
+                            },
+                        ],
+                    },
+                    *ASK,
+                ]
+            },
+            "thinking.cache_control: Extra inputs are not permitted",
+        ),
+    ],
+    ids=["five", "two-lives", "thinking"],
+)
+async def test_a_breakpoint_too_many_is_refused(
+    client: AsyncAnthropic, body: dict[str, Any], words: str
+) -> None:
+    """Automatic and explicit breakpoints share four places, and must not contradict each other."""
+    whole = {"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": ASK, **body}
+    with pytest.raises(anthropic.BadRequestError, match=words):
+        await client.messages.create(**whole)
+
+
+async def test_an_automatic_breakpoint_agrees_with_an_explicit_one(
+    client: AsyncAnthropic,
+) -> None:
+    """The same life at the same block is one breakpoint."""
+    turns = [{"role": "user", "content": [marked(SYSTEM)]}]
+    first = await usage(client, turns)
+    second = await usage(client, turns, cache_control=MARK)
+    assert second.cache_read_input_tokens == first.cache_creation_input_tokens
+
+
+def loop(results: int) -> list[Any]:
+    """A conversation in which so many tools were called at once."""
+    called = [{"type": "tool_use", "id": f"t{n}", "name": "f", "input": {}} for n in range(results)]
+    told = [
+        {"type": "tool_result", "tool_use_id": f"t{n}", "content": "ok"} for n in range(results)
+    ]
+    first = {"role": "user", "content": SYSTEM}
+    return [first, {"role": "assistant", "content": called}, {"role": "user", "content": told}]
+
+
+async def test_a_run_of_calls_is_one_place(client: AsyncAnthropic) -> None:
+    """Thirty calls at once, and their thirty results, do not hide the entry before them."""
+    written = await usage(client, loop(30)[:1], cache_control=MARK)
+    bill = await usage(client, loop(30), cache_control=MARK)
+    assert bill.cache_read_input_tokens == written.cache_creation_input_tokens
+
+
+async def test_the_order_of_a_call_s_input_is_part_of_the_prefix(client: AsyncAnthropic) -> None:
+    """The same keys in another order are another prompt; a block's own keys are not."""
+    turns = loop(1)
+    turns[1]["content"] = [{"type": "tool_use", "id": "t0", "name": "f", "input": {"a": 1, "b": 2}}]
+    written = await usage(client, turns, cache_control=MARK)
+    turns[1]["content"] = [{"input": {"a": 1, "b": 2}, "name": "f", "id": "t0", "type": "tool_use"}]
+    turns[2]["content"][0]["content"] = [{"type": "text", "text": "ok"}]
+    bill = await usage(client, turns, cache_control=MARK)
+    assert bill.cache_read_input_tokens == written.cache_creation_input_tokens
+    turns[1]["content"][0]["input"] = {"b": 2, "a": 1}
+    bill = await usage(client, turns, cache_control=MARK)
+    assert bill.cache_read_input_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "least"),
+    [
+        ("claude-sonnet-5-5", 512),
+        ("claude-opus-5-5", 512),
+        ("claude-haiku-5-5", 512),
+        ("claude-sonnet-4-6", 1024),
+        ("claude-opus-4-7", 2048),
+        ("claude-haiku-4-5", 4096),
+    ],
+)
+async def test_each_model_has_a_least_prompt_to_cache(
+    client: AsyncAnthropic, model: str, least: int
+) -> None:
+    """One token less, and nothing is cached, without a word."""
+    for tokens, cached in ((least - 1, False), (least, True)):
+        text = "x" * int((tokens - 4) * 3.6)
+        turns = [{"role": "user", "content": text}]
+        bill = await usage(client, turns, model=model, system=[], cache_control=MARK)
+        total = bill.input_tokens + (bill.cache_creation_input_tokens or 0)
+        assert total == tokens
+        assert bool(bill.cache_creation_input_tokens) is cached
+
+
+def test_what_was_read_keeps_the_life_it_was_paid_for(cache: PromptCache, clock: Clock) -> None:
+    """A breakpoint of five minutes on an entry of an hour does not shorten it."""
+    cache.charge("m", prompt("a|1h"), 1)
+    cache.charge("m", prompt("a|5m"), 1)
+    clock.now += 3599
+    assert cache.charge("m", prompt("a|1h"), 1).read == 1000
+
+
+@pytest.mark.parametrize(
+    ("block", "kept"),
+    [
+        ({"type": "text", "text": "more"}, "all"),
+        (
+            {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}},
+            "system",
+        ),
+        (
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "So."},
+                "citations": {"enabled": True},
+            },
+            "nothing",
+        ),
+    ],
+    ids=["text", "image", "cited-document"],
+)
+async def test_what_is_attached_later_may_cost_the_cache(
+    client: AsyncAnthropic, block: dict[str, Any], kept: str
+) -> None:
+    """The first image costs the messages theirs, the first document to cite the system prompt."""
+    turns: list[Any] = [{"role": "user", "content": [marked("word " * 800)]}]
+    system = [marked(SYSTEM)]
+    first = await usage(client, ASK, system=system)
+    whole = await usage(client, turns, system=system)
+    sizes = {
+        "nothing": 0,
+        "system": first.cache_creation_input_tokens,
+        "all": (whole.cache_read_input_tokens or 0) + (whole.cache_creation_input_tokens or 0),
+    }
+    turns = [{"role": "user", "content": [*turns[0]["content"], block]}]
+    bill = await usage(client, turns, system=system)
+    assert bill.cache_read_input_tokens == sizes[kept]

@@ -3,15 +3,18 @@
 import json
 import math
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import anthropic
 import httpx2
+import msgspec
 import pytest
 import trio
 from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
 from gateway.simulator import (
+    Failure,
     Fault,
     Reply,
     Settings,
@@ -89,6 +92,51 @@ async def test_a_broken_stream_raises(
     """Each way of breaking a stream has its exception, and none of them is an AnthropicError."""
     simulator.script(Reply(blocks=(Text(TEXT),), fault=fault, flush=1))
     with pytest.raises(error):
+        await read(client)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_connection_can_be_reset_instead_of_an_answer(
+    simulator: Simulator, client: AsyncAnthropic, *, streamed: bool
+) -> None:
+    """There is not even a status, and no bill."""
+    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("hang_up")))
+    with pytest.raises(anthropic.APIConnectionError):
+        await client.messages.create(**REQUEST, stream=streamed)
+    assert not simulator.billed
+
+
+@pytest.mark.parametrize(("at", "output"), [(-2, 67), (-1, 70)])
+async def test_the_bill_is_the_one_that_was_told(
+    simulator: Simulator, client: AsyncAnthropic, at: int, output: int
+) -> None:
+    """Broken off before `message_delta`, what was written; after it, what it said."""
+    simulator.script(Reply(blocks=(Text("b" * 240),), fault=Fault("end", at=at)))
+    events = await read(client)
+    told = [event.usage.output_tokens for event in events if event.type == "message_delta"]
+    assert told == ([70] if at == -1 else [])
+    assert simulator.billed[-1].output_tokens == output
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [Reply(fault=Fault("error", at=4)), Reply(failure=Failure(529))],
+    ids=["mid", "whole"],
+)
+async def test_what_goes_wrong_can_be_kept_waiting(
+    simulator: Simulator, client: AsyncAnthropic, trouble: Reply
+) -> None:
+    """It comes when the gate is opened, and what precedes it comes before."""
+    gate = trio.Event()
+    simulator.script(msgspec.structs.replace(trouble, blocks=(Text(TEXT),), gate=gate))
+    received: list[Any] = []
+    with trio.move_on_after(0.1) as patience, suppress(anthropic.APIStatusError):
+        await read(client, received)
+    assert patience.cancelled_caught
+    assert len(received) == (3 if trouble.fault else 0)  # the third of four was the ping
+    simulator.script(msgspec.structs.replace(trouble, blocks=(Text(TEXT),), gate=gate))
+    gate.set()
+    with trio.fail_after(5), pytest.raises(anthropic.APIStatusError):
         await read(client)
 
 

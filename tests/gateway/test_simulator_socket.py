@@ -167,12 +167,10 @@ async def test_a_busy_port_is_an_error(simulator: Simulator) -> None:
             pass
 
 
+NAMES = ["type", "text", "role", "content", "id", "source", "input", "edits", "tool_use_id"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5000) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["type", "text", "role", "content", "id"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
     max_leaves=8,
 )
 FIELDS = [
@@ -183,6 +181,7 @@ FIELDS = [
     "output_config",
     "stop_sequences",
     "cache_control",
+    "context_management",
     "stream",
     "messages",
     "max_tokens",
@@ -199,7 +198,8 @@ def test_whatever_the_body_says_it_is_an_answer_or_a_refusal(
     service = Service(Settings(), cache=PromptCache(), seed=1)
     whole = {**json.loads(message()), **body}
     path = "/v1/messages/count_tokens" if counting else "/v1/messages"
-    match service.answer(Received("POST", path, {}, HEADERS, whole, b"", "req_1")):
+    headers = {**HEADERS, "anthropic-beta": "context-management-2025-06-27"}
+    match service.answer(Received("POST", path, {}, headers, whole, b"", "req_1")):
         case Whole(status):
             assert status in (200, 400, 404)
         case Message():
@@ -253,6 +253,49 @@ async def test_an_answer_that_cannot_be_written_ends_its_connection(
         await talk(simulator, post(message(stream=True)))
     assert caplog.text.count("a simulated connection failed") == 2
     assert b"200 OK" in await talk(simulator, post(message(), connection="close"))
+
+
+KINDS = [
+    *("text", "image", "document", "thinking", "tool_use", "tool_result", "server_tool_use"),
+    *("web_search_tool_result", "base64", "url", "clear_tool_uses_20250919"),
+]
+blocks = st.fixed_dictionaries(
+    {"type": st.sampled_from(KINDS)},
+    optional={
+        **dict.fromkeys(("text", "thinking", "signature", "data", "name"), st.text(max_size=3)),
+        **dict.fromkeys(("id", "tool_use_id"), st.sampled_from(["a", "b"])),
+        **dict.fromkeys(("content", "source", "input", "is_error", "citations"), json_values),
+    },
+)
+turns = st.lists(
+    st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["user", "assistant", "system"]),
+            "content": st.text(min_size=1, max_size=3) | st.lists(blocks, max_size=3),
+        }
+    ),
+    max_size=3,
+)
+edits = st.fixed_dictionaries({"edits": st.lists(blocks | json_values, max_size=2)})
+
+
+@given(turns, st.none() | edits, st.booleans())
+@settings(max_examples=500, deadline=None)
+def test_whatever_the_blocks_are_it_is_an_answer_or_a_refusal(
+    more: list[Any], management: Any, counting: bool
+) -> None:
+    """Ill-made blocks of every kind are a 400, never an exception."""
+    service = Service(Settings(), cache=PromptCache(), seed=1)
+    body = json.loads(message())
+    body["messages"] += more
+    body["context_management"] = management
+    path = "/v1/messages/count_tokens" if counting else "/v1/messages"
+    headers = {**HEADERS, "anthropic-beta": "context-management-2025-06-27"}
+    match service.answer(Received("POST", path, {}, headers, body, b"", "req_1")):
+        case Whole(status):
+            assert status in (200, 400)
+        case Message():
+            assert not counting
 
 
 def test_a_sample_fits_its_schema() -> None:

@@ -467,11 +467,12 @@ def test_the_text_of_an_open_block_counts_from_its_beginning() -> None:
         [START, ContentBlockStop(0)],
         [START, begin(TEXT), *grow(TextDelta("x"), index=1)],
         [START, *block(TEXT), *grow(TextDelta("x"))],
-        [START, begin(TEXT), STOP],
+        [START, STOP],
+        [START, END, begin(TEXT), STOP],
         [START, begin(TEXT), *grow(InputJsonDelta("{}"))],
-        [START, STOP, STOP],
-        [START, STOP, END],
-        [START, STOP, begin(TEXT)],
+        [START, END, STOP, STOP],
+        [START, END, STOP, END],
+        [START, END, STOP, begin(TEXT)],
     ],
 )
 def test_an_event_out_of_order_is_malformed(events: list[ProviderEvent]) -> None:
@@ -536,7 +537,8 @@ def kept(*blocks: Block) -> list[str]:
     for index, block in enumerate(blocks):
         answer.feed(ContentBlockStart(index=index, content_block=block))
         answer.feed(ContentBlockStop(index=index))
-    answer.feed(MessageStop())
+    answer.feed(END)
+    answer.feed(STOP)
     return [block["type"] for block in answer.kept_blocks()]
 
 

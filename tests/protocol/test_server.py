@@ -27,10 +27,11 @@ MESSAGES = {
     "tool.result": "requestId toolCallId toolName result seq",
     "tool.error": "requestId toolCallId toolName error seq",
     "tool.approval.request": "requestId toolCallId toolName args risk? seq",
-    "chat.stream.end": "requestId turnId seq stopReason usage cost context?",
-    "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost?",
+    "chat.stream.end": "requestId turnId seq stopReason usage cost context? steps?",
+    "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? "
+    "sections?",
     "context.inspection": "requestId model sections totals window calibration exactTokens? "
-    "context?",
+    "context? turn?",
     "usage.report": "requestId perModel grandTotal",
     "session.list": "requestId sessions next?",
     "session.history": "requestId sessionId messages next?",
@@ -51,11 +52,15 @@ PARTS = {
     "InputDetails": "uncached cacheRead cacheWrite5m cacheWrite1h",
     "OutputDetails": "thinking",
     "WireCost": "inputCost outputCost totalCost",
-    "SentContext": "leftOutTurns leftOutMessages",
-    "Section": "name content byteCount tokenEstimate costEstimate cached?",
-    "Totals": "byteCount tokenEstimate costEstimate",
+    "SentContext": "leftOutTurns leftOutMessages clearedToolUses? clearedTokens?",
+    "Section": "name content byteCount tokenEstimate costEstimate cached? cachedTokens? "
+    "cachedCostEstimate?",
+    "SectionWeight": "name byteCount tokenEstimate costEstimate",
+    "TurnInspection": "turnId sections tokenEstimate billedTokens costEstimate billedCost error",
+    "StepUsage": "stopReason usage",
+    "Totals": "byteCount tokenEstimate costEstimate cachedTokens? cachedCostEstimate?",
     "Window": "limit used free",
-    "Calibration": "ratio samples",
+    "Calibration": "ratio samples error?",
     "ModelUsage": "inputTokens outputTokens totalTokens inputDetails outputDetails webSearches "
     "totalCost requestCount unpricedRequests",
     "GrandTotal": "totalCost totalTokens requestCount unpricedRequests",
@@ -97,7 +102,15 @@ def test_the_parts_have_the_contracts_fields(name: str) -> None:
 @given(values(AnyServerMessage))
 def test_what_has_nothing_to_say_is_absent_and_never_null(message: AnyServerMessage) -> None:
     """Null is for what must be said and is not known: a price, a result."""
-    nullable = {"cost", "costEstimate", "totalCost", "inputPrice", "outputPrice"}
+    nullable = {
+        "cost",
+        "costEstimate",
+        "cachedCostEstimate",
+        "billedCost",
+        "totalCost",
+        "inputPrice",
+        "outputPrice",
+    }
 
     def check(value: Any) -> None:
         for name, item in value.items():
@@ -117,7 +130,7 @@ def decoded(message: ServerMessage) -> dict[str, Any]:
 
 
 def test_the_sections_are_in_the_order_in_which_they_are_sent() -> None:
-    """All seven."""
+    """All eight; the provider's own overhead is no part of the text."""
     assert get_args(SectionName) == (
         "system_prompt",
         "response_format",
@@ -126,6 +139,7 @@ def test_the_sections_are_in_the_order_in_which_they_are_sent() -> None:
         "tools",
         "history",
         "user_message",
+        "provider_overhead",
     )
 
 

@@ -1,0 +1,79 @@
+"""A server's tools, as MCP has them, in what the gateway offers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from mcp_types import Tool
+
+from gateway.mcp.names import name_all, shown
+from gateway.mcp.settings import McpServer
+from gateway.mcp.state import ServedTool
+from protocol.tools import OfferedTool, Risk
+
+log = logging.getLogger(__name__)
+
+MOST_TOOLS: Final = 256
+"""Tools of one server."""
+LONGEST_DESCRIPTION: Final = 8_192
+"""Characters; the rest is cut."""
+LONGEST_SCHEMA: Final = 65_536
+"""Bytes of a tool's schema."""
+
+
+def served_tools(server: McpServer, tools: Sequence[Tool]) -> dict[str, ServedTool]:
+    """What can be offered of `tools`, by the offered name; the log tells of the rest."""
+    if len(tools) > MOST_TOOLS:
+        log.warning("the MCP server %s has more than %d tools", server.name, MOST_TOOLS)
+    found: dict[str, Tool] = {}
+    for tool in tools[:MOST_TOOLS]:
+        found.setdefault(tool.name, tool)
+    for strange in sorted(server.tools.keys() - found.keys()):
+        log.warning(
+            "the MCP server %s has no tool %s, which its settings name", server.name, strange
+        )
+    served = {}
+    for own_name, name in name_all(server.name, found):
+        problem = "its name is taken" if name is None else _problem(found[own_name])
+        if problem:
+            log.warning(
+                "the MCP server %s: the tool %s is left out: %s",
+                server.name,
+                shown(own_name),
+                problem,
+            )
+        elif name is not None:
+            served[name] = ServedTool(own_name, _offered(server, name, found[own_name]))
+    return served
+
+
+def _problem(tool: Tool) -> str:
+    try:
+        size = len(msgspec.json.encode(tool.input_schema))
+    except (TypeError, ValueError, RecursionError):
+        return "its schema cannot be read"
+    return f"its schema is longer than {LONGEST_SCHEMA} bytes" if size > LONGEST_SCHEMA else ""
+
+
+def _offered(server: McpServer, name: str, tool: Tool) -> OfferedTool:
+    description = (tool.description or tool.title or "").replace("\0", "")
+    return OfferedTool(
+        name=name,
+        description=description[:LONGEST_DESCRIPTION],
+        input_schema=tool.input_schema,
+        approval=server.approval_of(tool.name),
+        risk=risk_of(tool),
+    )
+
+
+def risk_of(tool: Tool) -> Risk:
+    """What the server says itself of the tool; MCP's defaults where it says nothing."""
+    hints = tool.annotations
+    if hints is not None and hints.read_only_hint:
+        return "low"
+    if hints is None or hints.destructive_hint is not False:
+        return "high"
+    return "medium"

@@ -1,0 +1,53 @@
+"""The tools of all MCP servers: what is offered now, and a call's way to its server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import trio
+
+from gateway.mcp.settings import McpServer
+from gateway.mcp.state import McpTimes, ServerState, failure
+from protocol.tools import OfferedTool, ToolAnswer
+
+
+class McpTools:
+    """The servers' tools; `await run()` keeps the servers running until cancelled."""
+
+    def __init__(self, servers: Sequence[McpServer], times: McpTimes) -> None:
+        self._states = [ServerState(server) for server in servers if server.enabled]
+        self._times = times
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Supervise the servers; started at once, however long they take.
+
+        No process of theirs is left when it has ended. Without servers it ends at once.
+        """
+        task_status.started()
+        if self._states:
+            supervise = await trio.to_thread.run_sync(_load)
+            await supervise(self._states, self._times)
+
+    def offered(self) -> list[OfferedTool]:
+        """What the servers that are up offer now, by name."""
+        tools = [tool.offered for state in self._states for tool in state.tools.values()]
+        return sorted(tools, key=lambda tool: tool.name)
+
+    def owns(self, name: str) -> bool:
+        """Whether a call of `name` is to come here, be its server up or down."""
+        return any(state.owns(name) for state in self._states)
+
+    async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
+        """Call a tool by its offered name. A failure is an answer; the caller sets the deadline."""
+        for state in self._states:
+            if state.owns(name):
+                return await state.call(name, args)
+        return failure(f"There is no tool {name}.")
+
+
+def _load() -> Callable[[Sequence[ServerState], McpTimes], Awaitable[None]]:
+    """Import what needs the SDK: a second's work, for a thread."""
+    from gateway.mcp.supervisor import supervise  # noqa: PLC0415 - see above
+
+    return supervise

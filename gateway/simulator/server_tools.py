@@ -1,0 +1,79 @@
+"""The provider's own tools as blocks: a call, and what it brought, in the API's shapes."""
+
+from datetime import UTC, datetime, timedelta
+
+from gateway.simulator.ids import Ids
+from gateway.simulator.reply import CodeExecution, Json, ServerTool, WebFetch, WebSearch
+from gateway.simulator.signature import Signer
+
+CONTAINER_LIFE = timedelta(minutes=30)
+
+
+def tool_of(block: ServerTool) -> str:
+    """The name of the tool."""
+    match block:
+        case WebSearch():
+            return "web_search"
+        case WebFetch():
+            return "web_fetch"
+        case CodeExecution(tool=tool):
+            return tool
+
+
+def input_of(block: ServerTool) -> Json:
+    """What the model asks of the tool."""
+    match block:
+        case WebSearch(query):
+            return {"query": query}
+        case WebFetch(url):
+            return {"url": url}
+        case CodeExecution(code, tool="code_execution"):
+            return {"code": code}
+        case CodeExecution(code):
+            return {"command": code}
+
+
+def result_of(block: ServerTool, signer: Signer) -> list[Json] | Json:
+    """The `content` of the tool's result."""
+    if block.error is not None:
+        return {"type": f"{tool_of(block)}_tool_result_error", "error_code": block.error}
+    match block:
+        case WebSearch(results=results):
+            return [_search_result(url, title, signer) for url, title in results]
+        case WebFetch():
+            return _page(block)
+        case CodeExecution(stdout=stdout, stderr=stderr, return_code=code):
+            output = {"stdout": stdout, "stderr": stderr, "return_code": code, "content": []}
+            return {"type": f"{block.tool}_result", **output}
+
+
+def container(ids: Ids) -> Json:
+    """Where code was executed."""
+    expires = datetime.now(UTC) + CONTAINER_LIFE
+    return {"id": ids.container(), "expires_at": expires.isoformat(), "skills": None}
+
+
+def _search_result(url: str, title: str, signer: Signer) -> Json:
+    return {
+        "type": "web_search_result",
+        "url": url,
+        "title": title,
+        "encrypted_content": signer.sign(url, title),
+        "page_age": None,
+    }
+
+
+def _page(block: WebFetch) -> Json:
+    document: Json = {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": block.text},
+        "title": block.title,
+        "citations": {"enabled": True} if block.cited else None,
+    }
+    retrieved = datetime.now(UTC).isoformat()
+    return {
+        "type": "web_fetch_result",
+        "url": block.url,
+        "content": document,
+        "retrieved_at": retrieved,
+    }

@@ -1,0 +1,95 @@
+"""What the Messages API refuses about the tools that a request defines."""
+
+import re
+from typing import Any
+
+from gateway.simulator.errors import invalid
+from gateway.simulator.reply import Json
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+
+_SERVER = {
+    "web_search": ("20250305", "20260209", "20260318"),
+    "web_fetch": ("20250910", "20260209", "20260309", "20260318"),
+    "code_execution": ("20250522", "20250825", "20260120", "20260521"),
+    "tool_search_tool_regex": ("20251119",),
+    "tool_search_tool_bm25": ("20251119",),
+}
+SERVER_TOOLS = {f"{name}_{day}": name for name, days in _SERVER.items() for day in days} | {
+    "tool_search_tool_regex": "tool_search_tool_regex",
+    "tool_search_tool_bm25": "tool_search_tool_bm25",
+}
+"""The types of the provider's own tools that it runs itself, each with its one name."""
+
+CLIENT_TOOLS = {
+    "bash_20250124": "bash",
+    "memory_20250818": "memory",
+    "text_editor_20250124": "str_replace_editor",
+    "text_editor_20250429": "str_replace_based_edit_tool",
+    "text_editor_20250728": "str_replace_based_edit_tool",
+}
+"""The types of tools that the provider defines and the client runs."""
+
+TOOLSETS = ("browser_toolset_20260801", "computer_toolset_20260801")
+"""Types that bring several tools and have no name of their own."""
+
+_NAMES = SERVER_TOOLS | CLIENT_TOOLS
+
+
+def check_tools(tools: Any) -> None:
+    """The tools must be well formed, and no two of one name."""
+    if tools is None:
+        return
+    if not isinstance(tools, list):
+        raise invalid("tools: Input should be a valid list")
+    for at, tool in enumerate(tools):
+        if not isinstance(tool, dict):
+            raise invalid(f"tools.{at}: Input should be a valid dictionary")
+        _check_tool(tool, f"tools.{at}")
+    names = [tool["name"] for tool in tools if "name" in tool]
+    if len(set(names)) < len(names):
+        raise invalid("tools: Tool names must be unique.")
+
+
+def offers(tools: list[Json], name: str) -> bool:
+    """Whether the provider's own tool of this name is among these."""
+    return any(SERVER_TOOLS.get(str(tool.get("type"))) == name for tool in tools)
+
+
+def _check_tool(tool: Json, place: str) -> None:
+    match tool.get("type"):
+        case None | "custom":
+            _check_custom(tool, f"{place}.custom")
+        case str(kind) if kind in _NAMES:
+            if tool.get("name") != _NAMES[kind]:
+                raise invalid(f"{place}.{kind}.name: Input should be '{_NAMES[kind]}'")
+            _check_domains(tool, f"{place}.{kind}")
+        case str(kind) if kind in TOOLSETS:
+            pass
+        case kind:
+            expected = ", ".join(f"'{known}'" for known in sorted({*_NAMES, *TOOLSETS, "custom"}))
+            raise invalid(
+                f"{place}: Input tag '{kind}' found using 'type' does not match any of the "
+                f"expected tags: {expected}"
+            )
+
+
+def _check_custom(tool: Json, place: str) -> None:
+    name, schema = tool.get("name"), tool.get("input_schema")
+    if name is None:
+        raise invalid(f"{place}.name: Field required")
+    if not isinstance(name, str):
+        raise invalid(f"{place}.name: Input should be a valid string")
+    if not _NAME.fullmatch(name):
+        raise invalid(f"{place}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+    if schema is None:
+        raise invalid(f"{place}.input_schema: Field required")
+    if not isinstance(schema, dict):
+        raise invalid(f"{place}.input_schema: Input should be a valid dictionary")
+    if schema.get("type") != "object":
+        raise invalid(f"{place}.input_schema.type: Input should be 'object'")
+
+
+def _check_domains(tool: Json, place: str) -> None:
+    if tool.get("allowed_domains") and tool.get("blocked_domains"):
+        raise invalid(f"{place}: Cannot specify both allowed_domains and blocked_domains.")
