@@ -18,6 +18,7 @@ import trio
 from anthropic.types import ModelInfo as ProviderModelInfo
 from anthropic.types import RawMessageStreamEvent
 
+from actors.assembly import CLEAR_TOOL_USES
 from gateway.anthropic_errors import KEY_HINT, provider_error
 from gateway.sse import EventReader
 from protocol.client import Effort
@@ -240,4 +241,14 @@ def _info(model: ProviderModelInfo) -> ModelInfo:
         thinks=thinks,
         thinking=thinking,
         efforts=efforts,
+        edits=_edits(model),
     )
+
+
+def _edits(model: ProviderModelInfo) -> tuple[str, ...]:
+    """How the provider can clear a prompt of this model by itself."""
+    told = model.capabilities
+    if told is None:
+        return ()
+    able = told.context_management.clear_tool_uses_20250919
+    return (CLEAR_TOOL_USES,) if able is not None and able.supported else ()

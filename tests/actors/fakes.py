@@ -248,7 +248,7 @@ class FakePrices:
 
 
 class FakeTools:
-    """Tools that answer with what they were told to; a script is answered in its order."""
+    """Tools that answer with what they were told to, call by call."""
 
     def __init__(self) -> None:
         self.tools: list[OfferedTool] = []
@@ -257,7 +257,7 @@ class FakeTools:
         self.running = 0
 
     def offers(self, name: str, *script: ToolAnswer | float | Exception, **fields: Any) -> None:
-        """There is a tool; pauses in seconds, then an answer or a failure, for each call."""
+        """There is a tool; for each call an answer, a failure, or how many seconds it takes."""
         schema = {"type": "object"}
         self.tools.append(
             OfferedTool(name=name, description=f"Does {name}.", input_schema=schema, **fields)
@@ -274,14 +274,13 @@ class FakeTools:
         self.called.append((name, args))
         self.running += 1
         try:
-            while self.scripts[name]:
-                match self.scripts[name].popleft():
-                    case ToolAnswer() as answer:
-                        return answer
-                    case Exception() as error:
-                        raise error
-                    case seconds:
-                        await trio.sleep(seconds)
+            match self.scripts[name].popleft() if self.scripts[name] else 0.0:
+                case ToolAnswer() as answer:
+                    return answer
+                case Exception() as error:
+                    raise error
+                case seconds:
+                    await trio.sleep(seconds)
             return ToolAnswer(content=f"{name} is done.")
         finally:
             self.running -= 1

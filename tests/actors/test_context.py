@@ -21,7 +21,6 @@ from gateway.simulator.tokenizer import Tokenizer
 from gateway.tokenizer import TiktokenTokenizer
 from protocol.errors import GatewayError, ProviderError
 from protocol.mail import CompleteTurn
-from protocol.provider import ContentBlockStop
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import (
     MODEL,
@@ -264,7 +263,7 @@ def mixed(number: int) -> str:
     code = Path(calibration.__file__).read_text()
     prose = " ".join(re.findall(r"[A-Za-z ,.]{40,}", code))
     chinese = (
-        "人工智能助手可以帮助你编写代码。今天的天气很好，我们去公园散步吧。東京は日本の首都です。"
+        "人工智能助手可以帮助你编写代码。今天的天气很好。我们去公园散步吧。東京は日本の首都です。"
     )
     table = json.dumps([{"id": n, "tags": ["a", "b"], "score": n * 1.37} for n in range(60)])
     kinds = (prose * 3, code, chinese * 9, table)

@@ -9,6 +9,7 @@ import pytest
 from trio.testing import MockClock
 
 from protocol.client import ChatSend
+from protocol.content import Block
 from protocol.context import SentContext
 from protocol.errors import GatewayError
 from protocol.mail import (
@@ -25,11 +26,11 @@ from protocol.prompt import Prompt
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import World, open_world
 
-CALL = {"type": "tool_use", "id": "c1", "name": "brew", "input": {}}
-RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": "x" * 30}
+CALL: Block = {"type": "tool_use", "id": "c1", "name": "brew", "input": {}}
+RESULT: Block = {"type": "tool_result", "tool_use_id": "c1", "content": "x" * 30}
 
 
-def answer(*blocks: dict[str, object]) -> NewMessage:
+def answer(*blocks: Block) -> NewMessage:
     """What the model said."""
     return NewMessage(role="assistant", content=msgspec.json.encode(blocks))
 
