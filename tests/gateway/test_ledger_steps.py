@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from gateway.ledger import Ledger, LedgerUnusable
 from gateway.ledger_schema import SCHEMA_VERSION
@@ -76,8 +77,8 @@ def old_file(folder: Path, *messages: tuple[str, str, Any]) -> Path:
     return path
 
 
-async def stepped(path: Path) -> tuple[list[MessageRecord], Ledger]:
-    """The messages after the step, and the ledger, closed."""
+async def stepped(path: Path) -> list[MessageRecord]:
+    """The messages after the step."""
     ledger = Ledger(path, queue_size=10)
     await ledger.open()
     try:
@@ -91,8 +92,9 @@ async def stepped(path: Path) -> tuple[list[MessageRecord], Ledger]:
         assert turn.cost is not None
         assert str(turn.cost.total_cost) == "0.100003"
     finally:
-        await ledger.close()
-    return messages, ledger
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+            await ledger.close()
+    return messages
 
 
 def told(messages: list[MessageRecord]) -> list[tuple[str, str, Any]]:
@@ -105,7 +107,7 @@ async def test_sessions_messages_and_turns_are_kept(tmp_path: Path) -> None:
     said = [("t1", "user", "Hi"), ("t1", "assistant", [TEXT]), ("t2", "user", '"tool_use"')]
     path = old_file(tmp_path, *said)
     for _ in range(2):
-        messages, _ledger = await stepped(path)
+        messages = await stepped(path)
         assert told(messages) == said
         assert [message.message_id for message in messages] == [1, 2, 3]
         assert {message.media_tokens for message in messages} == {0}
@@ -128,7 +130,7 @@ async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(
         ("t4", "assistant", [SEARCH]),
     )
     for _ in range(2):
-        messages, _ledger = await stepped(path)
+        messages = await stepped(path)
         assert told(messages) == [
             ("t1", "user", "Hi"),
             ("t1", "assistant", [TEXT, CALL]),
@@ -146,7 +148,7 @@ async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(
 async def test_a_message_that_is_stored_after_the_step_comes_last(tmp_path: Path) -> None:
     """The numbers have grown, and go on behind the largest."""
     path = old_file(tmp_path, ("t1", "user", "Hi"), ("t1", "assistant", [CALL]))
-    messages, _ledger = await stepped(path)
+    messages = await stepped(path)
     ledger = Ledger(path, queue_size=10)
     await ledger.open()
     await ledger.append_messages([messages[0]])
