@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from actors.ports import AgentFiles
-from protocol.client import ToolDeclaration
-from protocol.content import UserContent, user_blocks
+from actors.toolset import Toolset
+from protocol.content import UserContent
 from protocol.context import SectionName
-from protocol.errors import GatewayError
-from protocol.provider import MessagesRequest, RequestMessage, SystemBlock, Tool
+from protocol.prompt import sent_messages
+from protocol.provider import CACHE_BREAKPOINT, RequestHead, SystemBlock
 from protocol.records import MessageRecord
 
 RESPONSE_FORMAT = """\
@@ -27,57 +27,84 @@ headings."""
 
 SYSTEM_SECTIONS: tuple[SectionName, ...] = ("system_prompt", "response_format", "memory", "skills")
 
+CONTEXT_EDITING = "context-management-2025-06-27"
+"""The unreleased feature by which the provider clears old tool results (its page on it)."""
+
+CLEAR_TOOL_USES = "clear_tool_uses_20250919"
+KEPT_TOOL_USES = 3
+CLEARED_AT_LEAST = 5_000
+"""Tokens; clearing fewer is not worth that the provider forgets the prompt behind them."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The context's parts before they are joined. Texts may be empty: then nothing is sent.
-
-    `tools` is the JSON list as it goes upstream; `user` the content's JSON, or `None`.
-    """
+    """The context's parts before they are joined. Texts may be empty: then nothing is sent."""
 
     system: dict[SectionName, str]
-    tools: bytes | None
-    history: list[MessageRecord]
-    user: bytes | None
+    toolset: Toolset
+    turns: list[list[MessageRecord]]
+    user: MessageRecord | None
+    caches: bool
 
     def texts(self) -> dict[SectionName, str]:
         """Each section's text, in the order in which they are sent."""
         sections: dict[SectionName, str] = {name: self.system[name] for name in SYSTEM_SECTIONS}
-        sections["tools"] = self.tools.decode() if self.tools else ""
-        sections["history"] = _encode(self._history()).decode() if self.history else ""
-        sections["user_message"] = shown(self.user) if self.user else ""
+        sections["tools"] = self.toolset.json.decode() if self.toolset.json else ""
+        sections["history"] = self._history()
+        sections["user_message"] = shown(self.user.content) if self.user else ""
         return sections
 
-    def request(
+    def head(
         self,
         *,
         model: str,
         max_tokens: int,
         thinking: dict[str, Any] | None,
         effort: str | None,
+        edits: dict[str, Any] | None,
     ) -> bytes:
-        """The body of `POST /v1/messages`, as JSON."""
-        messages = self._history()
-        if self.user:
-            messages.append(RequestMessage("user", msgspec.Raw(self.user)))
+        """The body of `POST /v1/messages` without its messages, as JSON."""
+        system = [SystemBlock(text) for text in self.system.values() if text]
+        breakpoint_ = CACHE_BREAKPOINT if self.caches else None
+        if system:
+            system[-1] = SystemBlock(system[-1].text, breakpoint_)
+        tools = self.toolset.json
         return _encode(
-            MessagesRequest(
+            RequestHead(
                 model=model,
                 max_tokens=max_tokens,
-                system=[SystemBlock(text) for text in self.system.values() if text],
-                tools=msgspec.json.decode(self.tools, type=list[Tool]) if self.tools else [],
-                messages=messages,
+                system=system,
+                tools=msgspec.UNSET if tools is None else msgspec.Raw(tools),
                 thinking=thinking,
                 output_config={"effort": effort} if effort else None,
+                context_management=edits,
+                cache_control=breakpoint_,
                 stream=True,
             )
         )
 
-    def _history(self) -> list[RequestMessage]:
-        return [
-            RequestMessage(message.role, msgspec.Raw(message.content)) for message in self.history
-        ]
+    @property
+    def records(self) -> list[MessageRecord]:
+        """All messages, the user's last."""
+        own = [] if self.user is None else [self.user]
+        return [message for turn in self.turns for message in turn] + own
+
+    def _history(self) -> str:
+        sent = sent_messages(self.records, caches=self.caches)
+        history = sent if self.user is None else sent[:-1]
+        return _encode(history).decode() if history else ""
+
+
+def clearing(room: int) -> dict[str, Any]:
+    """Ask the provider to clear old tool results once the input takes 3/4 of `room` tokens."""
+    edit = {
+        "type": CLEAR_TOOL_USES,
+        "trigger": {"type": "input_tokens", "value": room * 3 // 4},
+        "keep": {"type": "tool_uses", "value": KEPT_TOOL_USES},
+        "clear_at_least": {"type": "input_tokens", "value": CLEARED_AT_LEAST},
+    }
+    return {"edits": [edit]}
 
 
 def system_texts(
@@ -99,106 +126,11 @@ def _skills(files: AgentFiles) -> str:
     return "\n".join(["# Skills", "", "You have been given these skills:", *lines])
 
 
-def encode_tools(declared: Sequence[ToolDeclaration]) -> bytes | None:
-    """The tools' JSON as it goes upstream; `None` for none.
-
-    Raises GatewayError(INVALID_MESSAGE) for what the provider would refuse.
-    """
-    names = [tool.name for tool in declared]
-    for number, tool in enumerate(declared):
-        if tool.name in names[:number]:
-            raise GatewayError(
-                "INVALID_MESSAGE", f"`tools[{number}].name`: there is one of this name already."
-            )
-        if tool.input_schema.get("type") != "object":
-            raise GatewayError(
-                "INVALID_MESSAGE", f'`tools[{number}].inputSchema`: its `type` must be "object".'
-            )
-    tools = [Tool(tool.name, tool.description, tool.input_schema) for tool in declared]
-    return _encode(tools) if tools else None
-
-
-NOT_RUN = "This tool was not run."
-_RESULT = b'[{"type":"tool_result"'
-
-
-def encode_content(content: UserContent, calls: Sequence[str] = ()) -> bytes:
-    """A user's content as it is stored and sent: a string stays a string.
-
-    The provider takes a tool call only with its result behind it: `calls` are those that nobody
-    answered, and they are answered first.
-    """
-    if not calls:
-        return _encode(content)
-    results = [
-        {"type": "tool_result", "tool_use_id": call, "content": NOT_RUN, "is_error": True}
-        for call in calls
-    ]
-    return _encode([*results, *user_blocks(content)])
-
-
-def answers_calls(message: MessageRecord) -> bool:
-    """Whether a user's message begins with the results of the tools called before it."""
-    return message.content.startswith(_RESULT)
-
-
-def unanswered_calls(message: MessageRecord) -> list[str]:
-    """The ids of the tools that an assistant's message, the last of its turn, has called."""
-    if b'"tool_use"' not in message.content:
-        return []
-    return [
-        block["id"]
-        for block in msgspec.json.decode(message.content)
-        if block.get("type") == "tool_use"
-    ]
-
-
 def shown(content: bytes) -> str:
     """A content's JSON as a section shows it: a string's own text, or the blocks' JSON."""
     if content[:1] == b'"':
         return msgspec.json.decode(content, type=str)
     return content.decode()
-
-
-IMAGE_TOKENS = 1_600
-"""About what a picture costs at most after the provider's scaling (its page on vision)."""
-
-PDF_BYTES_PER_TOKEN = 30
-"""A rough figure for base64 documents: 1,500 to 3,000 tokens a page (its page on PDFs)."""
-
-
-def countable(content: bytes) -> tuple[str, int]:
-    """What to count of a content's JSON: its text, and the tokens of what is no text.
-
-    Signatures and encrypted pieces are left out; of tool calls the JSON is counted.
-    """
-    decoded = msgspec.json.decode(content)
-    if isinstance(decoded, str):
-        return decoded, 0
-    texts: list[str] = []
-    extra = 0
-    for block in decoded:
-        text, tokens = _countable_block(block)
-        texts.append(text)
-        extra += tokens
-    return "\n".join(texts), extra
-
-
-def _countable_block(block: dict[str, Any]) -> tuple[str, int]:
-    match block:
-        case {"type": "text", "text": str(text)} | {"type": "thinking", "thinking": str(text)}:
-            return text, 0
-        case {"type": "image"}:
-            return "", IMAGE_TOKENS
-        case {"type": "document", "source": {"type": "text", "data": str(text)}}:
-            return text, 0
-        case {"type": "document", "source": {"type": "base64", "data": str(data)}}:
-            return "", len(data) // PDF_BYTES_PER_TOKEN
-        case {"type": "document"}:
-            return "", IMAGE_TOKENS
-        case {"type": "redacted_thinking"}:
-            return "", 0
-    return _encode(block).decode(), 0
 
 
 def title_of(content: UserContent) -> str | None:
@@ -211,12 +143,12 @@ def title_of(content: UserContent) -> str | None:
     return line if len(line) <= 60 else line[:59] + "…"
 
 
-def fit(turns: Sequence[int], room: float) -> int:
+def fit(turns: Sequence[float], room: float) -> int:
     """How many of the oldest turns, given by their tokens, to leave out to keep within `room`.
 
     Whole turns only: never a tool call without its result, never an assistant's message first.
     """
-    total = 0
+    total = 0.0
     for kept, tokens in enumerate(reversed(turns)):
         total += tokens
         if total > room:

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 
 from actors.ports import Prices
 from protocol.answer import Answer
-from protocol.usage import TokenCounts
+from protocol.records import TurnRecord
+from protocol.usage import ZERO, Cost, TokenCounts
+
+
+def price_of(turn: TurnRecord, prices: Prices) -> Cost | None:
+    """USD for what the turn was billed; `None` when the model has no known price.
+
+    Each of its steps was a request of its own: a price may depend on a request's length.
+    """
+    billed = [step.counts for step in turn.steps] or [turn.counts]
+    costs = [prices.price(turn.model, counts) for counts in billed]
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    return sum(known, Cost(input_cost=ZERO, output_cost=ZERO))
+
+
+def left_of(
+    max_cost: float | None, prices: Prices, model: str, billed: Iterable[TokenCounts]
+) -> Decimal | None:
+    """What of `max_cost` USD is left after what was `billed`; `None` for no limit."""
+    if max_cost is None:
+        return None
+    costs = [prices.price(model, counts) for counts in billed]
+    return Decimal(str(max_cost)) - sum((cost.total_cost for cost in costs if cost), ZERO)
 
 
 class BudgetGuard:
@@ -17,9 +42,11 @@ class BudgetGuard:
     CHARACTERS_PER_TOKEN = 4
     """Of the tokenizer, for English; `ratio` is the model's own tokens over the tokenizer's."""
 
-    def __init__(self, prices: Prices, max_cost: float | None, model: str, *, ratio: float) -> None:
+    def __init__(
+        self, prices: Prices, max_cost: Decimal | None, model: str, *, ratio: float
+    ) -> None:
         self._prices = prices
-        self._max_cost = None if max_cost is None else Decimal(str(max_cost))
+        self._max_cost = max_cost
         self._model = model
         self._characters_per_token = self.CHARACTERS_PER_TOKEN / ratio
         self._characters: float | None = None

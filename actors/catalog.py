@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.ports import Model, Prices
-from protocol.errors import GatewayError, ProviderError
+from protocol.errors import ProviderError
 from protocol.models import ModelInfo, fallback
 from protocol.server import ModelSummary
 from protocol.usage import TokenCounts
@@ -67,12 +67,3 @@ class Catalog:
             input_price=None if input_cost is None else input_cost.input_cost * 1_000,
             output_price=None if output_cost is None else output_cost.output_cost * 1_000,
         )
-
-
-def window_error(model: str, needed: int, limit: int) -> GatewayError:
-    """The refusal of a request that cannot fit the model's window, whatever is left out."""
-    return GatewayError(
-        "CONTEXT_TOO_LARGE",
-        f"This message, with the system prompt and the tools, needs about {needed:,} tokens; "
-        f"{model} takes {limit:,}. Shorten it, or choose a model with a larger window.",
-    )

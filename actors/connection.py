@@ -15,6 +15,7 @@ from contextlib import suppress
 import msgspec
 import trio
 
+from actors.approvals import tool_mail
 from actors.deadline import deadline
 from actors.mailbox import STOPPING, Address, Mailbox
 from actors.outbox import Outbox
@@ -210,9 +211,7 @@ class Connection:
             case GatewayStatus(id=request_id):
                 await self._outbox.put(self._census.report(request_id))
             case ToolOutput() | ToolApprovalResponse():
-                raise GatewayError(
-                    "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer."
-                )
+                await self._tell_turn(message)
             case _:
                 self._ask(message)
 
@@ -275,6 +274,12 @@ class Connection:
     async def _ask_to_cancel(self, request: CancelTurn) -> None:
         with deadline(self._settings.ask_seconds, shield=True):
             await self._llm.ask(request)
+
+    async def _tell_turn(self, message: ToolOutput | ToolApprovalResponse) -> None:
+        """What a turn asked its clients; any connection may answer."""
+        turn_id = None if self._watch is None else self._watch.turn_id
+        with deadline(self._settings.ask_seconds):
+            await self._llm.ask(tool_mail(message, turn_id))
 
     def _advance(self, event: ConnectionEvent) -> None:
         self.state = advance(CONNECTION, self.state, event)

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import trio
 
 from actors.ports import SessionStore
+from actors.sent import Billed
 from protocol.errors import GatewayError
 from protocol.records import MessageRecord, SessionRecord
 
@@ -17,16 +18,20 @@ EMPTY_SESSION = 1_024
 
 
 class Turn:
-    """One turn's messages, with the sums of their measures."""
+    """One turn's messages, in their order."""
 
     def __init__(self) -> None:
         self.messages: list[MessageRecord] = []
-        self.counted_tokens = 0
 
     @property
-    def answered(self) -> bool:
-        """Whether the model said something: only then the turn goes upstream again."""
-        return self.messages[-1].role == "assistant"
+    def has_answer(self) -> bool:
+        """Whether the model said something."""
+        return any(message.role == "assistant" for message in self.messages)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the model would not answer: it is not asked that again."""
+        return any(message.status == "refused" for message in self.messages)
 
 
 class History:
@@ -39,15 +44,25 @@ class History:
             self.append(message)
 
     def append(self, message: MessageRecord) -> None:
-        """Add a message behind the others."""
-        turn = self._turns.setdefault(message.turn_id, Turn())
-        turn.messages.append(message)
-        turn.counted_tokens += message.token_count
+        """Add a message behind the others of its turn."""
+        self._turns.setdefault(message.turn_id, Turn()).messages.append(message)
         self.size += message.byte_count
 
-    def answered(self) -> list[Turn]:
-        """The turns that go upstream: a question that was never answered is not sent again."""
-        return [turn for turn in self._turns.values() if turn.answered]
+    def answered(self) -> list[list[MessageRecord]]:
+        """The turns that go upstream, each with its messages.
+
+        A question that was never answered is not sent again, nor is one that was refused.
+        """
+        return [
+            list(turn.messages)
+            for turn in self._turns.values()
+            if turn.has_answer and not turn.is_refused
+        ]
+
+    def has_answer(self, turn_id: str) -> bool:
+        """Whether the model said something in this turn."""
+        turn = self._turns.get(turn_id)
+        return turn is not None and turn.has_answer
 
 
 class Held:
@@ -58,6 +73,8 @@ class Held:
         self.users = 0
         self.session: SessionRecord | None = None
         self.history = History(())
+        self.billed: Billed | None = None
+        """The latest request whose input was billed, while the session is in memory."""
 
     @property
     def size(self) -> int:
@@ -102,6 +119,7 @@ class Sessions:
             yield
             held.session = None
             held.history = History(())
+            held.billed = None
 
     @asynccontextmanager
     async def _locked(self, session_id: str) -> AsyncIterator[Held]:

@@ -1,30 +1,36 @@
 """Turns: each is a task with its own cancel scope and its own turn log.
 
-`_live` is a turn from beginning to end. A cancel covers the provider's stream alone: what comes
-before is short and bounded, and what comes after, settling, must happen whatever happened.
+`_live` is a turn from beginning to end. A cancel covers its conversation with the provider alone:
+what comes before is short and bounded, and what comes after, settling, must happen whatever
+happened.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar, assert_never, get_args
 
 import msgspec
 import trio
 
+from actors.budget import price_of
+from actors.conversation import Conversation, ConversationSettings
 from actors.deadline import deadline
 from actors.mailbox import STOPPING, ActorStopped, Address, Mailbox, MailboxFull
-from actors.ports import Clock, Model, Names, Prices, Tokenizer
+from actors.ports import Clock, Model, Names, Prices, Tokenizer, Tools
 from actors.serving import BUG, serve
+from actors.tools import ToolRunner, ToolSettings
 from actors.turn import Turn
 from actors.turn_log import TurnLogs
-from actors.upstream import Upstream, UpstreamSettings
+from actors.upstream import Upstream
 from protocol.client import ChatSend
 from protocol.errors import GatewayError
 from protocol.mail import (
     Admit,
+    AnswerTool,
+    ApproveTool,
     BeginTurn,
     BuildContext,
     Cancelling,
@@ -41,19 +47,18 @@ from protocol.mail import (
 )
 from protocol.states import TurnState
 from protocol.turn import Ended, Failed
-from protocol.usage import TokenCounts
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-class LlmSettings(UpstreamSettings, frozen=True, kw_only=True):
+class LlmSettings(ConversationSettings, frozen=True, kw_only=True):
     """What the llm actor is told at its start; seconds."""
 
     settle_seconds: float
-    ask_seconds: float
     at_once: int
+    tools: ToolSettings
 
 
 class Llm:
@@ -67,6 +72,7 @@ class Llm:
         context: Address,
         usage: Address,
         model: Model,
+        tools: Tools,
         tokenizer: Tokenizer,
         prices: Prices,
         logs: TurnLogs,
@@ -78,6 +84,10 @@ class Llm:
         self._context = context
         self._usage = usage
         self._upstream = Upstream(model, prices, settings, self._note)
+        self._runner = ToolRunner(tools, settings.tools)
+        self._conversation = Conversation(
+            self._upstream, self._runner, settings, context=context, prices=prices, note=self._note
+        )
         self._tokenizer = tokenizer
         self._prices = prices
         self._logs = logs
@@ -130,6 +140,10 @@ class Llm:
                 return self._start(send)
             case CancelTurn():
                 return self._cancel(message)
+            case AnswerTool():
+                return self._answer_tool(message)
+            case ApproveTool():
+                return self._approve_tool(message)
             case DrainTurns():
                 self._draining = True
                 return None
@@ -202,6 +216,29 @@ class Llm:
         ]
         return named[0] if len(named) == 1 else None
 
+    # Calls have the provider's ids; should two turns have the same, the watched one is meant.
+    def _asking(self, turn_id: str | None, waits: Callable[[Turn], bool]) -> Turn:
+        asking = [turn for turn in self._turns.values() if waits(turn)]
+        if not asking:
+            raise GatewayError(
+                "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer, or no more."
+            )
+        return next((turn for turn in asking if turn.turn_id == turn_id), asking[0])
+
+    def _answer_tool(self, request: AnswerTool) -> Done:
+        call_id = request.tool_call_id
+        turn = self._asking(request.turn_id, lambda turn: turn.awaits_output(call_id))
+        turn.outputs.give(call_id, request.answer)
+        return Done()
+
+    def _approve_tool(self, request: ApproveTool) -> Done:
+        call_id = request.tool_call_id
+        turn = self._asking(request.turn_id, lambda turn: turn.awaits_approval(call_id))
+        self._runner.approve(
+            turn, call_id, approved=request.approved, for_session=request.for_session
+        )
+        return Done()
+
     # --- one turn, top to bottom ---------------------------------------------------------------
 
     async def _run_turn(self, turn: Turn) -> None:
@@ -234,7 +271,8 @@ class Llm:
                 assert self._nursery is not None
                 self._nursery.start_soon(self._settle_refused, turn, turn.opened)
             return turn.refused(error.failure)
-        await self._upstream.answer(turn, context)
+        with turn.scope:
+            await self._conversation.hold(turn, context)
         return await self._settle(turn, context)
 
     async def _measure(self, turn: Turn) -> ContextBuilt:
@@ -261,7 +299,7 @@ class Llm:
             BeginTurn(session=session, is_new=context.is_new, user_message=context.user_message)
         )
         turn.opened = context
-        await self._usage.ask(OpenTurn(turn=turn.open_row(context)))
+        await self._usage.ask(OpenTurn(turn=turn.row(context)))
         turn.advance("call")
         turn.log.append(turn.started(context))
 
@@ -270,19 +308,17 @@ class Llm:
     async def _settle(self, turn: Turn, context: ContextBuilt) -> Ended | Failed:
         """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
-        counts = await self._attempt(turn, self._billed(turn, context)) or turn.answer.counts
+        await self._attempt(turn, self._estimate_output(turn, context))
         await self._attempt(turn, self._remember(turn, context))
-        outcome = turn.outcome(context, counts)
+        outcome = turn.outcome(context)
         row = await self._attempt(turn, self._usage.ask(SettleTurn(turn=outcome)))
         if row is None:  # it is told all the same what was billed
-            cost = self._prices.price(outcome.model, counts)
-            row = msgspec.structs.replace(outcome, cost=cost)
+            row = msgspec.structs.replace(outcome, cost=price_of(outcome, self._prices))
         turn.advance("finish")
-        return turn.ended(context, row)
+        return turn.ended(row)
 
     async def _settle_refused(self, turn: Turn, context: ContextBuilt) -> None:
-        outcome = turn.outcome(context, TokenCounts())
-        await self._attempt(turn, self._usage.ask(SettleTurn(turn=outcome)))
+        await self._attempt(turn, self._usage.ask(SettleTurn(turn=turn.outcome(context))))
 
     async def _attempt(self, turn: Turn, step: Awaitable[T]) -> T | None:
         """One step of settling; when it fails, so does the turn, but the next step is done."""
@@ -297,21 +333,17 @@ class Llm:
         return None
 
     async def _remember(self, turn: Turn, context: ContextBuilt) -> Done:
-        """Append the answer to the session's history."""
+        """Append what the turn said to the session's history."""
         return await self._context.ask(turn.completion(context))
 
-    async def _billed(self, turn: Turn, context: ContextBuilt) -> TokenCounts:
-        """What the provider told, with the output estimated when it never told the final one."""
-        counts = turn.answer.counts
-        if turn.answer.output_is_final or not turn.answer.started:
-            return counts
-        (counted,) = await self._tokenizer.count_many([turn.answer.text])
-        estimate = round(counted * context.ratio)
-        return msgspec.structs.replace(counts, output=max(counts.output, estimate))
+    async def _estimate_output(self, turn: Turn, context: ContextBuilt) -> None:
+        """Count what came of an answer whose final figure the provider never told."""
+        step = turn.step
+        if step.answer.started and step.is_estimated:
+            (counted,) = await self._tokenizer.count_many([step.answer.text])
+            step.output_estimate = round(counted * context.ratio)
 
     def _note(self, turn: Turn, context: ContextBuilt) -> None:
-        """The provider has told what the input is billed: should we die now, it is known."""
-        open_row = turn.open_row(context)
+        """Write down what was billed so far: should we die now, it is known."""
         with suppress(MailboxFull, ActorStopped):
-            counted = msgspec.structs.replace(open_row, counts=turn.answer.counts)
-            self._usage.offer(NoteTurn(turn=counted))
+            self._usage.offer(NoteTurn(turn=turn.row(context)))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from protocol.content import Block
 from protocol.errors import CloseCode
 from protocol.models import ModelInfo
 from protocol.provider import ProviderEvent
@@ -42,9 +43,12 @@ class Model(Protocol):
         """The provider's own count of the input tokens of a request's JSON."""
         ...
 
-    def stream(self, body: bytes) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+    def stream(
+        self, body: bytes, betas: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
         """Send a request's JSON; entered once the provider has said yes.
 
+        `betas` names the unreleased features that it uses.
         Leaving the context closes the connection upstream.
         """
         ...
@@ -60,6 +64,18 @@ class Tokenizer(Protocol):
 
     async def count_many(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text."""
+        ...
+
+
+class Media(Protocol):
+    """What pictures and documents are to the provider."""
+
+    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[int]:
+        """About the tokens that `model` makes of each `image` and `document`, beside its text."""
+        ...
+
+    async def refusals(self, blocks: Sequence[Block]) -> list[str | None]:
+        """Why the provider would refuse each, for a person; `None` when it would not."""
         ...
 
 
@@ -116,8 +132,8 @@ class SessionStore(Protocol):
         """Save a session and the user's message, in one commit."""
         ...
 
-    async def append_message(self, message: MessageRecord) -> None:
-        """Append to a session; nothing is stored when the session has been deleted."""
+    async def append_messages(self, messages: Sequence[MessageRecord]) -> None:
+        """Append, in one commit; nothing is stored when the session has been deleted."""
         ...
 
     async def load_session(self, session_id: str) -> SessionRecord | None:
@@ -143,7 +159,7 @@ class SessionStore(Protocol):
         ...
 
     async def load_calibration(self) -> list[CalibrationRecord]:
-        """What was counted and what was billed, by model."""
+        """What was counted and what was billed for the latest requests, oldest first."""
         ...
 
 
@@ -160,6 +176,10 @@ class TurnStore(Protocol):
 
     async def find_turn(self, session_id: str, request_id: str) -> str | None:
         """The id of the turn that this request started in this session, or `None`."""
+        ...
+
+    async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
+        """The session's turn, or `None`."""
         ...
 
     async def note_turn(self, turn: TurnRecord) -> None:

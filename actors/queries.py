@@ -18,15 +18,18 @@ from protocol.client import (
     SessionList,
     UsageQuery,
 )
+from protocol.context import TurnInspection
 from protocol.errors import GatewayError
 from protocol.mail import (
     CreateSession,
     DeleteSession,
+    FindTurn,
     InspectContext,
     ListModels,
     ListSessions,
     QueryUsage,
     ReadHistory,
+    TurnFound,
     UsageTotals,
 )
 from protocol.records import MessageRecord, ModelTotals, SessionRecord
@@ -94,6 +97,7 @@ class Queries:
                 exact=message.exact,
             )
         )
+        turn = None if message.turn_id is None else await self._find(message, message.turn_id)
         return ContextInspection(
             request_id=message.id,
             model=found.model,
@@ -103,7 +107,12 @@ class Queries:
             calibration=found.calibration,
             context=found.left_out or UNSET,
             exact_tokens=UNSET if found.exact_tokens is None else found.exact_tokens,
+            turn=turn or UNSET,
         )
+
+    async def _find(self, message: ContextInspect, turn_id: str) -> TurnInspection:
+        found = await self._usage.ask(FindTurn(session_id=message.session_id, turn_id=turn_id))
+        return _turn_inspection(found)
 
     async def _total(self, message: UsageQuery) -> UsageReport:
         totals = await self._usage.ask(
@@ -190,17 +199,31 @@ def _summary(session: SessionRecord) -> SessionSummary:
     )
 
 
+def _turn_inspection(found: TurnFound) -> TurnInspection:
+    turn = found.turn
+    billed = (turn.steps[0].counts if turn.steps else turn.counts).input
+    return TurnInspection(
+        turn_id=turn.turn_id,
+        sections=list(turn.weights),
+        token_estimate=turn.token_estimate,
+        billed_tokens=billed,
+        cost_estimate=turn.cost_estimate,
+        billed_cost=found.input_cost,
+        error=round(abs(turn.token_estimate - billed) / billed, 4) if billed else 0.0,
+    )
+
+
 def _history_message(record: MessageRecord, answered: set[str]) -> HistoryMessage:
     status: str | msgspec.UnsetType = UNSET
-    if record.status == "partial":
-        status = "partial"
+    if record.status != "complete":
+        status = record.status
     elif record.turn_id not in answered:
         status = "unanswered"
     return HistoryMessage(
         role=record.role,
         content=msgspec.json.decode(record.content),
         created_at=iso(record.created_at),
-        tokens=record.token_count,
+        tokens=record.token_count + record.media_tokens,
         turn_id=record.turn_id,
         status=status,  # type: ignore[arg-type]
     )

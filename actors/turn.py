@@ -1,20 +1,35 @@
-"""A turn that runs: its state, its scope, its log, and what is known of its outcome."""
+"""A turn that runs: its state, its scope, its log, its steps, and what is known of its outcome."""
 
 from __future__ import annotations
 
 import msgspec
 import trio
 
+from actors.approvals import Answers
+from actors.step import Step
 from actors.turn_log import TurnLog
 from protocol.answer import Answer
 from protocol.client import ChatSend
+from protocol.content import Block
+from protocol.context import SentContext
 from protocol.errors import Failure
-from protocol.mail import CompleteTurn, ContextBuilt
-from protocol.records import TurnRecord, TurnStatus
+from protocol.mail import CompleteTurn, ContextBuilt, ContextExtended
+from protocol.prompt import Prompt
+from protocol.records import MessageRecord, TurnRecord, TurnStatus
+from protocol.repetition import Repetition
 from protocol.server import Usage, WireCost
 from protocol.states import TURN, TurnEvent, TurnState, advance
+from protocol.tools import ToolAnswer
 from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed, Started
 from protocol.usage import TokenCounts
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A call that waits for somebody's consent, which may have to be given `every_time`."""
+
+    call_id: str
+    name: str
+    every_time: bool
 
 
 class Turn:
@@ -29,15 +44,20 @@ class Turn:
         self.state: TurnState = "admitted"
         # Made here and not in the turn's task, so that no cancel before its first step is lost.
         self.scope = trio.CancelScope()
-        self.answer = Answer(frozenset(tool.name for tool in send.tools or ()))
+        self.steps: list[Step] = []
+        self.added: list[MessageRecord] = []
+        """What the steps before the last added to the history; stored when the turn is over."""
+        self.repetition = Repetition()
+        self.outputs: Answers[ToolAnswer] = Answers()
+        self.approvals: Answers[bool] = Answers()
+        self.asked: dict[str, Asked] = {}
         self.failure: Failure | None = None
-        self.over_budget = False
+        self.stop: str | None = None
+        """Why the gateway ended the turn, when it did."""
         self.opened: ContextBuilt | None = None
         """What its row was opened with, once that was asked for."""
-        self.asked = False
-        """Whether the provider may be billing for what it was asked and has not answered."""
-        self.taken = False
-        """Whether it has begun to answer, and has not said itself that it failed."""
+        self.left_out: SentContext | None = None
+        self._urls: set[str] = set()
 
     def advance(self, event: TurnEvent) -> None:
         """Move to the next state; see `protocol.states`."""
@@ -46,6 +66,70 @@ class Turn:
     def fail(self, failure: Failure) -> None:
         """Something went wrong; what went wrong first is what is told."""
         self.failure = self.failure or failure
+
+    # --- its steps -----------------------------------------------------------------------------
+
+    @property
+    def step(self) -> Step:
+        """The latest step."""
+        return self.steps[-1]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to ask the provider."""
+        return self.failure is not None or self.stop is not None or not self.step.wants_more
+
+    def begin(self, context: ContextBuilt) -> None:
+        """The first step."""
+        self.left_out = context.left_out
+        self._add(context, context.prompt, held=[])
+
+    def resume(self, context: ContextBuilt, extended: ContextExtended) -> None:
+        """The next step, once its request is made: behind the tools' answers, or behind a pause."""
+        paused = self.step.answer.pauses
+        held = [*self.step.held, *self.step.answer.blocks] if paused else []
+        if not paused:
+            self.added += extended.added
+        self.left_out = extended.left_out
+        self._add(context, extended.prompt, held)
+
+    @property
+    def base(self) -> Prompt:
+        """The latest request without what paused: what the next one is made from."""
+        prompt = self.step.prompt
+        if not self.step.held:
+            return prompt
+        return msgspec.structs.replace(prompt, current=prompt.current[:-1])
+
+    def _add(self, context: ContextBuilt, prompt: Prompt, held: list[Block]) -> None:
+        answer = Answer(frozenset(context.client_tools), self._urls)
+        self.steps.append(Step(prompt, answer, held))
+
+    # --- what it waits for ---------------------------------------------------------------------
+
+    def ask(self, call_id: str, name: str, *, every_time: bool) -> None:
+        """Somebody must agree to the call before it runs."""
+        self.asked[call_id] = Asked(call_id, name, every_time)
+
+    def awaits_approval(self, call_id: str) -> bool:
+        """Whether nobody has said yet if the call may run."""
+        return call_id in self.asked and call_id not in self.approvals
+
+    def awaits_output(self, call_id: str) -> bool:
+        """Whether a client was asked to run the call, and has not answered yet."""
+        if not self.steps or self.opened is None or call_id in self.outputs:
+            return False
+        return call_id not in self.step.answers and any(
+            call["id"] == call_id and call["name"] in self.opened.client_tools
+            for call in self.step.answer.calls
+        )
+
+    @property
+    def counts(self) -> TokenCounts:
+        """What was billed, all steps together."""
+        return sum((step.counts for step in self.steps), TokenCounts())
+
+    # --- what is told of it --------------------------------------------------------------------
 
     def started(self, context: ContextBuilt) -> Started:
         """The first event of a turn that is on its way to the provider."""
@@ -56,8 +140,8 @@ class Turn:
             new_session_key=context.session.key if context.is_new else None,
         )
 
-    def open_row(self, context: ContextBuilt) -> TurnRecord:
-        """The intent, written before the provider is called."""
+    def row(self, context: ContextBuilt) -> TurnRecord:
+        """The row of a turn that is not settled, with what was billed so far."""
         return TurnRecord(
             turn_id=self.turn_id,
             session_id=context.session.session_id,
@@ -65,33 +149,33 @@ class Turn:
             model=context.session.model,
             status="open",
             created_at=self.created_at,
-            counted_tokens=context.counted_tokens,
+            counted_tokens=context.prompt.counted_tokens,
+            counts=self.counts,
+            steps=tuple(step.record for step in self.steps),
+            token_estimate=context.token_estimate,
+            cost_estimate=context.cost_estimate,
+            weights=context.weights,
         )
 
-    def outcome(self, context: ContextBuilt, counts: TokenCounts) -> TurnRecord:
+    def outcome(self, context: ContextBuilt) -> TurnRecord:
         """The row as it is settled, but for its price."""
         return msgspec.structs.replace(
-            self.open_row(context),
+            self.row(context),
             status=self._status,
             stop_reason=self._stop_reason,
             error_code=self.failure.code if self.failure else None,
-            counts=counts,
-            estimated=(self.asked or self.answer.started) and not self.answer.output_is_final,
+            estimated=any(step.is_estimated for step in self.steps),
         )
 
     def completion(self, context: ContextBuilt) -> CompleteTurn:
-        """What the session's history is to keep of the answer."""
-        answer = self.answer
-        blocks = answer.kept_blocks()
+        """What the session's history is to keep of it, and what there is to learn from it."""
+        samples = [step.sample for step in self.steps]
         return CompleteTurn(
             session_id=context.session.session_id,
             turn_id=self.turn_id,
-            model=context.session.model,
-            answer=msgspec.json.encode(blocks) if blocks else None,
-            answer_text=answer.text,
-            whole=answer.complete,
-            counted_tokens=context.counted_tokens,
-            billed_tokens=answer.counts.input or None,
+            stored=self.added,
+            messages=self.step.messages(),
+            samples=[sample for sample in samples if sample is not None],
             restore=context.before if self._is_refused_upstream else None,
         )
 
@@ -99,7 +183,7 @@ class Turn:
         """The end of a turn of which nothing was sent to the provider."""
         return Failed(turn_id=self.turn_id, failure=failure, usage=None, cost=None)
 
-    def ended(self, context: ContextBuilt, row: TurnRecord) -> Ended | Failed:
+    def ended(self, row: TurnRecord) -> Ended | Failed:
         """The end of a turn whose outcome is `row`."""
         usage = Usage.of(row.counts, estimated=row.estimated)
         cost = WireCost.of(row.cost)
@@ -116,28 +200,51 @@ class Turn:
             stop_reason=self._stop_reason or STOP_CANCELLED,
             usage=usage,
             cost=cost,
-            context=context.left_out,
+            context=self._sent_context,
+            steps=[step.usage for step in self.steps],
+        )
+
+    @property
+    def _sent_context(self) -> SentContext | None:
+        edits = [edit for step in self.steps for edit in step.answer.edits]
+        if not edits:
+            return self.left_out
+        sent = self.left_out or SentContext(left_out_turns=0, left_out_messages=0)
+        return msgspec.structs.replace(
+            sent,
+            cleared_tool_uses=sum(edit.cleared_tool_uses for edit in edits),
+            cleared_tokens=sum(edit.cleared_input_tokens for edit in edits),
         )
 
     @property
     def _is_refused_upstream(self) -> bool:
         """Whether the provider found fault with the request itself."""
         failure = self.failure
-        return failure is not None and not failure.retryable and not self.answer.started
+        asked_once = len(self.steps) == 1 and not self.step.answer.started
+        return failure is not None and not failure.retryable and asked_once
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the model has said all it had to say."""
+        return bool(self.steps) and self.step.answer.complete and not self.step.wants_more
 
     @property
     def _status(self) -> TurnStatus:
         if self.failure is not None:
             return "failed"
-        return "completed" if self.answer.complete else "cancelled"
+        ended_by_us = self.stop is not None and self.stop != STOP_BUDGET
+        return "completed" if self._is_whole or ended_by_us else "cancelled"
 
     @property
     def _stop_reason(self) -> str | None:
         if self.failure is not None:
             return None
-        if self.answer.complete:
-            cut = self.answer.stop_reason == "max_tokens"
-            if cut and self.opened is not None and self.opened.capped:
-                return STOP_BUDGET
-            return self.answer.stop_reason or "end_turn"
-        return STOP_BUDGET if self.over_budget else STOP_CANCELLED
+        if self.stop is not None:
+            return self.stop
+        if not self._is_whole:
+            return STOP_CANCELLED
+        reason = self.step.answer.stop_reason
+        capped = self.opened is not None and self.opened.capped
+        if reason == "max_tokens" and capped:
+            return STOP_BUDGET
+        return reason or "end_turn"

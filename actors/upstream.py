@@ -14,15 +14,15 @@ from contextlib import contextmanager
 import msgspec
 import trio
 
-from actors.budget import BudgetGuard
-from actors.faults import BROKE_OFF, MALFORMED, SILENT, fault
+from actors.budget import BudgetGuard, left_of
+from actors.faults import BROKE_OFF, SILENT, fault
 from actors.ports import Model, Prices
 from actors.retry import RetryPolicy
-from actors.serving import BUG
 from actors.turn import Turn
-from protocol.errors import GatewayError, ProviderError
+from protocol.errors import ProviderError
 from protocol.mail import ContextBuilt
-from protocol.provider import MalformedEvent, MessageStart, Ping, StreamError
+from protocol.provider import MessageStart, Ping, StreamError
+from protocol.turn import STOP_BUDGET
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Upstream:
-    """The way to the provider; `answer` is the only thing in a turn that a cancel covers."""
+    """The way to the provider."""
 
     def __init__(
         self,
@@ -60,58 +60,50 @@ class Upstream:
         return max((now - heard for heard in self._heard.values()), default=0.0)
 
     async def answer(self, turn: Turn, context: ContextBuilt) -> None:
-        """Stream into the turn's log; whatever ends it is left in the turn."""
+        """Stream the turn's latest step into its log. Raises GatewayError, MalformedEvent."""
         try:
-            with turn.scope:
-                await self._stream_with_retry(turn, context)
-        except GatewayError as error:
-            turn.fail(error.failure)
-        except MalformedEvent as error:
-            log.warning("turn %s: %s", turn.turn_id, error)
-            turn.fail(MALFORMED)
-        except Exception:
-            log.exception("turn %s broke off by a mistake of the gateway", turn.turn_id)
-            turn.fail(BUG)
-        for event in turn.answer.flush():
-            turn.log.append(event)
+            await self._stream_with_retry(turn, context)
+        finally:
+            for event in turn.step.answer.flush():
+                turn.log.append(event)
 
     async def _stream_with_retry(self, turn: Turn, context: ContextBuilt) -> None:
-        attempt = 0
+        attempt, step = 0, turn.step
         while True:
             attempt += 1
-            asked_before = turn.asked
+            asked_before = step.asked
             try:
                 return await self._stream(turn, context)
             except ProviderError as error:
                 silent = error.failure.code == "LLM_TIMEOUT"
-                turn.asked = asked_before or turn.taken or silent
+                step.asked = asked_before or step.taken or silent
                 delay = self._settings.retry.delay(error.failure, attempt, random.random())
-                if delay is None or turn.answer.started:
+                if delay is None or step.answer.started:
                     raise
                 log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
             await trio.sleep(delay)
 
     async def _stream(self, turn: Turn, context: ContextBuilt) -> None:
-        answer = turn.answer
+        step = turn.step
+        answer = step.answer
         append = turn.log.append
         idle = self._settings.idle_seconds
         # Moving a deadline at every delta would cost more than the delta.
         coarse = min(idle / 10, 1.0)
-        model = context.session.model
-        guard = BudgetGuard(self._prices, turn.send.max_cost, model, ratio=context.ratio)
+        guard = self._guard(turn, context)
         limit = self._settings.first_content_seconds
         with self._listening(turn), trio.move_on_after(limit) as watch:
             moved = -math.inf
-            turn.asked = True
-            async with self._model.stream(context.body) as events:
-                turn.taken = True
+            step.asked = True
+            async with self._model.stream(step.prompt.body(), step.prompt.betas) as events:
+                step.taken = True
                 async for event in events:
                     if isinstance(event, Ping):
                         self.pings += 1
                         continue
                     if isinstance(event, StreamError):
                         log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
-                        turn.taken = False
+                        step.taken = False
                         raise ProviderError.of(fault(event))
                     for shown in answer.feed(event):
                         append(shown)
@@ -125,9 +117,15 @@ class Upstream:
                     if answer.complete:
                         return
                     if guard.is_spent(answer):
-                        turn.over_budget = True
+                        turn.stop = STOP_BUDGET
                         return
         raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
+
+    def _guard(self, turn: Turn, context: ContextBuilt) -> BudgetGuard:
+        model = context.session.model
+        billed = (step.counts for step in turn.steps[:-1])
+        left = left_of(turn.send.max_cost, self._prices, model, billed)
+        return BudgetGuard(self._prices, left, model, ratio=context.ratio)
 
     @contextmanager
     def _listening(self, turn: Turn) -> Iterator[None]:

@@ -15,15 +15,19 @@ from protocol.errors import GatewayError
 from protocol.mail import (
     Admit,
     Done,
+    FindTurn,
     NoteTurn,
     OpenTurn,
     QueryUsage,
     SettleTurn,
+    TurnFound,
     UsageMail,
     UsageTotals,
 )
 from protocol.records import TurnRecord
-from protocol.usage import TokenCounts
+from protocol.usage import ZERO, Cost, TokenCounts
+
+NOTHING = Cost(input_cost=ZERO, output_cost=ZERO)
 
 
 class Usage:
@@ -77,6 +81,8 @@ class Usage:
                 return Done()
             case SettleTurn(turn=turn):
                 return await self._settle(turn)
+            case FindTurn():
+                return await self._find(message)
             case QueryUsage(session_id=session_id, since=since, until=until):
                 return UsageTotals(models=await self._store.total_usage(session_id, since, until))
         assert_never(message)
@@ -90,8 +96,23 @@ class Usage:
             settled_at=self._clock.now(),
             counts=counts,
             estimated=True,
-            cost=self._prices.price(turn.model, counts),
+            cost=self._cost(turn, counts),
         )
+
+    def _cost(self, turn: TurnRecord, counts: TokenCounts) -> Cost | None:
+        """USD: each of its requests has its own price, as a long one may cost more a token."""
+        parts = [step.counts for step in turn.steps if step.counts.any] or [counts]
+        costs = [self._prices.price(turn.model, part) for part in parts]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known, NOTHING) if len(known) == len(costs) else None
+
+    async def _find(self, request: FindTurn) -> TurnFound:
+        turn = await self._store.load_turn(request.session_id, request.turn_id)
+        if turn is None:
+            raise GatewayError("TURN_NOT_FOUND", "`turnId`: this session has had no such turn.")
+        first = turn.steps[0].counts if turn.steps else turn.counts
+        cost = self._prices.price(turn.model, first)
+        return TurnFound(turn=turn, input_cost=None if cost is None else cost.input_cost)
 
     async def _admit(self, request: Admit) -> Done:
         if request.session_id is not None:
@@ -109,7 +130,7 @@ class Usage:
         settled = msgspec.structs.replace(
             turn,
             settled_at=self._clock.now(),
-            cost=self._prices.price(turn.model, turn.counts),
+            cost=self._cost(turn, turn.counts),
         )
         await self._store.settle_turn(settled)
         self._open.pop(turn.turn_id, None)

@@ -8,7 +8,7 @@ retries nothing and follows no redirect, which would take the prompt to another 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 
 import anthropic
@@ -18,6 +18,7 @@ import trio
 from anthropic.types import ModelInfo as ProviderModelInfo
 from anthropic.types import RawMessageStreamEvent
 
+from actors.assembly import CLEAR_TOOL_USES
 from gateway.anthropic_errors import KEY_HINT, provider_error
 from gateway.sse import EventReader
 from protocol.client import Effort
@@ -116,15 +117,20 @@ class AnthropicModel:
         return counted.input_tokens
 
     @asynccontextmanager
-    async def stream(self, body: bytes) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+    async def stream(
+        self, body: bytes, betas: Sequence[str] = ()
+    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
+        headers = (
+            _STREAM_HEADERS | {"anthropic-beta": ",".join(betas)} if betas else _STREAM_HEADERS
+        )
         client = await self._connected()
         with self._mapped_errors():
             stream = await client.post(
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
-                options={"headers": _STREAM_HEADERS},
+                options={"headers": headers},
                 stream=True,
                 stream_cls=_Stream,
             )
@@ -235,4 +241,14 @@ def _info(model: ProviderModelInfo) -> ModelInfo:
         thinks=thinks,
         thinking=thinking,
         efforts=efforts,
+        edits=_edits(model),
     )
+
+
+def _edits(model: ProviderModelInfo) -> tuple[str, ...]:
+    """How the provider can clear a prompt of this model by itself."""
+    told = model.capabilities
+    if told is None:
+        return ()
+    able = told.context_management.clear_tool_uses_20250919
+    return (CLEAR_TOOL_USES,) if able is not None and able.supported else ()

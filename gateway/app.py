@@ -1,7 +1,7 @@
 """The composition root: which parts there are, and who dies with whom.
 
 Nested nurseries are the life cycle, and their nesting order is the shutdown order:
-`stores (usage, context) > turns (llm) > connections > listeners`.
+`stores (usage, context) > turns (llm, MCP servers) > connections > listeners`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from actors.mailbox import Mailbox
 from actors.ports import Socket
 from actors.queries import Queries
 from actors.retry import RetryPolicy
+from actors.tools import ToolSettings
 from actors.turn_log import TurnLogs
 from actors.usage import Usage
 from gateway import __version__
@@ -32,9 +33,13 @@ from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings, is_loopback
 from gateway.ledger import Ledger
 from gateway.library import FolderLibrary
+from gateway.mcp.state import McpTimes
+from gateway.mcp.tools import McpTools
+from gateway.media import PictureMedia
 from gateway.prices import GenaiPrices
 from gateway.server import Server, ServerSettings
 from gateway.tokenizer import TiktokenTokenizer
+from gateway.toolbox import Toolbox
 from gateway.vault import Vault, VaultError
 from protocol.codec import Codec
 from protocol.mail import ConnectionMail, ContextMail, DrainTurns, LlmMail, UsageMail
@@ -51,7 +56,7 @@ AT_ONCE = 1_024
 FLUSH_SECONDS = 0.2
 """What the writers get to send the last frames in, when a drain is over."""
 
-FEATURES = ["resume", "detach", "cancel", "inspect", "msgpack"]
+FEATURES = ["resume", "detach", "cancel", "inspect", "msgpack", "tools", "approvals"]
 
 
 class SystemClock:
@@ -121,6 +126,7 @@ class Gateway:
             await stores.start(parts.usage.run)
             await stores.start(parts.context.run)
             async with trio.open_nursery() as turns:
+                await turns.start(parts.mcp.run)
                 await turns.start(parts.llm.run)
                 async with trio.open_nursery() as connections, trio.open_nursery() as listeners:
                     with _address_errors(settings):
@@ -174,6 +180,9 @@ class Parts:
         self.server: Server | None = None
         tokenizer = TiktokenTokenizer()
         prices = GenaiPrices(settings.prices_file)
+        library = FolderLibrary(settings.agents_dir, memory_bytes=settings.memory_bytes)
+        self.mcp = McpTools(settings.mcp_servers, _mcp_times(settings))
+        tools = Toolbox(library, self.mcp, skill_bytes=settings.skill_bytes)
         clock, names = SystemClock(), RandomNames()
         self._names = names
         self.usage_mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, RESIDENT_MAILBOX)
@@ -198,8 +207,10 @@ class Parts:
                 model, prices, keep_seconds=settings.catalog_seconds, clock=time.monotonic
             ),
             tokenizer=tokenizer,
+            media=PictureMedia(),
             prices=prices,
-            library=FolderLibrary(settings.agents_dir),
+            library=library,
+            tools=tools,
             clock=clock,
             names=names,
         )
@@ -209,6 +220,7 @@ class Parts:
             context=self.context_mailbox,
             usage=self.usage_mailbox,
             model=model,
+            tools=tools,
             tokenizer=tokenizer,
             prices=prices,
             logs=self._logs,
@@ -331,6 +343,16 @@ def _context_settings(settings: Settings) -> ContextSettings:
         thinking_budget=settings.thinking_budget,
         history_cache_bytes=settings.history_cache_bytes,
         at_once=AT_ONCE,
+        prompt_caching=settings.prompt_caching,
+        server_tools=settings.server_tools,
+    )
+
+
+def _mcp_times(settings: Settings) -> McpTimes:
+    return McpTimes(
+        start=settings.mcp_start_seconds,
+        restart=settings.mcp_restart_seconds,
+        check=settings.mcp_check_seconds,
     )
 
 
@@ -342,4 +364,12 @@ def _llm_settings(settings: Settings) -> LlmSettings:
         ask_seconds=settings.ask_seconds + settings.connect_seconds,
         retry=RetryPolicy(attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds),
         at_once=AT_ONCE,
+        max_steps=settings.max_steps,
+        tools=ToolSettings(
+            tool_seconds=settings.tool_seconds,
+            client_tool_seconds=settings.client_tool_seconds,
+            approval_seconds=settings.approval_seconds,
+            result_bytes=settings.tool_result_bytes,
+            tools_at_once=settings.tools_at_once,
+        ),
     )

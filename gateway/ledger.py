@@ -17,15 +17,25 @@ from pony import orm
 
 from gateway.database import DatabaseThread, Health
 from gateway.ledger_schema import SCHEMA_VERSION, define, from_pico, to_pico
+from gateway.ledger_steps import step_forward
+from protocol.context import SectionWeight
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
     CalibrationRecord,
     MessageRecord,
     ModelTotals,
     SessionRecord,
+    StepRecord,
     TurnRecord,
 )
 from protocol.usage import Cost, TokenCounts
+
+LEARNED_FROM = 200
+"""Requests, the latest ones, from which is learned what the provider bills."""
+
+_encode = msgspec.json.Encoder().encode
+_steps = msgspec.json.Decoder(tuple[StepRecord, ...])
+_weights = msgspec.json.Decoder(tuple[SectionWeight, ...])
 
 
 class LedgerUnusable(Exception):
@@ -71,19 +81,14 @@ class Ledger:
         return self._thread.health
 
     def _bind(self) -> None:
+        step_forward(self._path)
         self._db.bind(provider="sqlite", filename=str(self._path), create_db=True)
         self._path.chmod(0o600)
         define(self._db)
         self._db.generate_mapping(create_tables=True)
         with orm.db_session:
-            version = self._db.Meta.get(name="schema")
-            if version is None:
+            if self._db.Meta.get(name="schema") is None:
                 self._db.Meta(name="schema", value=SCHEMA_VERSION)
-            elif version.value > SCHEMA_VERSION:
-                raise LedgerUnavailable(
-                    f"its schema version is {version.value}, and this gateway knows "
-                    f"{SCHEMA_VERSION}: a newer gateway has written it"
-                )
 
     # --- sessions ------------------------------------------------------------------------------
 
@@ -100,9 +105,14 @@ class Ledger:
 
         await self._thread.write(work)
 
-    async def append_message(self, message: MessageRecord) -> None:
+    async def append_messages(self, messages: Sequence[MessageRecord]) -> None:
         """See `SessionStore`."""
-        await self._thread.write_for_good(lambda: self._append(message))
+
+        def work() -> None:
+            for message in messages:
+                self._append(message)
+
+        await self._thread.write_for_good(work)
 
     async def load_session(self, session_id: str) -> SessionRecord | None:
         """See `SessionStore`."""
@@ -173,21 +183,10 @@ class Ledger:
         """See `SessionStore`."""
 
         def work() -> list[CalibrationRecord]:
-            rows = orm.select(
-                (
-                    t.model,
-                    orm.sum(t.counted_tokens),
-                    orm.sum(t.uncached + t.cache_read + t.cache_write5m + t.cache_write1h),
-                    orm.count(t),
-                )
-                for t in self._db.Turn
-                if t.counted_tokens > 0
-                and t.uncached + t.cache_read + t.cache_write5m + t.cache_write1h > 0
-            )
-            return [
-                CalibrationRecord(model=model, counted=counted, billed=billed, samples=samples)
-                for model, counted, billed, samples in rows
-            ]
+            turns = self._db.Turn.select(lambda t: t.status != "open" and t.steps != "[]")
+            newest = turns.order_by(lambda t: orm.desc(t.created_at)).limit(LEARNED_FROM)
+            samples = [sample for row in reversed(list(newest)) for sample in _samples(row)]
+            return samples[-LEARNED_FROM:]
 
         return await self._thread.read(work)
 
@@ -210,6 +209,15 @@ class Ledger:
             )
             row = turns.first()
             return None if row is None else str(row.turn_id)
+
+        return await self._thread.read(work)
+
+    async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
+        """See `TurnStore`."""
+
+        def work() -> TurnRecord | None:
+            row = self._db.Turn.get(turn_id=turn_id)
+            return None if row is None or row.session_id != session_id else _turn(row)
 
         return await self._thread.read(work)
 
@@ -300,6 +308,10 @@ class Ledger:
         values.update(msgspec.structs.asdict(counts))
         values["input_cost"] = None if cost is None else to_pico(cost.input_cost)
         values["output_cost"] = None if cost is None else to_pico(cost.output_cost)
+        estimate = turn.cost_estimate
+        values["cost_estimate"] = None if estimate is None else to_pico(estimate)
+        values["steps"] = _encode(turn.steps).decode()
+        values["weights"] = _encode(turn.weights).decode()
         row = self._db.Turn.get(turn_id=turn.turn_id)
         if row is None:
             self._db.Turn(**values)
@@ -332,12 +344,16 @@ def _message(row: Any) -> MessageRecord:
         created_at=row.created_at,
         byte_count=row.byte_count,
         token_count=row.token_count,
+        media_tokens=row.media_tokens,
         message_id=row.number,
     )
 
 
 def _turn(row: Any) -> TurnRecord:
-    """An open row: it has no outcome yet."""
+    cost = None
+    if row.input_cost is not None:
+        cost = Cost(input_cost=from_pico(row.input_cost), output_cost=from_pico(row.output_cost))
+    estimate = row.cost_estimate
     return TurnRecord(
         turn_id=row.turn_id,
         session_id=row.session_id,
@@ -345,9 +361,32 @@ def _turn(row: Any) -> TurnRecord:
         model=row.model,
         status=row.status,
         created_at=row.created_at,
+        settled_at=row.settled_at,
+        stop_reason=row.stop_reason,
+        error_code=row.error_code,
         counted_tokens=row.counted_tokens,
         counts=TokenCounts(**{name: getattr(row, name) for name in TokenCounts.__struct_fields__}),
+        estimated=row.estimated,
+        cost=cost,
+        steps=_steps.decode(row.steps),
+        token_estimate=row.token_estimate,
+        cost_estimate=None if estimate is None else from_pico(estimate),
+        weights=_weights.decode(row.weights),
     )
+
+
+def _samples(row: Any) -> list[CalibrationRecord]:
+    """What there is to learn from a turn's requests."""
+    return [
+        CalibrationRecord(
+            model=row.model,
+            has_tools=step.has_tools,
+            counted=step.counted_tokens,
+            billed=step.counts.input - step.media_tokens,
+        )
+        for step in _steps.decode(row.steps)
+        if step.counted_tokens > 0 and step.counts.input > step.media_tokens
+    ]
 
 
 def _totals(row: Sequence[Any], unpriced: int) -> ModelTotals:

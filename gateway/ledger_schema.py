@@ -7,7 +7,7 @@ from typing import Any
 
 from pony import orm
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 PICO = 12
 """Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
@@ -51,6 +51,7 @@ def define(db: orm.Database) -> None:
         created_at = orm.Required(int, size=64)
         byte_count = orm.Required(int, size=64)
         token_count = orm.Required(int, size=64)
+        media_tokens = orm.Required(int, size=64)
         orm.composite_index(session_id, number)
 
     class Turn(db.Entity):  # type: ignore[misc]
@@ -75,6 +76,10 @@ def define(db: orm.Database) -> None:
         estimated = orm.Required(bool)
         input_cost = orm.Optional(int, size=64, nullable=True)
         output_cost = orm.Optional(int, size=64, nullable=True)
+        steps = orm.Required(orm.LongStr, lazy=False)
+        token_estimate = orm.Required(int, size=64)
+        cost_estimate = orm.Optional(int, size=64, nullable=True)
+        weights = orm.Required(orm.LongStr, lazy=False)
 
     @db.on_connect(provider="sqlite")  # type: ignore[untyped-decorator]
     def _prepare(_db: orm.Database, connection: Any) -> None:

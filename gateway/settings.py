@@ -13,6 +13,7 @@ import platformdirs
 from msgspec import Meta
 
 from gateway.mcp.settings import McpServer
+from protocol.client import ServerTool
 
 MIB: Final = 1024 * 1024
 
@@ -52,6 +53,10 @@ Origins = Annotated[
 _HostName = Annotated[str, Meta(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)\Z")]
 HostNames = Annotated[
     tuple[_HostName, ...], _kind("host names in lower case without port, such as gateway.example")
+]
+
+ServerTools = Annotated[
+    tuple[ServerTool, ...], _kind("any of web_search, web_fetch, code_execution")
 ]
 
 
@@ -108,6 +113,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Switch, _about("Whether the model is told how answers are to be formatted.")
     ] = True
 
+    prompt_caching: Annotated[
+        Switch, _about("Whether the provider is asked to remember prompts, at its own prices.")
+    ] = True
+    server_tools: Annotated[
+        ServerTools, _about("The provider's own tools that a new session has.")
+    ] = ()
+    max_steps: Annotated[
+        Count, _about("Requests that one turn may make of the model while it calls tools.")
+    ] = 25
+    tool_result_bytes: Annotated[
+        Bytes, _about("How much text of a tool's answer the model gets.")
+    ] = 128 * 1024
+    tools_at_once: Annotated[Count, _about("Tools of one turn that run side by side.")] = 16
+
     # How long to wait
     handshake_seconds: Annotated[Seconds, _about("Longest WebSocket handshake of a client.")] = 8.0
     write_seconds: Annotated[
@@ -138,6 +157,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_attempts: Annotated[
         Attempts, _about("Further attempts at a request that failed before its first content.")
     ] = 2
+    tool_seconds: Annotated[Seconds, _about("Longest run of a tool.")] = 60.0
+    client_tool_seconds: Annotated[
+        Seconds, _about("Longest wait for a client's answer to a tool that it runs itself.")
+    ] = 120.0
+    approval_seconds: Annotated[
+        Seconds, _about("Longest wait for a person's word on a tool; silence is a no.")
+    ] = 120.0
     retry_cap_seconds: Annotated[Seconds, _about("Longest pause before a further attempt.")] = 8.0
     drain_seconds: Annotated[
         Seconds, _about("Time that turns and clients get to finish when the gateway stops.")

@@ -7,6 +7,7 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from protocol.content import Block, is_too_deep
 from protocol.fences import FenceSplitter
 from protocol.provider import (
+    AppliedEdit,
     BlockDelta,
     CitationsDelta,
     ContentBlockDelta,
@@ -74,9 +76,14 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 class Answer:
-    """What has been received of one answer. `client_tools` are the tools that the client runs."""
+    """What has been received of one answer.
 
-    def __init__(self, client_tools: frozenset[str] = frozenset()) -> None:
+    `client_tools` are the tools that the client runs; `urls` those that the turn has shown already.
+    """
+
+    def __init__(
+        self, client_tools: frozenset[str] = frozenset(), urls: set[str] | None = None
+    ) -> None:
         self.started = False
         self.complete = False
         self.stop_reason: str | None = None
@@ -84,12 +91,14 @@ class Answer:
         self._client_tools = client_tools
         self._open: dict[int, _OpenBlock] = {}
         self._fences = FenceSplitter()
-        self._urls: set[str] = set()
+        self._urls = set() if urls is None else urls
         self._usage: dict[str, Any] = {}
         self._is_closing = False
         self._output_is_final = False
         self._unreadable: MalformedEvent | None = None
         self.shown_characters = 0
+        self.edits: list[AppliedEdit] = []
+        """What the provider left out of the prompt by itself."""
 
     def feed(self, event: ProviderEvent) -> list[TurnEvent]:
         """What `event` adds to the turn's log. Raises MalformedEvent when it is out of order."""
@@ -105,8 +114,8 @@ class Answer:
                     raise MalformedEvent("a second message_start")
                 self.started = True
                 self._bill(message.usage)
-            case MessageDelta(delta=stop, usage=usage):
-                self._stop(stop.stop_reason, usage)
+            case MessageDelta():
+                self._stop(event)
             case MessageStop():
                 # Without a message_delta nobody knows why it stopped, nor what it costs.
                 if not self._is_closing or self._open or self.complete:
@@ -146,22 +155,36 @@ class Answer:
             parts += (_text_of(block.begun), *block.text, *block.thinking, *block.json)
         return "".join(parts)
 
-    def kept_blocks(self) -> list[Block]:
+    @property
+    def calls(self) -> list[Block]:
+        """The tools called that are not the provider's own, each with whole arguments."""
+        return [block for block in self.blocks if block.get("type") == "tool_use"]
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the provider wants it back as it is, to go on."""
+        return self.complete and self.stop_reason == "pause_turn"
+
+    def kept_blocks(self, held: Sequence[Block] = ()) -> list[Block]:
         """The blocks for the session's history: as they came, where the provider takes them back.
 
-        Blank text is left out; what ends with thinking counts as broken off.
+        `held` came before, in an answer that paused. Blank text is left out, a use of the
+        provider's own tools without its result, and thinking at the end. An answer that broke
+        off keeps neither tool calls nor thinking without a signature.
         """
-        blocks = [block for block in self.blocks if not _is_blank(block)]
-        if self.complete and blocks and blocks[-1].get("type") not in _THINKING:
-            return blocks
-        return self.partial_blocks()
+        own = self.blocks if self.complete else self._partial_blocks()
+        blocks = [block for block in (*held, *own) if not _is_blank(block)]
+        answered = {block["tool_use_id"] for block in blocks if "tool_use_id" in block}
+        kept = [
+            block
+            for block in blocks
+            if block.get("type") != "server_tool_use" or block.get("id") in answered
+        ]
+        while kept and kept[-1].get("type") in _THINKING:
+            kept.pop()
+        return kept
 
-    def partial_blocks(self) -> list[Block]:
-        """The blocks of an answer that broke off, in a form that the provider takes back.
-
-        A thinking block without its signature, a tool call and blank text are left out, and so
-        is thinking at the end: the provider refuses a message that ends with it.
-        """
+    def _partial_blocks(self) -> list[Block]:
         unfinished = [self._open[index] for index in sorted(self._open)]
         texts = [block.whole() for block in unfinished if block.begun.get("type") == "text"]
         kept = [block for block in (*self.blocks, *texts) if _is_sendable(block)]
@@ -190,6 +213,8 @@ class Answer:
                 return self._reason(text)
             case {"type": "web_search_tool_result", "content": [*results]}:
                 return [event for result in results for event in self._source(result)]
+            case {"type": "web_fetch_tool_result", "content": {"url": str(url), **page}}:
+                return self._source({"url": url, "title": _title_of(page.get("content"))})
         return []
 
     def _grow(self, block: _OpenBlock, delta: BlockDelta) -> list[TurnEvent]:
@@ -235,13 +260,15 @@ class Answer:
         )
         return [*self.flush(), call]
 
-    def _stop(self, reason: str | None, usage: ProviderUsage) -> None:
+    def _stop(self, event: MessageDelta) -> None:
         if not self.started or self.complete:
             raise MalformedEvent("message_delta out of order")
         self._is_closing = True
-        self._bill(usage)
-        self.stop_reason = reason or self.stop_reason
-        if self.stop_reason is not None and usage.output_tokens is not None:
+        self._bill(event.usage)
+        self.stop_reason = event.delta.stop_reason or self.stop_reason
+        if event.context_management is not None:
+            self.edits = event.context_management.applied_edits
+        if self.stop_reason is not None and event.usage.output_tokens is not None:
             self._output_is_final = True
 
     def _show(self, text: str) -> list[TurnEvent]:
@@ -279,6 +306,10 @@ class Answer:
         if usage.server_tool_use is not None:
             told["web_search_requests"] = usage.server_tool_use.web_search_requests
         self._usage.update({name: figure for name, figure in told.items() if figure is not None})
+
+
+def _title_of(document: object) -> object:
+    return document.get("title") if isinstance(document, dict) else None
 
 
 def _text_of(block: Block) -> str:

@@ -30,6 +30,8 @@ Timestamp = Annotated[str, Meta(min_length=1, max_length=40)]
 PageSize = Annotated[int, Meta(ge=1, le=200)]
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 OnDisconnect = Literal["detach", "cancel"]
+ServerTool = Literal["web_search", "web_fetch", "code_execution"]
+"""A tool that the provider runs itself."""
 
 
 class ThinkingBudget(msgspec.Struct, frozen=True, rename="camel"):
@@ -68,6 +70,7 @@ class ChatSend(ClientMessage, frozen=True, tag="chat.send"):
     on_disconnect: OnDisconnect = "detach"
     max_cost: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
     tools: Annotated[list[ToolDeclaration], Meta(max_length=128)] | None = None
+    server_tools: Annotated[list[ServerTool], Meta(max_length=8)] | None = None
 
 
 class ChatCancel(ClientMessage, frozen=True, tag="chat.cancel"):
@@ -85,12 +88,16 @@ class ChatResume(ClientMessage, frozen=True, tag="chat.resume"):
 
 
 class ContextInspect(ClientMessage, frozen=True, tag="context.inspect"):
-    """What the next request would weigh, with `content` as the user's message."""
+    """What the next request would weigh, with `content` as the user's message.
+
+    With `turn_id` the answer also has what that turn was estimated at and billed.
+    """
 
     session_id: Id
     content: UserContent | None = None
     model: ModelId | None = None
     exact: bool = False
+    turn_id: Id | None = None
 
 
 class UsageQuery(ClientMessage, frozen=True, tag="usage.query"):

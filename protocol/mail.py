@@ -12,10 +12,26 @@ from typing import Generic, TypeVar
 import msgspec
 
 from protocol.client import AnyClientMessage, ChatSend
-from protocol.content import UserContent
-from protocol.context import Calibration, Section, SentContext, Totals, Window
-from protocol.records import MessageRecord, ModelTotals, SessionRecord, TurnRecord
+from protocol.content import Role, UserContent
+from protocol.context import (
+    Calibration,
+    Section,
+    SectionWeight,
+    SentContext,
+    Totals,
+    Window,
+)
+from protocol.prompt import Prompt
+from protocol.records import (
+    CalibrationRecord,
+    MessageRecord,
+    MessageStatus,
+    ModelTotals,
+    SessionRecord,
+    TurnRecord,
+)
 from protocol.server import ModelSummary
+from protocol.tools import ToolAnswer, ToolRule
 
 Reply = TypeVar("Reply")
 
@@ -61,28 +77,29 @@ ConnectionMail = FromClient | Malformed | Drain
 
 
 class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """A request ready to be sent: `body` is its JSON, to the byte.
+    """A request ready to be sent.
 
-    `session` is as it will be once the turn is begun, `before` as it was. `counted_tokens` is the
-    tokenizer's count and `token_estimate` the calibrated one; `cost_estimate` in USD, for the
-    input, uncached. `capped` when `maxCost` leaves fewer output tokens than were asked for.
+    `session` is as it will be once the turn is begun, `before` as it was. `token_estimate` is what
+    the provider is likely to bill, of which `weights` says what each section has; `cost_estimate`
+    in USD, for the input, when the provider remembers nothing. `ratio` is what a counted token of
+    text is likely to be billed as. `capped` when `maxCost` leaves fewer output tokens than were
+    asked for. `tools` are those that the gateway runs, `client_tools` the names of those that the
+    client runs.
     """
 
     session: SessionRecord
     before: SessionRecord
     is_new: bool
-    body: bytes
+    prompt: Prompt
     user_message: MessageRecord
-    counted_tokens: int
     token_estimate: int
     cost_estimate: Decimal | None
+    ratio: float
+    weights: tuple[SectionWeight, ...]
     left_out: SentContext | None
     capped: bool
-
-    @property
-    def ratio(self) -> float:
-        """Estimated tokens over counted ones, for this model."""
-        return self.token_estimate / self.counted_tokens if self.counted_tokens else 1.0
+    tools: list[ToolRule] = []
+    client_tools: list[str] = []
 
 
 class BuildContext(Request[ContextBuilt], frozen=True, kw_only=True):
@@ -100,21 +117,51 @@ class BeginTurn(Request[Done], frozen=True, kw_only=True):
     user_message: MessageRecord
 
 
-class CompleteTurn(Request[Done], frozen=True, kw_only=True):
-    """Store the answer (JSON blocks), whole or partial; learn from what the input was billed.
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is not measured yet; `content` is JSON, as it goes upstream."""
 
-    `billed_tokens` is `None` when the provider never told it. `restore` is the session as it was,
-    when the provider refused the request: a bad model or tool is not asked for again.
+    role: Role
+    content: bytes
+    status: MessageStatus = "complete"
+
+
+class ContextExtended(msgspec.Struct, frozen=True, kw_only=True):
+    """The next step's request; see `ContextBuilt`. `left_out` is of the whole turn so far."""
+
+    prompt: Prompt
+    added: list[MessageRecord]
+    token_estimate: int
+    cost_estimate: Decimal | None
+    left_out: SentContext | None
+
+
+class ExtendContext(Request[ContextExtended], frozen=True, kw_only=True):
+    """Measure `messages` and put them behind `prompt`; nothing is stored.
+
+    Oldest turns are left out to make room. Raises GatewayError(CONTEXT_TOO_LARGE) when that does
+    not help.
     """
 
     session_id: str
     turn_id: str
-    model: str
-    answer: bytes | None
-    answer_text: str
-    whole: bool
-    counted_tokens: int
-    billed_tokens: int | None
+    prompt: Prompt
+    messages: list[NewMessage]
+    left_out: SentContext | None
+
+
+class CompleteTurn(Request[Done], frozen=True, kw_only=True):
+    """Store what the turn added to the history, in one commit; learn from what was billed.
+
+    `stored` is measured already, `messages` is not. `samples` are its requests whose input the
+    provider has billed. `restore` is the session as it was, when the provider refused the request:
+    a bad model or tool is not asked for again.
+    """
+
+    session_id: str
+    turn_id: str
+    stored: list[MessageRecord]
+    messages: list[NewMessage]
+    samples: list[CalibrationRecord]
     restore: SessionRecord | None
 
 
@@ -197,6 +244,7 @@ class ListModels(Request[ModelPage], frozen=True, kw_only=True):
 
 ContextMail = (
     BuildContext
+    | ExtendContext
     | BeginTurn
     | CompleteTurn
     | InspectContext
@@ -236,11 +284,28 @@ class CancelTurn(Request[Cancelling], frozen=True, kw_only=True):
     request_id: str | None
 
 
+class AnswerTool(Request[Done], frozen=True, kw_only=True):
+    """A client ran the tool that it was asked to run; `turn_id` is the turn that it watches."""
+
+    turn_id: str | None
+    tool_call_id: str
+    answer: ToolAnswer
+
+
+class ApproveTool(Request[Done], frozen=True, kw_only=True):
+    """A person said whether a tool may run; with `for_session`, whenever the session wants it."""
+
+    turn_id: str | None
+    tool_call_id: str
+    approved: bool
+    for_session: bool
+
+
 class DrainTurns(Mail, frozen=True, kw_only=True):
     """Take no more turns."""
 
 
-LlmMail = StartTurn | CancelTurn | DrainTurns
+LlmMail = StartTurn | CancelTurn | AnswerTool | ApproveTool | DrainTurns
 
 
 # --- to the usage actor ------------------------------------------------------------------------
@@ -282,6 +347,20 @@ class UsageTotals(msgspec.Struct, frozen=True, kw_only=True):
     models: list[ModelTotals]
 
 
+class TurnFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn's row; `input_cost` is USD for the input of its first request."""
+
+    turn: TurnRecord
+    input_cost: Decimal | None
+
+
+class FindTurn(Request[TurnFound], frozen=True, kw_only=True):
+    """A session's turn by its id. Raises GatewayError(TURN_NOT_FOUND)."""
+
+    session_id: str
+    turn_id: str
+
+
 class QueryUsage(Request[UsageTotals], frozen=True, kw_only=True):
     """What was billed; times in milliseconds since the epoch, `since` inclusive."""
 
@@ -290,4 +369,4 @@ class QueryUsage(Request[UsageTotals], frozen=True, kw_only=True):
     until: int | None
 
 
-UsageMail = Admit | OpenTurn | NoteTurn | SettleTurn | QueryUsage
+UsageMail = Admit | OpenTurn | NoteTurn | SettleTurn | FindTurn | QueryUsage

@@ -26,7 +26,8 @@ MIN_ANSWER = 1024
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One model: limits in tokens, the `thinking.type` values and efforts that it accepts.
 
-    `thinks` is whether it has thinking at all: a model without it accepts `disabled` too.
+    `thinks` is whether it has thinking at all: a model without it accepts `disabled` too. `edits`
+    are the ways in which the provider can shorten its prompt by itself.
     """
 
     id: str
@@ -36,6 +37,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     thinks: bool
     thinking: tuple[ThinkingType, ...]
     efforts: tuple[Effort, ...]
+    edits: tuple[str, ...] = ()
 
 
 class Thinking(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,19 @@ _GENERATIONS = (
     _Generation((), (3, 7), 200_000, 64_000, _BUDGET, ()),
     _Generation((), (0, 0), 200_000, 8_192, _NONE, ()),
 )
+# The provider's page on prompt caching, November 2026; read as the table above.
+_LEAST_CACHEABLE: tuple[tuple[tuple[str, ...], tuple[int, int], int], ...] = (
+    (("fable", "mythos", "opus"), (5, 0), 512),
+    ((), (5, 5), 512),
+    ((), (4, 8), 1024),
+    ((), (4, 7), 2048),
+    (("sonnet",), (4, 6), 1024),
+    (("mythos",), (4, 6), 2048),
+    ((), (4, 6), 4096),
+    (("opus", "haiku"), (4, 5), 4096),
+    (("haiku",), (0, 0), 2048),
+    ((), (0, 0), 1024),
+)
 _PREVIEW = (4, 6)  # `claude-mythos-preview` has no version; it is of this generation
 _WORD = re.compile(r"[^-@.:]+")
 _NUMBER = re.compile(r"[0-9]{1,2}")  # a date has more digits
@@ -103,6 +118,17 @@ def fallback(model: str) -> ModelInfo:
         thinks=known.thinking != _NONE,
         thinking=known.thinking,
         efforts=known.efforts,
+    )
+
+
+def least_cacheable(model: str) -> int:
+    """Tokens of the shortest prompt that the provider's cache keeps for `model`."""
+    words = _WORD.findall(model)
+    version = _version(words)
+    return next(
+        least
+        for lines, since, least in _LEAST_CACHEABLE
+        if version >= since and (not lines or not set(words).isdisjoint(lines))
     )
 
 

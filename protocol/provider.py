@@ -120,11 +120,26 @@ class StopDetails(msgspec.Struct, frozen=True):
     stop_reason: str | None = None
 
 
+class AppliedEdit(msgspec.Struct, frozen=True):
+    """What the provider left out of the prompt by itself."""
+
+    type: str
+    cleared_tool_uses: int = 0
+    cleared_input_tokens: int = 0
+
+
+class ContextManagement(msgspec.Struct, frozen=True):
+    """How the provider kept the prompt within its window."""
+
+    applied_edits: list[AppliedEdit] = []
+
+
 class MessageDelta(msgspec.Struct, frozen=True, tag_field="type", tag="message_delta"):
     """The stop reason, and what was billed so far."""
 
     delta: StopDetails
     usage: ProviderUsage = ProviderUsage()
+    context_management: ContextManagement | None = None
 
 
 class MessageStop(msgspec.Struct, frozen=True, tag_field="type", tag="message_stop"):
@@ -227,10 +242,15 @@ def _decode_unknown(data: str | bytes, error: Exception) -> UnknownEvent:
 ThinkingType = Literal["enabled", "adaptive", "disabled", "between_tools"]
 
 
-class SystemBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+CACHE_BREAKPOINT: dict[str, str] = {"type": "ephemeral"}
+"""A `cache_control`: the provider remembers the prompt up to its place, for five minutes."""
+
+
+class SystemBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text", omit_defaults=True):
     """One part of the system prompt."""
 
     text: str
+    cache_control: dict[str, str] | None = None
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -248,14 +268,15 @@ class RequestMessage(msgspec.Struct, frozen=True):
     content: msgspec.Raw
 
 
-class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The body of `POST /v1/messages`."""
+class RequestHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of `POST /v1/messages` without its messages; `tools` is JSON, kept as it is."""
 
     model: str
     max_tokens: int
     system: list[SystemBlock] = []
-    tools: list[Tool] = []
-    messages: list[RequestMessage]
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     thinking: dict[str, Any] | None = None
     output_config: dict[str, Any] | None = None
+    context_management: dict[str, Any] | None = None
+    cache_control: dict[str, str] | None = None
     stream: bool

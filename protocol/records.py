@@ -12,10 +12,12 @@ from typing import Literal
 import msgspec
 
 from protocol.content import Role
+from protocol.context import SectionWeight
 from protocol.usage import Cost, TokenCounts
 
 TurnStatus = Literal["open", "completed", "cancelled", "failed", "interrupted"]
-MessageStatus = Literal["complete", "partial"]
+MessageStatus = Literal["complete", "partial", "refused"]
+"""A `refused` answer is kept for people to read, and its turn is not sent to the model again."""
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +40,10 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a session, measured once: bytes of `content`, tokens of its text."""
+    """One message of a session, measured once: bytes of `content`, tokens of its text.
+
+    `media_tokens` is what its pictures and documents weigh, which the learned ratio leaves alone.
+    """
 
     session_id: str
     turn_id: str
@@ -48,13 +53,31 @@ class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     byte_count: int
     token_count: int
+    media_tokens: int = 0
     message_id: int = 0
+
+
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that a turn made of the provider, and what was billed for it.
+
+    `counted_tokens` is the tokenizer's count of the text that was sent, `media_tokens` what its
+    pictures and documents were taken for; `has_tools` whether tools went with it.
+    """
+
+    counts: TokenCounts
+    stop_reason: str | None
+    estimated: bool
+    counted_tokens: int
+    media_tokens: int = 0
+    has_tools: bool = False
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One turn's row: opened before the provider is called, settled exactly once.
 
-    `counted_tokens` is the tokenizer's count of what was sent, to compare with what was billed.
+    `counts` and `cost` are the sums of its `steps`. `counted_tokens` is the tokenizer's count of
+    what was sent first, `token_estimate` and `weights` what that was estimated to weigh, in all
+    and section by section.
     """
 
     turn_id: str
@@ -70,6 +93,10 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     counts: TokenCounts = TokenCounts()
     estimated: bool = False
     cost: Cost | None = None
+    steps: tuple[StepRecord, ...] = ()
+    token_estimate: int = 0
+    cost_estimate: Decimal | None = None
+    weights: tuple[SectionWeight, ...] = ()
 
 
 class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,9 +110,12 @@ class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CalibrationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """For one model, what the tokenizer counted and what the provider billed for the same."""
+    """For one request, what the tokenizer counted and what the provider billed for the same.
+
+    Both are of text: what pictures and documents are taken for is in neither.
+    """
 
     model: str
+    has_tools: bool
     counted: int
     billed: int
-    samples: int

@@ -54,6 +54,7 @@ TURN: Mapping[tuple[TurnState, TurnEvent], TurnState] = {
     ("admitted", "settle"): "settling",
     ("assembling", "call"): "streaming",
     ("assembling", "settle"): "settling",
+    ("streaming", "call"): "streaming",
     ("streaming", "tools_called"): "awaiting_tools",
     ("streaming", "settle"): "settling",
     ("awaiting_tools", "tools_answered"): "streaming",

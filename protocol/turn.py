@@ -24,16 +24,23 @@ from protocol.server import (
     ServerMessage,
     SessionCreated,
     Source,
+    StepUsage,
+    ToolApprovalRequest,
     ToolCall,
+    ToolError,
+    ToolResult,
     Usage,
     WireCost,
 )
+from protocol.tools import Risk, ToolAnswer
 
 LONGEST_JOINED = 65_536
 """Characters; neighbouring deltas are joined into frames of at most about this size."""
 
 STOP_CANCELLED = "cancelled"
 STOP_BUDGET = "budget"
+STOP_STEPS = "max_steps"
+STOP_REPETITION = "repetition"
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,14 +81,32 @@ class ToolCalled(msgspec.Struct, frozen=True):
     client_side: bool
 
 
+class ApprovalAsked(msgspec.Struct, frozen=True):
+    """The tool waits until somebody says whether it may run."""
+
+    tool_call_id: str
+    name: str
+    args: dict[str, Any]
+    risk: Risk | None
+
+
+class ToolAnswered(msgspec.Struct, frozen=True):
+    """A tool's answer, or why there is none, as the model gets it."""
+
+    tool_call_id: str
+    name: str
+    answer: ToolAnswer
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """The turn is over and settled."""
+    """The turn is over and settled; `steps` when it asked the provider several times."""
 
     turn_id: str
     stop_reason: str
     usage: Usage
     cost: WireCost | None
     context: SentContext | None
+    steps: list[StepUsage] = []
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,19 +118,29 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     cost: WireCost | None
 
 
-TurnEvent = Started | Text | Reasoning | SourceFound | ToolCalled | Ended | Failed
+TurnEvent = (
+    Started
+    | Text
+    | Reasoning
+    | SourceFound
+    | ToolCalled
+    | ApprovalAsked
+    | ToolAnswered
+    | Ended
+    | Failed
+)
 
 
 def size_of(event: TurnEvent) -> int:
     """About how many bytes of memory an event takes, for the bound on kept logs.
 
-    A tool call's arguments are encoded for it: once a call, when it is appended.
+    A tool call's arguments and its answer are encoded for it: once, when they are appended.
     """
     match event:
         case Text(text) | Reasoning(text):
             return len(text) + 64
-        case ToolCalled(args=args):
-            return len(msgspec.json.encode(args)) + 512
+        case ToolCalled(args=carried) | ApprovalAsked(args=carried) | ToolAnswered(answer=carried):
+            return len(msgspec.json.encode(carried)) + 512
         case SourceFound(url, title):
             return len(url) + len(title or "") + 512
         case _:
@@ -157,15 +192,8 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
         case SourceFound(url, title):
             source = Source(url=url, title=UNSET if title is None else title)
             yield ChatStreamSource(request_id=request_id, source=source, seq=seq)
-        case ToolCalled():
-            yield ToolCall(
-                request_id=request_id,
-                tool_call_id=event.tool_call_id,
-                tool_name=event.name,
-                args=event.args,
-                seq=seq,
-                client_side=event.client_side or UNSET,
-            )
+        case ToolCalled() | ApprovalAsked() | ToolAnswered():
+            yield _tool_frame(event, seq, request_id)
         case Started():
             if event.new_session_key is not None:
                 yield SessionCreated(
@@ -189,11 +217,33 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
                 usage=event.usage,
                 cost=event.cost,
                 context=event.context or UNSET,
+                steps=event.steps if len(event.steps) > 1 else UNSET,
             )
         case Failed():
             yield _error(event, request_id)
         case _:
             assert_never(event)
+
+
+def _tool_frame(
+    event: ToolCalled | ApprovalAsked | ToolAnswered, seq: int, request_id: str
+) -> ServerMessage:
+    call: dict[str, Any] = {
+        "request_id": request_id,
+        "tool_call_id": event.tool_call_id,
+        "tool_name": event.name,
+        "seq": seq,
+    }
+    match event:
+        case ToolCalled(args=args, client_side=client_side):
+            return ToolCall(**call, args=args, client_side=client_side or UNSET)
+        case ApprovalAsked(args=args, risk=risk):
+            return ToolApprovalRequest(**call, args=args, risk=risk or UNSET)
+        case ToolAnswered(answer=ToolAnswer(is_error=True) as answer):
+            return ToolError(**call, error=answer.text)
+        case ToolAnswered(answer=answer):
+            return ToolResult(**call, result=answer.content)
+    assert_never(event)
 
 
 def _error(event: Failed, request_id: str) -> ErrorMessage:
@@ -208,4 +258,5 @@ def _error(event: Failed, request_id: str) -> ErrorMessage:
         retry_after_ms=UNSET if failure.retry_after_ms is None else failure.retry_after_ms,
         usage=event.usage if event.usage is not None else UNSET,
         cost=event.cost if billed else UNSET,
+        sections=failure.sections or UNSET,
     )

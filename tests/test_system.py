@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from gateway.simulator import Failure, Fault, Reply, Text, Thinking, ToolUse
+from gateway.simulator import Failure, Fault, Reply, Text, Thinking
 from gateway.simulator.request import last_text
 from tests.support import kinds_of, open_world, reasoning_of, text_of
 
@@ -125,6 +125,7 @@ async def test_what_is_inspected_is_what_is_sent(tmp_path: Path) -> None:
         "tools",
         "history",
         "user_message",
+        "provider_overhead",
     ]
     system = [block["text"] for block in body["system"]]
     assert [sections[n] for n in list(sections)[:4]] == system
@@ -134,6 +135,7 @@ async def test_what_is_inspected_is_what_is_sent(tmp_path: Path) -> None:
     for section in seen["sections"]:
         assert section["byteCount"] == len(section["content"].encode())
         assert section["tokenEstimate"] > 0
+    assert sections["provider_overhead"] == ""
     for total in ("byteCount", "tokenEstimate"):
         assert seen["totals"][total] == sum(section[total] for section in seen["sections"])
     assert seen["window"]["used"] == seen["totals"]["tokenEstimate"]
@@ -445,28 +447,6 @@ async def test_thinking_is_asked_for_as_the_model_takes_it(tmp_path: Path) -> No
     }
     assert refused["code"] == "INVALID_MESSAGE"
     assert "budgetTokens" in refused["message"]
-
-
-async def test_a_tool_that_the_client_runs_is_called_by_name(tmp_path: Path) -> None:
-    """The call arrives whole, marked as the client's, before the end with `tool_use`."""
-    tools = [{"name": "tide", "description": "Tides.", "inputSchema": {"type": "object"}}]
-    async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(ToolUse("tide", {"port": "Kiel"}),)))
-        frames = await talk.turn("Tide?", tools=tools)
-        call = next(frame for frame in frames if frame["type"] == "tool.call")
-        assert (call["toolName"], call["args"], call["clientSide"]) == (
-            "tide",
-            {"port": "Kiel"},
-            True,
-        )
-        assert frames[-1]["stopReason"] == "tool_use"
-        session_id = frames[0]["sessionId"]
-        seen = await talk.ask("context.inspect", sessionId=session_id, content="Never mind.")
-        again = await talk.turn("Never mind.", sessionId=session_id)
-        assert again[-1]["type"] == "chat.stream.end"
-        last = world.sent()[-1]["messages"][-1]["content"]
-        assert [block["type"] for block in last] == ["tool_result", "text"]
-        assert json.loads(seen["sections"][-1]["content"]) == last
 
 
 async def test_a_context_dearer_than_allowed_is_not_sent(tmp_path: Path) -> None:

@@ -22,9 +22,11 @@ from actors.mailbox import Mailbox
 from actors.ports import AgentFiles, SocketClosed
 from actors.queries import Queries
 from actors.retry import RetryPolicy
+from actors.tools import ToolSettings
 from actors.turn_log import TurnLogs
 from actors.usage import Usage
 from protocol.codec import JSON
+from protocol.content import Block
 from protocol.errors import LedgerUnavailable
 from protocol.mail import ConnectionMail, ContextMail, LlmMail, UsageMail
 from protocol.models import ModelInfo, fallback
@@ -49,6 +51,7 @@ from protocol.records import (
     TurnRecord,
 )
 from protocol.server import GatewayStatusReport, ServerMessage
+from protocol.tools import OfferedTool, ToolAnswer
 from protocol.usage import ZERO, Cost, TokenCounts
 
 MODEL = "claude-sonnet-5-5"
@@ -104,7 +107,9 @@ class FakeModel:
         self.describing: Exception | None = None
         self.described: list[str] = []
         self.window: int | None = None
+        self.edits: tuple[str, ...] = ()
         self.exact = 77
+        self.betas: tuple[str, ...] = ()
 
     def will(self, *scripts: Sequence[Step]) -> None:
         """What the next requests are answered with."""
@@ -130,7 +135,7 @@ class FakeModel:
         info = fallback(model)
         if self.window is not None:
             info = msgspec.structs.replace(info, max_input_tokens=self.window)
-        return info
+        return msgspec.structs.replace(info, edits=self.edits)
 
     async def count_tokens(self, body: bytes) -> int:
         """See `Model`."""
@@ -139,8 +144,11 @@ class FakeModel:
         return self.exact
 
     @asynccontextmanager
-    async def stream(self, body: bytes) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+    async def stream(
+        self, body: bytes, betas: Sequence[str] = ()
+    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
         """See `Model`."""
+        self.betas = tuple(betas)
         script = deque(self.scripts.popleft() if self.scripts else reply("Hello."))
         self.bodies.append(body)
         await trio.lowlevel.checkpoint()
@@ -194,8 +202,28 @@ class FakeTokenizer:
         return [len(text) for text in texts]
 
 
+class FakeMedia:
+    """Every picture and document weighs the same; one with `bad` in it is refused."""
+
+    def __init__(self) -> None:
+        self.tokens = 1_000
+
+    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[int]:
+        """See `Media`."""
+        await trio.lowlevel.checkpoint()
+        return [self.tokens for _ in blocks]
+
+    async def refusals(self, blocks: Sequence[Block]) -> list[str | None]:
+        """See `Media`."""
+        await trio.lowlevel.checkpoint()
+        return ["it is bad" if "bad" in json.dumps(block) else None for block in blocks]
+
+
 class FakePrices:
-    """3 USD a million tokens of input, 15 of output, whatever the model; some have no price."""
+    """3 USD a million tokens of input, 15 of output, whatever the model; some have no price.
+
+    Writing to the prompt cache costs a quarter more, reading from it a tenth.
+    """
 
     def __init__(self) -> None:
         self.per_input = Decimal("0.000003")
@@ -208,9 +236,54 @@ class FakePrices:
             raise self.failing
         if "no-price" in model:
             return None
-        return Cost(
-            input_cost=self.per_input * tokens.input, output_cost=self.per_output * tokens.output
+        weighted = (
+            tokens.uncached
+            + tokens.cache_write5m * Decimal("1.25")
+            + tokens.cache_write1h * 2
+            + tokens.cache_read * Decimal("0.1")
         )
+        return Cost(
+            input_cost=self.per_input * weighted, output_cost=self.per_output * tokens.output
+        )
+
+
+class FakeTools:
+    """Tools that answer with what they were told to, call by call."""
+
+    def __init__(self) -> None:
+        self.tools: list[OfferedTool] = []
+        self.scripts: dict[str, deque[ToolAnswer | float | Exception]] = {}
+        self.called: list[tuple[str, dict[str, Any]]] = []
+        self.running = 0
+
+    def offers(self, name: str, *script: ToolAnswer | float | Exception, **fields: Any) -> None:
+        """There is a tool; for each call an answer, a failure, or how many seconds it takes."""
+        schema = {"type": "object"}
+        self.tools.append(
+            OfferedTool(name=name, description=f"Does {name}.", input_schema=schema, **fields)
+        )
+        self.scripts[name] = deque(script)
+
+    async def offered(self, agent_id: str) -> list[OfferedTool]:
+        """See `Tools`."""
+        await trio.lowlevel.checkpoint()
+        return self.tools
+
+    async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:
+        """See `Tools`."""
+        self.called.append((name, args))
+        self.running += 1
+        try:
+            match self.scripts[name].popleft() if self.scripts[name] else 0.0:
+                case ToolAnswer() as answer:
+                    return answer
+                case Exception() as error:
+                    raise error
+                case seconds:
+                    await trio.sleep(seconds)
+            return ToolAnswer(content=f"{name} is done.")
+        finally:
+            self.running -= 1
 
 
 class FakeLibrary:
@@ -230,6 +303,10 @@ class FakeClock:
 
     def __init__(self) -> None:
         self._ticks = count(1_000)
+
+    def skip(self, milliseconds: int) -> None:
+        """Time passes."""
+        self._ticks = count(next(self._ticks) + milliseconds)
 
     def now(self) -> int:
         """See `Clock`."""
@@ -311,11 +388,12 @@ class FakeStore:
         self.sessions[session.session_id] = session
         self._append(message)
 
-    async def append_message(self, message: MessageRecord) -> None:
+    async def append_messages(self, messages: Sequence[MessageRecord]) -> None:
         """See `SessionStore`."""
-        await self._enter("append_message")
-        if message.session_id in self.sessions:
-            self._append(message)
+        await self._enter("append_messages")
+        for message in messages:
+            if message.session_id in self.sessions:
+                self._append(message)
 
     def _append(self, message: MessageRecord) -> None:
         self.messages.append(msgspec.structs.replace(message, message_id=len(self.messages) + 1))
@@ -386,6 +464,12 @@ class FakeStore:
             if (row.session_id, row.request_id) == (session_id, request_id):
                 return row.turn_id
         return None
+
+    async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
+        """See `TurnStore`."""
+        await self._enter("load_turn")
+        row = self.rows.get(turn_id)
+        return row if row is not None and row.session_id == session_id else None
 
     async def note_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
@@ -501,7 +585,7 @@ class Client:
         self.socket.say(json.dumps(message))
         return str(message["id"])
 
-    def send(self, content: str = "Hi.", **fields: Any) -> str:
+    def send(self, content: Any = "Hi.", **fields: Any) -> str:
         """Send `chat.send`; its id."""
         return self.say("chat.send", content=content, **fields)
 
@@ -524,7 +608,7 @@ class Client:
             frames.append(await self.hear())
         return frames
 
-    async def converse(self, content: str = "Hi.", **fields: Any) -> list[Frame]:
+    async def converse(self, content: Any = "Hi.", **fields: Any) -> list[Frame]:
         """Send `chat.send` and hear it out."""
         return await self.hear_out(self.send(content, **fields))
 
@@ -571,8 +655,10 @@ class World:
     def __init__(self, **changes: Any) -> None:
         self.model = FakeModel()
         self.tokenizer = FakeTokenizer()
+        self.media = FakeMedia()
         self.prices = FakePrices()
         self.library = FakeLibrary()
+        self.tools = FakeTools()
         self.clock = FakeClock()
         self.names = FakeNames()
         self.store = FakeStore()
@@ -604,6 +690,8 @@ class World:
             thinking_budget=8_000,
             history_cache_bytes=1_000_000,
             at_once=64,
+            prompt_caching=True,
+            server_tools=(),
         )
         return Context(
             self.context_box,
@@ -612,8 +700,10 @@ class World:
             model=self.model,
             catalog=Catalog(self.model, self.prices, keep_seconds=3_600, clock=trio.current_time),
             tokenizer=self.tokenizer,
+            media=self.media,
             prices=self.prices,
             library=self.library,
+            tools=self.tools,
             clock=self.clock,
             names=self.names,
         )
@@ -627,6 +717,15 @@ class World:
             ask_seconds=15.0,
             retry=RetryPolicy(attempts=2, cap_seconds=8.0),
             at_once=64,
+            max_steps=8,
+            tools=self._made(
+                ToolSettings,
+                tool_seconds=30.0,
+                client_tool_seconds=60.0,
+                approval_seconds=90.0,
+                result_bytes=1_000,
+                tools_at_once=4,
+            ),
         )
         return Llm(
             self.llm_box,
@@ -634,6 +733,7 @@ class World:
             context=self.context_box,
             usage=self.usage_box,
             model=self.model,
+            tools=self.tools,
             tokenizer=self.tokenizer,
             prices=self.prices,
             logs=self.logs,

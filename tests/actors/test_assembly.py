@@ -10,23 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.assembly import (
-    IMAGE_TOKENS,
-    RESPONSE_FORMAT,
-    Parts,
-    countable,
-    encode_content,
-    fit,
-    system_texts,
-    title_of,
-)
+from actors.assembly import RESPONSE_FORMAT, Parts, clearing, fit, system_texts, title_of
 from actors.history import History
 from actors.ports import AgentFiles, Skill
+from actors.toolset import Toolset, assemble_tools
 from protocol.content import Base64Source, ImageBlock, TextBlock, UserContent
-from protocol.provider import Tool
+from protocol.prompt import Prompt
 from protocol.records import MessageRecord
+from protocol.tools import OfferedTool
 
 NOTHING = AgentFiles(memory="", skills=())
+NO_TOOLS = Toolset(json=None, text="", rules=[], client_names=[])
+BREAKPOINT = {"type": "ephemeral"}
 texts = st.text(max_size=20)
 contents: st.SearchStrategy[UserContent] = texts | st.lists(
     st.builds(TextBlock, texts), min_size=1, max_size=3
@@ -37,7 +32,13 @@ json_values = st.recursive(
     max_leaves=8,
 )
 tools = st.lists(
-    st.builds(Tool, texts, texts, st.dictionaries(texts, json_values, max_size=3)), max_size=2
+    st.builds(
+        OfferedTool,
+        name=texts,
+        description=texts,
+        input_schema=st.dictionaries(texts, json_values, max_size=3),
+    ),
+    max_size=2,
 )
 files = st.builds(
     AgentFiles,
@@ -79,32 +80,53 @@ def shown(content: Any) -> str:
     return content if isinstance(content, str) else msgspec.json.encode(content).decode()
 
 
-@given(files, texts, st.booleans(), tools, histories(), st.none() | contents)
+def body_of(parts: Parts, **fields: Any) -> dict[str, Any]:
+    """The request's body, decoded."""
+    asked = {"thinking": None, "effort": None, "edits": None, **fields}
+    prompt = Prompt(
+        model="m",
+        head=parts.head(model="m", max_tokens=9, **asked),
+        turns=parts.turns,
+        current=[] if parts.user is None else [parts.user],
+        fixed_tokens=0,
+        has_tools=parts.toolset.json is not None,
+        room=0,
+        caches=parts.caches,
+    )
+    body: dict[str, Any] = json.loads(prompt.body())
+    return body
+
+
+@given(files, texts, st.booleans(), tools, histories(), st.none() | contents, st.booleans())
 def test_the_sections_are_the_request_part_for_part(
     files: AgentFiles,
     prompt: str,
     response_format: bool,
-    tools: list[Tool],
+    tools: list[OfferedTool],
     history: History,
     content: UserContent | None,
+    caches: bool,
 ) -> None:
     """Each section's text is found in the body, once, in its place, and the body has no more."""
     parts = Parts(
         system=system_texts(system_prompt=prompt, response_format=response_format, files=files),
-        tools=msgspec.json.encode(tools) if tools else None,
-        history=[message for turn in history.answered() for message in turn.messages],
-        user=None if content is None else encode_content(content),
+        toolset=assemble_tools(tools, None, caches=caches),
+        turns=history.answered(),
+        user=None if content is None else record(99, "user", content),
+        caches=caches,
     )
     sections = parts.texts()
-    body = msgspec.json.decode(
-        parts.request(model="m", max_tokens=9, thinking={"type": "adaptive"}, effort="low")
-    )
+    body = body_of(parts, thinking={"type": "adaptive"}, effort="low", edits=clearing(100))
     assert list(sections) == [
         *("system_prompt", "response_format", "memory", "skills"),
         *("tools", "history", "user_message"),
     ]
     system = [sections[name] for name in list(sections)[:4] if sections[name]]
-    assert body.pop("system", []) == [{"type": "text", "text": text} for text in system]
+    sent = body.pop("system", [])
+    assert [part["text"] for part in sent] == system
+    assert [part.get("cache_control") for part in sent if "cache_control" in part] == [
+        BREAKPOINT for _ in sent[-1:] if caches
+    ]
     assert body.pop("tools", []) == json.loads(sections["tools"] or "[]")
     messages = body.pop("messages")
     if content is not None:
@@ -114,11 +136,13 @@ def test_the_sections_are_the_request_part_for_part(
         assert sections["user_message"] == ""
     assert messages == json.loads(sections["history"] or "[]")
     assert [message["role"] for message in messages] == ["user", "assistant"] * (len(messages) // 2)
+    assert body.pop("cache_control", None) == (BREAKPOINT if caches else None)
     assert body == {
         "model": "m",
         "max_tokens": 9,
         "thinking": {"type": "adaptive"},
         "output_config": {"effort": "low"},
+        "context_management": clearing(100),
         "stream": True,
     }
 
@@ -127,15 +151,46 @@ def test_what_is_not_asked_for_is_not_sent() -> None:
     """No empty system prompt, no empty tools, no thinking of `null`."""
     parts = Parts(
         system=system_texts(system_prompt="", response_format=False, files=NOTHING),
-        tools=None,
-        history=[],
-        user=encode_content("Hi."),
+        toolset=NO_TOOLS,
+        turns=[],
+        user=record(1, "user", "Hi."),
+        caches=False,
     )
-    assert json.loads(parts.request(model="m", max_tokens=9, thinking=None, effort=None)) == {
+    assert body_of(parts) == {
         "model": "m",
         "max_tokens": 9,
         "messages": [{"role": "user", "content": "Hi."}],
         "stream": True,
+    }
+
+
+def test_the_history_is_shown_with_the_breakpoint_that_is_sent_in_it() -> None:
+    """It lies behind the former question when the answer had many blocks."""
+    answer = [{"type": "text", "text": f"{number}"} for number in range(25)]
+    history = History([record(1, "user", "Why?"), record(1, "assistant", answer)])
+    parts = Parts(
+        system=system_texts(system_prompt="", response_format=False, files=NOTHING),
+        toolset=NO_TOOLS,
+        turns=history.answered(),
+        user=record(2, "user", "And?"),
+        caches=True,
+    )
+    shown_messages = json.loads(parts.texts()["history"])
+    assert shown_messages[0]["content"][0]["cache_control"] == BREAKPOINT
+    assert shown_messages == body_of(parts)["messages"][:-1]
+
+
+def test_old_tool_results_are_cleared_before_the_window_is_full() -> None:
+    """At three quarters of the room; the latest three stay."""
+    assert clearing(100_000) == {
+        "edits": [
+            {
+                "type": "clear_tool_uses_20250919",
+                "trigger": {"type": "input_tokens", "value": 75_000},
+                "keep": {"type": "tool_uses", "value": 3},
+                "clear_at_least": {"type": "input_tokens", "value": 5_000},
+            }
+        ]
     }
 
 
@@ -148,27 +203,6 @@ def test_the_system_prompt_has_four_sections() -> None:
         "memory": "# Memory\n\nTea, no milk.",
         "skills": "# Skills\n\nYou have been given these skills:\n- brew: Brews tea.",
     }
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("Hi.", ("Hi.", 0)),
-        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], ("a\nb", 0)),
-        ([{"type": "thinking", "thinking": "hm", "signature": "x" * 999}], ("hm", 0)),
-        ([{"type": "redacted_thinking", "data": "x" * 999}], ("", 0)),
-        ([{"type": "image", "source": {"type": "base64", "data": "x"}}], ("", IMAGE_TOKENS)),
-        ([{"type": "document", "source": {"type": "text", "data": "doc"}}], ("doc", 0)),
-        ([{"type": "document", "source": {"type": "base64", "data": "x" * 300}}], ("", 10)),
-        ([{"type": "document", "source": {"type": "url", "url": "u"}}], ("", IMAGE_TOKENS)),
-        ([{"type": "tool_use", "input": {}}], ('{"type":"tool_use","input":{}}', 0)),
-    ],
-)
-def test_each_kind_of_content_is_counted_in_its_own_way(
-    content: Any, expected: tuple[str, int]
-) -> None:
-    """Text as text, pictures by their size, signatures not at all."""
-    assert countable(msgspec.json.encode(content)) == expected
 
 
 @given(st.lists(st.integers(0, 100), max_size=12), st.floats(-10, 600))

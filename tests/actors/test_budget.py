@@ -6,8 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from actors.budget import BudgetGuard
+from actors.budget import BudgetGuard, left_of, price_of
 from protocol.answer import Answer
+from protocol.records import StepRecord, TurnRecord
+from protocol.usage import TokenCounts
 from tests.actors.fakes import MODEL, FakePrices, begin, finish, open_block, piece
 
 
@@ -21,7 +23,8 @@ def answer_of(characters: int, *, prompt: int = 100) -> Answer:
 
 def guard(prices: FakePrices, max_cost: float | None, model: str) -> BudgetGuard:
     """A guard for a model that makes four tokens of the tokenizer's three."""
-    return BudgetGuard(prices, max_cost, model, ratio=4 / 3)
+    limit = None if max_cost is None else Decimal(str(max_cost))
+    return BudgetGuard(prices, limit, model, ratio=4 / 3)
 
 
 def test_without_a_limit_nothing_is_spent() -> None:
@@ -59,3 +62,41 @@ def test_an_output_that_costs_nothing_is_never_too_much(model: str) -> None:
     prices = FakePrices()
     prices.per_output = Decimal(0)
     assert not guard(prices, 0.0006, model).is_spent(answer_of(10**6))
+
+
+# --- several requests of one turn --------------------------------------------------------------
+
+HUNDRED = TokenCounts(uncached=100)
+
+
+def test_what_is_left_is_the_limit_without_what_was_billed() -> None:
+    """A request without a known price counts for nothing: it is not admitted with a limit."""
+    assert left_of(None, FakePrices(), MODEL, [HUNDRED]) is None
+    assert left_of(0.001, FakePrices(), MODEL, [HUNDRED, HUNDRED]) == Decimal("0.0004")
+    assert left_of(0.001, FakePrices(), "claude-of-no-price", [HUNDRED]) == Decimal("0.001")
+
+
+def row(model: str = MODEL, *steps: TokenCounts) -> TurnRecord:
+    """A turn that was billed for `steps`."""
+    return TurnRecord(
+        turn_id="t",
+        session_id="s",
+        request_id="r",
+        model=model,
+        status="completed",
+        created_at=1,
+        counts=HUNDRED,
+        steps=tuple(
+            StepRecord(counts=step, stop_reason=None, estimated=False, counted_tokens=1)
+            for step in steps
+        ),
+    )
+
+
+def test_a_turn_costs_what_its_requests_cost() -> None:
+    """Its sum has a price only when it made none: prices may depend on a request's length."""
+    assert price_of(row(), FakePrices()) == FakePrices().price(MODEL, HUNDRED)
+    once = FakePrices().price(MODEL, HUNDRED)
+    assert once is not None
+    assert price_of(row(MODEL, HUNDRED, HUNDRED), FakePrices()) == once + once
+    assert price_of(row("claude-of-no-price", HUNDRED), FakePrices()) is None

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
-from actors import weighing
-from actors.assembly import NOT_RUN
+from actors import calibration, counting
 from actors.ports import AgentFiles, Skill
+from gateway.simulator.prompt import segments
+from gateway.simulator.tokenizer import Tokenizer
+from gateway.tokenizer import TiktokenTokenizer
 from protocol.errors import GatewayError, ProviderError
-from protocol.provider import ContentBlockStop
+from protocol.mail import CompleteTurn
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import (
     MODEL,
     Client,
+    FakeTokenizer,
     Frame,
     Step,
     World,
@@ -83,7 +90,9 @@ async def test_the_sums_are_the_sections_sums(autojump_clock: MockClock) -> None
     """Bytes, tokens and money, to the last digit of a price that no decimal holds."""
     async with open_world() as world:
         world.prices.per_input = Decimal(1) / 3
-        world.store.calibration = [CalibrationRecord(model=MODEL, counted=3, billed=10, samples=1)]
+        world.store.calibration = [
+            CalibrationRecord(model=MODEL, has_tools=True, counted=300, billed=1_000)
+        ]
         client = world.connect()
         session = await opened(client, tools=TOOLS)
         inspection = await inspect(client, session, content="Moin ☕")
@@ -170,7 +179,7 @@ async def test_remembered_counts_are_bounded(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond so many characters they begin anew, and stay right."""
-    monkeypatch.setattr(weighing, "KEPT_CHARACTERS", 10)
+    monkeypatch.setattr(counting, "KEPT_CHARACTERS", 10)
     async with open_world() as world:
         client = world.connect()
         for system in ("123456", "abcdef", "123456"):
@@ -179,27 +188,66 @@ async def test_remembered_counts_are_bounded(
         assert {row.counted_tokens for row in world.store.rows.values()} == {len("123456Hi.")}
 
 
+async def teach(world: World, line: Callable[[int], float], *, has_tools: bool = False) -> None:
+    """The provider has billed requests of many sizes, each as `line` says."""
+    samples = [
+        CalibrationRecord(model=MODEL, has_tools=has_tools, counted=size, billed=round(line(size)))
+        for size in (10, 100, 1_000, 10_000) * 10
+    ]
+    done = CompleteTurn(
+        session_id="none", turn_id="none", stored=[], messages=[], samples=samples, restore=None
+    )
+    await world.context_box.ask(done)
+
+
 async def test_the_estimate_learns_from_the_bill(autojump_clock: MockClock) -> None:
-    """Billed over counted, in sum over all requests; 1 while nothing is known."""
+    """A ratio, and what every request costs beside its text; 1 and 0 while nothing is known."""
     async with open_world() as world:
         client = world.connect()
         client.say("session.create")
-        empty = (await client.expect("session.created"))["sessionId"]
-        assert (await inspect(client, empty))["calibration"] == {"ratio": 1, "samples": 0}
-        counted = len("Be brief.Hi.")
-        world.model.will(reply("Hello.", prompt=counted * 2), reply("Hello.", prompt=counted))
-        session = await opened(client)
-        assert (await inspect(client, session))["calibration"] == {"ratio": 2, "samples": 1}
-        await client.converse()
-        inspection = await inspect(client, session, content="x" * 100)
-        assert inspection["calibration"] == {"ratio": Decimal("1.5"), "samples": 2}
-        assert section(inspection, "user_message")["tokenEstimate"] == 150
+        session = (await client.expect("session.created"))["sessionId"]
+        before = await inspect(client, session, content="x" * 1_000)
+        assert before["calibration"] == {"ratio": 1, "samples": 0}
+        assert "provider_overhead" not in [one["name"] for one in before["sections"]]
+        await teach(world, lambda counted: 1.5 * counted + 100)
+        after = await inspect(client, session, content="x" * 1_000)
+        assert after["calibration"]["samples"] == 40
+        assert float(after["calibration"]["ratio"]) == pytest.approx(1.5, rel=0.01)
+        assert section(after, "user_message")["tokenEstimate"] == pytest.approx(1_500, rel=0.01)
+        overhead = section(after, "provider_overhead")
+        assert (overhead["content"], overhead["byteCount"]) == ("", 0)
+        assert overhead["tokenEstimate"] == pytest.approx(100, rel=0.05)
+        assert after["sections"][-1] == overhead
+
+
+async def test_what_the_session_was_billed_is_the_estimate_of_it(
+    autojump_clock: MockClock,
+) -> None:
+    """Its texts may be of another kind than those from which the ratio was learned."""
+    async with open_world() as world:
+        await teach(world, lambda counted: counted)
+        client = world.connect()
+        world.model.will(reply("A" * 100, prompt=3 * len("Be brief." + "x" * 991)))
+        session = await opened(client, content="x" * 991)
+        inspection = await inspect(client, session, content="y" * 100)
+        assert inspection["totals"]["tokenEstimate"] == pytest.approx(3 * 1_000 + 200, rel=0.02)
+
+
+async def test_the_miss_of_the_estimates_is_told(autojump_clock: MockClock) -> None:
+    """Of the estimate that was made of the very request."""
+    async with open_world() as world:
+        client = world.connect()
+        counted = len("Be brief." + "x" * 991)
+        world.model.will(reply("Hello.", prompt=2 * counted))
+        session = await opened(client, content="x" * 991)
+        assert (await inspect(client, session))["calibration"]["error"] == Decimal("0.5")
 
 
 async def test_what_was_learned_before_is_known_at_the_start(autojump_clock: MockClock) -> None:
-    """The store has summed it up."""
+    """The store has kept the latest bills."""
     world = World()
-    world.store.calibration = [CalibrationRecord(model=MODEL, counted=10, billed=30, samples=7)]
+    bill = CalibrationRecord(model=MODEL, has_tools=False, counted=1_000, billed=2_000)
+    world.store.calibration = [bill] * 7
     async with trio.open_nursery() as nursery:
         world.nursery = nursery
         for actor in (world.usage, world.context, world.llm):
@@ -208,6 +256,214 @@ async def test_what_was_learned_before_is_known_at_the_start(autojump_clock: Moc
         inspection = await inspect(client, await opened(client))
         assert inspection["calibration"]["samples"] == 8
         nursery.cancel_scope.cancel()
+
+
+def mixed(number: int) -> str:
+    """A text of one of several kinds and sizes, the same every time."""
+    code = Path(calibration.__file__).read_text()
+    prose = " ".join(re.findall(r"[A-Za-z ,.]{40,}", code))
+    chinese = (
+        "人工智能助手可以帮助你编写代码。今天的天气很好。我们去公园散步吧。東京は日本の首都です。"
+    )
+    table = json.dumps([{"id": n, "tags": ["a", "b"], "score": n * 1.37} for n in range(60)])
+    kinds = (prose * 3, code, chinese * 9, table)
+    size = (300, 1_700, 90, 900, 2_500)[number % 5]
+    start = 37 * number % 400
+    return f"{number}: {kinds[number * 7 % 4][start : start + size]}"
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        Tokenizer(),
+        Tokenizer(overhead=900),
+        Tokenizer(ratio=1.37, overhead=346),
+        Tokenizer(bytes_per_token=2.5),
+    ],
+)
+async def test_after_twenty_turns_the_estimate_is_within_5_percent(
+    provider: Tokenizer, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """Of prose, code, Chinese and JSON, for a provider that counts bytes and adds its own."""
+    own = TiktokenTokenizer()
+    own.load()
+
+    async def count_many(_self: object, texts: Sequence[str]) -> list[int]:
+        await trio.lowlevel.checkpoint()
+        return [own.count(text) for text in texts]
+
+    monkeypatch.setattr(FakeTokenizer, "count_many", count_many)
+    async with open_world() as world:
+        client = world.connect()
+        client.say("session.create")
+        session = (await client.expect("session.created"))["sessionId"]
+        stream = world.model.stream
+
+        def billing(body: bytes, betas: Sequence[str] = ()) -> Any:
+            prompt = segments(json.loads(body), provider)
+            billed = sum(segment.tokens for segment in prompt)
+            number = len(world.model.bodies)
+            world.model.will(reply(mixed(3 * number + 1), prompt=billed))
+            return stream(body, betas)
+
+        monkeypatch.setattr(world.model, "stream", billing)
+        misses = []
+        for turn in range(30):
+            question = mixed(2 * turn)
+            inspection = await inspect(client, session, content=question)
+            end = (await client.converse(question, sessionId=session))[-1]
+            estimate, billed = inspection["totals"]["tokenEstimate"], end["usage"]["inputTokens"]
+            assert estimate == sum(one["tokenEstimate"] for one in inspection["sections"])
+            misses.append(abs(estimate - billed) / billed)
+        assert max(misses[20:]) < 0.05
+        told = (await inspect(client, session))["calibration"]["error"]
+        assert float(told) == pytest.approx(sum(misses[-20:]) / 20, abs=0.001)
+
+
+async def test_an_exact_count_is_shared_out_among_the_sections(autojump_clock: MockClock) -> None:
+    """They add up to it, and keep their proportions; so does the money."""
+    async with open_world() as world:
+        await teach(world, lambda counted: counted + 100)
+        client = world.connect()
+        client.say("session.create")
+        session = (await client.expect("session.created"))["sessionId"]
+        world.model.exact = 1_237
+        inspection = await inspect(client, session, content="x" * 700, exact=True)
+        sections, totals = inspection["sections"], inspection["totals"]
+        assert inspection["exactTokens"] == totals["tokenEstimate"] == 1_237
+        assert sum(one["tokenEstimate"] for one in sections) == 1_237
+        assert sum(one["costEstimate"] for one in sections) == totals["costEstimate"]
+        assert inspection["window"]["used"] == 1_237
+        user = section(inspection, "user_message")["tokenEstimate"]
+        assert user == pytest.approx(1_237 * 700 / 809, rel=0.02)
+
+
+# --- what the provider remembers ----------------------------------------------------------------
+
+SYSTEM = "S" * 600
+PRICE = Decimal("0.000003")
+
+
+async def cached_session(world: World, client: Client, *, billed: int = 603, **fields: Any) -> str:
+    """A session whose one request was long enough for the provider to remember it."""
+    world.model.will(reply("Hello.", prompt=billed))
+    return await opened(client, system=SYSTEM, **fields)
+
+
+async def test_what_was_sent_before_is_most_likely_cached(autojump_clock: MockClock) -> None:
+    """The answer and the new question are not: they are written, at a quarter more."""
+    async with open_world() as world:
+        client = world.connect()
+        session = await cached_session(world, client)
+        inspection = await inspect(client, session, content="And?")
+        system, history = section(inspection, "system_prompt"), section(inspection, "history")
+        user, totals = section(inspection, "user_message"), inspection["totals"]
+        assert (system["cached"], system["cachedTokens"]) == (True, 600)
+        assert system["costEstimate"] == 600 * PRICE * Decimal("1.25")
+        assert system["cachedCostEstimate"] == 600 * PRICE * Decimal("0.1")
+        assert (history["cached"], history["cachedTokens"]) == (False, len("Hi."))
+        assert history["tokenEstimate"] == len("Hi." + "Hello.")
+        assert (user["cached"], user["cachedTokens"]) == (False, 0)
+        assert user["cachedCostEstimate"] == user["costEstimate"]
+        for figure in ("cachedTokens", "cachedCostEstimate"):
+            assert totals[figure] == sum(one[figure] for one in inspection["sections"])
+
+
+async def test_the_provider_forgets_after_five_minutes(autojump_clock: MockClock) -> None:
+    """Each use renews them."""
+    async with open_world() as world:
+        client = world.connect()
+        session = await cached_session(world, client)
+        for _ in range(2):
+            world.clock.skip(200_000)
+            assert (await inspect(client, session))["totals"]["cachedTokens"] > 600
+            world.model.will(reply("Hello.", prompt=620))
+            await client.converse(sessionId=session)
+        world.clock.skip(300_000)
+        assert (await inspect(client, session))["totals"]["cachedTokens"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "cached"),
+    [
+        ({}, ["system_prompt", "tools"]),
+        ({"system": "Now this."}, ["tools"]),
+        ({"tools": [{**TOOLS[0], "description": "D" * 600}]}, []),
+    ],
+)
+async def test_what_is_changed_costs_the_cache_of_what_comes_behind_it(
+    change: dict[str, Any], cached: list[str], autojump_clock: MockClock
+) -> None:
+    """Tools come first, then the system prompt, then messages."""
+    async with open_world() as world:
+        client = world.connect()
+        session = await cached_session(
+            world, client, billed=1_300, tools=[{**TOOLS[0], "description": "B" * 600}]
+        )
+        world.model.will([], [], [])  # it breaks off before anything is billed
+        await client.converse(sessionId=session, **change)
+        inspection = await inspect(client, session)
+        found = [one["name"] for one in inspection["sections"] if one["cached"]]
+        assert [name for name in found if name != "provider_overhead"] == cached
+        assert (section(inspection, "history")["cachedTokens"] > 0) == (not change)
+
+
+async def test_a_short_beginning_is_not_remembered_by_itself(autojump_clock: MockClock) -> None:
+    """What was long enough went with a system prompt that is no more."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(reply("Hello.", prompt=609), [], [], [])
+        session = await opened(client, content="x" * 600)
+        assert (await inspect(client, session))["totals"]["cachedTokens"] == 609
+        await client.converse(sessionId=session, system="Now this.")
+        assert (await inspect(client, session))["totals"]["cachedTokens"] == 0
+
+
+async def test_another_model_remembers_nothing(autojump_clock: MockClock) -> None:
+    """Each has a cache of its own."""
+    async with open_world() as world:
+        client = world.connect()
+        session = await cached_session(world, client)
+        inspection = await inspect(client, session, model="claude-opus-5-5")
+        assert inspection["totals"]["cachedTokens"] == 0
+
+
+async def test_a_short_prompt_is_not_cached(autojump_clock: MockClock) -> None:
+    """It costs the plain price, before and after."""
+    async with open_world() as world:
+        client = world.connect()
+        totals = (await inspect(client, await opened(client), content="And?"))["totals"]
+        assert totals["costEstimate"] == totals["tokenEstimate"] * PRICE
+        assert totals["cachedTokens"] == 0
+        assert totals["cachedCostEstimate"] == totals["costEstimate"]
+
+
+async def test_without_caching_nothing_is_said_of_it(autojump_clock: MockClock) -> None:
+    """Neither to the provider nor to the client, and nothing is written at a higher price."""
+    async with open_world(prompt_caching=False) as world:
+        client = world.connect()
+        session = await cached_session(world, client, tools=TOOLS)
+        inspection = await inspect(client, session, content="And?")
+        totals = inspection["totals"]
+        assert totals["costEstimate"] == totals["tokenEstimate"] * PRICE
+        for shown in (totals, *inspection["sections"]):
+            assert not {"cached", "cachedTokens", "cachedCostEstimate"} & shown.keys()
+        assert b"cache_control" not in world.model.bodies[-1]
+
+
+async def test_a_history_that_begins_elsewhere_is_not_cached(autojump_clock: MockClock) -> None:
+    """When old turns are left out, the system prompt alone is remembered."""
+    async with open_world(max_tokens=1) as world:
+        client = world.connect()
+        session = await cached_session(world, client)
+        world.model.will(reply("A" * 50, prompt=659))
+        await client.converse("x" * 50, sessionId=session)
+        world.model.window = 710
+        await trio.sleep(3_601)  # the old window is forgotten
+        inspection = await inspect(client, session, content="And?")
+        assert inspection["context"] == {"leftOutTurns": 1, "leftOutMessages": 2}
+        assert section(inspection, "system_prompt")["cachedTokens"] == 600
+        assert section(inspection, "history")["cachedTokens"] == 0
 
 
 # --- what fits ---------------------------------------------------------------------------------
@@ -241,75 +497,6 @@ async def test_the_oldest_turns_are_left_out_when_the_window_is_full(
         assert inspection["window"]["used"] <= inspection["window"]["limit"]
 
 
-def calling(text: str) -> list[Step]:
-    """An answer that says `text` and then calls a tool of the client's."""
-    steps = reply(text, prompt=0)
-    call = {"type": "tool_use", "id": "call_1", "name": "brew", "input": {}}
-    return [*steps[:-2], open_block(1, **call), ContentBlockStop(1), *steps[-2:]]
-
-
-RESULT = {
-    "type": "tool_result",
-    "tool_use_id": "call_1",
-    "content": NOT_RUN,
-    "is_error": True,
-}
-
-
-async def test_a_tool_call_that_nobody_answered_is_answered(autojump_clock: MockClock) -> None:
-    """The provider takes a call only with its result behind it; the inspection shows it."""
-    async with open_world() as world:
-        client = world.connect()
-        world.model.will(calling("Tea?"))
-        session = await opened(client, tools=TOOLS)
-        inspection = await inspect(client, session, content="And?")
-        await client.converse("And?", sessionId=session)
-        sent = world.model.last_request["messages"]
-        assert sent[-2]["content"][-1]["id"] == "call_1"
-        assert sent[-1]["content"] == [RESULT, {"type": "text", "text": "And?"}]
-        assert json.loads(section(inspection, "user_message")["content"]) == sent[-1]["content"]
-        await client.converse("Once more?", sessionId=session)
-        assert world.model.last_request["messages"][-1]["content"] == "Once more?"
-
-
-@pytest.mark.parametrize(
-    ("content", "window", "questions"),
-    [("x" * 10, 101, ["And?"]), ("x" * 10, 400, ["And?"]), ("x" * 90, 101, [])],
-)
-async def test_no_result_is_sent_without_its_call(
-    content: str, window: int, questions: list[str], autojump_clock: MockClock
-) -> None:
-    """When the call no longer fits, what answers it goes with it."""
-    async with open_world(max_tokens=1) as world:
-        client = world.connect()
-        world.model.will(calling("T" * 500), reply("Yes.", prompt=0), reply("No.", prompt=0))
-        session = await opened(client)
-        await client.converse("Go on", sessionId=session)
-        await client.converse("And?", sessionId=session)
-        world.model.window = window
-        await trio.sleep(3_601)  # the old window is forgotten
-        await client.converse(content, sessionId=session)
-        sent = [m["content"] for m in world.model.last_request["messages"] if m["role"] == "user"]
-        assert sent == [*questions, content]
-
-
-@pytest.mark.parametrize("answered", [True, False])
-async def test_a_result_goes_when_only_its_call_is_left_out(
-    answered: bool, autojump_clock: MockClock
-) -> None:
-    """The turn right behind a call that does not fit is left out too, or the result in it."""
-    async with open_world() as world:
-        client = world.connect()
-        world.model.will(calling("T" * 900), reply("Yes.", prompt=0))
-        session = await opened(client)
-        if answered:
-            await client.converse("Go on", sessionId=session)
-        world.model.window = 900
-        await trio.sleep(3_601)  # the old window is forgotten
-        await client.converse("And?", sessionId=session)
-        assert [m["content"] for m in world.model.last_request["messages"]] == ["And?"]
-
-
 async def test_a_message_that_cannot_fit_is_refused(autojump_clock: MockClock) -> None:
     """Whatever is left out: nothing is sent, nothing stored, nothing billed."""
     async with open_world() as world:
@@ -322,19 +509,33 @@ async def test_a_message_that_cannot_fit_is_refused(autojump_clock: MockClock) -
         assert (world.model.bodies, world.store.messages, world.store.rows) == ([], [], {})
 
 
+async def test_a_refusal_says_what_each_section_weighs(autojump_clock: MockClock) -> None:
+    """The user's message among them; they add up to what is needed."""
+    async with open_world() as world:
+        world.model.window = 20
+        client = world.connect()
+        (error,) = await client.converse("x" * 12)
+        weights = {one["name"]: one["tokenEstimate"] for one in error["sections"]}
+        assert weights["user_message"] == 12
+        assert sum(weights.values()) == 21
+        assert "content" not in error["sections"][0]
+
+
 async def test_what_fits_is_judged_by_what_would_be_billed(autojump_clock: MockClock) -> None:
     """Here twice as much as is counted."""
     async with open_world(max_tokens=1) as world:
-        world.model.window = 100
+        world.model.window = 1_000
+        await teach(world, lambda counted: 2 * counted)
         client = world.connect()
-        world.model.will(reply("Hello.", prompt=2 * len("Be brief.Hi.")))
+        world.model.will(reply("H" * 100, prompt=2 * len("Be brief.Hi.")))
         session = await opened(client)
-        client.say("context.inspect", sessionId=session, content="x" * 42)
+        client.say("context.inspect", sessionId=session, content="x" * 500)
         await client.expect("error", code="CONTEXT_TOO_LARGE")
-        inspection = await inspect(client, session, content="x" * 40)
-        assert inspection["window"]["used"] == 2 * len("Be brief." + "x" * 40)
+        inspection = await inspect(client, session, content="x" * 440)
+        used = inspection["window"]["used"]
+        assert used == pytest.approx(2 * len("Be brief." + "x" * 440), rel=0.02)
         assert inspection["context"] == {"leftOutTurns": 1, "leftOutMessages": 2}
-        assert "context" not in await inspect(client, session, content="x" * 30)
+        assert "context" not in await inspect(client, session, content="x" * 360)
 
 
 @pytest.mark.parametrize(
@@ -376,15 +577,140 @@ async def test_a_session_remembers_model_system_and_tools(autojump_clock: MockCl
         await client.converse(sessionId=session)
         remembered = world.model.last_request
         assert remembered["model"] == "claude-3-haiku"
-        assert remembered["system"] == [{"type": "text", "text": "Pour."}]
-        assert remembered["tools"] == [
-            {"name": "brew", "description": "Brews.", "input_schema": {"type": "object"}}
-        ]
+        assert remembered["system"][0]["text"] == "Pour."
+        (tool,) = remembered["tools"]
+        del tool["cache_control"]
+        assert tool == {
+            "name": "brew",
+            "description": "Brews.",
+            "input_schema": {"type": "object"},
+        }
         await client.converse(sessionId=session, model=MODEL, system="", tools=[])
         await client.converse(sessionId=session)
         changed = world.model.last_request
         assert changed["model"] == MODEL
         assert not {"system", "tools"} & changed.keys()
+
+
+async def test_a_session_remembers_whose_tools_it_has(autojump_clock: MockClock) -> None:
+    """The gateway's come first, then the provider's, then the client's; each is chosen apart."""
+    async with open_world() as world:
+        world.tools.offers("read_skill")
+        client = world.connect()
+        session = await opened(client, tools=TOOLS, serverTools=["web_search"])
+        await client.converse(sessionId=session, serverTools=["web_fetch"])
+        await client.converse(sessionId=session)
+        sent = world.model.last_request["tools"]
+        assert [tool["name"] for tool in sent] == ["read_skill", "web_fetch", "brew"]
+        assert [tool.get("cache_control") for tool in sent] == [None, None, {"type": "ephemeral"}]
+        inspection = await inspect(client, session)
+        assert json.loads(section(inspection, "tools")["content"]) == sent
+
+
+async def test_a_new_session_has_the_providers_tools_of_the_settings(
+    autojump_clock: MockClock,
+) -> None:
+    """However it is begun; a client can take them away."""
+    async with open_world(server_tools=("web_search",)) as world:
+        client = world.connect()
+        client.say("session.create")
+        created = (await client.expect("session.created"))["sessionId"]
+        for session in (created, await opened(client)):
+            await client.converse(sessionId=session)
+            (tool,) = world.model.last_request["tools"]
+            assert (tool["type"], tool["name"]) == ("web_search_20250305", "web_search")
+            await client.converse(sessionId=session, serverTools=[])
+            assert "tools" not in world.model.last_request
+
+
+async def test_a_clients_tool_may_not_have_the_name_of_another(autojump_clock: MockClock) -> None:
+    """The field is named."""
+    async with open_world() as world:
+        world.tools.offers("brew")
+        (error,) = await world.connect().converse(tools=TOOLS)
+        assert error["code"] == "INVALID_MESSAGE"
+        assert error["message"].startswith("`tools[0].name`")
+
+
+@pytest.mark.parametrize("tools", [None, TOOLS])
+async def test_the_provider_is_asked_to_clear_old_tool_results(
+    tools: Any, autojump_clock: MockClock
+) -> None:
+    """Where the model offers it, and only when there are tools."""
+    async with open_world() as world:
+        world.model.edits = ("clear_tool_uses_20250919",)
+        client = world.connect()
+        await client.converse(**({} if tools is None else {"tools": tools}))
+        body = world.model.last_request
+        if tools is None:
+            assert ("context_management" in body, world.model.betas) == (False, ())
+            return
+        (edit,) = body["context_management"]["edits"]
+        assert edit["trigger"]["value"] == (1_000_000 - 8_192) * 3 // 4
+        assert world.model.betas == ("context-management-2025-06-27",)
+
+
+# --- pictures and documents ---------------------------------------------------------------------
+
+PICTURE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": "x" * 400},
+}
+
+
+async def test_pictures_are_weighed_apart_from_text(autojump_clock: MockClock) -> None:
+    """The learned ratio is of text, and what is learned from their bill is of text alone."""
+    async with open_world() as world:
+        await teach(world, lambda counted: 2 * counted)
+        client = world.connect()
+        content = [PICTURE, {"type": "text", "text": "x" * 1_000}]
+        client.say("session.create")
+        session = (await client.expect("session.created"))["sessionId"]
+        inspection = await inspect(client, session, content=content)
+        weighed = section(inspection, "user_message")["tokenEstimate"]
+        assert weighed == pytest.approx(1_000 + 2 * 1_000, rel=0.01)
+        world.model.will(reply("Hello.", prompt=2 * 1_009 + 1_000))
+        await client.converse(content, sessionId=session)
+        (row,) = world.store.rows.values()
+        assert (row.steps[0].counted_tokens, row.steps[0].media_tokens) == (1_009, 1_000)
+        question = world.store.messages[0]
+        assert (question.token_count, question.media_tokens) == (1_000, 1_000)
+        after = await inspect(client, session)
+        assert float(after["calibration"]["ratio"]) == pytest.approx(2, rel=0.01)
+        history = section(after, "history")["tokenEstimate"]
+        assert history == pytest.approx(3_000 + 2 * len("Hello."), rel=0.01)
+
+
+async def test_a_picture_is_stored_once(autojump_clock: MockClock) -> None:
+    """In its own message, however often it is sent and inspected."""
+    async with open_world() as world:
+        client = world.connect()
+        session = await opened(client, content=[PICTURE])
+        await client.converse("And?", sessionId=session)
+        await inspect(client, session, content="Well?")
+        assert json.dumps(world.model.last_request).count("x" * 400) == 1
+        stored = [message.content for message in world.store.messages]
+        assert sum(content.count(b"x" * 400) for content in stored) == 1
+        assert b"x" * 400 not in msgspec.msgpack.encode([*world.store.rows.values()])
+
+
+@pytest.mark.parametrize("kind", ["chat.send", "context.inspect"])
+async def test_a_picture_that_the_provider_would_refuse_is_refused_by_its_place(
+    kind: str, autojump_clock: MockClock
+) -> None:
+    """Nothing is sent."""
+    bad = {**PICTURE, "source": {**PICTURE["source"], "data": "bad"}}  # type: ignore[dict-item]
+    async with open_world() as world:
+        client = world.connect()
+        session = await opened(client)
+        content = [{"type": "text", "text": "Look."}, bad]
+        client.say(kind, sessionId=session, content=content)
+        error = await client.expect("error", code="INVALID_MESSAGE")
+        assert error["message"].startswith("`content[1]`: it is bad")
+        assert len(world.model.bodies) == 1
+
+
+# --- what a session is --------------------------------------------------------------------------
 
 
 async def test_a_session_belongs_to_its_agent(autojump_clock: MockClock) -> None:
@@ -405,7 +731,7 @@ async def test_a_session_that_was_created_empty_can_be_used(autojump_clock: Mock
         session = (await client.expect("session.created"))["sessionId"]
         frames = await client.converse(sessionId=session)
         assert kinds_of(frames)[0] == "chat.stream.start"
-        assert world.model.last_request["system"] == [{"type": "text", "text": "Pour."}]
+        assert world.model.last_request["system"][0]["text"] == "Pour."
 
 
 async def test_a_question_that_was_not_answered_is_not_sent_again(
@@ -427,6 +753,26 @@ async def test_a_question_that_was_not_answered_is_not_sent_again(
             [{"type": "text", "text": "Hal"}],
             "4",
         ]
+
+
+async def test_a_refused_turn_is_not_sent_again(autojump_clock: MockClock) -> None:
+    """Neither its question nor what there was of its answer; people can read both."""
+    async with open_world() as world:
+        client = world.connect()
+        refused: list[Step] = [begin(), open_block(), piece("No"), *finish(1, "refusal")]
+        world.model.will(reply("One."), refused)
+        session = await opened(client, content="1")
+        await client.converse("2", sessionId=session)
+        await client.converse("3", sessionId=session)
+        sent = world.model.last_request["messages"]
+        assert [message["content"] for message in sent] == [
+            "1",
+            [{"type": "text", "text": "One."}],
+            "3",
+        ]
+        client.say("session.history", sessionId=session, limit=10)
+        page = (await client.expect("session.history"))["messages"]
+        assert [message.get("status") for message in page[2:4]] == [None, "refused"]
 
 
 @pytest.mark.parametrize("kept", [0, 1_500, 1_000_000])

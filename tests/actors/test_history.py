@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
-from actors.history import EMPTY_SESSION, Sessions
+from actors.history import EMPTY_SESSION, History, Sessions
+from protocol.content import Role
 from protocol.errors import GatewayError
-from protocol.records import MessageRecord, SessionRecord
+from protocol.records import MessageRecord, MessageStatus, SessionRecord
 from tests.actors.fakes import FakeStore
 
 
@@ -38,6 +40,32 @@ def message(name: str, size: int = 1_000) -> MessageRecord:
         byte_count=size,
         token_count=1,
     )
+
+
+def said(turn: str, role: Role, status: MessageStatus = "complete") -> MessageRecord:
+    """A message of a turn."""
+    return msgspec.structs.replace(message("a"), turn_id=turn, role=role, status=status)
+
+
+def test_a_turn_goes_upstream_once_it_has_an_answer() -> None:
+    """All of its messages, in their order, whatever came between; a broken answer is one."""
+    history = History(
+        [
+            *(said("1", "user"), said("2", "user"), said("3", "user")),
+            *(said("1", "assistant"), said("1", "user"), said("3", "assistant", "partial")),
+        ]
+    )
+    assert [[m.role for m in turn] for turn in history.answered()] == [
+        ["user", "assistant", "user"],
+        ["user", "assistant"],
+    ]
+    assert [history.has_answer(turn) for turn in "1234"] == [True, False, True, False]
+
+
+def test_a_refused_turn_has_an_answer_and_stays_here() -> None:
+    """The model is not asked again what it would not answer."""
+    history = History([said("1", "user"), said("1", "assistant", "refused")])
+    assert (history.answered(), history.has_answer("1")) == ([], True)
 
 
 class Shelf:

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from actors.queries import Queries, iso
 from protocol.client import Ping
+from protocol.errors import ProviderError
 from tests.actors.fakes import MODEL, begin, open_world, reply
 
 
@@ -117,6 +118,45 @@ async def test_a_page_that_nobody_gave_out_is_refused(
         session = (await client.expect("session.created"))["sessionId"]
         client.say("session.history", sessionId=session, before=before)
         await client.expect("error", code="INVALID_MESSAGE")
+
+
+async def test_a_turn_that_was_sent_is_shown_beside_its_bill(autojump_clock: MockClock) -> None:
+    """What each section was estimated at when it was sent, and how far that was off."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(reply("Hello.", prompt=15))
+        frames = await client.converse("Hi.")
+        session, turn = frames[0]["sessionId"], frames[-1]["turnId"]
+        await client.converse("And?", sessionId=session)
+        client.say("context.inspect", sessionId=session, turnId=turn)
+        shown = (await client.expect("context.inspection"))["turn"]
+        weights = {one["name"]: one["tokenEstimate"] for one in shown.pop("sections")}
+        assert {name: tokens for name, tokens in weights.items() if tokens} == {
+            "system_prompt": len("Be brief."),
+            "user_message": len("Hi."),
+        }
+        assert shown == {
+            "turnId": turn,
+            "tokenEstimate": 12,
+            "billedTokens": 15,
+            "costEstimate": 12 * Decimal("0.000003"),
+            "billedCost": 15 * Decimal("0.000003"),
+            "error": Decimal("0.2"),
+        }
+
+
+async def test_a_turn_that_was_billed_nothing_has_no_error(autojump_clock: MockClock) -> None:
+    """And a turn that there never was is not found."""
+    async with open_world() as world:
+        client = world.connect()
+        session = (await client.converse("Hi."))[0]["sessionId"]
+        world.model.will([ProviderError("LLM_ERROR", "No.")])
+        turn = (await client.converse("And?", sessionId=session))[-1]["turnId"]
+        client.say("context.inspect", sessionId=session, turnId=turn)
+        shown = (await client.expect("context.inspection"))["turn"]
+        assert (shown["billedTokens"], shown["billedCost"], shown["error"]) == (0, 0, 0)
+        client.say("context.inspect", sessionId=session, turnId="turn_none")
+        await client.expect("error", code="TURN_NOT_FOUND")
 
 
 async def test_usage_is_told_by_model_and_in_sum(autojump_clock: MockClock) -> None:

@@ -11,8 +11,8 @@ import trio
 from actors.mailbox import Mailbox
 from actors.usage import Usage
 from protocol.errors import GatewayError
-from protocol.mail import Admit, Done, OpenTurn, QueryUsage, SettleTurn, UsageMail
-from protocol.records import TurnRecord
+from protocol.mail import Admit, Done, FindTurn, OpenTurn, QueryUsage, SettleTurn, UsageMail
+from protocol.records import StepRecord, TurnRecord
 from protocol.usage import Cost, TokenCounts
 from tests.actors.fakes import MODEL, FakeClock, FakePrices, FakeStore, World, open_world
 
@@ -57,6 +57,65 @@ async def test_a_turn_is_priced_when_it_is_settled() -> None:
         assert settled.settled_at is not None
         assert world.row == settled
         assert world.usage.open_rows == 0
+
+
+def step(uncached: int, output: int = 0) -> StepRecord:
+    """One request of a turn."""
+    return StepRecord(
+        counts=TokenCounts(uncached=uncached, output=output),
+        stop_reason="tool_use",
+        estimated=False,
+        counted_tokens=uncached,
+    )
+
+
+class TieredPrices(FakePrices):
+    """A request of more than 1,000 input tokens costs twice as much."""
+
+    def price(self, model: str, tokens: TokenCounts) -> Cost | None:
+        """See `Prices`."""
+        cost = super().price(model, tokens)
+        return cost + cost if cost is not None and tokens.input > 1_000 else cost
+
+
+@pytest.mark.parametrize("status", ["completed", "interrupted"])
+async def test_each_request_of_a_turn_has_its_own_price(status: str) -> None:
+    """Long ones may cost more a token, and two short ones are no long one."""
+    store = FakeStore()
+    steps = (step(800, 10), step(900, 20), step(0))
+    row = msgspec.structs.replace(
+        ROW, steps=steps, counts=TokenCounts(uncached=1_700, output=30), status="open"
+    )
+    mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 4)
+    usage = Usage(mailbox, store=store, prices=TieredPrices(), clock=FakeClock(), at_once=4)
+    if status == "interrupted":
+        store.rows["turn_1"] = row
+    async with trio.open_nursery() as nursery:
+        await nursery.start(usage.run)
+        if status == "completed":
+            await mailbox.ask(SettleTurn(turn=row))
+        mailbox.close()
+    assert store.rows["turn_1"].cost == Cost(
+        input_cost=Decimal("0.0051"), output_cost=Decimal("0.00045")
+    )
+
+
+async def test_a_turn_is_found_by_its_session_and_id() -> None:
+    """With what the input of its first request cost."""
+    async with open_world() as world:
+        for turn_id, steps in (("turn_1", (step(800), step(900))), ("turn_2", ())):
+            row = msgspec.structs.replace(ROW, turn_id=turn_id, steps=steps, status="completed")
+            settled = await world.usage_box.ask(SettleTurn(turn=row))
+            found = await world.usage_box.ask(FindTurn(session_id="s", turn_id=turn_id))
+            assert found.turn == settled
+            assert found.input_cost == Decimal("0.000003") * (800 if steps else 1_000)
+        for session_id, turn_id in (("other", "turn_1"), ("s", "turn_9")):
+            with pytest.raises(GatewayError, match="TURN_NOT_FOUND"):
+                await world.usage_box.ask(FindTurn(session_id=session_id, turn_id=turn_id))
+        free = msgspec.structs.replace(ROW, turn_id="turn_3", model="claude-of-no-price")
+        await world.usage_box.ask(SettleTurn(turn=free))
+        found = await world.usage_box.ask(FindTurn(session_id="s", turn_id="turn_3"))
+        assert found.input_cost is None
 
 
 async def test_the_oldest_row_that_is_not_settled_has_an_age() -> None:

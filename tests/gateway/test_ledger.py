@@ -12,10 +12,18 @@ import msgspec
 import pytest
 import trio
 
+from gateway import ledger as ledger_module
 from gateway.ledger import Ledger, LedgerUnusable
 from gateway.ledger_schema import from_pico, to_pico
+from protocol.context import SectionWeight
 from protocol.errors import LedgerUnavailable
-from protocol.records import MessageRecord, SessionRecord, TurnRecord
+from protocol.records import (
+    CalibrationRecord,
+    MessageRecord,
+    SessionRecord,
+    StepRecord,
+    TurnRecord,
+)
 from protocol.usage import Cost, TokenCounts
 
 SESSION = SessionRecord(
@@ -37,13 +45,34 @@ TURN = TurnRecord(
     created_at=5,
     counted_tokens=7,
 )
+STEP = StepRecord(
+    counts=TokenCounts(uncached=4, cache_read=5, output=4),
+    stop_reason="tool_use",
+    estimated=True,
+    counted_tokens=7,
+    media_tokens=2,
+    has_tools=True,
+)
 SETTLED = msgspec.structs.replace(
     TURN,
     status="completed",
     settled_at=9,
     counts=TokenCounts(uncached=9, cache_read=1, output=4, thinking=2, web_searches=1),
     cost=Cost(input_cost=Decimal("0.000003"), output_cost=Decimal("0.1")),
+    stop_reason="end_turn",
+    steps=(STEP, msgspec.structs.replace(STEP, stop_reason=None)),
+    token_estimate=9,
+    cost_estimate=Decimal("0.000002999999"),
+    weights=(
+        SectionWeight(name="tools", byte_count=7, token_estimate=9, cost_estimate=Decimal(1) / 3),
+    ),
 )
+
+
+def step(counted: int) -> StepRecord:
+    """A request whose text was billed twice what it was counted."""
+    counts = TokenCounts(uncached=counted, cache_read=counted + 2)
+    return msgspec.structs.replace(STEP, counts=counts, counted_tokens=counted)
 
 
 def message(content: str, turn_id: str = "t1") -> MessageRecord:
@@ -76,17 +105,60 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None
     """Sessions, messages and turns come back as they were."""
     async with open_ledger(tmp_path) as ledger:
         await ledger.begin_turn(SESSION, message("one"))
-        await ledger.append_message(message("two"))
+        await ledger.append_messages([message("two"), message("three")])
         await ledger.settle_turn(SETTLED)
     async with open_ledger(tmp_path) as ledger:
-        assert await ledger.load_session("s1") == msgspec.structs.replace(SESSION, message_count=2)
+        assert await ledger.load_session("s1") == msgspec.structs.replace(SESSION, message_count=3)
         contents = [m.content for m in await ledger.load_messages("s1")]
-        assert contents == [b'"one"', b'"two"']
+        assert contents == [b'"one"', b'"two"', b'"three"']
         (total,) = await ledger.total_usage(None, None, None)
         assert total.counts == SETTLED.counts
         assert total.cost == Decimal("0.100003")
-        (learned,) = await ledger.load_calibration()
-        assert (learned.counted, learned.billed, learned.samples) == (7, 10, 1)
+        assert await ledger.load_turn("s1", "t1") == SETTLED
+        assert await ledger.load_turn("s2", "t1") is None
+        assert await ledger.load_turn("s1", "t2") is None
+
+
+async def test_a_message_keeps_what_its_pictures_weigh(tmp_path: Path) -> None:
+    """Apart from its text."""
+    seen = msgspec.structs.replace(message("look"), media_tokens=1_568)
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.begin_turn(SESSION, seen)
+        (loaded,) = await ledger.load_messages("s1")
+        assert loaded == msgspec.structs.replace(seen, message_id=loaded.message_id)
+
+
+async def test_messages_of_one_turn_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
+    """A tool call without its result would spoil the session for good."""
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.save_session(SESSION)
+        bad = msgspec.structs.replace(message("bad"), created_at=2**70)
+        with pytest.raises(ValueError, match="created_at"):
+            await ledger.append_messages([message("call"), bad])
+        assert await ledger.load_messages("s1") == []
+
+
+async def test_what_is_learned_from_are_the_latest_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of settled turns, oldest first; pictures are no part of them, and there is a limit."""
+    monkeypatch.setattr(ledger_module, "LEARNED_FROM", 3)
+    async with open_ledger(tmp_path) as ledger:
+        for number in range(1, 5):
+            steps = (step(number), step(10 * number))
+            turn = msgspec.structs.replace(
+                SETTLED, turn_id=f"t{number}", created_at=number, steps=steps
+            )
+            await ledger.settle_turn(turn)
+        untold = msgspec.structs.replace(STEP, counts=TokenCounts())
+        late = {"created_at": 9, "steps": (untold,)}
+        await ledger.settle_turn(msgspec.structs.replace(SETTLED, turn_id="untold", **late))
+        late = {"created_at": 9, "steps": (step(9),)}
+        await ledger.open_turn(msgspec.structs.replace(TURN, turn_id="open", **late))
+        assert await ledger.load_calibration() == [
+            CalibrationRecord(model="m", has_tools=True, counted=counted, billed=2 * counted)
+            for counted in (30, 4, 40)
+        ]
 
 
 async def test_only_its_owner_may_read_the_database(tmp_path: Path) -> None:
@@ -168,7 +240,7 @@ async def test_messages_are_paged_backwards(tmp_path: Path) -> None:
     async with open_ledger(tmp_path) as ledger:
         await ledger.save_session(SESSION)
         for number in range(5):
-            await ledger.append_message(message(str(number)))
+            await ledger.append_messages([message(str(number))])
         newest = await ledger.page_messages("s1", 2, None)
         older = await ledger.page_messages("s1", 2, newest[0].message_id)
         assert [m.content for m in older + newest] == [b'"1"', b'"2"', b'"3"', b'"4"']
@@ -180,7 +252,7 @@ async def test_a_deleted_session_takes_its_messages_along(tmp_path: Path) -> Non
         await ledger.begin_turn(SESSION, message("one"))
         assert await ledger.delete_session("s1")
         assert not await ledger.delete_session("s1")
-        await ledger.append_message(message("late"))
+        await ledger.append_messages([message("late")])
         assert await ledger.load_messages("s1") == []
 
 

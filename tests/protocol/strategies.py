@@ -37,6 +37,8 @@ def _of(info: inspect.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(literals)
         case inspect.ListType(item_type=item):
             return st.lists(_of(item), max_size=3)
+        case inspect.VarTupleType(item_type=item):
+            return st.lists(_of(item), max_size=3).map(tuple)
         case inspect.DictType(key_type=key, value_type=value):
             return st.dictionaries(_of(key), _of(value), max_size=3)
         case inspect.StructType(cls=struct, fields=fields):

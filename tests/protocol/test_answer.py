@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from protocol.answer import Answer
 from protocol.content import DEEPEST, Block
 from protocol.provider import (
+    AppliedEdit,
     BlockDelta,
     CacheCreation,
     CitationsDelta,
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
+    ContextManagement,
     InputJsonDelta,
     MalformedEvent,
     MessageDelta,
@@ -420,7 +422,7 @@ def test_a_broken_off_answer_keeps_what_the_provider_takes_back() -> None:
         begin(TOOL, 6),
         *grow(InputJsonDelta('{"zo'), index=6),
     )
-    assert answer.partial_blocks() == [
+    assert answer.kept_blocks() == [
         {"type": "thinking", "thinking": "Hm.", "signature": "sig"},
         {"type": "redacted_thinking", "data": "abc"},
         {"type": "text", "text": "So f"},
@@ -431,7 +433,7 @@ def test_a_broken_off_answer_keeps_what_the_provider_takes_back() -> None:
 def test_thinking_alone_is_not_sent_back() -> None:
     """The provider refuses a message that ends with thinking."""
     answer, _ = told(START, *block(THINKING, ThinkingDelta("Hm."), SignatureDelta("sig")))
-    assert answer.partial_blocks() == []
+    assert answer.kept_blocks() == []
     assert len(answer.blocks) == 1
 
 
@@ -510,9 +512,8 @@ def test_in_any_order_events_are_taken_or_malformed(events: list[ProviderEvent])
             answer.feed(event)
         except MalformedEvent:
             continue
-    assert all(
-        one["type"] in ("text", "thinking", "redacted_thinking") for one in answer.partial_blocks()
-    )
+    kept_types = {one["type"] for one in answer.kept_blocks()}
+    assert kept_types <= {"text", "thinking", "redacted_thinking"} or answer.complete
     assert isinstance(answer.text, str)
     assert answer.counts.input == 10
     answer.flush()
@@ -539,3 +540,77 @@ def kept(*blocks: Block) -> list[str]:
     answer.feed(END)
     answer.feed(STOP)
     return [block["type"] for block in answer.kept_blocks()]
+
+
+SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+
+
+def test_a_search_that_found_nothing_yet_is_kept_once_its_result_is_there() -> None:
+    """An answer may pause between the two: then they come in two answers."""
+    assert kept({"type": "text", "text": "Let me see."}, SEARCH) == ["text"]
+    assert kept(SEARCH, FOUND) == ["server_tool_use", "web_search_tool_result"]
+    answer, _ = told(START, *block(FOUND), END, STOP)
+    assert answer.kept_blocks([SEARCH]) == [SEARCH, FOUND]
+
+
+def test_what_was_held_is_kept_when_the_rest_breaks_off() -> None:
+    """But for what the provider would not take back."""
+    answer, _ = told(START, begin(TEXT), *grow(TextDelta("And")))
+    said_before = {"type": "text", "text": "Well."}
+    assert answer.kept_blocks([said_before, SEARCH]) == [
+        said_before,
+        {"type": "text", "text": "And"},
+    ]
+
+
+def test_an_answer_that_paused_says_so_once_it_is_whole() -> None:
+    """Before its end nobody knows."""
+    pause = MessageDelta(StopDetails("pause_turn"), ProviderUsage(output_tokens=1))
+    answer, _ = told(START, *block(TEXT, TextDelta("Hm")), pause)
+    assert not answer.pauses
+    answer.feed(STOP)
+    assert answer.pauses
+
+
+def test_the_calls_of_an_answer_are_those_of_tools_that_are_not_the_providers() -> None:
+    """Each whole."""
+    answer, _ = told(START, *block(SEARCH), *block(FOUND), *block(TOOL), begin(TOOL, 1))
+    assert [call["type"] for call in answer.calls] == ["tool_use"]
+
+
+def test_a_page_that_was_fetched_is_a_source() -> None:
+    """With its title, where it has one."""
+    fetched = {
+        "type": "web_fetch_tool_result",
+        "tool_use_id": "f",
+        "content": {
+            "type": "web_fetch_result",
+            "url": "https://a.example/",
+            "content": {"type": "document", "title": "A"},
+        },
+    }
+    bare = {**fetched, "content": {"type": "web_fetch_result", "url": "https://b.example/"}}
+    failed = {**fetched, "content": {"type": "web_fetch_tool_result_error", "error_code": "x"}}
+    _, events = told(START, *block(fetched), *block(bare), *block(failed))
+    assert events == [
+        SourceFound("https://a.example/", "A"),
+        SourceFound("https://b.example/", None),
+    ]
+
+
+def test_a_url_that_the_turn_has_shown_is_not_shown_again() -> None:
+    """A turn may have several answers."""
+    urls = {"https://a.example/"}
+    answer = Answer(urls=urls)
+    answer.feed(START)
+    found = {"type": "web_search_tool_result", "content": [{"url": url} for url in urls]}
+    assert answer.feed(begin(found)) == []
+
+
+def test_what_the_provider_left_out_of_the_prompt_is_known() -> None:
+    """It says so with the stop reason."""
+    edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
+    end = MessageDelta(StopDetails("end_turn"), ProviderUsage(), ContextManagement([edit]))
+    answer, _ = told(START, end, STOP)
+    assert answer.edits == [edit]

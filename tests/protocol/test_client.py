@@ -12,10 +12,10 @@ from protocol.errors import InvalidMessage
 # The contract: each type's fields, `?` for those that may be left out.
 MESSAGES = {
     "chat.send": "id content sessionId? model? agentId? system? maxTokens? thinking? effort? "
-    "onDisconnect? maxCost? tools?",
+    "onDisconnect? maxCost? tools? serverTools?",
     "chat.cancel": "id requestId? turnId?",
     "chat.resume": "id turnId after?",
-    "context.inspect": "id sessionId content? model? exact?",
+    "context.inspect": "id sessionId content? model? exact? turnId?",
     "usage.query": "id sessionId? since? until?",
     "session.create": "id model? agentId? system? title?",
     "session.list": "id limit? before?",
@@ -42,6 +42,7 @@ GOOD: dict[str, Any] = {
     "onDisconnect": "cancel",
     "maxCost": 0.01,
     "tools": [{"name": "a-b_C", "description": "", "inputSchema": {"type": "object"}}],
+    "serverTools": ["web_search", "code_execution"],
     "requestId": "r",
     "turnId": "t",
     "after": -1,
@@ -75,6 +76,7 @@ BAD: dict[str, list[Any]] = {
         [{**GOOD["tools"][0], "inputSchema": []}],
         GOOD["tools"] * 129,
     ],
+    "serverTools": ["web_search", ["bash"], ["web_search"] * 9],
     "requestId": ["", 5],
     "turnId": ["", 5],
     "after": [-2, 1.5, "0"],

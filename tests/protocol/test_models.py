@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from gateway.simulator import MODELS, find_model
 from protocol.client import Effort, ThinkingBudget
 from protocol.errors import GatewayError
-from protocol.models import MIN_THINKING_BUDGET, ModelInfo, Thinking, choose_thinking, fallback
+from protocol.models import (
+    MIN_THINKING_BUDGET,
+    ModelInfo,
+    Thinking,
+    choose_thinking,
+    fallback,
+    least_cacheable,
+)
 
 NAMED: tuple[str, ...] = get_args(get_args(provider_models.Model)[0])
 OLDER = (
@@ -273,3 +280,34 @@ def test_a_model_of_another_kind_is_asked_for_nothing() -> None:
         efforts=(),
     )
     assert chosen(always, "off") == Thinking(config={"type": "adaptive"}, effort=None)
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ("claude-sonnet-5-5", 512),
+        ("claude-opus-5-20261101", 512),
+        ("claude-fable-5-1", 512),
+        ("claude-haiku-5-5", 512),
+        ("claude-sonnet-5", 1_024),
+        ("claude-opus-4-8", 1_024),
+        ("claude-opus-4-7", 2_048),
+        ("claude-opus-4-6", 4_096),
+        ("claude-sonnet-4-6", 1_024),
+        ("claude-mythos-preview", 2_048),
+        ("claude-haiku-4-5-20251001", 4_096),
+        ("claude-opus-4-5", 4_096),
+        ("claude-sonnet-4-5", 1_024),
+        ("claude-3-5-haiku-20241022", 2_048),
+        ("another-model", 1_024),
+    ],
+)
+def test_each_model_has_its_least_cacheable_prompt(model: str, tokens: int) -> None:
+    """Shorter ones are billed as if nothing were cached."""
+    assert least_cacheable(model) == tokens
+
+
+def test_the_simulated_models_cache_from_the_same_length_on() -> None:
+    """Two tables of the same pages."""
+    for name, spec in MODELS.items():
+        assert least_cacheable(name) == spec.cacheable, name

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.provider import (
+    CACHE_BREAKPOINT,
     CacheCreation,
     CitationsDelta,
     ContentBlockDelta,
@@ -18,7 +19,6 @@ from protocol.provider import (
     InputJsonDelta,
     MalformedEvent,
     MessageDelta,
-    MessagesRequest,
     MessageStart,
     MessageStop,
     OutputTokensDetails,
@@ -26,6 +26,7 @@ from protocol.provider import (
     ProviderEvent,
     ProviderMessage,
     ProviderUsage,
+    RequestHead,
     RequestMessage,
     ServerToolUse,
     SignatureDelta,
@@ -172,33 +173,41 @@ def test_every_event_comes_back(event: ProviderEvent) -> None:
 
 
 def test_a_request_leaves_out_what_it_does_not_say() -> None:
-    """The body of a plain question."""
-    message = RequestMessage("user", msgspec.Raw(b'[{"type":"text","text":"Hi"}]'))
-    request = MessagesRequest(model="m", max_tokens=5, messages=[message], stream=True)
+    """The head of a plain question; its messages follow it."""
+    request = RequestHead(model="m", max_tokens=5, stream=True)
     assert json.loads(msgspec.json.encode(request)) == {
         "model": "m",
         "max_tokens": 5,
-        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
         "stream": True,
+    }
+    message = RequestMessage("user", msgspec.Raw(b'[{"type":"text","text":"Hi"}]'))
+    assert json.loads(msgspec.json.encode(message)) == {
+        "role": "user",
+        "content": [{"type": "text", "text": "Hi"}],
     }
 
 
 def test_a_request_says_everything_it_has() -> None:
-    """The body with system prompt, tools, thinking and effort, in the provider's shapes."""
-    request = MessagesRequest(
+    """System prompt, tools, thinking, effort and breakpoints, in the provider's shapes."""
+    tool = Tool("clock", "Tells the time.", {"type": "object"})
+    request = RequestHead(
         model="m",
         max_tokens=5,
-        system=[SystemBlock("Be kind.")],
-        tools=[Tool("clock", "Tells the time.", {"type": "object"})],
-        messages=[],
+        system=[SystemBlock("Be kind."), SystemBlock("Be brief.", CACHE_BREAKPOINT)],
+        tools=msgspec.Raw(msgspec.json.encode([tool])),
         thinking={"type": "adaptive"},
         output_config={"effort": "low"},
+        context_management={"edits": []},
+        cache_control=CACHE_BREAKPOINT,
         stream=True,
     )
     assert json.loads(msgspec.json.encode(request)) == {
         "model": "m",
         "max_tokens": 5,
-        "system": [{"type": "text", "text": "Be kind."}],
+        "system": [
+            {"type": "text", "text": "Be kind."},
+            {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}},
+        ],
         "tools": [
             {
                 "name": "clock",
@@ -206,8 +215,9 @@ def test_a_request_says_everything_it_has() -> None:
                 "input_schema": {"type": "object"},
             }
         ],
-        "messages": [],
         "thinking": {"type": "adaptive"},
         "output_config": {"effort": "low"},
+        "context_management": {"edits": []},
+        "cache_control": {"type": "ephemeral"},
         "stream": True,
     }

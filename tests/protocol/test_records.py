@@ -12,11 +12,19 @@ from protocol.records import (
     MessageRecord,
     ModelTotals,
     SessionRecord,
+    StepRecord,
     TurnRecord,
 )
 from tests.protocol.strategies import FEW, values
 
-RECORDS = (SessionRecord, MessageRecord, TurnRecord, ModelTotals, CalibrationRecord)
+RECORDS = (
+    SessionRecord,
+    MessageRecord,
+    StepRecord,
+    TurnRecord,
+    ModelTotals,
+    CalibrationRecord,
+)
 
 
 @pytest.mark.parametrize("kind", RECORDS)
@@ -42,3 +50,4 @@ def test_a_turn_is_opened_with_nothing_billed() -> None:
     )
     assert not turn.counts.any
     assert (turn.settled_at, turn.cost, turn.stop_reason) == (None, None, None)
+    assert (turn.steps, turn.weights, turn.token_estimate) == ((), (), 0)

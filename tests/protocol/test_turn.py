@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,18 +21,22 @@ from protocol.server import (
     ErrorMessage,
     ServerMessage,
     SessionCreated,
+    StepUsage,
     ToolCall,
     Usage,
     WireCost,
 )
+from protocol.tools import ToolAnswer
 from protocol.turn import (
     LONGEST_JOINED,
+    ApprovalAsked,
     Ended,
     Failed,
     Reasoning,
     SourceFound,
     Started,
     Text,
+    ToolAnswered,
     ToolCalled,
     TurnEvent,
     frames,
@@ -187,6 +192,55 @@ def test_a_tool_call_says_when_the_client_must_answer(client_side: bool) -> None
         "seq": 0,
         **({"clientSide": True} if client_side else {}),
     }
+
+
+CALL = {"requestId": "r", "toolCallId": "c", "toolName": "t"}
+
+
+@pytest.mark.parametrize("risk", ["high", None])
+def test_a_call_that_needs_consent_is_asked_about(risk: Any) -> None:
+    """With what it would do, and how risky that is, if that is known."""
+    (asked,) = shown([ApprovalAsked("c", "t", {"a": 1}, risk)], first=2)
+    assert msgspec.to_builtins(asked) == {
+        "type": "tool.approval.request",
+        **CALL,
+        "args": {"a": 1},
+        "seq": 2,
+        **({"risk": risk} if risk else {}),
+    }
+
+
+@pytest.mark.parametrize("content", ["Done.", [{"type": "text", "text": "Done."}]])
+def test_a_tools_answer_is_shown_as_the_model_gets_it(content: Any) -> None:
+    """Text, or blocks."""
+    (result,) = shown([ToolAnswered("c", "t", ToolAnswer(content=content))])
+    assert msgspec.to_builtins(result) == {
+        "type": "tool.result",
+        **CALL,
+        "result": content,
+        "seq": 0,
+    }
+
+
+@pytest.mark.parametrize("content", ["No.", [{"type": "image"}, {"type": "text", "text": "No."}]])
+def test_a_tools_failure_is_told_in_words(content: Any) -> None:
+    """Those of its text."""
+    answer = ToolAnswer(content=content, is_error=True)
+    (error,) = shown([ToolAnswered("c", "t", answer)])
+    assert msgspec.to_builtins(error) == {"type": "tool.error", **CALL, "error": "No.", "seq": 0}
+
+
+def test_the_steps_of_a_turn_are_told_when_they_are_several() -> None:
+    """One step's figures are those of the turn."""
+    step = StepUsage(stop_reason="tool_use", usage=USAGE)
+    told = []
+    for steps in ([step], [step, step]):
+        ended = Ended(
+            turn_id="t", stop_reason="end_turn", usage=USAGE, cost=COST, context=None, steps=steps
+        )
+        (end,) = shown([ended])
+        told.append(msgspec.to_builtins(end).get("steps"))
+    assert told == [None, [msgspec.to_builtins(step)] * 2]
 
 
 @pytest.mark.parametrize("context", [None, SentContext(left_out_turns=1, left_out_messages=2)])

@@ -7,8 +7,8 @@ region that is erased at the end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -28,7 +28,10 @@ from protocol.server import (
     ChatStreamSource,
     ChatStreamStart,
     ErrorMessage,
+    ToolApprovalRequest,
     ToolCall,
+    ToolError,
+    ToolResult,
 )
 
 REFRESH_SECONDS: Final = 1 / 12
@@ -54,6 +57,10 @@ class Answer(Protocol):
         """Time has passed."""
         ...
 
+    def aside(self) -> AbstractContextManager[None]:
+        """The terminal is left to somebody else for as long as the block lasts."""
+        ...
+
 
 class RichAnswer:
     """For a terminal; without `animate` only what is finished is printed."""
@@ -66,17 +73,13 @@ class RichAnswer:
         self._blocks = Blocks()
         self._reasons = False
         self._began = False
-        self._stack = ExitStack()
         self._spinner = Spinner("dots", style="dim")
+        self._of_tools = False
+        self._animate = animate
         self._live: Live | None = None
-        if animate:
-            self._live = Live(
-                console=console, auto_refresh=False, transient=True, get_renderable=self._unfinished
-            )
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._stack.enter_context(self._live)
+        self._start_drawing()
         return self
 
     def __exit__(
@@ -86,7 +89,7 @@ class RichAnswer:
         traceback: TracebackType | None,
     ) -> None:
         self._finish()
-        self._stack.__exit__(kind, error, traceback)
+        self._stop_drawing()
 
     def show(self, message: Shown) -> None:
         """One more message of the turn."""
@@ -99,19 +102,45 @@ class RichAnswer:
                 self._add(message.delta, reasons=False)
             case ChatStreamSource():
                 self._turn.sources.append(message.source)
-            case ToolCall():
-                self._put([Text(f"calls {message.tool_name}", style="dim")])
+            case ToolCall() | ToolApprovalRequest() | ToolResult() | ToolError():
+                self._put([self._turn.tool(message)], of_tools=True)
             case ChatStreamEnd():
                 self._put(self._turn.ending(message))
             case ErrorMessage():
                 self._put([failure(message)])
             case Notice():
-                self._put([Text(message.text, style="yellow")])
+                self._put([Text(message.text, style=message.style)], of_tools=self._of_tools)
 
     def refresh(self) -> None:
         """Draw the unfinished block as it is now."""
         if self._live is not None:
             self._live.refresh()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """The terminal is left to somebody else for as long as the block lasts."""
+        self._finish()
+        self._stop_drawing()
+        try:
+            yield
+        finally:
+            self._start_drawing()
+
+    def _start_drawing(self) -> None:
+        """A new region each time: an old one would erase what was printed in between."""
+        if self._animate:
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                get_renderable=self._unfinished,
+            )
+            self._live.start()
+
+    def _stop_drawing(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _add(self, delta: str, *, reasons: bool) -> None:
         if reasons != self._reasons:
@@ -119,11 +148,14 @@ class RichAnswer:
             self._reasons = reasons
         self._print(self._blocks.add(delta))
 
-    def _put(self, renderables: Sequence[RenderableType]) -> None:
+    def _put(self, renderables: Sequence[RenderableType], *, of_tools: bool = False) -> None:
+        """Print these, a line between them; but what tools do stands together."""
         self._finish()
         for renderable in renderables:
-            self._space()
+            if not (of_tools and self._of_tools):
+                self._space()
             self._console.print(renderable)
+        self._of_tools = of_tools
 
     def _finish(self) -> None:
         self._print(self._blocks.end())
@@ -135,6 +167,7 @@ class RichAnswer:
                 self._space()
             self._console.print(self._rendered(cut))
             self._began = True
+            self._of_tools = False
 
     def _space(self) -> None:
         if self._began:

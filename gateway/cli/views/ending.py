@@ -12,14 +12,19 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.views.figures import count, counted, money
+from gateway.cli.views.leftover import unseen
+from gateway.cli.views.sections import weights
 from protocol.server import ChatStreamEnd, ErrorMessage, Source, Usage
 
 _WORDS: Final = {
     "cancelled": "cancelled",
-    "budget": "stopped at its budget",
+    "budget": "stopped: its budget is spent",
+    "max_steps": "stopped: it went on calling tools for too long",
+    "repetition": "stopped: it called the same tools over and over",
     "max_tokens": "cut: it reached the longest answer allowed",
-    "model_context_window_exceeded": "cut: the window is full",
+    "model_context_window_exceeded": "cut: the window is full, /new begins afresh",
     "refusal": "the model declined to answer",
+    "pause_turn": "paused by the provider: ask it to go on",
 }
 """Stop reasons that a person should know of."""
 
@@ -37,9 +42,11 @@ def sources(found: Sequence[Source]) -> RenderableType:
 
 
 def footer(end: ChatStreamEnd, model: str, seconds: float | None) -> Text:
-    """Model, tokens, cost and time in one line."""
+    """Model, tokens, cost, steps and time in one line."""
     cost = "price unknown" if end.cost is None else money(end.cost.total_cost)
     parts = [model, *_tokens(end.usage), cost]
+    if end.steps is not UNSET:
+        parts.append(counted(len(end.steps), "step"))
     if seconds is not None:
         parts.append(f"{seconds:.1f} s")
     line = Text(" · ".join(parts), style="dim")
@@ -49,21 +56,17 @@ def footer(end: ChatStreamEnd, model: str, seconds: float | None) -> Text:
 
 
 def left_out(end: ChatStreamEnd) -> Text | None:
-    """A line when the history did not fit the window."""
-    if end.context is UNSET or not end.context.left_out_messages:
-        return None
-    return Text(
-        f"The window is full: left out the oldest {counted(end.context.left_out_turns, 'turn')}.",
-        style="yellow",
-    )
+    """Lines when the model did not see the whole history."""
+    lines = [] if end.context is UNSET else [f"Left out: {line}." for line in unseen(end.context)]
+    return Text("\n".join(lines), style="yellow") if lines else None
 
 
-def failure(error: ErrorMessage) -> Text:
-    """Why there is no answer, what to do, and what it cost all the same."""
+def failure(error: ErrorMessage) -> RenderableType:
+    """Why there is no answer, what to do, what it cost all the same, and what was too large."""
     line = Text(error.message, style="red").append(f"  {error.code}", style="dim")
     if error.cost is not UNSET and error.cost is not None:
         line.append(f" · {money(error.cost.total_cost)}", style="dim")
-    return line
+    return Group(line, weights(error.sections)) if error.sections else line
 
 
 def _tokens(usage: Usage) -> list[str]:

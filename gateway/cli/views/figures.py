@@ -47,6 +47,11 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}%" if whole else UNKNOWN
 
 
+def per_cent(part: float) -> str:
+    """A part of 1 in per cent, to a tenth."""
+    return f"{100 * part:.1f}%"
+
+
 def duration(seconds: float) -> str:
     """Seconds, or days, hours, minutes and seconds."""
     if seconds < 60:

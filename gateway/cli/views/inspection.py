@@ -1,77 +1,63 @@
-"""What the next request weighs."""
+"""What the next request weighs, and how good the estimate of the last one was."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from msgspec import UNSET
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.views.figures import count, counted, money, share
-from gateway.cli.views.tables import ShareBar, table
-from protocol.context import Section
+from gateway.cli.views.figures import count, counted, money, per_cent, share
+from gateway.cli.views.leftover import unseen
+from gateway.cli.views.sections import Sections
+from gateway.cli.views.tables import ShareBar
+from protocol.context import Calibration, TurnInspection
 from protocol.server import ContextInspection
 
 
 def inspection(found: ContextInspection) -> RenderableType:
     """The sections as a table, then the window and how good the estimate is."""
-    return Group(_sections(found), _below(found))
+    below = Table.grid(padding=(0, 2))
+    below.add_column(no_wrap=True)
+    below.add_column(overflow="fold")
+    for name, value in _facts(found):
+        below.add_row(name, value)
+    return Group(Sections(found.sections, found.totals, found.window.limit), below)
 
 
-def _sections(found: ContextInspection) -> Table:
-    totals = found.totals
-    shown = table()
-    shown.add_column("section", no_wrap=True)
-    for name in ("bytes", "tokens", "cost"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("share")
-    for section in found.sections:
-        shown.add_row(*_row(section, totals.token_estimate), style=_style(section))
-    shown.add_section()
-    shown.add_row(
-        "total",
-        count(totals.byte_count),
-        count(totals.token_estimate),
-        money(totals.cost_estimate),
-        style="bold",
-    )
-    return shown
-
-
-def _row(section: Section, whole: int) -> tuple[RenderableType, ...]:
-    name = f"{section.name} (cached)" if section.cached is True else section.name
-    return (
-        name,
-        count(section.byte_count),
-        count(section.token_estimate),
-        money(section.cost_estimate),
-        ShareBar(section.token_estimate / whole if whole else 0.0),
-    )
-
-
-def _style(section: Section) -> str:
-    return "" if section.byte_count else "dim"
-
-
-def _below(found: ContextInspection) -> Text:
-    window, calibration = found.window, found.calibration
+def _facts(found: ContextInspection) -> Iterator[tuple[str, RenderableType]]:
+    window = found.window
     used = f"{count(window.used)} of {count(window.limit)} tokens used"
-    lines = [
-        f"window       {used} ({share(window.used, window.limit)}), {count(window.free)} free",
-        f"model        {found.model}",
-        _calibration(calibration.ratio, calibration.samples),
-    ]
+    yield "window", f"{used} ({share(window.used, window.limit)}), {count(window.free)} free"
+    yield "", ShareBar(window.used / window.limit if window.limit else 0.0)
+    yield "model", Text(found.model)
+    if found.totals.cached_tokens is not UNSET and found.totals.cached_tokens:
+        yield "cache", f"{counted(found.totals.cached_tokens, 'token')} most likely cached"
+    yield "calibration", _calibration(found.calibration)
     if found.exact_tokens is not UNSET:
-        lines.append(f"exact        {count(found.exact_tokens)} tokens, counted by the provider")
-    if found.context is not UNSET and found.context.left_out_messages:
-        lines.append(
-            f"left out     the oldest {counted(found.context.left_out_turns, 'turn')}: "
-            "more does not fit the window"
-        )
-    return Text("\n".join(lines))
+        yield "exact", f"{count(found.exact_tokens)} tokens, counted by the provider"
+    if found.context is not UNSET:
+        for line in unseen(found.context):
+            yield "left out", Text(line, style="yellow")
+    if found.turn is not UNSET:
+        yield "last turn", _turn(found.turn)
 
 
-def _calibration(ratio: float, samples: int) -> str:
-    if not samples:
-        return f"calibration  x{ratio:.3f} (nothing billed yet: an assumption)"
-    return f"calibration  x{ratio:.3f}, learned from {counted(samples, 'billed request')}"
+def _calibration(learned: Calibration) -> str:
+    if not learned.samples:
+        return f"x{learned.ratio:.3f} (nothing billed yet: an assumption)"
+    known = f"x{learned.ratio:.3f}, learned from {counted(learned.samples, 'billed request')}"
+    if learned.error is UNSET:
+        return known
+    return f"{known}; of late {per_cent(learned.error)} off"
+
+
+def _turn(turn: TurnInspection) -> str:
+    """The estimate beside the bill, of the turn's first request."""
+    estimate = f"estimated {count(turn.token_estimate)} tokens, {money(turn.cost_estimate)}"
+    if not turn.billed_tokens:
+        return f"{estimate}; nothing was billed"
+    billed = f"billed {count(turn.billed_tokens)} tokens, {money(turn.billed_cost)}"
+    return f"{estimate}; {billed} ({per_cent(turn.error)} off)"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self
 
@@ -19,14 +20,17 @@ from protocol.server import (
     ChatStreamSource,
     ChatStreamStart,
     ErrorMessage,
+    ToolApprovalRequest,
     ToolCall,
+    ToolError,
+    ToolResult,
 )
 
 Voice = Literal["reasoning", "text"]
 
 
 class PlainAnswer:
-    """The text to `out` as it comes; reasoning, sources, costs and notices to `notes`."""
+    """The text to `out` as it comes; reasoning, tools, sources, costs, notices to `notes`."""
 
     def __init__(
         self, out: Console, notes: Console, *, clock: Callable[[], float] = time.monotonic
@@ -58,8 +62,8 @@ class PlainAnswer:
                 self._write("text", message.delta)
             case ChatStreamSource():
                 self._turn.sources.append(message.source)
-            case ToolCall():
-                self._put([Text(f"calls {message.tool_name}")])
+            case ToolCall() | ToolApprovalRequest() | ToolResult() | ToolError():
+                self._put([self._turn.tool(message)])
             case ChatStreamEnd():
                 self._put(self._turn.ending(message))
             case ErrorMessage():
@@ -69,6 +73,12 @@ class PlainAnswer:
 
     def refresh(self) -> None:
         """Nothing is drawn twice here."""
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is written is out; nothing else is needed."""
+        self._end_paragraph()
+        yield
 
     def _write(self, voice: Voice, text: str) -> None:
         if voice != self._voice:

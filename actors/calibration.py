@@ -1,0 +1,130 @@
+"""What the provider makes of the tokenizer's count, learned from what it billed.
+
+For each model, with and without tools, a line is fitted: billed = ratio * counted + overhead.
+Each sample counts by its relative miss, and less the older it is. The line is drawn to `PRIOR`
+(what is counted is billed), weakly: that decides what one sample, or many of one size, leave open.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import UNSET
+
+from protocol.context import Calibration
+from protocol.records import CalibrationRecord
+
+DECAY = 0.9
+"""The weight of a sample beside that of the next one."""
+
+KEPT = 64
+"""Samples of a model; older ones weigh a thousandth."""
+
+LATEST = 20
+"""Estimates over which the miss is averaged."""
+
+NOISE = 0.05
+"""By how much of its size a request is off the line: texts of different kinds differ."""
+
+SMALL = 50.0
+"""Tokens that are noise in any request."""
+
+RATIO_SPREAD = 0.5
+OVERHEAD_SPREAD = 300.0
+"""How far from `PRIOR` the two may well be."""
+
+LEAST_RATIO, MOST_RATIO = 0.25, 4.0
+MOST_OVERHEAD = 3_000.0
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Tokens billed for a count: `ratio` for each, and `overhead` for every request."""
+
+    ratio: float
+    overhead: float
+
+    def at(self, counted: float) -> float:
+        """What `counted` tokens are billed as."""
+        return self.ratio * counted + self.overhead
+
+
+PRIOR = Line(1.0, 0.0)
+
+
+def fit(samples: Sequence[tuple[int, int]]) -> Line:
+    """The line through (counted, billed) pairs, oldest first."""
+    sum_x = sum_y = sum_xx = sum_xy = weights = 0.0
+    for age, (counted, billed) in enumerate(reversed(samples)):
+        weight = DECAY**age / (NOISE * (counted + SMALL)) ** 2
+        weights += weight
+        sum_x += weight * counted
+        sum_y += weight * billed
+        sum_xx += weight * counted * counted
+        sum_xy += weight * counted * billed
+    sum_xx += RATIO_SPREAD**-2
+    sum_xy += PRIOR.ratio * RATIO_SPREAD**-2
+    weights += OVERHEAD_SPREAD**-2
+    overhead = (sum_xx * sum_y - sum_x * sum_xy) / (weights * sum_xx - sum_x * sum_x)
+    overhead = _within(0.0, overhead, MOST_OVERHEAD)
+    ratio = (sum_xy - overhead * sum_x) / sum_xx
+    return Line(_within(LEAST_RATIO, ratio, MOST_RATIO), overhead)
+
+
+def _within(least: float, value: float, most: float) -> float:
+    return max(least, min(value, most))
+
+
+class _Learned:
+    """What is known of one kind of requests."""
+
+    def __init__(self) -> None:
+        self.samples: deque[tuple[int, int]] = deque(maxlen=KEPT)
+        self.misses: deque[float] = deque(maxlen=LATEST)
+        self.count = 0
+        self.line = PRIOR
+
+    def add(self, counted: int, billed: int, estimate: float) -> None:
+        self.misses.append(abs(estimate - billed) / billed)
+        self.samples.append((counted, billed))
+        self.count += 1
+        self.line = fit(self.samples)
+
+
+class Calibrations:
+    """The lines of all models."""
+
+    def __init__(self) -> None:
+        self._learned: dict[tuple[str, bool], _Learned] = {}
+
+    def recall(self, records: Iterable[CalibrationRecord]) -> None:
+        """Take up what was billed before, oldest first."""
+        for record in records:
+            self.learn(record)
+
+    def learn(self, record: CalibrationRecord, estimate: float | None = None) -> None:
+        """One more request, with what it was estimated at before its bill was known."""
+        if estimate is None:
+            estimate = self.line(record.model, has_tools=record.has_tools).at(record.counted)
+        learned = self._learned.setdefault((record.model, record.has_tools), _Learned())
+        learned.add(record.counted, record.billed, estimate)
+
+    def line(self, model: str, *, has_tools: bool) -> Line:
+        """The line for `model`; of what it never had, with or without tools, the ratio alone."""
+        known = self._learned.get((model, has_tools))
+        if known is not None:
+            return known.line
+        other = self._learned.get((model, not has_tools))
+        return PRIOR if other is None else Line(other.line.ratio, 0.0)
+
+    def calibration(self, model: str, *, has_tools: bool) -> Calibration:
+        """What is known of `model`, for people."""
+        known = self._learned.get((model, has_tools)) or self._learned.get((model, not has_tools))
+        if known is None:
+            return Calibration(ratio=PRIOR.ratio, samples=0)
+        return Calibration(
+            ratio=round(known.line.ratio, 4),
+            samples=known.count,
+            error=round(sum(known.misses) / len(known.misses), 4) if known.misses else UNSET,
+        )

@@ -1,0 +1,164 @@
+"""Composing a session's next request: what there is to send, and what it weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.assembly import CLEAR_TOOL_USES, CONTEXT_EDITING, Parts, clearing, system_texts
+from actors.counting import Counter
+from actors.history import Held
+from actors.ports import Library, Media, Tools
+from actors.toolset import assemble_tools
+from actors.weighed import Weighed
+from actors.weighing import Weigher
+from protocol.client import ServerTool
+from protocol.content import UserContent, is_blank, user_blocks
+from protocol.errors import GatewayError
+from protocol.mail import NewMessage
+from protocol.models import ModelInfo, Thinking
+from protocol.prompt import Prompt
+from protocol.records import MessageRecord, SessionRecord
+from protocol.tools import OfferedTool
+
+
+class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the context actor is told at its start; tokens, bytes and requests.
+
+    `server_tools` are those of the provider that a new session has.
+    """
+
+    default_model: str
+    system_prompt: str
+    response_format: bool
+    max_tokens: int
+    thinking_budget: int
+    history_cache_bytes: int
+    at_once: int
+    prompt_caching: bool = True
+    server_tools: tuple[ServerTool, ...] = ()
+
+
+class Composer:
+    """Makes requests of sessions. It stores nothing."""
+
+    def __init__(
+        self,
+        settings: ContextSettings,
+        *,
+        counter: Counter,
+        weigher: Weigher,
+        library: Library,
+        tools: Tools,
+        media: Media,
+    ) -> None:
+        self._settings = settings
+        self._counter = counter
+        self._weigher = weigher
+        self._library = library
+        self._tools = tools
+        self._media = media
+
+    async def offered(self, session: SessionRecord) -> list[OfferedTool]:
+        """The tools that the gateway runs for the session's agent."""
+        return await self._tools.offered(session.agent_id)
+
+    def output_limit(self, info: ModelInfo, wanted: int | None) -> int:
+        """The output tokens to ask for. Raises GatewayError(INVALID_MESSAGE)."""
+        if wanted is not None and wanted > info.max_tokens:
+            raise GatewayError(
+                "INVALID_MESSAGE",
+                f"`maxTokens`: {info.id} writes at most {info.max_tokens:,}.",
+            )
+        return wanted or min(self._settings.max_tokens, info.max_tokens)
+
+    async def question(
+        self, session: SessionRecord, turn_id: str, content: UserContent
+    ) -> MessageRecord:
+        """The user's message, measured. Raises GatewayError(INVALID_MESSAGE)."""
+        await self._check(content)
+        message = NewMessage(role="user", content=msgspec.json.encode(content))
+        (record,) = await self.measured(
+            session.session_id, session.model, turn_id, [message], session.last_active_at
+        )
+        return record
+
+    async def _check(self, content: UserContent) -> None:
+        if is_blank(content):
+            raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to answer.")
+        if isinstance(content, str):
+            return
+        for number, refusal in enumerate(await self._media.refusals(user_blocks(content))):
+            if refusal is not None:
+                raise GatewayError("INVALID_MESSAGE", f"`content[{number}]`: {refusal}.")
+
+    async def measured(
+        self,
+        session_id: str,
+        model: str,
+        turn_id: str,
+        messages: Sequence[NewMessage],
+        now: int,
+    ) -> list[MessageRecord]:
+        """The messages with their measures, as they are stored."""
+        contents = [message.content for message in messages]
+        measures = await self._counter.measure(model, contents)
+        return [
+            MessageRecord(
+                session_id=session_id,
+                turn_id=turn_id,
+                role=message.role,
+                content=message.content,
+                status=message.status,
+                created_at=now,
+                byte_count=len(message.content),
+                token_count=measure.counted,
+                media_tokens=measure.media,
+            )
+            for message, measure in zip(messages, measures, strict=True)
+        ]
+
+    async def weigh(
+        self,
+        session: SessionRecord,
+        held: Held,
+        user: MessageRecord | None,
+        *,
+        offered: Sequence[OfferedTool],
+        info: ModelInfo,
+        max_tokens: int,
+    ) -> Weighed:
+        """The session's next request. Raises GatewayError(CONTEXT_TOO_LARGE)."""
+        prompt = self._settings.system_prompt if session.system is None else session.system
+        caches = self._settings.prompt_caching
+        parts = Parts(
+            system=system_texts(
+                system_prompt=prompt,
+                response_format=self._settings.response_format,
+                files=await self._library.read(session.agent_id),
+            ),
+            toolset=assemble_tools(offered, session.tools, caches=caches),
+            turns=held.history.answered(),
+            user=user,
+            caches=caches,
+        )
+        return await self._weigher.weigh(
+            session.model, parts, held.billed, limit=info.max_input_tokens, reserve=max_tokens
+        )
+
+    def prompt(
+        self, weighed: Weighed, info: ModelInfo, thinking: Thinking, max_tokens: int
+    ) -> Prompt:
+        """The request, as it is sent."""
+        edits = None
+        if weighed.parts.toolset.json is not None and CLEAR_TOOL_USES in info.edits:
+            edits = clearing(weighed.room)
+        head = weighed.parts.head(
+            model=weighed.model,
+            max_tokens=max_tokens,
+            thinking=thinking.config,
+            effort=thinking.effort,
+            edits=edits,
+        )
+        return weighed.prompt(head, () if edits is None else (CONTEXT_EDITING,))

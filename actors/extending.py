@@ -1,0 +1,75 @@
+"""A turn's next request: the former one, and behind it what the turn has gathered since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.assembly import fit
+from actors.sent import Flight, SentRequest
+from actors.weighed import Rates
+from actors.weighing import Weigher, left_out, window_error
+from protocol.context import SectionWeight
+from protocol.mail import ContextExtended, ExtendContext
+from protocol.records import MessageRecord
+
+
+def extend(
+    weigher: Weigher,
+    request: ExtendContext,
+    added: list[MessageRecord],
+    flight: Flight | None,
+    now: int,
+) -> ContextExtended:
+    """The next request, with `added`; `flight` is what is remembered of the turn.
+
+    Raises GatewayError(CONTEXT_TOO_LARGE).
+    """
+    prompt = request.prompt
+    former = None if flight is None else flight.former
+    scale = weigher.scale(prompt.model, former, has_tools=prompt.has_tools)
+    current = [*prompt.current, *added]
+    own = scale.messages(current)
+    needed = scale.fixed(prompt.fixed_tokens) + scale.line.overhead + own
+    if needed > prompt.room:
+        rates = weigher.rates(prompt.model, round(needed), caches=prompt.caches)
+        weights = () if flight is None else _weights(flight.weights, current, round(own), rates)
+        raise window_error(prompt.model, round(needed), prompt.room, weights)
+    turns = scale.turns(prompt.turns)
+    skipped = fit(turns, prompt.room - needed)
+    estimate = round(needed + sum(turns[skipped:]))
+    extended = msgspec.structs.replace(prompt, turns=prompt.turns[skipped:], current=current)
+    if flight is not None:
+        beginning = flight.latest.beginning
+        flight.add(SentRequest.of(extended, beginning, request.turn_id, estimate=estimate, now=now))
+    return ContextExtended(
+        prompt=extended,
+        added=added,
+        token_estimate=estimate,
+        cost_estimate=weigher.rates(prompt.model, estimate, caches=prompt.caches).cost(estimate),
+        left_out=left_out(request.left_out, prompt.turns[:skipped]),
+    )
+
+
+def _weights(
+    before: Sequence[SectionWeight], current: Sequence[MessageRecord], own: int, rates: Rates
+) -> list[SectionWeight]:
+    """The sections without history, the user's message with all that came behind it."""
+    weights = []
+    for weight in before:
+        size, tokens = weight.byte_count, weight.token_estimate
+        match weight.name:
+            case "history":
+                size, tokens = 0, 0
+            case "user_message":
+                size, tokens = sum(message.byte_count for message in current), own
+        weights.append(
+            SectionWeight(
+                name=weight.name,
+                byte_count=size,
+                token_estimate=tokens,
+                cost_estimate=rates.cost(tokens),
+            )
+        )
+    return weights

@@ -1,0 +1,115 @@
+"""A step of a turn: one request of the provider, what came back, and what its tools answered."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.answer import Answer
+from protocol.content import Block
+from protocol.mail import NewMessage
+from protocol.prompt import Prompt
+from protocol.records import CalibrationRecord, MessageStatus, StepRecord
+from protocol.server import StepUsage, Usage
+from protocol.tools import ToolAnswer, tool_result
+from protocol.usage import TokenCounts
+
+NOT_RUN = ToolAnswer(content="This tool was not run.", is_error=True)
+
+
+class Step:
+    """One request of a turn. `held` are the blocks of answers that paused just before it."""
+
+    def __init__(self, prompt: Prompt, answer: Answer, held: list[Block]) -> None:
+        self.prompt = prompt
+        self.answer = answer
+        self.held = held
+        self.asked = False
+        """Whether the provider may be billing for what it was asked and has not answered."""
+        self.taken = False
+        """Whether it has begun to answer, and has not said itself that it failed."""
+        self.output_estimate = 0
+        """Tokens, for an answer whose final figure the provider never told."""
+        self.answers: dict[str, ToolAnswer] = {}
+        """What the tools answered, by the id of their call."""
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether the model goes on once it is asked again."""
+        answer = self.answer
+        called = answer.stop_reason == "tool_use" and bool(answer.calls)
+        return answer.complete and (called or answer.pauses)
+
+    @property
+    def counts(self) -> TokenCounts:
+        """What was billed, its output estimated when the provider never told the final figure."""
+        told = self.answer.counts
+        if not self.is_estimated:
+            return told
+        return msgspec.structs.replace(told, output=max(told.output, self.output_estimate))
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the provider never told the final figure."""
+        return (self.asked or self.answer.started) and not self.answer.output_is_final
+
+    def messages(self) -> list[NewMessage]:
+        """What the step adds to the history: the answer and, behind it, every call's result."""
+        blocks = self.answer.kept_blocks(self.held)
+        if not blocks:
+            return []
+        answer = NewMessage(
+            role="assistant", content=msgspec.json.encode(blocks), status=self._status
+        )
+        results = [
+            tool_result(block["id"], self.answers.get(block["id"], NOT_RUN))
+            for block in blocks
+            if block.get("type") == "tool_use"
+        ]
+        if not results:
+            return [answer]
+        return [answer, NewMessage(role="user", content=msgspec.json.encode(results))]
+
+    @property
+    def _status(self) -> MessageStatus:
+        if self.answer.stop_reason == "refusal":
+            return "refused"
+        return "complete" if self.answer.complete else "partial"
+
+    def pause(self) -> NewMessage:
+        """An answer that paused, as the provider wants it back."""
+        return NewMessage(
+            role="assistant", content=msgspec.json.encode([*self.held, *self.answer.blocks])
+        )
+
+    @property
+    def record(self) -> StepRecord:
+        """The step as the ledger keeps it."""
+        return StepRecord(
+            counts=self.counts,
+            stop_reason=self.answer.stop_reason,
+            estimated=self.is_estimated,
+            counted_tokens=self.prompt.counted_tokens,
+            media_tokens=self.prompt.media_tokens,
+            has_tools=self.prompt.has_tools,
+        )
+
+    @property
+    def sample(self) -> CalibrationRecord | None:
+        """What there is to learn from it, once the provider has told what the input is billed."""
+        billed = self.answer.counts.input - self.prompt.media_tokens
+        if billed <= 0 or self.answer.edits:
+            return None
+        return CalibrationRecord(
+            model=self.prompt.model,
+            has_tools=self.prompt.has_tools,
+            counted=self.prompt.counted_tokens,
+            billed=billed,
+        )
+
+    @property
+    def usage(self) -> StepUsage:
+        """The step's figures for the client."""
+        return StepUsage(
+            stop_reason=self.answer.stop_reason or "",
+            usage=Usage.of(self.counts, estimated=self.is_estimated),
+        )

@@ -1,0 +1,137 @@
+"""Running the tools that a model called: who runs them, who must agree, how long they get.
+
+The calls of one step run side by side. Whatever becomes of a call is an answer that the model
+gets: a result, a failure, a denial, silence. A cancel alone leaves calls without one.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import trio
+
+from actors.approvals import SessionApprovals
+from actors.ports import Tools
+from actors.turn import Turn
+from protocol.content import Block
+from protocol.mail import ContextBuilt
+from protocol.tools import ToolAnswer, ToolRule
+from protocol.turn import ApprovalAsked, ToolAnswered
+
+log = logging.getLogger(__name__)
+
+
+class ToolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait, in seconds; how much of an answer the model gets, in bytes."""
+
+    tool_seconds: float
+    client_tool_seconds: float
+    approval_seconds: float
+    result_bytes: int
+    tools_at_once: int
+
+
+class ToolRunner:
+    """Runs a step's calls."""
+
+    def __init__(self, tools: Tools, settings: ToolSettings) -> None:
+        self._tools = tools
+        self._settings = settings
+        self._approvals = SessionApprovals()
+
+    async def run(self, turn: Turn, context: ContextBuilt) -> None:
+        """Run every call of the turn's latest step; the answers are left in it."""
+        places = trio.CapacityLimiter(self._settings.tools_at_once)
+        async with trio.open_nursery() as nursery:
+            for call in turn.step.answer.calls:
+                nursery.start_soon(self._run_one, turn, context, call, places)
+
+    def approve(self, turn: Turn, call_id: str, *, approved: bool, for_session: bool) -> None:
+        """A person's word on a call of `turn`; for the session it counts for its like at once."""
+        asked = turn.asked[call_id]
+        turn.approvals.give(call_id, approved)
+        if approved and for_session and not asked.every_time:
+            self._approvals.allow(turn.session_id, asked.name)
+            for other in turn.asked.values():
+                if other.name == asked.name:
+                    turn.approvals.give(other.call_id, True)
+
+    async def _run_one(
+        self, turn: Turn, context: ContextBuilt, call: Block, places: trio.CapacityLimiter
+    ) -> None:
+        name, call_id = call["name"], call["id"]
+        if name in context.client_tools:
+            answer = await self._ask_client(turn, call_id)
+        else:
+            answer = await self._run_here(turn, context, call, places)
+        answer = _shortened(answer, self._settings.result_bytes)
+        turn.step.answers[call_id] = answer
+        turn.log.append(ToolAnswered(call_id, name, answer))
+
+    async def _ask_client(self, turn: Turn, call_id: str) -> ToolAnswer:
+        seconds = self._settings.client_tool_seconds
+        with trio.move_on_after(seconds):
+            return await turn.outputs.wait(call_id)
+        return _failure(f"The client did not answer within {seconds:g} seconds.")
+
+    async def _run_here(
+        self, turn: Turn, context: ContextBuilt, call: Block, places: trio.CapacityLimiter
+    ) -> ToolAnswer:
+        name = call["name"]
+        rule = next((rule for rule in context.tools if rule.name == name), None)
+        if rule is None:
+            return _failure(f"There is no tool named {name}.")
+        if (refusal := await self._refusal(turn, call, rule)) is not None:
+            return refusal
+        seconds = self._settings.tool_seconds
+        try:
+            with trio.fail_after(seconds):
+                async with places:
+                    return await self._tools.call(
+                        context.session.agent_id, name, call.get("input") or {}
+                    )
+        except trio.TooSlowError:
+            return _failure(f"The tool was stopped: it took longer than {seconds:g} seconds.")
+        except Exception:
+            log.exception("the tool %s could not be run", name)
+            return _failure("The tool could not be run.")
+
+    async def _refusal(self, turn: Turn, call: Block, rule: ToolRule) -> ToolAnswer | None:
+        """Why the call may not be run, if so. Nobody's silence is consent."""
+        if rule.approval == "auto":
+            return None
+        if rule.approval == "session" and self._approvals.allows(turn.session_id, rule.name):
+            return None
+        turn.ask(call["id"], rule.name, every_time=rule.approval == "always")
+        turn.log.append(ApprovalAsked(call["id"], rule.name, call.get("input") or {}, rule.risk))
+        with trio.move_on_after(self._settings.approval_seconds):
+            approved = await turn.approvals.wait(call["id"])
+            return None if approved else _failure("The user does not allow this call.")
+        turn.approvals.give(call["id"], False)
+        return _failure("Nobody allowed this call in time, so it was not run.")
+
+
+def _failure(text: str) -> ToolAnswer:
+    return ToolAnswer(content=text, is_error=True)
+
+
+def _shortened(answer: ToolAnswer, most: int) -> ToolAnswer:
+    """The answer with at most so many bytes of text, and a word on what was left out."""
+    if isinstance(answer.content, str):
+        return msgspec.structs.replace(answer, content=_cut(answer.content, most))
+    blocks: list[Block] = []
+    for block in answer.content:
+        if isinstance(text := block.get("text"), str):
+            block = {**block, "text": _cut(text, most)}  # noqa: PLW2901
+            most = max(0, most - len(text.encode()))
+        blocks.append(block)
+    return msgspec.structs.replace(answer, content=blocks)
+
+
+def _cut(text: str, most: int) -> str:
+    encoded = text.encode()
+    if len(encoded) <= most:
+        return text
+    kept = encoded[:most].decode(errors="ignore")
+    return f"{kept}\n[{len(encoded) - len(kept.encode()):,} bytes more were left out here]"

@@ -1,0 +1,22 @@
+"""What of the history the model does not see, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import UNSET
+
+from gateway.cli.views.figures import count, counted
+from protocol.context import SentContext
+
+
+def unseen(context: SentContext) -> Iterator[str]:
+    """A line for the turns that were left out, a line for the tools' answers that were cleared."""
+    if context.left_out_messages:
+        turns = counted(context.left_out_turns, "turn")
+        yield f"the oldest {turns}: more does not fit the window"
+    if context.cleared_tool_uses is not UNSET and context.cleared_tool_uses:
+        uses = counted(context.cleared_tool_uses, "old answer")
+        tokens = context.cleared_tokens
+        freed = "" if tokens is UNSET or not tokens else f", {count(tokens)} tokens"
+        yield f"{uses} of tools{freed}: the provider cleared them"

@@ -1,0 +1,105 @@
+"""A request of the provider, in pieces, so that a turn's next step only adds to it.
+
+The pieces before an addition stay the same to the byte: the provider remembers what it has read
+up to a breakpoint, and bills a tenth for it when it comes again. It puts the last breakpoint
+itself (`cache_control` of the head), and finds what the former request left behind at most twenty
+blocks before it. Where more lie between, a breakpoint is put at that very place (its page on
+prompt caching).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from protocol.provider import RequestMessage
+from protocol.records import MessageRecord
+
+LOOKBACK = 20
+"""Blocks before a breakpoint in which the provider looks for what it remembers."""
+
+_BREAKPOINT = b'"cache_control":{"type":"ephemeral"}'
+_encode = msgspec.json.Encoder().encode
+_blocks = msgspec.json.Decoder(list[msgspec.Raw] | str)
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step of a turn sends.
+
+    `head` is the request's JSON without messages; `turns` the history, whole turns, oldest first;
+    `current` this turn's messages so far. `fixed_tokens` counts what is neither; all counts are
+    the tokenizer's. `room` is what of the window its input may take, in estimated tokens. With
+    `caches` the provider is asked to remember it. `betas` names the unreleased features of the
+    provider that the head uses.
+    """
+
+    model: str
+    head: bytes
+    turns: list[list[MessageRecord]]
+    current: list[MessageRecord]
+    fixed_tokens: int
+    has_tools: bool
+    room: int
+    caches: bool
+    betas: tuple[str, ...] = ()
+
+    def body(self) -> bytes:
+        """The body of `POST /v1/messages`, as JSON."""
+        return self.head[:-1] + b',"messages":' + _encode(self.messages()) + b"}"
+
+    def messages(self) -> list[RequestMessage]:
+        """The messages as they are sent."""
+        records = [message for turn in self.turns for message in turn] + self.current
+        return sent_messages(records, caches=self.caches)
+
+    @property
+    def counted_tokens(self) -> int:
+        """All of its text, as the tokenizer counts."""
+        return self.fixed_tokens + sum(message.token_count for message in self._records)
+
+    @property
+    def media_tokens(self) -> int:
+        """What its pictures and documents weigh."""
+        return sum(message.media_tokens for message in self._records)
+
+    @property
+    def _records(self) -> list[MessageRecord]:
+        return [message for turn in self.turns for message in turn] + self.current
+
+
+def sent_messages(records: Sequence[MessageRecord], *, caches: bool) -> list[RequestMessage]:
+    """The messages as they are sent, with a breakpoint where one is needed."""
+    place = _distant_end(records) if caches else None
+    return [
+        RequestMessage(
+            record.role,
+            msgspec.Raw(_marked(record.content) if number == place else record.content),
+        )
+        for number, record in enumerate(records)
+    ]
+
+
+def _distant_end(records: Sequence[MessageRecord]) -> int | None:
+    """Where the former request ended, if that is too far away to be found."""
+    at = len(records)
+    while at and records[at - 1].role == "user":
+        at -= 1
+    while at and records[at - 1].role == "assistant":
+        at -= 1
+    if not at:
+        return None
+    blocks = sum(_block_count(record.content) for record in records[at:])
+    return at - 1 if blocks >= LOOKBACK else None
+
+
+def _block_count(content: bytes) -> int:
+    blocks = _blocks.decode(content)
+    return 1 if isinstance(blocks, str) else len(blocks)
+
+
+def _marked(content: bytes) -> bytes:
+    """A user's content with a breakpoint at its end."""
+    if content.startswith(b'"'):
+        return b'[{"type":"text","text":' + content + b"," + _BREAKPOINT + b"}]"
+    return content[:-2] + b"," + _BREAKPOINT + b"}]"
