@@ -207,7 +207,7 @@ async def test_a_tool_that_is_not_there_is_said_to_be_not_there(autojump_clock: 
 async def test_a_long_answer_is_cut_and_says_so(autojump_clock: MockClock) -> None:
     """A text, and the texts among blocks; what is no text is left alone."""
     picture = {"type": "image", "source": {"type": "url", "url": "https://a.example/x.png"}}
-    blocks = [{"type": "text", "text": "ü" * 400}, picture, {"type": "text", "text": "ü" * 400}]
+    blocks: list[Any] = [{"type": "text", "text": "ü" * 400}, picture, {"type": "text", "text": "ü" * 400}]
     async with open_world() as world:
         world.tools.offers("weather", ToolAnswer(content="ü" * 1_500), approval="auto")
         world.tools.offers("time", ToolAnswer(content=blocks), approval="auto")
