@@ -357,7 +357,9 @@ class Connection:
         while True:
             await trio.sleep(self._settings.keepalive_seconds)
             if self._writing_since is None and not await self._is_alive():
-                return self._end(CloseCode.POLICY, "no pong", forcibly=True)
+                # In mid-write no close frame can be sent any more.
+                in_write = self._writing_since is not None
+                return self._end(CloseCode.POLICY, "no pong", forcibly=in_write)
 
     async def _is_alive(self) -> bool:
         with trio.move_on_after(self._settings.keepalive_seconds) as patience:

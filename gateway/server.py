@@ -198,6 +198,8 @@ class Server:
             return Closing(code=CloseCode.INTERNAL, reason="internal error")
 
     async def _close(self, websocket: WebSocketConnection, closing: Closing) -> None:
+        if closing.code is not CloseCode.NORMAL:
+            log.info("a connection is closed with %d: %s", closing.code, closing.reason)
         if not closing.forcibly:
             with trio.move_on_after(self._settings.close_seconds):
                 await websocket.aclose(closing.code, closing.reason)

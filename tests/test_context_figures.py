@@ -13,6 +13,14 @@ from tests.support import Frame, Talk, open_world
 
 SYSTEM = "You know all there is to know about tea. " * 80
 ANSWER = "Green tea is not fermented. 緑茶は発酵させません。" * 20
+TEXTS = [
+    SYSTEM,
+    Path(ledger.__file__).read_text()[:3_000],
+    "人工智能助手可以帮助你编写代码。今天的天气很好。" * 40,
+    str([{"id": number, "name": f"user{number}"} for number in range(90)]),
+    Path(server.__file__).read_text()[:1_500],
+    Path(vault.__file__).read_text()[:200],
+]
 
 
 def error(estimate: float, billed: float) -> float:
@@ -70,19 +78,11 @@ async def test_twenty_turns_of_any_text_are_enough_for_an_estimate(
     provider: SimulatorSettings, tmp_path: Path
 ) -> None:
     """Prose, code, Chinese and JSON: within 5 % of what is billed."""
-    texts = [
-        SYSTEM,
-        Path(ledger.__file__).read_text()[:3_000],
-        "人工智能助手可以帮助你编写代码。今天的天气很好。" * 40,
-        str([{"id": number, "name": f"user{number}"} for number in range(90)]),
-        Path(server.__file__).read_text()[:1_500],
-        Path(vault.__file__).read_text()[:200],
-    ]
     async with open_world(tmp_path, provider=provider) as world, world.talk() as talk:
         session = (await talk.ask("session.create"))["sessionId"]
         for turn in range(24):
-            world.simulator.script(Reply(blocks=(Text(texts[turn * 5 % 6]),)))
-            question = f"{turn}: {texts[turn % 6]}"
+            world.simulator.script(Reply(blocks=(Text(TEXTS[turn * 5 % 6]),)))
+            question = f"{turn}: {TEXTS[turn % 6]}"
             inspection, end = await inspected_and_sent(talk, session, question)
             if turn >= 20:
                 estimate = inspection["totals"]["tokenEstimate"]

@@ -13,9 +13,11 @@ from trio.testing import MockClock
 from protocol.errors import GatewayError, ProviderError
 from protocol.mail import AnswerTool, ApproveTool
 from protocol.provider import (
+    AppliedEdit,
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
+    ContextManagement,
     InputJsonDelta,
     MessageDelta,
     MessageStop,
@@ -207,7 +209,11 @@ async def test_a_tool_that_is_not_there_is_said_to_be_not_there(autojump_clock: 
 async def test_a_long_answer_is_cut_and_says_so(autojump_clock: MockClock) -> None:
     """A text, and the texts among blocks; what is no text is left alone."""
     picture = {"type": "image", "source": {"type": "url", "url": "https://a.example/x.png"}}
-    blocks: list[Any] = [{"type": "text", "text": "ü" * 400}, picture, {"type": "text", "text": "ü" * 400}]
+    blocks: list[Any] = [
+        {"type": "text", "text": "ü" * 400},
+        picture,
+        {"type": "text", "text": "ü" * 400},
+    ]
     async with open_world() as world:
         world.tools.offers("weather", ToolAnswer(content="ü" * 1_500), approval="auto")
         world.tools.offers("time", ToolAnswer(content=blocks), approval="auto")
@@ -607,6 +613,29 @@ async def test_an_answer_that_was_cut_off_runs_no_tools(
         assert (frames[-1]["stopReason"], world.tools.called) == (reason, [])
         last = msgspec.json.decode(world.store.messages[-1].content)
         assert [block["content"] for block in last] == ["This tool was not run."]
+
+
+@pytest.mark.parametrize("turns", [0, 2])
+async def test_what_the_provider_left_out_is_said_at_the_end(
+    autojump_clock: MockClock, turns: int
+) -> None:
+    """Beside the turns that the gateway left out, if it did."""
+    edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
+    end = MessageDelta(
+        StopDetails("end_turn"), ProviderUsage(output_tokens=5), ContextManagement([edit])
+    )
+    cleared: list[Step] = [begin(), open_block(), piece("Yes."), ContentBlockStop(0)]
+    async with open_world(max_tokens=100) as world:
+        world.model.window = 700
+        world.model.will(*[reply("Hello.", prompt=310 * n) for n in range(1, turns + 2)])
+        client = world.connect()
+        session_id = (await client.converse("x" * 300))[0]["sessionId"]
+        for _ in range(turns):
+            await client.converse("x" * 300, sessionId=session_id)
+        world.model.will([*cleared, end, MessageStop()])
+        context = (await client.converse("So?", sessionId=session_id))[-1]["context"]
+        assert (context["clearedToolUses"], context["clearedTokens"]) == (3, 9_000)
+        assert (context["leftOutTurns"] > 0) == (turns > 0)
 
 
 async def test_a_stop_for_tools_without_a_tool_is_an_end(autojump_clock: MockClock) -> None:

@@ -28,8 +28,7 @@ MESSAGES = {
     "tool.error": "requestId toolCallId toolName error seq",
     "tool.approval.request": "requestId toolCallId toolName args risk? seq",
     "chat.stream.end": "requestId turnId seq stopReason usage cost context? steps?",
-    "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? "
-    "sections?",
+    "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? sections?",
     "context.inspection": "requestId model sections totals window calibration exactTokens? "
     "context? turn?",
     "usage.report": "requestId perModel grandTotal",
