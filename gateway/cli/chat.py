@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.text import Text
@@ -11,6 +12,7 @@ from gateway.cli.console import is_interactive, stderr, stdout
 from gateway.cli.options import settings_of
 from gateway.cli.running import FAILED, run
 from gateway.cli.talk.chat import Chat
+from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import Conversation
 from gateway.cli.talk.desk import LAST_MESSAGES
 from gateway.cli.talk.keyboard import Editor, Keyboard, PlainLines, open_history
@@ -25,7 +27,20 @@ from gateway.client import Target
 @gateway_options
 @click.option("--session", "session_id", metavar="ID", help="Session to go on with.")
 @click.option("--model", metavar="ID", help="Model that answers.")
-def chat(url: str | None, data_dir: Path | None, session_id: str | None, model: str | None) -> None:
+@click.option(
+    "--tools",
+    type=click.Choice(get_args(Policy)),
+    default="ask",
+    show_default=True,
+    help="Let tools run that need consent: ask (denies when nobody can be asked), all, or none.",
+)
+def chat(
+    url: str | None,
+    data_dir: Path | None,
+    session_id: str | None,
+    model: str | None,
+    tools: Policy,
+) -> None:
     """Talk to a running gateway.
 
     /help lists what can be typed besides messages. When stdin is no terminal, every line of it is
@@ -35,20 +50,24 @@ def chat(url: str | None, data_dir: Path | None, session_id: str | None, model: 
     history_folder = settings_of({"data_dir": data_dir}).data_dir
 
     async def converse() -> bool:
-        return await hold_chat(target, session_id, model, history_folder)
+        return await hold_chat(target, session_id, model, history_folder, tools)
 
     if not run(converse):
         raise SystemExit(FAILED)
 
 
 async def hold_chat(
-    target: Target, session_id: str | None, model: str | None, history_folder: Path
+    target: Target,
+    session_id: str | None,
+    model: str | None,
+    history_folder: Path,
+    tools: Policy = "ask",
 ) -> bool:
     """The chat, from the first connection to the goodbye; whether the last turn went well."""
     async with open_link(target) as link:
         conversation = Conversation(link, session_id, model)
         screen = _screen()
-        chat = Chat(conversation, screen, _keyboard(conversation, history_folder))
+        chat = Chat(conversation, screen, _keyboard(conversation, history_folder), tools)
         if is_interactive():
             await _greet(conversation, screen, target)
         await chat.run()

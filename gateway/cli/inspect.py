@@ -7,9 +7,12 @@ from pathlib import Path
 import click
 
 from gateway.cli.console import stdout
-from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.running import run
+from gateway.cli.talk.weighing import weigh
+from gateway.cli.target import find_target, gateway_options, json_option, print_json
+from gateway.cli.views.harmless import harmless
 from gateway.cli.views.inspection import inspection
-from gateway.client import new_id
+from gateway.client import connect, new_id
 from protocol.client import ContextInspect
 from protocol.server import ContextInspection
 
@@ -20,6 +23,7 @@ from protocol.server import ContextInspection
 @click.option("--content", metavar="TEXT", help="As if this were sent next.")
 @click.option("--model", metavar="ID", help="As if this model were asked.")
 @click.option("--exact", is_flag=True, help="Ask the provider for its own count, too.")
+@click.option("--turn", metavar="ID", help="Turn whose estimate is shown; default: the last.")
 @json_option
 def inspect(
     session: str,
@@ -27,16 +31,23 @@ def inspect(
     data_dir: Path | None,
     content: str | None,
     model: str | None,
+    turn: str | None,
     *,
     exact: bool,
     as_json: bool,
 ) -> None:
     """Show what the next request of SESSION weighs, section by section."""
     question = ContextInspect(
-        id=new_id(), session_id=session, content=content, model=model, exact=exact
+        id=new_id(), session_id=session, content=content, model=model, exact=exact, turn_id=turn
     )
-    found = ask(find_target(url, data_dir), question, ContextInspection)
+    target = find_target(url, data_dir)
+
+    async def converse() -> ContextInspection:
+        async with connect(target) as client:
+            return await weigh(client, question)
+
+    found = run(converse)
     if as_json:
         print_json(found)
     else:
-        stdout().print(inspection(found))
+        stdout().print(inspection(harmless(found)))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gateway.cli.views.harmless import harmless
 from gateway.config import ConfigError, Settings, load_settings
 from protocol.errors import ExitCode
 
@@ -24,7 +25,7 @@ class Stop(click.ClickException):
 
     def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's signature
         """The one line."""
-        click.echo(f"agentspace: {self.message}", err=True)
+        click.echo(f"agentspace: {harmless(self.message)}", err=True)
 
 
 def settings_of(flags: dict[str, object]) -> Settings:

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from gateway.cli.console import stdout
 from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.views.harmless import harmless
 from gateway.cli.views.lists import history, session_listing
 from gateway.client import new_id
 from protocol.client import SessionDelete, SessionHistory, SessionList
@@ -38,7 +39,7 @@ def list_sessions(
     listing = ask(find_target(url, data_dir), question, SessionListing)
     if as_json:
         return print_json(listing)
-    stdout().print(session_listing(listing))
+    stdout().print(session_listing(harmless(listing)))
     if listing.next is not UNSET:
         click.echo(f"More: agentspace sessions list --limit {limit} --before {listing.next}")
     return None
@@ -66,7 +67,7 @@ def show_session(
         return print_json(page)
     if page.next is not UNSET:
         click.echo(f"Older: agentspace sessions show {session} --before {page.next}")
-    stdout().print(history(page))
+    stdout().print(history(harmless(page)))
     return None
 
 

@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.console import stdout
 from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.views.harmless import harmless
 from gateway.cli.views.status import status_report
 from gateway.client import new_id
 from protocol.client import GatewayStatus
@@ -23,4 +24,4 @@ def status(url: str | None, data_dir: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        stdout().print(status_report(report))
+        stdout().print(status_report(harmless(report)))

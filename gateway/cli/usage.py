@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.console import stdout
 from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.views.harmless import harmless
 from gateway.cli.views.usage import usage_report
 from gateway.client import new_id
 from protocol.client import UsageQuery
@@ -35,4 +36,4 @@ def usage(
     if as_json:
         print_json(report)
     else:
-        stdout().print(usage_report(report))
+        stdout().print(usage_report(harmless(report)))

@@ -21,6 +21,7 @@ from gateway.cli.talk.commands import Command, Meant, Say, Unknown, meaning_of
 from gateway.cli.talk.conversation import Conversation
 from gateway.cli.talk.keyboard import Key, Line, PlainLines, open_history
 from gateway.cli.talk.link import Link, open_link
+from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen
 from gateway.client import ConnectError, ConnectionLost, Target
 from gateway.simulator import Fault, Reply, Text
@@ -45,6 +46,11 @@ class Typist:
                 return line
             line()
         return Key.END
+
+    async def choose(self) -> Choice:
+        """No tool asks for anything here."""
+        await trio.lowlevel.checkpoint()
+        return Choice.NOBODY
 
     def leave(self) -> None:
         """Remembered."""

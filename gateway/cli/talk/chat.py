@@ -12,12 +12,14 @@ from rich.text import Text
 
 from gateway.cli.options import Stop
 from gateway.cli.talk.commands import Command, Say, Unknown, meaning_of
+from gateway.cli.talk.consent import Consent, ConsentingTurn, Policy
 from gateway.cli.talk.conversation import Conversation
 from gateway.cli.talk.desk import Desk
 from gateway.cli.talk.keyboard import Key, Keyboard
 from gateway.cli.talk.quiet import quiet_terminal
 from gateway.cli.talk.screen import Screen
 from gateway.cli.views.answer import REFRESH_SECONDS, Answer
+from gateway.cli.views.harmless import harmless
 from gateway.client import ConnectionLost
 from protocol.errors import GatewayError
 from protocol.server import ErrorMessage
@@ -35,11 +37,18 @@ GIVEN_UP: Final = Text(
 class Chat:
     """Runs until the lines end or the person leaves. `failed` when a turn had no answer."""
 
-    def __init__(self, conversation: Conversation, screen: Screen, keyboard: Keyboard) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        screen: Screen,
+        keyboard: Keyboard,
+        policy: Policy = "ask",
+    ) -> None:
         self.failed = False
         self._conversation = conversation
         self._screen = screen
         self._keyboard = keyboard
+        self._consent = Consent(conversation, keyboard, policy)
         self._desk = Desk(conversation, screen)
         self._turn: trio.CancelScope | None = None
         self._interrupts = 0
@@ -94,7 +103,7 @@ class Chat:
 
     def _complain(self, text: str) -> None:
         self.failed = True
-        self._screen.show(Text(text, style="red"))
+        self._screen.show(Text(harmless(text), style="red"))
 
     async def _ask(self, text: str) -> None:
         """One turn, shown while it streams. Ctrl-C cancels it."""
@@ -104,7 +113,7 @@ class Chat:
                 self._turn = nursery.cancel_scope
                 nursery.start_soon(_redraw, answer.refresh)
                 try:
-                    await self._show(text, answer)
+                    await self._show(text, answer, nursery)
                 finally:
                     self._turn = None
                 nursery.cancel_scope.cancel()
@@ -112,12 +121,20 @@ class Chat:
             self._screen.show(GIVEN_UP)
         self._screen.space()
 
-    async def _show(self, text: str, answer: Answer) -> None:
-        with self._in_words():
-            async with aclosing(self._conversation.turn(text)) as messages:
-                async for message in messages:
-                    self.failed = isinstance(message, ErrorMessage)
-                    answer.show(message)
+    async def _show(self, text: str, answer: Answer, everything: trio.Nursery) -> None:
+        async def cancel() -> None:
+            await self._interrupt(everything.cancel_scope)
+
+        async with trio.open_nursery() as nursery:
+            turn = ConsentingTurn(
+                self._consent, answer, cancel, nursery=nursery, telling=everything
+            )
+            with self._in_words():
+                async with aclosing(self._conversation.turn(text)) as messages:
+                    async for message in messages:
+                        self.failed = isinstance(message, ErrorMessage)
+                        turn.take(message)
+            turn.end()
 
     async def _watch_signals(self, everything: trio.CancelScope) -> None:
         with trio.open_signal_receiver(*SIGNALS) as signals:

@@ -9,7 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from gateway.cli.talk.link import Link
+from gateway.cli.talk.weighing import weigh
 from gateway.cli.target import ask_in_time
+from gateway.cli.views.harmless import harmless
 from gateway.cli.views.turn import Notice, Shown
 from gateway.client import Client, ConnectionLost, new_id
 from protocol.client import (
@@ -22,6 +24,7 @@ from protocol.client import (
     SessionCreate,
     SessionHistory,
     SessionList,
+    ToolApprovalResponse,
     UsageQuery,
 )
 from protocol.server import (
@@ -122,7 +125,7 @@ class Conversation:
                 async with aclosing(client.stream(turn.request())) as messages:
                     async for message in messages:
                         self._note(turn, message)
-                        yield message  # noqa: ASYNC119 - used under aclosing
+                        yield harmless(message)  # noqa: ASYNC119 - used under aclosing
                         if isinstance(message, ChatStreamEnd | ErrorMessage):
                             return
             except ConnectionLost:
@@ -132,6 +135,28 @@ class Conversation:
         turn.note(message)
         if isinstance(message, ChatStreamStart):
             self.answered_by = message.model
+
+    async def approve(self, call_id: str, *, approved: bool, for_session: bool) -> bool:
+        """Say whether a tool may run, again over each new connection; whether it was too late.
+
+        There is no answer to a word in time: this lasts until it is cancelled.
+        """
+        is_first = True
+        while True:
+            response = ToolApprovalResponse(
+                id=new_id(),
+                tool_call_id=call_id,
+                approved=approved,
+                session_approve=for_session,
+            )
+            try:
+                client = await self._link.client()
+                async with aclosing(client.stream(response)) as refusals:
+                    async for _ in refusals:
+                        # What the first connection took with it may have arrived all the same.
+                        return is_first
+            except ConnectionLost:
+                is_first = False
 
     async def cancel(self) -> None:
         """Stop the turn in flight; its own terminal frame tells that it worked."""
@@ -161,12 +186,12 @@ class Conversation:
         self.answered_by = None
 
     async def inspect(self, content: str | None) -> ContextInspection:
-        """What the next request would weigh."""
+        """What the next request would weigh, and the last one's estimate beside its bill."""
         session_id = await self.ensure_session()
-        return await self._ask(
-            ContextInspect(id=new_id(), session_id=session_id, content=content, model=self.model),
-            ContextInspection,
+        question = ContextInspect(
+            id=new_id(), session_id=session_id, content=content, model=self.model
         )
+        return harmless(await weigh(await self._link.client(), question))
 
     async def usage(self, session_id: str | None) -> UsageReport:
         """What was billed, in one session or altogether."""
@@ -189,4 +214,4 @@ class Conversation:
 
     async def _ask(self, question: AnyClientMessage, expected: type[Answer]) -> Answer:
         client: Client = await self._link.client()
-        return await ask_in_time(client, question, expected)
+        return harmless(await ask_in_time(client, question, expected))

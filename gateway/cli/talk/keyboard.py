@@ -1,23 +1,17 @@
-"""Where the person's lines come from: an editor on a terminal, plain lines elsewhere.
-
-The editor runs in a worker thread, with an event loop of its own, so that everything else goes on
-while somebody thinks. A thread cannot be cancelled, and one that is abandoned would leave the
-terminal raw: so the editor is told to leave, and it is waited for.
-"""
+"""Where the person's lines come from: an editor on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol
 
 import trio
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import Application
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
@@ -27,6 +21,8 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
 from gateway.cli.talk.commands import COMMANDS
+from gateway.cli.talk.question import Choice, KeyQuestion, ask_for_line
+from gateway.cli.talk.stage import PreRun, Stage
 
 PROMPT: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 HISTORY_FILE: Final = "chat_history"
@@ -54,6 +50,10 @@ class Keyboard(Protocol):
         """The next line, without its end; `Key.END` when there are no more."""
         ...
 
+    async def choose(self) -> Choice:
+        """Whether a tool may run, as the person says."""
+        ...
+
     def leave(self) -> None:
         """Let `read` return `Key.END` now, if it can."""
         ...
@@ -68,15 +68,22 @@ class PlainLines:
 
     def __init__(self, descriptor: int = 0) -> None:
         self._descriptor = descriptor
+        self._is_terminal = os.isatty(descriptor)
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._text = ""
         self._ended = False
 
     async def read(self) -> Line:
         """The next line."""
-        if "\n" not in self._text and os.isatty(self._descriptor):
+        if "\n" not in self._text and self._is_terminal:
             os.write(2, PROMPT.encode())
+        return await self._read()
+
+    async def _read(self) -> Line:
         while "\n" not in self._text and not self._ended:
+            if self._is_terminal and sys.platform != "win32":
+                # A thread that was abandoned in a read would take the next line with it.
+                await trio.lowlevel.wait_readable(self._descriptor)
             read = await trio.to_thread.run_sync(
                 os.read, self._descriptor, READ_BYTES, abandon_on_cancel=True
             )
@@ -84,6 +91,17 @@ class PlainLines:
             self._ended = not read
         line, _, self._text = self._text.partition("\n")
         return line if line or not self._ended or self._text else Key.END
+
+    async def choose(self) -> Choice:
+        """A pipe's lines are messages, whatever they are: its writer cannot be asked."""
+        if not self._is_terminal:
+            return Choice.NOBODY
+        self._text = ""
+        return await ask_for_line(self._descriptor, self._read_answer)
+
+    async def _read_answer(self) -> str | None:
+        line = await self._read()
+        return None if isinstance(line, Key) else line
 
     def leave(self) -> None:
         """A read of a pipe can be abandoned: whoever cancels it need not ask."""
@@ -105,45 +123,34 @@ class Editor:
             reserve_space_for_menu=len(COMMANDS) + 1,
             style=_STYLE,
         )
+        app = self._session.app
+        self._stage = Stage(app)
+        self._question = KeyQuestion(app.input, app.output)
 
     async def read(self) -> Line:
         """The next message, which may have several lines."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._leave_when_cancelled)
-            with trio.CancelScope(shield=True):
-                line = await trio.to_thread.run_sync(self._prompt)
-            nursery.cancel_scope.cancel()
-        return line
+        return await self._stage.run(self._prompt)
 
-    async def _leave_when_cancelled(self) -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            self.leave()
+    async def choose(self) -> Choice:
+        """Whether a tool may run: one key says it."""
+        return await self._question.ask()
 
     def leave(self) -> None:
         """Give the terminal back, if it is taken."""
-        app = self._session.app
-        if (loop := app.loop) is not None:
-            with suppress(RuntimeError):  # the editor has just ended by itself
-                loop.call_soon_threadsafe(_exit, app)
+        self._stage.leave()
+        self._question.leave()
 
     def _is_command(self) -> bool:
         # Elsewhere no room for a menu is held free below the line.
         return self._session.default_buffer.text.startswith("/")
 
-    def _prompt(self) -> Line:
+    def _prompt(self, pre_run: PreRun) -> Line:
         try:
-            return self._session.prompt(FormattedText([("class:prompt", PROMPT)]))
+            return self._session.prompt(FormattedText([("class:prompt", PROMPT)]), pre_run=pre_run)
         except KeyboardInterrupt:
             return Key.INTERRUPT
         except EOFError:
             return Key.END
-
-
-def _exit(app: Application[str]) -> None:
-    if app.is_running and app.future is not None and not app.future.done():
-        app.exit(exception=EOFError)
 
 
 def open_history(folder: Path) -> History:
