@@ -70,9 +70,7 @@ class Interleavings(RuleBasedStateMachine):
     def do(self, work: Any, *args: Any) -> Any:
         """Run a scene; what goes wrong in it is the program's end."""
         try:
-            result = self.stage.do(work, *args)
-            self.stage.check()
-            return result
+            return self.stage.do(work, *args)
         except BaseException:
             self.is_broken = True
             raise
@@ -278,7 +276,7 @@ class Interleavings(RuleBasedStateMachine):
         must = False
         for stream in client.in_flight:
             if stream.request_id == request_id:
-                sure = stream.began and stream.question.surely_runs
+                sure = stream.watches and stream.question.surely_runs
                 must = must or sure
                 if sure:
                     stream.question.cancel()
@@ -291,12 +289,7 @@ class Interleavings(RuleBasedStateMachine):
         await client.cancel(must=must, requestId=request_id)
 
     def _is_watched(self, question: Question, but: Client) -> bool:
-        mine = but.streams
-        return any(
-            s.began and not s.resumes and not s.is_over and not s.is_lost
-            for s in question.streams
-            if s not in mine
-        )
+        return any(s.watches for s in question.streams if s not in but.streams)
 
     @rule(question=questions)
     def let_go(self, question: Question) -> None:

@@ -30,7 +30,11 @@ LIBRARIES = {
     "outcome": {"gateway.database"},
     "platformdirs": {"gateway.config", "gateway.settings"},
     "pony": {"gateway.database", "gateway.ledger", "gateway.ledger_schema"},
-    "prompt_toolkit": {"gateway.cli.talk.keyboard"},
+    "prompt_toolkit": {
+        "gateway.cli.talk.keyboard",
+        "gateway.cli.talk.question",
+        "gateway.cli.talk.stage",
+    },
     "tiktoken": {"gateway.tokenizer"},
     "trio_websocket": {"gateway.server", "gateway.client.connection", "gateway.client.dial"},
     "yaml": {"gateway.library.skills"},

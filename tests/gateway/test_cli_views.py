@@ -149,9 +149,9 @@ def inspected(**fields: Any) -> ContextInspection:
 def test_an_inspection_shows_weight_share_window_and_calibration() -> None:
     """Every figure of the inspection has its place, unknown costs are no zeros."""
     text = rendered(inspection(inspected()))
-    assert "system_prompt   4,000      750   $0.001500   ███████████████" in text
-    assert "history         1,000      250           -   █████" in text
-    assert "total           5,000    1,000" in text
+    assert "system_prompt  4,000     750    0.4%  $0.001500  ███████████████" in text
+    assert "history        1,000     250    0.1%          -  █████" in text
+    assert "total          5,000   1,000    0.5%          -" in text
     assert "1,000 of 200,000 tokens used (0.5%), 199,000 free" in text
     assert "x1.250, learned from 3 billed requests" in text
 

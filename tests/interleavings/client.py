@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -22,13 +23,18 @@ Leave = Literal["politely", "silently", "with a reset"]
 
 
 class Client:
-    """One connection; `report` is told of what must not be, `news` is called at each frame."""
+    """One connection; `report` is told of what must not be, `news` is called at each frame.
+
+    What it says and hears is written into `journal`: where things race, a failure may not come
+    again when it is looked for.
+    """
 
     def __init__(
         self,
         number: int,
         report: Callable[[str], None],
         news: Callable[[], None],
+        journal: deque[str],
         *,
         subprotocol: str | None,
     ) -> None:
@@ -46,6 +52,7 @@ class Client:
         self._subprotocol = subprotocol
         self._report = report
         self._news = news
+        self._journal = journal
         self._over = trio.Event()
         self._talk: Talk | None = None
 
@@ -66,7 +73,9 @@ class Client:
         try:
             while True:
                 await self.reads.wait()
-                self._take(self._talk.understand(await self._talk.socket.recv()))
+                frame = self._talk.understand(await self._talk.socket.recv())
+                self._journal.append(f"{self.name} hears {frame!s:.300}")
+                self._take(frame)
                 self._news()
         except ConnectionClosed as closed:
             if not self.is_gone:
@@ -99,6 +108,7 @@ class Client:
     async def say(self, kind: str, **fields: Any) -> None:
         """Send a message."""
         assert self._talk is not None
+        self._journal.append(f"{self.name} says {kind} {fields}")
         await self._talk.say(kind, **fields)
 
     async def ask(self, kind: str, **fields: Any) -> str:
@@ -165,6 +175,7 @@ class Client:
 
     async def leave(self, how: Leave) -> None:
         """Hang up. What it watched is on its own then."""
+        self._journal.append(f"{self.name} leaves {how}")
         self.is_gone = True
         for stream in self.in_flight:
             stream.is_lost = True

@@ -154,6 +154,8 @@ class Stream:
         self.began = earlier is not None
         self.terminal: Frame | None = None
         self.refusal: Frame | None = None
+        self.is_followed = False
+        """Whether a frame of the turn was heard under this request."""
         self.is_lost = False
         """Whether its client has hung up."""
         self.may_be_ignored = False
@@ -171,6 +173,11 @@ class Stream:
     def is_over(self) -> bool:
         """Whether its one terminal frame was heard."""
         return self.terminal is not None or self.refusal is not None
+
+    @property
+    def watches(self) -> bool:
+        """Whether its client surely watches the turn, as long as that runs."""
+        return self.is_followed and not (self.is_over or self.is_lost)
 
     def hear(self, frame: Frame) -> None:
         """Judge the next frame."""
@@ -208,6 +215,7 @@ class Stream:
     def _advance(self, frame: Frame) -> None:
         assert frame["seq"] > self.seq, f"after seq {self.seq} came {frame}"
         self.seq = frame["seq"]
+        self.is_followed = True
 
     def _end(self, frame: Frame) -> None:
         if frame["type"] == "error" and self._is_refusal(frame):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +53,7 @@ class Stage:
         self.sessions: list[Session] = []
         self.questions: list[Question] = []
         self.violations: list[str] = []
+        self.journal: deque[str] = deque(maxlen=100)
         self._alarm = _Alarm()
         self._news = trio.lowlevel.ParkingLot()
         self._started: queue.SimpleQueue[trio.lowlevel.TrioToken | None] = queue.SimpleQueue()
@@ -70,13 +72,19 @@ class Stage:
         self._token = token
 
     def do(self, work: Callable[..., Awaitable[T]], *args: Any) -> T:
-        """Run `work` in the world."""
+        """Run `work` in the world; what goes wrong is told with what was said before."""
 
         async def bounded() -> T:
             with trio.fail_after(LONGEST_RULE):
                 return await work(*args)
 
-        return trio.from_thread.run(bounded, trio_token=self._token)
+        try:
+            result = trio.from_thread.run(bounded, trio_token=self._token)
+            self.check()
+        except BaseException as error:
+            error.add_note("\n".join(self.journal))
+            raise
+        return result
 
     def close(self) -> None:
         """End the world."""
@@ -135,11 +143,15 @@ class Stage:
         with trio.move_on_after(SECONDS) as patience:
             while not condition() and not self.violations:
                 await self._news.park()
-        assert not patience.cancelled_caught, f"waited in vain for {what}"
+        if patience.cancelled_caught:
+            self.report(f"waited in vain for {what}")
+        self.check()
 
     async def connect(self, subprotocol: str | None = SUBPROTOCOLS[0]) -> Client:
         """A new client."""
-        client = Client(len(self.clients), self.report, self.announce, subprotocol=subprotocol)
+        client = Client(
+            len(self.clients), self.report, self.announce, self.journal, subprotocol=subprotocol
+        )
         with trio.fail_after(SECONDS):
             await self._nursery.start(client.live, self.world)
         self.clients.append(client)
