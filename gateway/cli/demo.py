@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +15,16 @@ import trio
 
 from gateway.access import find_token
 from gateway.app import Gateway
+from gateway.cli import demo_tools
 from gateway.cli.chat import hold_chat
 from gateway.cli.console import is_interactive, stdout
 from gateway.cli.logs import start_logging
 from gateway.cli.options import data_dir_option, settings_of
 from gateway.cli.running import FAILED, run
-from gateway.cli.talk.showcase import hold_showcase
+from gateway.cli.talk.showcase import QUESTIONS, TOOL_QUESTION, hold_showcase
 from gateway.client import Target
 from gateway.config import Settings
+from gateway.mcp.settings import McpServer
 from gateway.simulator import Settings as SimulatorSettings
 from gateway.simulator import Simulator
 from gateway.vault import Vault, VaultError
@@ -33,12 +36,23 @@ SHOWCASE_RATE: Final = 80.0
 KEY: Final = "the-simulator-takes-any-key"
 
 
+MACHINE: Final = McpServer(
+    name="machine", command=sys.executable, args=("-I", str(Path(demo_tools.__file__)))
+)
+"""A tool that a person must agree to."""
+
+
 class Provider(msgspec.Struct, frozen=True):
-    """Whom the demo's gateway asks; `url` is `None` for the provider's own address."""
+    """Whom the demo's gateway asks; `url` is `None` for the provider's own address.
+
+    `tools` are the servers that its answers may use.
+    """
 
     name: str
     url: str | None
     vault: Vault
+    tools: tuple[McpServer, ...]
+    hint: str = ""
 
 
 @click.command()
@@ -72,12 +86,14 @@ async def hold_demo(settings: Settings, *, real: bool | None) -> bool:
     """Provider, gateway and client, one inside the other; whether all went well."""
     interactive = is_interactive()
     async with _provider(settings, real=real, interactive=interactive) as provider:
-        settings = msgspec.structs.replace(settings, anthropic_base_url=provider.url)
+        settings = msgspec.structs.replace(
+            settings, anthropic_base_url=provider.url, mcp_servers=provider.tools
+        )
         gateway = Gateway(settings, provider.vault)
         async with trio.open_nursery() as nursery:
             url = await nursery.start(gateway.run)
             target = Target(url, None if settings.auth == "none" else find_token(settings))
-            _announce(url, provider)
+            _announce(url, provider, interactive=interactive)
             if interactive:
                 succeeded = await hold_chat(target, None, None, settings.data_dir)
             else:
@@ -95,7 +111,8 @@ async def _provider(
     wanted = interactive if real is None else real
     if wanted and (real or await _can_ask_provider(settings, vault)):
         url = settings.anthropic_base_url
-        yield Provider(f"the real one, at {url or 'api.anthropic.com'}: it costs", url, vault)
+        name = f"the real one, at {url or 'api.anthropic.com'}: it costs"
+        yield Provider(name, url, vault, settings.mcp_servers)
         return
     rate = RATE if interactive else SHOWCASE_RATE
     simulator = Simulator(settings=SimulatorSettings(rate=rate))
@@ -105,6 +122,8 @@ async def _provider(
             "a simulator on this machine (no key, no network, no cost)",
             simulator.url,
             Vault(environ={"ANTHROPIC_API_KEY": KEY}),
+            (MACHINE,),
+            f"Try: {QUESTIONS[1]} Or: {TOOL_QUESTION}",
         )
         nursery.cancel_scope.cancel()
 
@@ -118,7 +137,9 @@ async def _can_ask_provider(settings: Settings, vault: Vault) -> bool:
         return False
 
 
-def _announce(url: str, provider: Provider) -> None:
+def _announce(url: str, provider: Provider, *, interactive: bool) -> None:
     console = stdout()
     console.print(f"[bold]agentspace demo[/]: a gateway at {url}")
     console.print(f"Provider: {provider.name}.")
+    if interactive and provider.hint:
+        console.print(provider.hint, style="dim")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,7 @@ async def test_a_running_gateway_is_asked_over_its_socket(tmp_path: Path) -> Non
         }
     assert {name: result.exit_code for name, result in shown.items()} == dict.fromkeys(shown, 0)
     assert "counted by the provider" in shown["inspect"].stdout
+    assert re.search(r"last turn +estimated .* billed .* off\)", shown["inspect"].stdout)
     assert "claude-sonnet-5-5" in shown["usage"].stdout
     assert session in shown["sessions"].stdout
     assert "Hello!" in shown["show"].stdout
@@ -96,6 +98,20 @@ async def test_json_is_the_message_as_the_wire_has_it(tmp_path: Path) -> None:
         for kind, arguments in commands.items():
             answer: dict[str, Any] = json.loads((await ask(world, *arguments)).stdout)
             assert answer["type"] == kind
+
+
+async def test_a_session_without_a_turn_has_no_estimate_to_compare(tmp_path: Path) -> None:
+    """What has never been sent is inspected all the same; a turn that is not there is an error."""
+    async with open_world(tmp_path) as world:
+        async with world.talk() as talk:
+            session = str((await talk.ask("session.create"))["sessionId"])
+        shown = await ask(world, "inspect", session)
+        missing = await ask(world, "inspect", session, "--turn", "turn_none")
+    assert shown.exit_code == 0
+    assert "calibration" in shown.stdout
+    assert "last turn" not in shown.stdout
+    assert missing.exit_code == 1
+    assert len(missing.stderr.splitlines()) == 1
 
 
 async def test_a_deleted_session_cannot_be_inspected(tmp_path: Path) -> None:

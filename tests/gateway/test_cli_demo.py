@@ -27,8 +27,17 @@ async def test_the_demo_shows_itself_and_spends_nothing(tmp_path: Path) -> None:
         )
     text = done.stdout.decode()
     assert "Provider: a simulator on this machine" in text
-    for words in ("(thinking)", "Sources", "system_prompt", "calibration", "All sessions: 2"):
+    for words in ("(thinking)", "Sources", "system_prompt", "calibration", "All sessions: 3"):
         assert words in text
+    tool = [
+        'calls machine__free_space(folder="/")',
+        "machine__free_space wants to run · low risk",
+        "allowed, this once",
+        "GiB are free.",
+        "· 2 steps ·",
+    ]
+    places = [text.index(words) for words in tool]
+    assert places == sorted(places)
     assert "\x1b" not in text
     assert done.stderr == b""
     assert not (tmp_path / "untouched").exists()

@@ -304,6 +304,19 @@ def test_finished_blocks_are_printed_once() -> None:
     assert text.rindex("number 7.") < text.index("number 9.")
 
 
+def test_what_is_printed_for_good_is_not_drawn_below_itself() -> None:
+    """The text that ends an answer stands there once, from the moment on at which it is done."""
+    console = Console(file=io.StringIO(), width=60, color_system=None, force_terminal=True)
+    file: io.StringIO = console.file  # type: ignore[assignment]
+    with RichAnswer(console, animate=True, clock=clock()) as answer:
+        answer.show(START)
+        answer.show(delta("the last words"))
+        answer.refresh()
+        drawn = len(file.getvalue())
+        answer.show(end_of())
+        assert file.getvalue()[drawn:].count("the last words") == 1
+
+
 def test_the_cost_of_streaming_grows_with_the_text_alone() -> None:
     """Twice the text is about twice the bytes to the terminal, not four times."""
 
@@ -592,6 +605,7 @@ def test_history_shows_who_said_what() -> None:
                 content=[
                     {"type": "thinking", "thinking": "secret"},
                     {"type": "text", "text": "Hello"},
+                    {"type": "tool_use", "name": "free__space", "input": {}},
                     {"type": "image"},
                 ],
                 created_at="2026-11-21T09:00:01.000Z",
@@ -602,6 +616,7 @@ def test_history_shows_who_said_what() -> None:
     )
     text = rendered(history(page))
     assert "1 token · partial" in text
+    assert "calls free__space" in text
     assert "[image]" in text
     assert "secret" not in text
     assert text_of("plain") == "plain"

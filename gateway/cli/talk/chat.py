@@ -48,7 +48,7 @@ class Chat:
         self._conversation = conversation
         self._screen = screen
         self._keyboard = keyboard
-        self._consent = Consent(conversation, keyboard, policy)
+        self._consent = Consent(conversation, keyboard.choose, policy)
         self._desk = Desk(conversation, screen)
         self._turn: trio.CancelScope | None = None
         self._interrupts = 0

@@ -14,7 +14,6 @@ from typing import Final, Literal
 import trio
 
 from gateway.cli.talk.conversation import Conversation
-from gateway.cli.talk.keyboard import Keyboard
 from gateway.cli.talk.question import Choice
 from gateway.cli.views.answer import Answer
 from gateway.cli.views.turn import Notice, Shown
@@ -27,6 +26,7 @@ from protocol.server import (
 )
 
 Policy = Literal["ask", "allow", "deny"]
+Choose = Callable[[], Awaitable[Choice]]
 
 WITHDRAWN: Final = Notice("  No answer is needed any more.", "dim")
 TOO_LATE: Final = Notice("  It had been answered already, elsewhere or by the passing of time.")
@@ -46,13 +46,11 @@ _CONSENTS: Final = {Choice.ONCE, Choice.SESSION}
 
 
 class Consent:
-    """Who is asked, and how: by `policy` the person at the keyboard, or nobody."""
+    """Who is asked: by `policy` the person who gives a `choose`, or nobody."""
 
-    def __init__(
-        self, conversation: Conversation, keyboard: Keyboard, policy: Policy = "ask"
-    ) -> None:
+    def __init__(self, conversation: Conversation, choose: Choose, policy: Policy = "ask") -> None:
         self.conversation = conversation
-        self.keyboard = keyboard
+        self.choose = choose
         self.policy = policy
 
 
@@ -126,7 +124,7 @@ class ConsentingTurn:
     async def _ask(self, request: ToolApprovalRequest, scope: trio.CancelScope) -> None:
         choice = None
         with self._answer.aside(), scope:
-            choice = await self._consent.keyboard.choose()
+            choice = await self._consent.choose()
         if choice is None or not self._is_open(request):
             self._answer.show(WITHDRAWN)
         else:

@@ -5,21 +5,29 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import Final
 
+import trio
 from rich.text import Text
 
 from gateway.cli.console import stdout
+from gateway.cli.talk.consent import Consent, ConsentingTurn
 from gateway.cli.talk.conversation import Conversation
 from gateway.cli.talk.desk import Desk
 from gateway.cli.talk.keyboard import PROMPT
 from gateway.cli.talk.link import open_link
-from gateway.cli.talk.screen import PlainScreen
+from gateway.cli.talk.question import Choice
+from gateway.cli.talk.screen import PlainScreen, Screen
+from gateway.cli.views.turn import Shown
 from gateway.client import Target
 from protocol.server import ChatStreamEnd
 
+TOOL: Final = "machine__free_space"
+TOOL_QUESTION: Final = f'How much room is left in "/"? Use {TOOL}.'
 QUESTIONS: Final = (
     "How does a gateway stream an answer over a WebSocket?",
     "Which sources explain backpressure?",
 )
+TOOL_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 0.05
 COMMANDS: Final = ("/context", "/usage")
 
 
@@ -29,7 +37,10 @@ async def hold_showcase(target: Target) -> bool:
     screen = PlainScreen(console, console)
     async with open_link(target) as link:
         conversation = Conversation(link)
-        answered = [await _ask(conversation, screen, question) for question in QUESTIONS]
+        questions = [*QUESTIONS]
+        if await offers_tool(conversation):
+            questions.append(TOOL_QUESTION)
+        answered = [await _ask(conversation, screen, question) for question in questions]
         desk = Desk(conversation, screen)
         for command in COMMANDS:
             _say_line(screen, command)
@@ -37,20 +48,50 @@ async def hold_showcase(target: Target) -> bool:
     return all(answered)
 
 
-async def _ask(conversation: Conversation, screen: PlainScreen, question: str) -> bool:
+async def offers_tool(conversation: Conversation) -> bool:
+    """Whether the demo's tool is there; it takes a moment to start."""
+    with trio.move_on_after(TOOL_SECONDS):
+        while True:
+            found = await conversation.inspect(None)
+            if any(TOOL in section.content for section in found.sections):
+                return True
+            await trio.sleep(LOOK_SECONDS)
+    return False
+
+
+async def _ask(conversation: Conversation, screen: Screen, question: str) -> bool:
     _say_line(screen, question)
     screen.space()
-    frames = 0
-    message = None
+    messages = await show_turn(conversation, screen, question)
+    screen.show(Text(f"(streamed as {len(messages)} messages over one WebSocket)"))
+    return isinstance(messages[-1], ChatStreamEnd)
+
+
+async def show_turn(conversation: Conversation, screen: Screen, question: str) -> list[Shown]:
+    """Ask, agree to whatever tool wants to run, and show it; the messages."""
+    consent = Consent(conversation, _agree)
+    shown = []
     with screen.answer() as answer:
-        async with aclosing(conversation.turn(question)) as messages:
-            async for message in messages:
-                answer.show(message)
-                frames += 1
-    screen.show(Text(f"(streamed as {frames} messages over one WebSocket)"))
-    return isinstance(message, ChatStreamEnd)
+        async with trio.open_nursery() as telling:
+            async with trio.open_nursery() as asking:
+                turn = ConsentingTurn(
+                    consent, answer, conversation.cancel, nursery=asking, telling=telling
+                )
+                async with aclosing(conversation.turn(question)) as messages:
+                    async for message in messages:
+                        turn.take(message)
+                        shown.append(message)
+                turn.end()
+            telling.cancel_scope.cancel()
+    return shown
 
 
-def _say_line(screen: PlainScreen, line: str) -> None:
+async def _agree() -> Choice:
+    """The demo's tool is the demo's own, and looks without touching."""
+    await trio.lowlevel.checkpoint()
+    return Choice.ONCE
+
+
+def _say_line(screen: Screen, line: str) -> None:
     screen.space()
     screen.show(Text(f"{PROMPT}{line}"))

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
@@ -35,6 +35,16 @@ from protocol.server import (
 )
 
 REFRESH_SECONDS: Final = 1 / 12
+
+
+class _Now:
+    """What `draw` gives when it is drawn: never what has been printed for good meanwhile."""
+
+    def __init__(self, draw: Callable[[], RenderableType]) -> None:
+        self._draw = draw
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._draw()
 
 
 class Answer(Protocol):
@@ -130,10 +140,7 @@ class RichAnswer:
         """A new region each time: an old one would erase what was printed in between."""
         if self._animate:
             self._live = Live(
-                console=self._console,
-                auto_refresh=False,
-                transient=True,
-                get_renderable=self._unfinished,
+                _Now(self._unfinished), console=self._console, auto_refresh=False, transient=True
             )
             self._live.start()
 

@@ -99,5 +99,7 @@ def _text(block: Block) -> str:
             return str(block.get("text", ""))
         case "thinking" | "redacted_thinking":
             return ""
+        case "tool_use":
+            return f"\n\n*calls* `{block.get('name')}`\n\n"
         case kind:
             return f"\n\n*[{kind}]*\n\n"

@@ -39,6 +39,7 @@ class PlainAnswer:
         self._notes = notes
         self._turn = Turn(clock)
         self._voice: Voice | None = None
+        self._has_noted = False
 
     def __enter__(self) -> Self:
         return self
@@ -83,6 +84,9 @@ class PlainAnswer:
     def _write(self, voice: Voice, text: str) -> None:
         if voice != self._voice:
             self._end_paragraph()
+            if self._has_noted and self._shares_file:
+                self._notes.print()
+            self._has_noted = False
             self._voice = voice
             if voice == "reasoning":
                 text = f"(thinking) {text}"
@@ -91,6 +95,7 @@ class PlainAnswer:
 
     def _put(self, renderables: Sequence[RenderableType]) -> None:
         self._end_paragraph()
+        self._has_noted = True
         for renderable in renderables:
             self._notes.print(renderable)
 
