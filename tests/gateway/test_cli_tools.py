@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,10 +16,11 @@ import pytest
 import trio
 from rich.console import Console
 
+from gateway.cli.talk import question
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import Conversation
-from gateway.cli.talk.keyboard import Key, Line
+from gateway.cli.talk.keyboard import PROMPT, Key, Line
 from gateway.cli.talk.link import open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen, RichScreen
@@ -24,6 +28,7 @@ from gateway.client import Target
 from gateway.mcp.settings import McpServer
 from gateway.simulator import Reply, Text, Thinking, ToolUse, calls, cite, says, turn
 from tests.gateway.test_cli_chat import Page, Wire
+from tests.gateway.test_cli_commands import RUN, environ_of
 from tests.support import TOKEN, Talk, World, open_world
 
 SECONDS = 20.0
@@ -224,17 +229,18 @@ async def test_without_a_person_the_policy_decides(
 
 
 async def test_several_questions_come_one_after_another(tmp_path: Path) -> None:
-    """The second call's question stands once the first is answered, and its result is kept."""
+    """The other call's question stands once the first is answered, and every result is shown."""
     async with workshop(tmp_path) as world:
         echo(world, "one", "two", then="Done.")
         person = Person("go", says=(Choice.ONCE, Choice.NO))
         text = await said(world, person)
     assert person.asked == 2
-    assert called(tmp_path) == ["one"]
-    first = text.index("allowed, this once")
-    assert first < text.index("t__echo #2 wants to run") < text.index("  denied")
-    assert "t__echo: one" in text
-    assert "t__echo #2 failed:" in text
+    names = re.findall(r"(t__echo.*) wants to run", text)
+    assert sorted(names) == ["t__echo", "t__echo #2"]
+    assert called(tmp_path) == ["one" if names[0] == "t__echo" else "two"]
+    assert text.index("allowed, this once") < text.index(f"{names[1]} wants to run")
+    assert f"  {names[0]}: {called(tmp_path)[0]}\n" in text
+    assert f"  {names[1]} failed: The user does not allow this call." in text
     assert "Done." in text
 
 
@@ -358,3 +364,92 @@ async def test_a_tool_of_another_program_is_named_as_such(tmp_path: Path) -> Non
             with trio.fail_after(SECONDS):
                 await chat.run()
     assert "It is high." in page.getvalue()
+
+
+class Terminal:
+    """A terminal for a process: what it shows so far, and the keys of whoever sits there."""
+
+    def __init__(self) -> None:
+        self.shown = ""
+        self._near, self.far = os.openpty()
+        termios.tcsetwinsize(self._near, (40, 100))
+        self._changed = trio.Condition()
+
+    def press(self, keys: str) -> None:
+        """Press these."""
+        os.write(self._near, keys.encode())
+
+    async def show(self) -> None:
+        """Take what the process writes, and say where the cursor is when it asks."""
+        while True:
+            await trio.lowlevel.wait_readable(self._near)
+            text = os.read(self._near, 65_536).decode(errors="replace")
+            for _ in range(text.count("\x1b[6n")):
+                self.press("\x1b[1;1R")
+            self.shown += text
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def wait_for(self, words: str, after: int = 0) -> int:
+        """Until these words are shown, behind so many characters; where they end."""
+        async with self._changed:
+            while (place := self.shown.find(words, after)) < 0:
+                await self._changed.wait()
+        return place + len(words)
+
+
+@asynccontextmanager
+async def chat_in_a_terminal(world: World, folder: Path, *options: str) -> AsyncIterator[Terminal]:
+    """The command `agentspace chat` at a terminal; it is left at the end."""
+    terminal = Terminal()
+    run = partial(
+        trio.run_process,
+        [*RUN, "chat", "--url", world.url, *options],
+        stdin=terminal.far,
+        stdout=terminal.far,
+        stderr=terminal.far,
+        env={**environ_of(folder), "TERM": "xterm-256color"},
+        start_new_session=True,
+    )
+    with trio.fail_after(60):  # noqa: ASYNC100 - what is yielded to waits
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(terminal.show)
+            process: trio.Process = await nursery.start(run)
+            await terminal.wait_for("/help lists the commands")
+            yield terminal
+            terminal.press("\x04")
+            await process.wait()
+            assert process.returncode == 0
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_key_at_a_real_terminal_lets_the_tool_run(tmp_path: Path) -> None:
+    """The question appears, a key answers it, and then it is the chat again."""
+    async with workshop(tmp_path) as world:
+        echo(world, "hi")
+        async with chat_in_a_terminal(world, tmp_path) as terminal:
+            await terminal.wait_for(PROMPT.strip())
+            terminal.press("go\r")
+            asked = await terminal.wait_for("May it run?")
+            await trio.sleep(question.STILL_SECONDS)  # since before it was shown it hears nothing
+            assert called(tmp_path) == []
+            terminal.press("y")
+            place = await terminal.wait_for("allowed, this once", asked)
+            place = await terminal.wait_for("It said: hi", place)
+            await terminal.wait_for(PROMPT.strip(), place)
+    assert called(tmp_path) == ["hi"]
+
+
+async def test_ctrl_c_at_a_real_terminal_denies_and_cancels(tmp_path: Path) -> None:
+    """The tool does not run; the editor comes back, and echo with it."""
+    async with workshop(tmp_path) as world:
+        echo(world, "hi", then="Never said.")
+        async with chat_in_a_terminal(world, tmp_path) as terminal:
+            await terminal.wait_for(PROMPT.strip())
+            terminal.press("go\r")
+            asked = await terminal.wait_for("May it run?")
+            terminal.press("\x03")
+            place = await terminal.wait_for("cancelled", asked)
+            await terminal.wait_for(PROMPT.strip(), place)
+    assert called(tmp_path) == []
+    assert "Never said." not in terminal.shown

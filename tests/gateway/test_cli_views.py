@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 
 from gateway.cli.views.answer import RichAnswer
 from gateway.cli.views.figures import counted, duration, money, share, size
+from gateway.cli.views.harmless import harmless
 from gateway.cli.views.inspection import inspection
 from gateway.cli.views.keys import key_sources
 from gateway.cli.views.lists import history, session_listing, text_of
@@ -24,7 +25,16 @@ from gateway.cli.views.status import status_report
 from gateway.cli.views.turn import Notice
 from gateway.cli.views.usage import usage_report
 from gateway.vault import Vault
-from protocol.context import Calibration, Section, SentContext, Totals, Window
+from protocol.context import (
+    Calibration,
+    Section,
+    SectionName,
+    SectionWeight,
+    SentContext,
+    Totals,
+    TurnInspection,
+    Window,
+)
 from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
@@ -42,6 +52,11 @@ from protocol.server import (
     SessionListing,
     SessionSummary,
     Source,
+    StepUsage,
+    ToolApprovalRequest,
+    ToolCall,
+    ToolError,
+    ToolResult,
     Usage,
     UsageReport,
     WireCost,
@@ -164,11 +179,89 @@ def test_an_inspection_tells_the_exact_count_and_what_was_left_out() -> None:
     assert "the oldest 1 turn" in text
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 120])
-def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    """Tables fit themselves to the terminal."""
-    text = rendered(inspection(inspected()), width)
+CACHED = inspected(
+    sections=[
+        Section(
+            name="tools",
+            content="a",
+            byte_count=4_000,
+            token_estimate=700,
+            cost_estimate=Decimal("0.0014"),
+            cached=True,
+            cached_tokens=700,
+            cached_cost_estimate=Decimal("0.00014"),
+        ),
+        Section(
+            name="provider_overhead",
+            content="",
+            byte_count=0,
+            token_estimate=300,
+            cost_estimate=Decimal("0.0006"),
+            cached=False,
+            cached_tokens=0,
+            cached_cost_estimate=Decimal("0.0006"),
+        ),
+    ],
+    totals=Totals(
+        byte_count=4_000,
+        token_estimate=1_000,
+        cost_estimate=Decimal("0.002"),
+        cached_tokens=700,
+        cached_cost_estimate=Decimal("0.00074"),
+    ),
+    calibration=Calibration(ratio=1.25, samples=3, error=0.034),
+    turn=TurnInspection(
+        turn_id="t",
+        sections=[],
+        token_estimate=980,
+        billed_tokens=1_000,
+        cost_estimate=Decimal("0.0019"),
+        billed_cost=Decimal("0.00194"),
+        error=0.02,
+    ),
+)
+"""An inspection in which everything is told."""
+
+
+def test_an_inspection_shows_the_cold_cost_beside_the_cached_one() -> None:
+    """What the provider adds has tokens and costs, but no bytes."""
+    text = rendered(inspection(CACHED))
+    assert "tools              4,000     700    0.3%  $0.001400  $0.000140  ███████" in text
+    assert "provider_overhead      -     300    0.1%  $0.000600  $0.000600  ███" in text
+    assert "total              4,000   1,000    0.5%  $0.002000  $0.000740" in text
+    assert "cache        700 tokens most likely cached" in text
+
+
+def test_an_inspection_shows_the_last_estimate_beside_its_bill() -> None:
+    """How far the estimates are off is said, on average and for the last turn."""
+    lines = " ".join(rendered(inspection(CACHED)).split())
+    assert "learned from 3 billed requests; of late 3.4% off" in lines
+    assert "estimated 980 tokens, $0.001900; billed 1,000 tokens, $0.001940 (2.0% off)" in lines
+    assert CACHED.turn is not UNSET
+    free = msgspec.structs.replace(CACHED.turn, billed_tokens=0)
+    assert "nothing was billed" in rendered(inspection(inspected(turn=free)))
+
+
+@pytest.mark.parametrize("found", [inspected(), CACHED], ids=["little told", "all told"])
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80, 120])
+def test_no_line_is_wider_than_the_terminal(width: int, found: ContextInspection) -> None:
+    """Tables fit themselves to the terminal: figures go, none is cut."""
+    text = rendered(inspection(found), width)
     assert max(len(line) for line in text.splitlines()) <= width
+    assert "…" not in text
+
+
+def test_what_the_model_does_not_see_is_said() -> None:
+    """Turns that were left out, tools' answers that the provider cleared."""
+    sent = SentContext(
+        left_out_turns=2, left_out_messages=4, cleared_tool_uses=3, cleared_tokens=12_000
+    )
+    for text in (
+        rendered(inspection(inspected(context=sent)), 120),
+        shown_rich(START, delta("a"), end_of(context=sent), width=120),
+    ):
+        assert "the oldest 2 turns: more does not fit the window" in text
+        assert "3 old answers of tools, 12,000 tokens: the provider cleared them" in text
 
 
 def test_without_unicode_a_bar_is_drawn_with_what_there_is() -> None:
@@ -226,6 +319,12 @@ def test_the_cost_of_streaming_grows_with_the_text_alone() -> None:
     [
         ("cancelled", "cancelled · "),
         ("max_tokens", "cut: it reached the longest answer allowed · "),
+        ("max_steps", "stopped: it went on calling tools for too long · "),
+        ("repetition", "stopped: it called the same tools over and over · "),
+        ("budget", "stopped: its budget is spent · "),
+        ("refusal", "the model declined to answer · "),
+        ("pause_turn", "paused by the provider: ask it to go on · "),
+        ("model_context_window_exceeded", "cut: the window is full, /new begins afresh · "),
         ("end_turn", ""),
     ],
 )
@@ -234,6 +333,12 @@ def test_an_unusual_end_is_named(reason: str, words: str) -> None:
     assert f"{words}claude-x" in shown_rich(
         START, delta("a"), end_of(stop_reason=reason), width=150
     )
+
+
+def test_several_steps_are_counted() -> None:
+    """A turn that asked the provider more than once says how often."""
+    step = StepUsage(stop_reason="tool_use", usage=usage_of(output=1))
+    assert "· 3 steps ·" in shown_rich(START, end_of(steps=[step] * 3), width=150)
 
 
 def test_an_unknown_price_is_not_a_zero() -> None:
@@ -249,6 +354,171 @@ def test_a_failure_says_why_and_what_it_cost() -> None:
     text = shown_rich(START, delta("half"), error)
     assert "half" in text
     assert "It broke. Try again.  LLM_ERROR · $0.003000" in text
+
+
+def test_a_context_that_is_too_large_shows_what_is_large() -> None:
+    """The sections stand below the refusal, with their weight."""
+    weights: list[tuple[SectionName, int, Decimal | None]] = [
+        ("system_prompt", 1_000, Decimal("0.002")),
+        ("user_message", 9_000, None),
+    ]
+    sections = [
+        SectionWeight(name=name, byte_count=4 * tokens, token_estimate=tokens, cost_estimate=cost)
+        for name, tokens, cost in weights
+    ]
+    error = ErrorMessage(
+        code="CONTEXT_TOO_LARGE", message="It does not fit.", retryable=False, sections=sections
+    )
+    for text in (shown_rich(START, error, width=80), shown_plain(START, error)[1]):
+        assert "It does not fit.  CONTEXT_TOO_LARGE" in text
+        assert "user_message   36,000   9,000          -  ██████████████████" in text
+        assert "total          40,000  10,000          -" in text
+
+
+def call(**fields: Any) -> ToolCall:
+    """A call of a tool."""
+    given = {"tool_call_id": "c1", "tool_name": "weather", "args": {"city": "Oslo"}, **fields}
+    return ToolCall(request_id="r", seq=1, **given)
+
+
+def result(value: Any, **fields: Any) -> ToolResult:
+    """A tool's answer."""
+    given = {"tool_call_id": "c1", "tool_name": "weather", **fields}
+    return ToolResult(request_id="r", seq=1, result=value, **given)
+
+
+def approval(**fields: Any) -> ToolApprovalRequest:
+    """A tool that wants to run."""
+    given = {"tool_call_id": "c1", "tool_name": "weather", "args": {"city": "Oslo"}, **fields}
+    return ToolApprovalRequest(request_id="r", seq=1, **given)
+
+
+def test_tools_stand_together_apart_from_the_text() -> None:
+    """A call and its answer have a line each; empty lines are where the text begins and ends."""
+    failed = ToolError(request_id="r", tool_call_id="c2", tool_name="tides", error="Gone.", seq=1)
+    text = shown_rich(
+        START,
+        delta("I look."),
+        call(),
+        call(tool_call_id="c2", tool_name="tides", args={}),
+        result("sunny"),
+        failed,
+        delta("It is sunny."),
+    )
+    assert [line.rstrip() for line in text.splitlines()] == [
+        "I look.",
+        "",
+        'calls weather(city="Oslo")',
+        "calls tides()",
+        "  weather: sunny",
+        "  tides failed: Gone.",
+        "",
+        "It is sunny.",
+    ]
+
+
+def test_a_pipe_gets_no_word_of_a_tool() -> None:
+    """Calls and answers go beside the text."""
+    out, notes = shown_plain(START, call(), result("sunny"), delta("It is sunny."))
+    assert out == "It is sunny.\n"
+    assert notes == 'calls weather(city="Oslo")\n  weather: sunny\n'
+
+
+def test_calls_of_the_same_tool_are_told_apart() -> None:
+    """The second one has a number, and so has its answer, whichever comes first."""
+    text = shown_rich(
+        START,
+        call(),
+        call(tool_call_id="c2"),
+        result("rain", tool_call_id="c2"),
+        result("sun"),
+    )
+    assert 'calls weather #2(city="Oslo")' in text
+    assert "  weather #2: rain\n" in text
+    assert "  weather: sun\n" in text
+
+
+def test_long_arguments_are_shortened() -> None:
+    """Values are cut in their middle, and what there is no room for is counted."""
+    args = {"text": "begin" + 500 * "x" + "end", **{f"number{n}": n for n in range(50)}}
+    text = " ".join(shown_rich(START, call(args=args), width=80).split())
+    assert text.startswith('calls weather(text="beginxxx')
+    assert "…xxxxxxxx" in text
+    assert 'xend", number0=0,' in text
+    assert len(text) < 250
+    assert re.search(r"and \d+ more\)$", text)
+
+
+def test_a_long_answer_shows_its_first_lines_and_what_was_left_out() -> None:
+    """Lines and bytes that are not shown are counted."""
+    lines = [f"line {number}" for number in range(20)]
+    text = shown_rich(START, result("\n".join(lines)))
+    assert "  line 4\n" in text
+    assert "line 5" not in text
+    assert "… and 15 lines, 115 B more" in text
+    assert "… and 1.4 KiB more" in shown_rich(START, result("x" * 2_000))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("", "(nothing)"),
+        ([{"type": "text", "text": "a"}, {"type": "image", "source": {}}], "a\n  [image]"),
+        ({"degrees": 3}, '{"degrees":3}'),
+        (None, "null"),
+    ],
+)
+def test_an_answer_of_any_shape_is_shown(value: Any, shown: str) -> None:
+    """Text as it is, blocks without text by their kind, everything else as JSON."""
+    assert shown in shown_rich(START, result(value))
+
+
+def test_a_question_shows_the_risk_and_all_arguments() -> None:
+    """Whoever agrees has seen everything: nothing is shortened, however long it is."""
+    args = {"path": "/tmp/" + 100 * "x", "code": "one\ntwo", "deep": {"list": [1, 2]}}
+    text = shown_rich(START, approval(args=args, risk="high"), width=60)
+    assert "weather wants to run · high risk" in text
+    assert "".join(text.split()).endswith(
+        '{"path":"/tmp/' + 100 * "x" + '","code":"one\\ntwo","deep":{"list":[1,2]}}'
+    )
+    assert "nobody knows how risky it is" in shown_rich(START, approval())
+
+
+def test_what_drives_a_terminal_is_taken_out() -> None:
+    """Escape sequences, other controls and marks that turn text around become harmless."""
+    evil = "a\x1b[2J\x07\x9b1m\r\u202eb"
+    message = harmless(call(tool_name=evil, args={evil: [evil, {"x": evil}], "n": 1}))
+    text = shown_rich(START, message, harmless(approval(args={evil: evil})))
+    assert not set(text) & set("\x1b\x07\x9b\r\u202e")
+    assert harmless("tab\t line\n é 日本 👩\u200d💻") == "tab\t line\n é 日本 👩\u200d💻"
+    assert harmless(UNSET) is UNSET
+
+
+@pytest.mark.parametrize("source", ["&#27;[31mred", "&#x9b;31m", "[a](http://x/&#27;[2J)"])
+def test_markdown_makes_no_control_out_of_a_name(source: str) -> None:
+    """A character that is written as an entity reaches the terminal no more than itself."""
+    assert not set(shown_rich(START, delta(source))) & set("\x1b\x9b")
+
+
+def test_a_terminal_is_free_while_somebody_else_has_it() -> None:
+    """Nothing is drawn until the terminal is given back, and nothing printed is erased."""
+    console = Console(file=io.StringIO(), width=60, color_system=None, force_terminal=True)
+    file: io.StringIO = console.file  # type: ignore[assignment]
+    with RichAnswer(console, animate=True, clock=clock()) as answer:
+        answer.show(START)
+        answer.show(delta("unfinished"))
+        answer.refresh()
+        with answer.aside():
+            assert "unfinished" in file.getvalue()
+            before = file.getvalue()
+            answer.refresh()
+            assert file.getvalue() == before
+            file.write("<somebody else>")
+        drawn = len(file.getvalue())
+        answer.refresh()
+        after = file.getvalue()[drawn:]
+    assert "Ctrl-C cancels" in after
+    assert "\x1b[1A" not in after
 
 
 def test_a_pipe_gets_the_text_and_nothing_else() -> None:
