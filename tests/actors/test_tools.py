@@ -537,7 +537,7 @@ async def test_a_search_that_waits_beside_a_call_is_kept_until_it_is_done(
         async with open_world() as world:
             world.tools.offers("weather", approval="auto")
             *steps, end, stop = calling(WEATHER)
-            search = [ContentBlockStart(2, SEARCH), ContentBlockStop(2)]
+            search: list[Step] = [ContentBlockStart(2, SEARCH), ContentBlockStop(2)]
             found: list[Step] = [begin(), ContentBlockStart(0, FOUND), *finish()]
             world.model.will([*steps, *search, end, stop], found if finds else reply("No."))
             client = world.connect()
