@@ -256,14 +256,13 @@ class Context:
             await self._store.save_session(request.restore)
             held.session = request.restore
         assert held.session is not None
-        measured = await self._composer.measured(
+        messages = await self._composer.measured(
             request.session_id,
             held.session.model,
             request.turn_id,
             request.messages,
             self._clock.now(),
         )
-        messages = [*request.stored, *measured]
         if messages:
             await self._store.append_messages(messages)
         for message in messages:

@@ -218,7 +218,8 @@ class Llm:
 
     # Calls have the provider's ids; should two turns have the same, the watched one is meant.
     def _asking(self, turn_id: str | None, waits: Callable[[Turn], bool]) -> Turn:
-        asking = [turn for turn in self._turns.values() if waits(turn)]
+        running = [turn for turn in self._turns.values() if not turn.scope.cancel_called]
+        asking = [turn for turn in running if waits(turn)]
         if not asking:
             raise GatewayError(
                 "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer, or no more."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from protocol.answer import Answer
@@ -14,6 +16,7 @@ from protocol.tools import ToolAnswer, tool_result
 from protocol.usage import TokenCounts
 
 NOT_RUN = ToolAnswer(content="This tool was not run.", is_error=True)
+NOT_GIVEN = ToolAnswer(content="The tool's answer could not be shown to you.", is_error=True)
 
 
 class Step:
@@ -52,9 +55,15 @@ class Step:
         """Whether the provider never told the final figure."""
         return (self.asked or self.answer.started) and not self.answer.output_is_final
 
-    def messages(self) -> list[NewMessage]:
-        """What the step adds to the history: the answer and, behind it, every call's result."""
-        blocks = self.answer.kept_blocks(self.held)
+    def messages(self, answered: Collection[str] | None = None) -> list[NewMessage]:
+        """What the step adds to the history: the answer and, behind it, every call's result.
+
+        `answered` are the uses of the provider's own tools that a later step has the results of;
+        `None` while that is not known yet.
+        """
+        if answered is None:
+            answered = [block["id"] for block in self._blocks if "id" in block]
+        blocks = self.answer.kept_blocks(self.held, answered)
         if not blocks:
             return []
         answer = NewMessage(
@@ -69,6 +78,19 @@ class Step:
             return [answer]
         return [answer, NewMessage(role="user", content=msgspec.json.encode(results))]
 
+    def withhold(self) -> None:
+        """The provider would not take what the tools answered: the history must not have it."""
+        self.answers = dict.fromkeys(self.answers, NOT_GIVEN)
+
+    @property
+    def result_ids(self) -> list[str]:
+        """The uses of the provider's own tools that this step has the results of."""
+        return [block["tool_use_id"] for block in self._blocks if "tool_use_id" in block]
+
+    @property
+    def _blocks(self) -> list[Block]:
+        return [*self.held, *self.answer.blocks]
+
     @property
     def _status(self) -> MessageStatus:
         if self.answer.stop_reason == "refusal":
@@ -77,9 +99,7 @@ class Step:
 
     def pause(self) -> NewMessage:
         """An answer that paused, as the provider wants it back."""
-        return NewMessage(
-            role="assistant", content=msgspec.json.encode([*self.held, *self.answer.blocks])
-        )
+        return NewMessage(role="assistant", content=msgspec.json.encode(self._blocks))
 
     @property
     def record(self) -> StepRecord:

@@ -65,7 +65,7 @@ class ToolRunner:
             answer = await self._ask_client(turn, call_id)
         else:
             answer = await self._run_here(turn, context, call, places)
-        answer = _shortened(answer, self._settings.result_bytes)
+        answer = _shortened(_acceptable(answer), self._settings.result_bytes)
         turn.step.answers[call_id] = answer
         turn.log.append(ToolAnswered(call_id, name, answer))
 
@@ -114,6 +114,16 @@ class ToolRunner:
 
 def _failure(text: str) -> ToolAnswer:
     return ToolAnswer(content=text, is_error=True)
+
+
+def _acceptable(answer: ToolAnswer) -> ToolAnswer:
+    """The answer as the provider takes it: no blank text, and a failure in words alone."""
+    if answer.is_error:
+        return _failure(answer.text.strip() or "The tool failed and gave no reason.")
+    if isinstance(answer.content, str):
+        return answer
+    blocks = [block for block in answer.content if str(block.get("text", "…")).strip()]
+    return msgspec.structs.replace(answer, content=blocks)
 
 
 def _shortened(answer: ToolAnswer, most: int) -> ToolAnswer:

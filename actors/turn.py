@@ -13,9 +13,9 @@ from protocol.client import ChatSend
 from protocol.content import Block
 from protocol.context import SentContext
 from protocol.errors import Failure
-from protocol.mail import CompleteTurn, ContextBuilt, ContextExtended
+from protocol.mail import CompleteTurn, ContextBuilt, ContextExtended, NewMessage
 from protocol.prompt import Prompt
-from protocol.records import MessageRecord, TurnRecord, TurnStatus
+from protocol.records import TurnRecord, TurnStatus
 from protocol.repetition import Repetition
 from protocol.server import Usage, WireCost
 from protocol.states import TURN, TurnEvent, TurnState, advance
@@ -45,8 +45,6 @@ class Turn:
         # Made here and not in the turn's task, so that no cancel before its first step is lost.
         self.scope = trio.CancelScope()
         self.steps: list[Step] = []
-        self.added: list[MessageRecord] = []
-        """What the steps before the last added to the history; stored when the turn is over."""
         self.repetition = Repetition()
         self.outputs: Answers[ToolAnswer] = Answers()
         self.approvals: Answers[bool] = Answers()
@@ -58,6 +56,7 @@ class Turn:
         """What its row was opened with, once that was asked for."""
         self.left_out: SentContext | None = None
         self._urls: set[str] = set()
+        self._call_ids: set[str] = set()
 
     def advance(self, event: TurnEvent) -> None:
         """Move to the next state; see `protocol.states`."""
@@ -88,8 +87,6 @@ class Turn:
         """The next step, once its request is made: behind the tools' answers, or behind a pause."""
         paused = self.step.answer.pauses
         held = [*self.step.held, *self.step.answer.blocks] if paused else []
-        if not paused:
-            self.added += extended.added
         self.left_out = extended.left_out
         self._add(context, extended.prompt, held)
 
@@ -102,7 +99,7 @@ class Turn:
         return msgspec.structs.replace(prompt, current=prompt.current[:-1])
 
     def _add(self, context: ContextBuilt, prompt: Prompt, held: list[Block]) -> None:
-        answer = Answer(frozenset(context.client_tools), self._urls)
+        answer = Answer(frozenset(context.client_tools), self._urls, self._call_ids)
         self.steps.append(Step(prompt, answer, held))
 
     # --- what it waits for ---------------------------------------------------------------------
@@ -170,14 +167,31 @@ class Turn:
     def completion(self, context: ContextBuilt) -> CompleteTurn:
         """What the session's history is to keep of it, and what there is to learn from it."""
         samples = [step.sample for step in self.steps]
+        once = len(self.steps) == 1
         return CompleteTurn(
             session_id=context.session.session_id,
             turn_id=self.turn_id,
-            stored=self.added,
-            messages=self.step.messages(),
+            messages=self._messages(),
             samples=[sample for sample in samples if sample is not None],
-            restore=context.before if self._is_refused_upstream else None,
+            restore=context.before if self._is_refused_upstream and once else None,
         )
+
+    def _messages(self) -> list[NewMessage]:
+        """What the turn adds to the history; an answer that paused is a part of the next one."""
+        if self._is_refused_upstream and len(self.steps) > 1:
+            self.steps[-2].withhold()
+        told = [
+            step
+            for step, following in zip(self.steps, [*self.steps[1:], None], strict=True)
+            if following is None or not step.answer.pauses
+        ]
+        return [
+            message
+            for number, step in enumerate(told)
+            for message in step.messages(
+                [result for later in told[number + 1 :] for result in later.result_ids]
+            )
+        ]
 
     def refused(self, failure: Failure) -> Failed:
         """The end of a turn of which nothing was sent to the provider."""
@@ -220,8 +234,7 @@ class Turn:
     def _is_refused_upstream(self) -> bool:
         """Whether the provider found fault with the request itself."""
         failure = self.failure
-        asked_once = len(self.steps) == 1 and not self.step.answer.started
-        return failure is not None and not failure.retryable and asked_once
+        return failure is not None and not failure.retryable and not self.step.answer.started
 
     @property
     def _is_whole(self) -> bool:

@@ -7,7 +7,8 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -78,11 +79,15 @@ def _arguments(text: str) -> dict[str, Any]:
 class Answer:
     """What has been received of one answer.
 
-    `client_tools` are the tools that the client runs; `urls` those that the turn has shown already.
+    `client_tools` are the tools that the client runs; `urls` are those that the turn has shown
+    already, `calls` the ids of its tool calls.
     """
 
     def __init__(
-        self, client_tools: frozenset[str] = frozenset(), urls: set[str] | None = None
+        self,
+        client_tools: frozenset[str] = frozenset(),
+        urls: set[str] | None = None,
+        calls: set[str] | None = None,
     ) -> None:
         self.started = False
         self.complete = False
@@ -92,6 +97,7 @@ class Answer:
         self._open: dict[int, _OpenBlock] = {}
         self._fences = FenceSplitter()
         self._urls = set() if urls is None else urls
+        self._call_ids = set() if calls is None else calls
         self._usage: dict[str, Any] = {}
         self._is_closing = False
         self._output_is_final = False
@@ -165,20 +171,23 @@ class Answer:
         """Whether the provider wants it back as it is, to go on."""
         return self.complete and self.stop_reason == "pause_turn"
 
-    def kept_blocks(self, held: Sequence[Block] = ()) -> list[Block]:
+    def kept_blocks(
+        self, held: Sequence[Block] = (), answered: Collection[str] = ()
+    ) -> list[Block]:
         """The blocks for the session's history: as they came, where the provider takes them back.
 
-        `held` came before, in an answer that paused. Blank text is left out, a use of the
-        provider's own tools without its result, and thinking at the end. An answer that broke
-        off keeps neither tool calls nor thinking without a signature.
+        `held` came before, in an answer that paused; `answered` are the ids of uses of the
+        provider's own tools whose results came, or may yet come, in a later answer. Left out are
+        blank text, a use of those tools without its result, and thinking at the end. An answer
+        that broke off keeps neither tool calls nor thinking without a signature.
         """
         own = self.blocks if self.complete else self._partial_blocks()
         blocks = [block for block in (*held, *own) if not _is_blank(block)]
-        answered = {block["tool_use_id"] for block in blocks if "tool_use_id" in block}
+        done = {block["tool_use_id"] for block in blocks if "tool_use_id" in block}
         kept = [
             block
             for block in blocks
-            if block.get("type") != "server_tool_use" or block.get("id") in answered
+            if block.get("type") != "server_tool_use" or block.get("id") in {*done, *answered}
         ]
         while kept and kept[-1].get("type") in _THINKING:
             kept.pop()
@@ -251,9 +260,15 @@ class Answer:
         self.blocks.append(block)
         if block.get("type") != "tool_use":
             return []
-        name = str(block.get("name", ""))
+        name, call_id = str(block.get("name", "")), block.get("id")
+        # Who agrees to a call names it by its id: no other call may have the same.
+        if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
+            raise MalformedEvent("a tool call whose id nobody could name")
+        if call_id in self._call_ids:
+            raise MalformedEvent("two tool calls of one id")
+        self._call_ids.add(call_id)
         call = ToolCalled(
-            tool_call_id=str(block.get("id", "")),
+            tool_call_id=call_id,
             name=name,
             args=block.get("input") or {},
             client_side=name in self._client_tools,
@@ -320,6 +335,9 @@ def _text_of(block: Block) -> str:
             return json.dumps(arguments, ensure_ascii=False)
     return ""
 
+
+_CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+"""What a client can say again: the wire's ids."""
 
 _CUT_OFF = ("max_tokens", "model_context_window_exceeded")
 _THINKING = ("thinking", "redacted_thinking")

@@ -152,14 +152,12 @@ class ExtendContext(Request[ContextExtended], frozen=True, kw_only=True):
 class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     """Store what the turn added to the history, in one commit; learn from what was billed.
 
-    `stored` is measured already, `messages` is not. `samples` are its requests whose input the
-    provider has billed. `restore` is the session as it was, when the provider refused the request:
-    a bad model or tool is not asked for again.
+    `samples` are its requests whose input the provider has billed. `restore` is the session as it
+    was, when the provider refused the request: a bad model or tool is not asked for again.
     """
 
     session_id: str
     turn_id: str
-    stored: list[MessageRecord]
     messages: list[NewMessage]
     samples: list[CalibrationRecord]
     restore: SessionRecord | None

@@ -65,7 +65,7 @@ async def open_child(
             stderr=log,
         )
     try:
-        yield Child(process, await _ready_url(process), simulator)
+        yield Child(process, await _ready_url(process, folder), simulator)
     finally:
         process.kill()
         with trio.move_on_after(SECONDS, shield=True):
@@ -74,13 +74,13 @@ async def open_child(
             await process.stdout.aclose()
 
 
-async def _ready_url(process: trio.Process) -> str:
+async def _ready_url(process: trio.Process, folder: Path) -> str:
     assert process.stdout is not None
     line = b""
     with trio.fail_after(START_SECONDS):
         while not line.endswith(b"\n"):
             more = await process.stdout.receive_some()
-            assert more, "it has ended instead of serving"
+            assert more, f"it has ended instead of serving: {log_of(folder).read_text()[-2_000:]}"
             line += more
     return str(json.loads(line)["url"])
 

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jsonschema
 import msgspec
@@ -26,10 +27,14 @@ from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.simulator import Settings as SimulatorSettings
 from gateway.simulator import Simulator, open_simulator
+from gateway.tokenizer import TiktokenTokenizer
 from gateway.vault import Vault
 from protocol.schema import message_schema
 
 TOKEN = "a-token-for-the-tests"
+VOCABULARY = TiktokenTokenizer()
+"""Loaded once for all gateways of a test run: it takes half a second."""
+
 SECONDS = 10.0
 TERMINAL = frozenset({"chat.stream.end", "error"})
 
@@ -185,7 +190,10 @@ async def open_gateway(settings: Settings, environ: dict[str, str]) -> AsyncIter
     """A gateway that drains at the end."""
     gateway = Gateway(settings, Vault(settings.api_key_file, environ))
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(SECONDS):
+        with (
+            trio.fail_after(SECONDS),
+            mock.patch("gateway.app.TiktokenTokenizer", return_value=VOCABULARY),
+        ):
             await nursery.start(gateway.run)
         try:
             yield gateway

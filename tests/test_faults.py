@@ -22,7 +22,6 @@ import trio
 
 from gateway.simulator import Billed, Failure, Reply, Text, Thinking
 from gateway.simulator import Settings as SimulatorSettings
-from gateway.tokenizer import TiktokenTokenizer
 from tests.faults import DELTAS, Cell, cells
 from tests.support import (
     SECONDS,
@@ -171,14 +170,6 @@ Client = Callable[[Stage], AbstractAsyncContextManager[tuple[Talk, list[Frame]]]
 
 
 # --- what holds after each ---------------------------------------------------------------------
-
-VOCABULARY = TiktokenTokenizer()
-
-
-@pytest.fixture(autouse=True)
-def _one_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loaded once: it takes longer than all the rest of a cell."""
-    monkeypatch.setattr("gateway.app.TiktokenTokenizer", lambda: VOCABULARY)
 
 
 @pytest.mark.parametrize("client", [attached, gone, slow], ids=lambda client: client.__name__)

@@ -70,7 +70,6 @@ async def complete(world: World, built: ContextBuilt, *messages: NewMessage) -> 
     done = CompleteTurn(
         session_id=built.session.session_id,
         turn_id=built.user_message.turn_id,
-        stored=[],
         messages=list(messages),
         samples=[sample],
         restore=None,
@@ -175,8 +174,10 @@ async def test_the_latest_billed_request_is_what_is_learned_from(
         request = CompleteTurn(
             session_id=built.session.session_id,
             turn_id="turn_x",
-            stored=extended.added,
-            messages=[answer({"type": "text", "text": "Hello."})],
+            messages=[
+                *(NewMessage(role=one.role, content=one.content) for one in extended.added),
+                answer({"type": "text", "text": "Hello."}),
+            ],
             samples=[sample],
             restore=None,
         )

@@ -228,6 +228,47 @@ async def test_a_long_answer_is_cut_and_says_so(autojump_clock: MockClock) -> No
         ]
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ToolAnswer(content="", is_error=True), "The tool failed and gave no reason."),
+        (ToolAnswer(content=[], is_error=True), "The tool failed and gave no reason."),
+        (
+            ToolAnswer(
+                content=[{"type": "image"}, {"type": "text", "text": "Bad."}], is_error=True
+            ),
+            "Bad.",
+        ),
+        (ToolAnswer(content=""), ""),
+        (ToolAnswer(content=[{"type": "text", "text": " "}]), []),
+    ],
+)
+async def test_an_answer_is_brought_into_a_form_that_the_provider_takes(
+    autojump_clock: MockClock, answer: ToolAnswer, told: Any
+) -> None:
+    """A failure has words and nothing else; no text is blank."""
+    async with open_world() as world:
+        world.tools.offers("weather", answer, approval="auto")
+        world.model.will(calling(WEATHER), reply("Well."))
+        await world.connect().converse()
+        assert results(world) == [("toolu_1", told, answer.is_error)]
+
+
+async def test_an_answer_that_the_provider_refuses_is_not_sent_again(
+    autojump_clock: MockClock,
+) -> None:
+    """It would refuse every further message of the session."""
+    async with open_world() as world:
+        picture = {"type": "image", "source": {"type": "url", "url": "http://a.example/x.png"}}
+        world.tools.offers("weather", ToolAnswer(content=[picture]), approval="auto")
+        world.model.will(calling(WEATHER), [ProviderError("LLM_ERROR", "No such picture.")])
+        client = world.connect()
+        session_id = (await client.converse())[0]["sessionId"]
+        await client.converse("Go on.", sessionId=session_id)
+        told = sent(world)[2]["content"][0]
+        assert told["content"] == "The tool's answer could not be shown to you."
+
+
 # --- tools that the client runs ----------------------------------------------------------------
 
 DECLARED = [{"name": "weather", "description": "Weather.", "inputSchema": {"type": "object"}}]
@@ -465,6 +506,45 @@ async def test_a_cancel_ends_the_tools_and_settles_them_for_the_model(
             "This tool was not run.",
             "time is done.",
         ]
+
+
+async def test_consent_to_a_call_of_a_cancelled_turn_counts_for_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    """Not for the session either, however fast it follows the cancel."""
+    async with open_world() as world:
+        world.tools.offers("weather")
+        world.model.will(calling(WEATHER))
+        client = world.connect()
+        client.send()
+        session_id = (await client.hear())["sessionId"]
+        await hear_until(client, "tool.approval.request")
+        client.say("chat.cancel", requestId="r1")
+        approve(client, sessionApprove=True)
+        codes = {frame.get("code") for frame in [await client.hear(), await client.hear()]}
+        assert "REQUEST_NOT_FOUND" in codes
+        world.model.will(calling(WEATHER))
+        client.send(sessionId=session_id)
+        await hear_until(client, "tool.approval.request")
+        assert world.tools.called == []
+
+
+async def test_a_search_that_waits_beside_a_call_is_kept_until_it_is_done(
+    autojump_clock: MockClock,
+) -> None:
+    """The provider runs it when the call's result comes; without a result the history drops it."""
+    for finds in (True, False):
+        async with open_world() as world:
+            world.tools.offers("weather", approval="auto")
+            *steps, end, stop = calling(WEATHER)
+            search: list[Step] = [ContentBlockStart(2, SEARCH), ContentBlockStop(2)]
+            found: list[Step] = [begin(), ContentBlockStart(0, FOUND), *finish()]
+            world.model.will([*steps, *search, end, stop], found if finds else reply("No."))
+            client = world.connect()
+            session_id = (await client.converse())[0]["sessionId"]
+            assert SEARCH in sent(world)[1]["content"]
+            await client.converse("And?", sessionId=session_id)
+            assert (SEARCH in sent(world)[1]["content"]) == finds
 
 
 async def test_a_later_step_that_fails_keeps_what_was_done(autojump_clock: MockClock) -> None:

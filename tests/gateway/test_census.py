@@ -82,5 +82,9 @@ async def test_a_tool_call_weighs_what_its_arguments_weigh(tmp_path: Path) -> No
     tools = [{"name": "draw", "description": "Draws.", "inputSchema": {"type": "object"}}]
     async with open_world(tmp_path) as world, world.talk() as talk:
         world.simulator.script(Reply(blocks=(Text("So."), ToolUse("draw", {"d": "x" * 50_000}))))
-        await talk.turn("Draw", tools=tools)
+        request_id = await talk.say("chat.send", content="Draw", tools=tools)
+        while (frame := await talk.hear())["type"] != "tool.call":
+            pass
+        await talk.say("tool.output", toolCallId=frame["toolCallId"], content="Drawn.")
+        await talk.rest(request_id)
         assert 50_000 < (await talk.ask("gateway.status"))["logBytes"] < 60_000

@@ -614,3 +614,31 @@ def test_what_the_provider_left_out_of_the_prompt_is_known() -> None:
     end = MessageDelta(StopDetails("end_turn"), ProviderUsage(), ContextManagement([edit]))
     answer, _ = told(START, end, STOP)
     assert answer.edits == [edit]
+
+
+@pytest.mark.parametrize("call_id", ["", "two words", "x" * 65, 7, None])
+def test_a_call_that_nobody_could_name_is_malformed(call_id: object) -> None:
+    """A client answers a call by its id, which must be one of the wire's."""
+    answer = Answer()
+    *before, last = [START, *block({**TOOL, "id": call_id})]
+    for event in before:
+        answer.feed(event)
+    with pytest.raises(MalformedEvent):
+        answer.feed(last)
+
+
+def test_two_calls_of_one_id_are_malformed() -> None:
+    """Consent for the one must not be consent for the other, not even in a later answer."""
+    calls: set[str] = set()
+    Answer(calls=calls)
+    for answer in (Answer(calls=calls), Answer(calls=calls)):
+        answer.feed(START)
+        *before, last = block(TOOL)
+        for event in before:
+            answer.feed(event)
+        if calls:
+            with pytest.raises(MalformedEvent):
+                answer.feed(last)
+        else:
+            answer.feed(last)
+    assert len(calls) == 1
