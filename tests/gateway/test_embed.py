@@ -47,7 +47,7 @@ from gateway.embed.restarts import Restarts
 from gateway.simulator import open_simulator
 
 ROOT = Path(__file__).parent.parent.parent
-SECONDS = 20.0
+SECONDS = 60.0
 DRAIN_SECONDS = 3.0
 
 either = pytest.mark.parametrize("backend", ["asyncio", "trio"])
