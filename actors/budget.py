@@ -18,7 +18,7 @@ def price_of(turn: TurnRecord, prices: Prices) -> Cost | None:
 
     Each of its steps was a request of its own: a price may depend on a request's length.
     """
-    billed = [step.counts for step in turn.steps] or [turn.counts]
+    billed = [step.counts for step in turn.steps if step.counts.any] or [turn.counts]
     costs = [prices.price(turn.model, counts) for counts in billed]
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(costs):

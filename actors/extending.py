@@ -45,7 +45,6 @@ def extend(
         flight.add(SentRequest.of(extended, beginning, request.turn_id, estimate=estimate, now=now))
     return ContextExtended(
         prompt=extended,
-        added=added,
         token_estimate=estimate,
         cost_estimate=weigher.rates(prompt.model, estimate, caches=prompt.caches).cost(estimate),
         left_out=left_out(request.left_out, prompt.turns[:skipped]),

@@ -201,7 +201,7 @@ def _summary(session: SessionRecord) -> SessionSummary:
 
 def _turn_inspection(found: TurnFound) -> TurnInspection:
     turn = found.turn
-    billed = (turn.steps[0].counts if turn.steps else turn.counts).input
+    billed = turn.first_counts.input
     return TurnInspection(
         turn_id=turn.turn_id,
         sections=list(turn.weights),

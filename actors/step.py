@@ -12,11 +12,10 @@ from protocol.mail import NewMessage
 from protocol.prompt import Prompt
 from protocol.records import CalibrationRecord, MessageStatus, StepRecord
 from protocol.server import StepUsage, Usage
-from protocol.tools import ToolAnswer, tool_result
+from protocol.tools import NOT_RUN, ToolAnswer, tool_result
 from protocol.usage import TokenCounts
 
-NOT_RUN = ToolAnswer(content="This tool was not run.", is_error=True)
-NOT_GIVEN = ToolAnswer(content="The tool's answer could not be shown to you.", is_error=True)
+NOT_GIVEN = ToolAnswer.failed("The tool's answer could not be shown to you.")
 
 
 class Step:
@@ -26,6 +25,8 @@ class Step:
         self.prompt = prompt
         self.answer = answer
         self.held = held
+        self._counted_tokens = prompt.counted_tokens  # once: it looks at the whole history
+        self._media_tokens = prompt.media_tokens
         self.asked = False
         """Whether the provider may be billing for what it was asked and has not answered."""
         self.taken = False
@@ -62,7 +63,7 @@ class Step:
         `None` while that is not known yet.
         """
         if answered is None:
-            answered = [block["id"] for block in self._blocks if "id" in block]
+            answered = [block["id"] for block in self.blocks if "id" in block]
         blocks = self.answer.kept_blocks(self.held, answered)
         if not blocks:
             return []
@@ -85,10 +86,11 @@ class Step:
     @property
     def result_ids(self) -> list[str]:
         """The uses of the provider's own tools that this step has the results of."""
-        return [block["tool_use_id"] for block in self._blocks if "tool_use_id" in block]
+        return [block["tool_use_id"] for block in self.blocks if "tool_use_id" in block]
 
     @property
-    def _blocks(self) -> list[Block]:
+    def blocks(self) -> list[Block]:
+        """The answer's blocks, behind those of the answers that paused before it."""
         return [*self.held, *self.answer.blocks]
 
     @property
@@ -99,7 +101,7 @@ class Step:
 
     def pause(self) -> NewMessage:
         """An answer that paused, as the provider wants it back."""
-        return NewMessage(role="assistant", content=msgspec.json.encode(self._blocks))
+        return NewMessage(role="assistant", content=msgspec.json.encode(self.blocks))
 
     @property
     def record(self) -> StepRecord:
@@ -108,23 +110,15 @@ class Step:
             counts=self.counts,
             stop_reason=self.answer.stop_reason,
             estimated=self.is_estimated,
-            counted_tokens=self.prompt.counted_tokens,
-            media_tokens=self.prompt.media_tokens,
+            counted_tokens=self._counted_tokens,
+            media_tokens=self._media_tokens,
             has_tools=self.prompt.has_tools,
         )
 
     @property
     def sample(self) -> CalibrationRecord | None:
         """What there is to learn from it, once the provider has told what the input is billed."""
-        billed = self.answer.counts.input - self.prompt.media_tokens
-        if billed <= 0 or self.answer.edits:
-            return None
-        return CalibrationRecord(
-            model=self.prompt.model,
-            has_tools=self.prompt.has_tools,
-            counted=self.prompt.counted_tokens,
-            billed=billed,
-        )
+        return None if self.answer.edits else self.record.sample(self.prompt.model)
 
     @property
     def usage(self) -> StepUsage:

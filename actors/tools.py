@@ -73,7 +73,7 @@ class ToolRunner:
         seconds = self._settings.client_tool_seconds
         with trio.move_on_after(seconds):
             return await turn.outputs.wait(call_id)
-        return _failure(f"The client did not answer within {seconds:g} seconds.")
+        return ToolAnswer.failed(f"The client did not answer within {seconds:g} seconds.")
 
     async def _run_here(
         self, turn: Turn, context: ContextBuilt, call: Block, places: trio.CapacityLimiter
@@ -81,7 +81,7 @@ class ToolRunner:
         name = call["name"]
         rule = next((rule for rule in context.tools if rule.name == name), None)
         if rule is None:
-            return _failure(f"There is no tool named {name}.")
+            return ToolAnswer.failed(f"There is no tool named {name}.")
         if (refusal := await self._refusal(turn, call, rule)) is not None:
             return refusal
         seconds = self._settings.tool_seconds
@@ -92,10 +92,12 @@ class ToolRunner:
                         context.session.agent_id, name, call.get("input") or {}
                     )
         except trio.TooSlowError:
-            return _failure(f"The tool was stopped: it took longer than {seconds:g} seconds.")
+            return ToolAnswer.failed(
+                f"The tool was stopped: it took longer than {seconds:g} seconds."
+            )
         except Exception:
             log.exception("the tool %s could not be run", name)
-            return _failure("The tool could not be run.")
+            return ToolAnswer.failed("The tool could not be run.")
 
     async def _refusal(self, turn: Turn, call: Block, rule: ToolRule) -> ToolAnswer | None:
         """Why the call may not be run, if so. Nobody's silence is consent."""
@@ -107,19 +109,15 @@ class ToolRunner:
         turn.log.append(ApprovalAsked(call["id"], rule.name, call.get("input") or {}, rule.risk))
         with trio.move_on_after(self._settings.approval_seconds):
             approved = await turn.approvals.wait(call["id"])
-            return None if approved else _failure("The user does not allow this call.")
+            return None if approved else ToolAnswer.failed("The user does not allow this call.")
         turn.approvals.give(call["id"], False)
-        return _failure("Nobody allowed this call in time, so it was not run.")
-
-
-def _failure(text: str) -> ToolAnswer:
-    return ToolAnswer(content=text, is_error=True)
+        return ToolAnswer.failed("Nobody allowed this call in time, so it was not run.")
 
 
 def _acceptable(answer: ToolAnswer) -> ToolAnswer:
     """The answer as the provider takes it: no blank text, and a failure in words alone."""
     if answer.is_error:
-        return _failure(answer.text.strip() or "The tool failed and gave no reason.")
+        return ToolAnswer.failed(answer.text.strip() or "The tool failed and gave no reason.")
     if isinstance(answer.content, str):
         return answer
     blocks = [block for block in answer.content if str(block.get("text", "…")).strip()]

@@ -47,7 +47,7 @@ def assemble_tools(
     chosen = [tool for tool in _decode(remembered or b"[]") if tool["name"] not in taken]
     chosen.sort(key=lambda tool: "type" not in tool)
     tools = [
-        *(msgspec.to_builtins(_plain(tool)) for tool in offered),
+        *(_entry(tool) for tool in offered),
         *chosen,
     ]
     text = _encode(tools).decode() if tools else ""
@@ -61,8 +61,11 @@ def assemble_tools(
     )
 
 
-def _plain(tool: OfferedTool) -> Tool:
-    return Tool(tool.name, tool.description, tool.input_schema)
+def _entry(tool: OfferedTool | ToolDeclaration) -> dict[str, Any]:
+    entry: dict[str, Any] = msgspec.to_builtins(
+        Tool(tool.name, tool.description, tool.input_schema)
+    )
+    return entry
 
 
 def server_tools(names: Sequence[ServerTool]) -> bytes | None:
@@ -109,7 +112,4 @@ def _client_entries(declared: Sequence[ToolDeclaration], taken: set[str]) -> lis
                 "INVALID_MESSAGE", f'`tools[{number}].inputSchema`: its `type` must be "object".'
             )
         taken = taken | {tool.name}
-    return [
-        msgspec.to_builtins(Tool(tool.name, tool.description, tool.input_schema))
-        for tool in declared
-    ]
+    return [_entry(tool) for tool in declared]

@@ -85,8 +85,7 @@ class Turn:
 
     def resume(self, context: ContextBuilt, extended: ContextExtended) -> None:
         """The next step, once its request is made: behind the tools' answers, or behind a pause."""
-        paused = self.step.answer.pauses
-        held = [*self.step.held, *self.step.answer.blocks] if paused else []
+        held = self.step.blocks if self.step.answer.pauses else []
         self.left_out = extended.left_out
         self._add(context, extended.prompt, held)
 

@@ -8,6 +8,7 @@ from typing import assert_never
 import msgspec
 import trio
 
+from actors.budget import price_of
 from actors.mailbox import Mailbox
 from actors.ports import Clock, Prices, TurnStore
 from actors.serving import serve
@@ -25,9 +26,7 @@ from protocol.mail import (
     UsageTotals,
 )
 from protocol.records import TurnRecord
-from protocol.usage import ZERO, Cost, TokenCounts
-
-NOTHING = Cost(input_cost=ZERO, output_cost=ZERO)
+from protocol.usage import TokenCounts
 
 
 class Usage:
@@ -90,28 +89,20 @@ class Usage:
     def _interrupted(self, turn: TurnRecord) -> TurnRecord:
         """How a turn that a dead process left open is settled: with what was known of it."""
         counts = turn.counts if turn.counts.any else TokenCounts(uncached=turn.counted_tokens)
-        return msgspec.structs.replace(
-            turn,
-            status="interrupted",
-            settled_at=self._clock.now(),
-            counts=counts,
-            estimated=True,
-            cost=self._cost(turn, counts),
-        )
+        known = msgspec.structs.replace(turn, status="interrupted", counts=counts, estimated=True)
+        return self._settled(known)
 
-    def _cost(self, turn: TurnRecord, counts: TokenCounts) -> Cost | None:
-        """USD: each of its requests has its own price, as a long one may cost more a token."""
-        parts = [step.counts for step in turn.steps if step.counts.any] or [counts]
-        costs = [self._prices.price(turn.model, part) for part in parts]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known, NOTHING) if len(known) == len(costs) else None
+    def _settled(self, turn: TurnRecord) -> TurnRecord:
+        """The turn, priced, as it is written now."""
+        return msgspec.structs.replace(
+            turn, settled_at=self._clock.now(), cost=price_of(turn, self._prices)
+        )
 
     async def _find(self, request: FindTurn) -> TurnFound:
         turn = await self._store.load_turn(request.session_id, request.turn_id)
         if turn is None:
             raise GatewayError("TURN_NOT_FOUND", "`turnId`: this session has had no such turn.")
-        first = turn.steps[0].counts if turn.steps else turn.counts
-        cost = self._prices.price(turn.model, first)
+        cost = self._prices.price(turn.model, turn.first_counts)
         return TurnFound(turn=turn, input_cost=None if cost is None else cost.input_cost)
 
     async def _admit(self, request: Admit) -> Done:
@@ -127,11 +118,7 @@ class Usage:
         return _affordable(request.max_cost, request.cost_estimate)
 
     async def _settle(self, turn: TurnRecord) -> TurnRecord:
-        settled = msgspec.structs.replace(
-            turn,
-            settled_at=self._clock.now(),
-            cost=self._cost(turn, turn.counts),
-        )
+        settled = self._settled(turn)
         await self._store.settle_turn(settled)
         self._open.pop(turn.turn_id, None)
         return settled

@@ -377,16 +377,8 @@ def _turn(row: Any) -> TurnRecord:
 
 def _samples(row: Any) -> list[CalibrationRecord]:
     """What there is to learn from a turn's requests."""
-    return [
-        CalibrationRecord(
-            model=row.model,
-            has_tools=step.has_tools,
-            counted=step.counted_tokens,
-            billed=step.counts.input - step.media_tokens,
-        )
-        for step in _steps.decode(row.steps)
-        if step.counted_tokens > 0 and step.counts.input > step.media_tokens
-    ]
+    steps = [step for step in _steps.decode(row.steps) if step.counted_tokens > 0]
+    return [sample for step in steps if (sample := step.sample(row.model)) is not None]
 
 
 def _totals(row: Sequence[Any], unpriced: int) -> ModelTotals:

@@ -17,9 +17,7 @@ import msgspec
 from gateway.ledger_schema import SCHEMA_VERSION
 from protocol.content import Block
 from protocol.errors import LedgerUnavailable
-from protocol.tools import ToolAnswer, tool_result
-
-NOT_RUN = ToolAnswer(content="This tool was not run.", is_error=True)
+from protocol.tools import NOT_RUN, tool_result
 
 BYTES_A_TOKEN = 4
 """A rough figure for the few messages that a step writes."""

@@ -216,7 +216,7 @@ def _check_picture(source: dict[str, Any]) -> str | None:
     if source.get("media_type") not in IMAGE_TYPES:
         return f"a picture must be one of {', '.join(IMAGE_TYPES)}"
     data = source.get("data")
-    if not _is_base64(data):
+    if not is_base64(data):
         return "the picture's data is not base64"
     if len(data) > MOST_IMAGE_BASE64:
         return f"a picture may have at most {MOST_IMAGE_BASE64 // MIB} MB in base64"
@@ -233,7 +233,7 @@ def _check_pdf(source: dict[str, Any]) -> str | None:
     if source.get("media_type") != "application/pdf":
         return "a document in base64 must be application/pdf; plain text goes into a text source"
     data = source.get("data")
-    if not _is_base64(data):
+    if not is_base64(data):
         return "the document's data is not base64"
     if len(data) > MOST_PDF_BASE64:
         return f"a PDF may have at most {MOST_PDF_BASE64 // MIB} MB in base64"
@@ -256,7 +256,7 @@ def _check_url(source: dict[str, Any]) -> str | None:
     return None
 
 
-def _is_base64(data: object) -> TypeGuard[str]:
+def is_base64(data: object) -> TypeGuard[str]:
     """Whether it is base64 as the provider takes it: padded, without line breaks."""
     return (
         isinstance(data, str)

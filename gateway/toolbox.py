@@ -62,24 +62,24 @@ class Toolbox:
         if name == READ_SKILL:
             return await self._call_read_skill(agent_id, args)
         if self._source is None:
-            return _failed(f"There is no tool {name}.")
+            return ToolAnswer.failed(f"There is no tool {name}.")
         return await self._source.call(name, args)
 
     async def _call_read_skill(self, agent_id: str, args: dict[str, Any]) -> ToolAnswer:
         try:
             wanted = msgspec.convert(args, ReadSkill)
         except msgspec.ValidationError as error:
-            return _failed(f"The arguments do not fit: {error}.")
+            return ToolAnswer.failed(f"The arguments do not fit: {error}.")
         names = [skill.name for skill in (await self._library.read(agent_id)).skills]
         if wanted.name not in names:
             there = f"There are: {', '.join(names)}." if names else "There are none."
-            return _failed(f"There is no skill of this name. {there}")
+            return ToolAnswer.failed(f"There is no skill of this name. {there}")
         try:
             page = await self._library.read_skill(
                 agent_id, wanted.name, wanted.file, limit=self._skill_bytes
             )
         except Refused as error:
-            return _failed(f"This cannot be read: {error}.")
+            return ToolAnswer.failed(f"This cannot be read: {error}.")
         return ToolAnswer(content=_written(page))
 
 
@@ -116,7 +116,3 @@ def _written(page: SkillPage) -> str:
         more = ["- and more"] if page.more_files else []
         parts.append("\n".join(["Further files:", *(f"- {file}" for file in page.files), *more]))
     return "\n\n".join(part for part in parts if part) or "[It is empty.]"
-
-
-def _failed(text: str) -> ToolAnswer:
-    return ToolAnswer(content=text, is_error=True)

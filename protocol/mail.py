@@ -129,7 +129,6 @@ class ContextExtended(msgspec.Struct, frozen=True, kw_only=True):
     """The next step's request; see `ContextBuilt`. `left_out` is of the whole turn so far."""
 
     prompt: Prompt
-    added: list[MessageRecord]
     token_estimate: int
     cost_estimate: Decimal | None
     left_out: SentContext | None

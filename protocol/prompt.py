@@ -50,8 +50,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     def messages(self) -> list[RequestMessage]:
         """The messages as they are sent."""
-        records = [message for turn in self.turns for message in turn] + self.current
-        return sent_messages(records, caches=self.caches)
+        return sent_messages(self._records, caches=self.caches)
 
     @property
     def counted_tokens(self) -> int:

@@ -57,6 +57,18 @@ class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
     message_id: int = 0
 
 
+class CalibrationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """For one request, what the tokenizer counted and what the provider billed for the same.
+
+    Both are of text: what pictures and documents are taken for is in neither.
+    """
+
+    model: str
+    has_tools: bool
+    counted: int
+    billed: int
+
+
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One request that a turn made of the provider, and what was billed for it.
 
@@ -70,6 +82,15 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     counted_tokens: int
     media_tokens: int = 0
     has_tools: bool = False
+
+    def sample(self, model: str) -> CalibrationRecord | None:
+        """What there is to learn from it, once the provider has told what the input is billed."""
+        billed = self.counts.input - self.media_tokens
+        if billed <= 0:
+            return None
+        return CalibrationRecord(
+            model=model, has_tools=self.has_tools, counted=self.counted_tokens, billed=billed
+        )
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +119,11 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     cost_estimate: Decimal | None = None
     weights: tuple[SectionWeight, ...] = ()
 
+    @property
+    def first_counts(self) -> TokenCounts:
+        """What its first request was billed, the one that was estimated."""
+        return self.steps[0].counts if self.steps else self.counts
+
 
 class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
     """What one model was billed: exact sums; `cost` is of the requests whose price is known."""
@@ -107,15 +133,3 @@ class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
     cost: Decimal
     requests: int
     unpriced: int
-
-
-class CalibrationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """For one request, what the tokenizer counted and what the provider billed for the same.
-
-    Both are of text: what pictures and documents are taken for is in neither.
-    """
-
-    model: str
-    has_tools: bool
-    counted: int
-    billed: int

@@ -47,12 +47,21 @@ class ToolAnswer(msgspec.Struct, frozen=True, kw_only=True):
     content: str | list[Block]
     is_error: bool = False
 
+    @classmethod
+    def failed(cls, text: str) -> ToolAnswer:
+        """An answer that tells the model what went wrong."""
+        return cls(content=text, is_error=True)
+
     @property
     def text(self) -> str:
         """The answer's text alone."""
         if isinstance(self.content, str):
             return self.content
         return "\n".join(str(block["text"]) for block in self.content if "text" in block)
+
+
+NOT_RUN = ToolAnswer.failed("This tool was not run.")
+"""What answers a call that nobody ran: the provider takes no call without its result."""
 
 
 def tool_result(call_id: str, answer: ToolAnswer) -> Block:

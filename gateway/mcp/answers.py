@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from typing import Final
 
@@ -17,10 +15,10 @@ from mcp_types import (
     TextResourceContents,
 )
 
+from gateway.pictures import IMAGE_TYPES, is_base64
 from protocol.content import Block
 from protocol.tools import ToolAnswer
 
-IMAGE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 LONGEST_IMAGE: Final = 5 * 1024 * 1024
 """Characters of base64 that the provider takes in one image."""
 MOST_IMAGES: Final = 20
@@ -57,17 +55,10 @@ def _block(content: ContentBlock) -> Block:
 
 def _image(image: ImageContent) -> Block:
     kind = image.mime_type.lower()
-    if kind not in IMAGE_TYPES or len(image.data) > LONGEST_IMAGE or not _is_base64(image.data):
+    if kind not in IMAGE_TYPES or len(image.data) > LONGEST_IMAGE or not is_base64(image.data):
         return _note("an image that cannot be shown", None, image.mime_type)
     source = {"type": "base64", "media_type": kind, "data": image.data}
     return {"type": "image", "source": source}
-
-
-def _is_base64(data: str) -> bool:
-    try:
-        return bool(base64.b64decode(data, validate=True))
-    except (binascii.Error, ValueError):
-        return False
 
 
 def _note(what: str, where: str | None, kind: str | None) -> Block:

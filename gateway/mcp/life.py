@@ -27,7 +27,7 @@ from gateway.mcp.http import Trouble, open_http
 from gateway.mcp.offers import served_tools
 from gateway.mcp.pace import PacedStream
 from gateway.mcp.sift import Sift
-from gateway.mcp.state import McpTimes, ServerLost, ServerState, failure
+from gateway.mcp.state import McpTimes, ServerLost, ServerState
 from gateway.mcp.stdio import open_stdio
 from protocol.tools import ToolAnswer
 
@@ -197,18 +197,18 @@ class Life:
             if error.code == CONNECTION_CLOSED:
                 return self._lost()
             said = error.message.replace("\0", "")[:LONGEST_REFUSAL]
-            return failure(f"The MCP server {self._name} refuses the call: {said}")
+            return ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
         except (
             RuntimeError,
             ValueError,
         ):  # the SDK's, for a result that is none, or not this tool's
-            return failure(
+            return ToolAnswer.failed(
                 f"The MCP server {self._name} answered with something that is no result of this "
                 "tool. The call may have had its effect."
             )
 
     def _lost(self) -> ToolAnswer:
-        return failure(
+        return ToolAnswer.failed(
             f"The MCP server {self._name} was lost before it answered. The call may have had its "
             "effect: look before you repeat it."
         )

@@ -61,15 +61,10 @@ class ServerState:
     async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
         """Call a tool by its offered name; that it cannot be is an answer too."""
         if self._call is None:
-            return failure(
+            return ToolAnswer.failed(
                 f"The MCP server {self.server.name} is not running at the moment, so {name} "
                 "cannot be called. Go on without it, or try again later."
             )
         if name not in self.tools:
-            return failure(f"The MCP server {self.server.name} offers no tool {name}.")
+            return ToolAnswer.failed(f"The MCP server {self.server.name} offers no tool {name}.")
         return await self._call(self.tools[name].own_name, args)
-
-
-def failure(text: str) -> ToolAnswer:
-    """An answer that tells the model what went wrong."""
-    return ToolAnswer(content=text, is_error=True)

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from gateway.mcp.settings import McpServer
-from gateway.mcp.state import McpTimes, ServerState, failure
+from gateway.mcp.state import McpTimes, ServerState
 from protocol.tools import OfferedTool, ToolAnswer
 
 
@@ -43,7 +43,7 @@ class McpTools:
         for state in self._states:
             if state.owns(name):
                 return await state.call(name, args)
-        return failure(f"There is no tool {name}.")
+        return ToolAnswer.failed(f"There is no tool {name}.")
 
 
 def _load() -> Callable[[Sequence[ServerState], McpTimes], Awaitable[None]]:

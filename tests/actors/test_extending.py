@@ -106,7 +106,7 @@ async def test_the_next_request_begins_with_the_former_one(
         assert extended.prompt.body().startswith(built.prompt.body()[:-2] + b",")
         sent = json.loads(extended.prompt.body())["messages"]
         assert [message["content"] for message in sent] == ["Tea?", [CALL], [RESULT]]
-        counted = [message.token_count for message in extended.added]
+        counted = [message.token_count for message in extended.prompt.current[1:]]
         texts = [json.dumps(block, separators=(",", ":")) for block in (CALL, RESULT)]
         assert counted == [len(text) for text in texts]
         assert extended.token_estimate == built.token_estimate + sum(counted)
@@ -175,7 +175,10 @@ async def test_the_latest_billed_request_is_what_is_learned_from(
             session_id=built.session.session_id,
             turn_id="turn_x",
             messages=[
-                *(NewMessage(role=one.role, content=one.content) for one in extended.added),
+                *(
+                    NewMessage(role=one.role, content=one.content)
+                    for one in extended.prompt.current[1:]
+                ),
                 answer({"type": "text", "text": "Hello."}),
             ],
             samples=[sample],
@@ -197,5 +200,5 @@ async def test_pictures_that_a_tool_answers_are_weighed_apart(autojump_clock: Mo
     async with open_world() as world:
         built = await build(world, "Tea?")
         extended = await extend(world, built.prompt, answer(CALL), shown)
-        assert extended.added[1].media_tokens == 1_000
+        assert extended.prompt.current[2].media_tokens == 1_000
         assert extended.prompt.media_tokens == 1_000
