@@ -47,13 +47,20 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     user: MessageRecord | None
     caches: bool
 
-    def texts(self) -> dict[SectionName, str]:
-        """Each section's text, in the order in which they are sent."""
-        sections: dict[SectionName, str] = {name: self.system[name] for name in SYSTEM_SECTIONS}
-        sections["tools"] = self.toolset.json.decode() if self.toolset.json else ""
+    def contents(self) -> dict[SectionName, bytes]:
+        """Each section's text in UTF-8, in the order in which they are sent."""
+        sections: dict[SectionName, bytes] = {
+            name: self.system[name].encode() for name in SYSTEM_SECTIONS
+        }
+        sections["tools"] = self.toolset.json or b""
         sections["history"] = self._history()
-        sections["user_message"] = shown(self.user.content) if self.user else ""
+        sections["user_message"] = shown(self.user.content) if self.user else b""
         return sections
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether any tool goes with it."""
+        return self.toolset.json is not None
 
     def head(
         self,
@@ -90,10 +97,10 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         own = [] if self.user is None else [self.user]
         return [message for turn in self.turns for message in turn] + own
 
-    def _history(self) -> str:
+    def _history(self) -> bytes:
         sent = sent_messages(self.records, caches=self.caches)
         history = sent if self.user is None else sent[:-1]
-        return _encode(history).decode() if history else ""
+        return _encode(history) if history else b""
 
 
 def clearing(room: int) -> dict[str, Any]:
@@ -126,11 +133,11 @@ def _skills(files: AgentFiles) -> str:
     return "\n".join(["# Skills", "", "You have been given these skills:", *lines])
 
 
-def shown(content: bytes) -> str:
+def shown(content: bytes) -> bytes:
     """A content's JSON as a section shows it: a string's own text, or the blocks' JSON."""
     if content[:1] == b'"':
-        return msgspec.json.decode(content, type=str)
-    return content.decode()
+        return msgspec.json.decode(content, type=str).encode()
+    return content
 
 
 def title_of(content: UserContent) -> str | None:

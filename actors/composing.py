@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from actors.assembly import CLEAR_TOOL_USES, CONTEXT_EDITING, Parts, clearing, system_texts
 from actors.counting import Counter
 from actors.history import Held
-from actors.ports import Library, Media, Tools
+from actors.ports import AgentFiles, Library, Media, Tools
 from actors.toolset import assemble_tools
 from actors.weighed import Weighed
 from actors.weighing import Weigher
@@ -40,6 +41,13 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     server_tools: tuple[ServerTool, ...] = ()
 
 
+class Agent(NamedTuple):
+    """What a session's agent has: its files, and the tools that the gateway runs for it."""
+
+    files: AgentFiles
+    tools: list[OfferedTool]
+
+
 class Composer:
     """Makes requests of sessions. It stores nothing."""
 
@@ -60,9 +68,10 @@ class Composer:
         self._tools = tools
         self._media = media
 
-    async def offered(self, session: SessionRecord) -> list[OfferedTool]:
-        """The tools that the gateway runs for the session's agent."""
-        return await self._tools.offered(session.agent_id)
+    async def agent(self, session: SessionRecord) -> Agent:
+        """The session's agent, as it is now."""
+        files = await self._library.read(session.agent_id)
+        return Agent(files, self._tools.offered(files))
 
     def output_limit(self, info: ModelInfo, wanted: int | None) -> int:
         """The output tokens to ask for. Raises GatewayError(INVALID_MESSAGE)."""
@@ -125,7 +134,7 @@ class Composer:
         held: Held,
         user: MessageRecord | None,
         *,
-        offered: Sequence[OfferedTool],
+        agent: Agent,
         info: ModelInfo,
         max_tokens: int,
     ) -> Weighed:
@@ -136,9 +145,9 @@ class Composer:
             system=system_texts(
                 system_prompt=prompt,
                 response_format=self._settings.response_format,
-                files=await self._library.read(session.agent_id),
+                files=agent.files,
             ),
-            toolset=assemble_tools(offered, session.tools, caches=caches),
+            toolset=assemble_tools(agent.tools, session.tools, caches=caches),
             turns=held.history.answered(),
             user=user,
             caches=caches,
@@ -152,7 +161,7 @@ class Composer:
     ) -> Prompt:
         """The request, as it is sent."""
         edits = None
-        if weighed.parts.toolset.json is not None and CLEAR_TOOL_USES in info.edits:
+        if weighed.parts.has_tools and CLEAR_TOOL_USES in info.edits:
             edits = clearing(weighed.room)
         head = weighed.parts.head(
             model=weighed.model,

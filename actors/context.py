@@ -161,13 +161,13 @@ class Context:
         self, request: BuildContext, before: SessionRecord, held: Held, *, is_new: bool
     ) -> ContextBuilt:
         send, composer = request.send, self._composer
-        offered = await composer.offered(before)
-        session = self._renewed(before, send, offered)
+        agent = await composer.agent(before)
+        session = self._renewed(before, send, agent.tools)
         info = await self._catalog.describe(session.model)
         limit = composer.output_limit(info, send.max_tokens)
         user = await composer.question(session, request.turn_id, send.content)
         weighed = await composer.weigh(
-            session, held, user, offered=offered, info=info, max_tokens=limit
+            session, held, user, agent=agent, info=info, max_tokens=limit
         )
         affordable = self._weigher.affordable_output(weighed, send.max_cost)
         max_tokens = min(limit, affordable)
@@ -287,7 +287,7 @@ class Context:
                 session,
                 held,
                 user,
-                offered=await composer.offered(session),
+                agent=await composer.agent(session),
                 info=info,
                 max_tokens=composer.output_limit(info, None),
             )
@@ -301,13 +301,14 @@ class Context:
             exact_tokens = await self._model.count_tokens(prompt.body())
             weighed = self._weigher.exact(weighed, exact_tokens)
         sections = weighed.sections(self._clock.now())
-        has_tools = weighed.parts.toolset.json is not None
         return Inspection(
             model=weighed.model,
             sections=sections,
             totals=weighed.totals(sections),
             window=weighed.window(info.max_input_tokens),
-            calibration=self._calibrations.calibration(weighed.model, has_tools=has_tools),
+            calibration=self._calibrations.calibration(
+                weighed.model, has_tools=weighed.parts.has_tools
+            ),
             left_out=weighed.left_out,
             exact_tokens=exact_tokens,
         )

@@ -104,8 +104,11 @@ class AgentFiles(msgspec.Struct, frozen=True):
 class Tools(Protocol):
     """The tools that the gateway itself runs: an agent's skills, and those of MCP servers."""
 
-    async def offered(self, agent_id: str) -> list[OfferedTool]:
-        """What the agent may call now, in an order that changes only when the tools do."""
+    def offered(self, files: AgentFiles) -> list[OfferedTool]:
+        """What the agent with these `files` may call now.
+
+        The order changes only when the tools do.
+        """
         ...
 
     async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:

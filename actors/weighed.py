@@ -70,7 +70,7 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
             turns=self.parts.turns,
             current=[] if self.parts.user is None else [self.parts.user],
             fixed_tokens=self.fixed_tokens,
-            has_tools=self.parts.toolset.json is not None,
+            has_tools=self.parts.has_tools,
             room=self.room,
             caches=self.parts.caches,
             betas=betas,
@@ -92,24 +92,27 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
         """Each section's weight."""
         return tuple(
             SectionWeight(
-                name=section.name,
-                byte_count=section.byte_count,
-                token_estimate=section.token_estimate,
-                cost_estimate=section.cost_estimate,
+                name=name,
+                byte_count=len(content),
+                token_estimate=self.estimated[name],
+                cost_estimate=self.rates.cost(self.estimated[name]),
             )
-            for section in self.sections()
+            for name, content in self._contents().items()
         )
 
-    def sections(self, now: int | None = None) -> list[Section]:
+    def sections(self, now: int) -> list[Section]:
         """Each section's text and weight, in the order in which they are sent.
 
-        With `now` (milliseconds since the epoch), also what of it the provider remembers.
+        And what of it the provider remembers at `now`, in milliseconds since the epoch.
         """
-        texts = self.parts.texts()
+        cached = self.cached(now) if self.parts.caches else None
+        return [self._section(name, content, cached) for name, content in self._contents().items()]
+
+    def _contents(self) -> dict[SectionName, bytes]:
+        contents = self.parts.contents()
         if self.estimated[OVERHEAD]:
-            texts[OVERHEAD] = ""
-        cached = None if now is None or not self.parts.caches else self.cached(now)
-        return [self._section(name, text, cached) for name, text in texts.items()]
+            contents[OVERHEAD] = b""
+        return contents
 
     def cached(self, now: int) -> dict[SectionName, int]:
         """The tokens that are most likely in the provider's prompt cache."""
@@ -158,13 +161,13 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
         return Window(limit=limit, used=used, free=max(0, limit - used))
 
     def _section(
-        self, name: SectionName, text: str, cached: dict[SectionName, int] | None
+        self, name: SectionName, content: bytes, cached: dict[SectionName, int] | None
     ) -> Section:
         tokens = self.estimated[name]
         section = Section(
             name=name,
-            content=text,
-            byte_count=len(text.encode()),
+            content=content.decode(),
+            byte_count=len(content),
             token_estimate=tokens,
             cost_estimate=self.rates.cost(tokens),
         )

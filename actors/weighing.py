@@ -51,7 +51,7 @@ class Weigher:
         Raises GatewayError(CONTEXT_TOO_LARGE) when it does not fit without any of them.
         """
         counted = {name: await self._counter.count_again(text) for name, text in _fixed(parts)}
-        scale = self.scale(model, former, has_tools=parts.toolset.json is not None)
+        scale = self.scale(model, former, has_tools=parts.has_tools)
         estimated = {name: round(scale.fixed(count)) for name, count in counted.items()}
         estimated["history"] = 0
         own = [] if parts.user is None else [parts.user]

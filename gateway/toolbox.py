@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actors.ports import Skill
+from actors.ports import AgentFiles, Skill
 from gateway.library import FolderLibrary, Refused, SkillPage
 from protocol.tools import OfferedTool, ToolAnswer
 
@@ -49,13 +49,12 @@ class Toolbox:
         self._source = source
         self._skill_bytes = skill_bytes
 
-    async def offered(self, agent_id: str) -> list[OfferedTool]:
+    def offered(self, files: AgentFiles) -> list[OfferedTool]:
         """`read_skill` for an agent that has skills, then what the source offers."""
-        skills = (await self._library.read(agent_id)).skills
         others = [] if self._source is None else self._source.offered()
         # The name is taken, whether or not the agent has skills: it always means the same.
         others = [tool for tool in others if tool.name != READ_SKILL]
-        return [_read_skill(skills), *others] if skills else others
+        return [_read_skill(files.skills), *others] if files.skills else others
 
     async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:
         """Run one tool; what goes wrong is told the model in the answer."""

@@ -264,9 +264,8 @@ class FakeTools:
         )
         self.scripts[name] = deque(script)
 
-    async def offered(self, agent_id: str) -> list[OfferedTool]:
+    def offered(self, files: AgentFiles) -> list[OfferedTool]:
         """See `Tools`."""
-        await trio.lowlevel.checkpoint()
         return self.tools
 
     async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:

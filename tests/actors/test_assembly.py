@@ -89,7 +89,7 @@ def body_of(parts: Parts, **fields: Any) -> dict[str, Any]:
         turns=parts.turns,
         current=[] if parts.user is None else [parts.user],
         fixed_tokens=0,
-        has_tools=parts.toolset.json is not None,
+        has_tools=parts.has_tools,
         room=0,
         caches=parts.caches,
     )
@@ -115,7 +115,7 @@ def test_the_sections_are_the_request_part_for_part(
         user=None if content is None else record(99, "user", content),
         caches=caches,
     )
-    sections = parts.texts()
+    sections = {name: content.decode() for name, content in parts.contents().items()}
     body = body_of(parts, thinking={"type": "adaptive"}, effort="low", edits=clearing(100))
     assert list(sections) == [
         *("system_prompt", "response_format", "memory", "skills"),
@@ -175,7 +175,7 @@ def test_the_history_is_shown_with_the_breakpoint_that_is_sent_in_it() -> None:
         user=record(2, "user", "And?"),
         caches=True,
     )
-    shown_messages = json.loads(parts.texts()["history"])
+    shown_messages = json.loads(parts.contents()["history"])
     assert shown_messages[0]["content"][0]["cache_control"] == BREAKPOINT
     assert shown_messages == body_of(parts)["messages"][:-1]
 

@@ -57,6 +57,11 @@ def open_toolbox(knots: Path, source: ToolSource | None = None, **options: int) 
     return Toolbox(FolderLibrary(knots.parents[2]), source, **options)
 
 
+async def offered(toolbox: Tools, knots: Path, agent_id: str) -> list[OfferedTool]:
+    """What one of the agents among which `knots` is may call."""
+    return toolbox.offered(await FolderLibrary(knots.parents[2]).read(agent_id))
+
+
 async def read(toolbox: Toolbox, **args: Any) -> str:
     """What `read_skill` answers, which must be no error."""
     answer = await toolbox.call("a", READ_SKILL, args)
@@ -75,22 +80,22 @@ async def test_an_agent_with_skills_is_offered_to_read_them_first(knots: Path) -
     """Without asking anybody; then come the other tools."""
     write(knots.parent / "sails" / "SKILL.md", FRONT.format("sails", "sails"))
     toolbox: Tools = open_toolbox(knots, Others("search", "fetch"))
-    first, *others = await toolbox.offered("a")
+    first, *others = await offered(toolbox, knots, "a")
     assert (first.name, first.approval, first.risk) == ("read_skill", "auto", "low")
     assert first.input_schema["properties"]["name"]["enum"] == ["knots", "sails"]
     jsonschema.Draft202012Validator.check_schema(first.input_schema)
     jsonschema.validate({"name": "knots", "file": "x.md"}, first.input_schema)
     assert [tool.name for tool in others] == ["search", "fetch"]
-    assert await toolbox.offered("a") == [first, *others]
+    assert await offered(toolbox, knots, "a") == [first, *others]
 
 
 async def test_an_agent_without_skills_is_offered_the_other_tools_alone(knots: Path) -> None:
     """The name stays reserved: nobody else can answer to it."""
-    assert await open_toolbox(knots).offered("b") == []
+    assert await offered(open_toolbox(knots), knots, "b") == []
     others = Others("search", "read_skill")
     toolbox = open_toolbox(knots, others)
-    assert [tool.name for tool in await toolbox.offered("b")] == ["search"]
-    assert [tool.name for tool in await toolbox.offered("a")] == ["read_skill", "search"]
+    assert [tool.name for tool in await offered(toolbox, knots, "b")] == ["search"]
+    assert [tool.name for tool in await offered(toolbox, knots, "a")] == ["read_skill", "search"]
     assert (await toolbox.call("b", "read_skill", {"name": "x"})).is_error
     assert others.calls == []
 
