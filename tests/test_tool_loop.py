@@ -86,16 +86,21 @@ async def ready(world: World, talk: Talk) -> None:
             await trio.sleep(0.05)
 
 
+async def ask_for_noon(world: World, talk: Talk) -> tuple[str, list[Frame]]:
+    """A question that takes the server's tool: its id, and its frames up to the one for consent."""
+    await ready(world, talk)
+    world.simulator.script(
+        turn(calls(("clock__convert_time", ASKED)), says("{clock__convert_time}"))
+    )
+    request_id = await talk.say("chat.send", content="When is noon in Tokyo?")
+    return request_id, await hear_until(talk, "tool.approval.request")
+
+
 async def test_a_server_of_the_registry_answers_the_model(tmp_path: Path) -> None:
     """Started, listed, asked for consent, called, and its answer quoted."""
     servers = time_server("session")
     async with open_world(tmp_path, mcp_servers=servers) as world, world.talk() as talk:
-        await ready(world, talk)
-        world.simulator.script(
-            turn(calls(("clock__convert_time", ASKED)), says("{clock__convert_time}"))
-        )
-        request_id = await talk.say("chat.send", content="When is noon in Tokyo?")
-        frames = await hear_until(talk, "tool.approval.request")
+        request_id, frames = await ask_for_noon(world, talk)
         asked = frames[-1]
         assert (asked["toolName"], asked["args"]) == ("clock__convert_time", ASKED)
         await talk.say(
@@ -118,12 +123,8 @@ async def test_a_denied_call_never_reaches_the_server(tmp_path: Path) -> None:
     """The model is told."""
     servers = time_server("always")
     async with open_world(tmp_path, mcp_servers=servers) as world, world.talk() as talk:
-        await ready(world, talk)
-        world.simulator.script(
-            turn(calls(("clock__convert_time", ASKED)), says("{clock__convert_time}"))
-        )
-        request_id = await talk.say("chat.send", content="When is noon in Tokyo?")
-        asked = (await hear_until(talk, "tool.approval.request"))[-1]
+        request_id, frames = await ask_for_noon(world, talk)
+        asked = frames[-1]
         await talk.say("tool.approval.response", toolCallId=asked["toolCallId"], approved=False)
         frames = await talk.rest(request_id)
         assert only(frames, "tool.result") == []

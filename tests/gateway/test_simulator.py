@@ -1,11 +1,10 @@
 """The simulator, as the provider's own SDK sees it."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
 import pytest
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+from anthropic import AsyncAnthropic
 from anthropic.types import Message, MessageParam, ThinkingBlock, ToolParam, ToolUseBlock
 
 from gateway.simulator import (
@@ -18,7 +17,6 @@ from gateway.simulator import (
     Text,
     Thinking,
     ToolUse,
-    open_simulator,
 )
 
 SONNET = "claude-sonnet-5-5"
@@ -32,21 +30,6 @@ WEATHER: ToolParam = {
         "required": ["city", "days"],
     },
 }
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with open_simulator(seed=1) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[AsyncAnthropic]:
-    plain = DefaultAsyncHttpxClient(verify=False)  # no certificates to load for plain HTTP
-    async with AsyncAnthropic(
-        base_url=simulator.url, api_key="any", max_retries=0, http_client=plain
-    ) as client:
-        yield client
 
 
 def user(text: str) -> list[MessageParam]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import anthropic
 import pytest
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+from anthropic import AsyncAnthropic
 from anthropic.types import Usage
 
 from gateway.simulator import Reply, Simulator, Thinking, open_simulator
@@ -118,15 +118,6 @@ def test_the_entry_unused_for_longest_makes_room(clock: Clock) -> None:
 async def simulator(clock: Clock) -> AsyncIterator[Simulator]:
     async with open_simulator(seed=1, clock=clock) as simulator:
         yield simulator
-
-
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[AsyncAnthropic]:
-    plain = DefaultAsyncHttpxClient(verify=False)  # no certificates to load for plain HTTP
-    async with AsyncAnthropic(
-        base_url=simulator.url, api_key="any", max_retries=0, http_client=plain
-    ) as client:
-        yield client
 
 
 SYSTEM = "You are patient and precise. " * 200

@@ -2,36 +2,19 @@
 
 import base64
 import struct
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
 import pytest
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+from anthropic import AsyncAnthropic
 
-from gateway.simulator import Settings, Simulator, open_simulator
+from gateway.simulator import Settings, open_simulator
+from tests.sdk import client_of
 
 SONNET = "claude-sonnet-5-5"
 HAIKU = "claude-haiku-4-5"
 BETA = "context-management-2025-06-27"
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with open_simulator(seed=1) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[AsyncAnthropic]:
-    async with client_of(simulator) as client:
-        yield client
-
-
-def client_of(simulator: Simulator) -> AsyncAnthropic:
-    plain = DefaultAsyncHttpxClient(verify=False)  # no certificates to load for plain HTTP
-    return AsyncAnthropic(base_url=simulator.url, api_key="any", max_retries=0, http_client=plain)
 
 
 def user(*blocks: Any) -> list[Any]:

@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 import pytest
 import trio
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+from anthropic import AsyncAnthropic
 
 from gateway.simulator import (
     Failure,
@@ -39,15 +39,6 @@ REQUEST: dict[str, Any] = {
 async def simulator() -> AsyncIterator[Simulator]:
     async with open_simulator(seed=1, settings=Settings(ping_every=0.02)) as simulator:
         yield simulator
-
-
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[AsyncAnthropic]:
-    plain = DefaultAsyncHttpxClient(verify=False)  # no certificates to load for plain HTTP
-    async with AsyncAnthropic(
-        base_url=simulator.url, api_key="any", max_retries=0, http_client=plain
-    ) as client:
-        yield client
 
 
 async def read(client: AsyncAnthropic, received: list[Any] | None = None) -> list[Any]:

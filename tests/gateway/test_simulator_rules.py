@@ -1,15 +1,14 @@
 """What the simulator refuses, and in which words; and the directives in a message's text."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
 import pytest
 import trio
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+from anthropic import AsyncAnthropic
 from anthropic.types import Message, MessageParam
 
-from gateway.simulator import Reply, Simulator, Text, open_simulator
+from gateway.simulator import Reply, Simulator, Text
 
 SONNET = "claude-sonnet-5-5"
 OPUS = "claude-opus-5-5"
@@ -20,21 +19,6 @@ CALL = [
     *ASK,
     {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]},
 ]
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with open_simulator(seed=1) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[AsyncAnthropic]:
-    plain = DefaultAsyncHttpxClient(verify=False)  # no certificates to load for plain HTTP
-    async with AsyncAnthropic(
-        base_url=simulator.url, api_key="any", max_retries=0, http_client=plain
-    ) as client:
-        yield client
 
 
 async def ask(client: AsyncAnthropic, **body: Any) -> Message:

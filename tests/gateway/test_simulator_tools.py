@@ -1,11 +1,10 @@
 """The simulator's tools: loops of calls and results, the provider's own tools, pauses, refusals."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
 import pytest
-from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+from anthropic import AsyncAnthropic
 from anthropic.types import Message
 
 from gateway.simulator import (
@@ -20,7 +19,6 @@ from gateway.simulator import (
     calls,
     cite,
     cite_page,
-    open_simulator,
     results_for,
     says,
     turn,
@@ -36,21 +34,6 @@ CALLS = [
 TEXT = {"type": "text", "text": "and?"}
 SEARCH = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}}
 FOUND = {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with open_simulator(seed=1) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[AsyncAnthropic]:
-    plain = DefaultAsyncHttpxClient(verify=False)  # no certificates to load for plain HTTP
-    async with AsyncAnthropic(
-        base_url=simulator.url, api_key="any", max_retries=0, http_client=plain
-    ) as client:
-        yield client
 
 
 async def ask(client: AsyncAnthropic, messages: list[Any], **body: Any) -> Message:
