@@ -9,7 +9,7 @@ import msgspec
 from actors.assembly import fit
 from actors.sent import Flight, SentRequest
 from actors.weighed import Rates
-from actors.weighing import Weigher, left_out, window_error
+from actors.weighing import Weigher, counted_turns, left_out, window_error
 from protocol.context import SectionWeight
 from protocol.mail import ContextExtended, ExtendContext
 from protocol.records import MessageRecord
@@ -36,10 +36,16 @@ def extend(
         rates = weigher.rates(prompt.model, round(needed), caches=prompt.caches)
         weights = () if flight is None else _weights(flight.weights, current, round(own), rates)
         raise window_error(prompt.model, round(needed), prompt.room, weights)
-    turns = scale.turns(prompt.turns)
-    skipped = fit(turns, prompt.room - needed)
+    turns, sizes = scale.turns(prompt.turns), counted_turns(prompt.turns)
+    before = prompt.left_out_tokens
+    skipped = fit(turns, sizes, prompt.room - needed, left_out_before=before)
     estimate = round(needed + sum(turns[skipped:]))
-    extended = msgspec.structs.replace(prompt, turns=prompt.turns[skipped:], current=current)
+    extended = msgspec.structs.replace(
+        prompt,
+        turns=prompt.turns[skipped:],
+        current=current,
+        left_out_tokens=before + sum(sizes[:skipped]),
+    )
     if flight is not None:
         beginning = flight.latest.beginning
         flight.add(SentRequest.of(extended, beginning, request.turn_id, estimate=estimate, now=now))

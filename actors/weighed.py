@@ -35,7 +35,8 @@ class Rates(msgspec.Struct, frozen=True):
 class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     """A request's parts, and the tokens estimated for each section.
 
-    `fixed_tokens` counts what are no messages, `room` is what of the window the input may take.
+    `fixed_tokens` counts what are no messages, `room` is what of the window the input may take,
+    `left_out_tokens` counts the turns that did not fit.
     """
 
     model: str
@@ -46,6 +47,7 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
     room: int
     left_out: SentContext | None
+    left_out_tokens: int
 
     @property
     def token_estimate(self) -> int:
@@ -73,6 +75,7 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
             has_tools=self.parts.has_tools,
             room=self.room,
             caches=self.parts.caches,
+            left_out_tokens=self.left_out_tokens,
             betas=betas,
         )
 

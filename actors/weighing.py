@@ -59,7 +59,8 @@ class Weigher:
         estimated[OVERHEAD] = round(scale.line.overhead)
         needed = sum(estimated.values())
         turns = scale.turns(parts.turns)
-        skipped = fit(turns, limit - reserve - needed)
+        sizes = counted_turns(parts.turns)
+        skipped = fit(turns, sizes, limit - reserve - needed)
         estimated["history"] = round(sum(turns[skipped:]))
         weighed = Weighed(
             model=model,
@@ -70,6 +71,7 @@ class Weigher:
             rates=self.rates(model, sum(estimated.values()), caches=parts.caches),
             room=limit - reserve,
             left_out=left_out(None, parts.turns[:skipped]),
+            left_out_tokens=sum(sizes[:skipped]),
         )
         if needed > limit:
             raise window_error(model, needed, limit, weighed.weights())
@@ -106,6 +108,11 @@ class Weigher:
             return sys.maxsize
         left = Decimal(str(max_cost)) - (weighed.cost_estimate or ZERO)
         return max(1, int(left / a_million.output_cost * 1_000_000))
+
+
+def counted_turns(turns: Sequence[Sequence[MessageRecord]]) -> list[int]:
+    """What each turn was counted when it was stored."""
+    return [sum(one.token_count + one.media_tokens for one in turn) for turn in turns]
 
 
 def left_out(

@@ -29,9 +29,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     `head` is the request's JSON without messages; `turns` the history, whole turns, oldest first;
     `current` this turn's messages so far. `fixed_tokens` counts what is neither; all counts are
-    the tokenizer's. `room` is what of the window its input may take, in estimated tokens. With
-    `caches` the provider is asked to remember it. `betas` names the unreleased features of the
-    provider that the head uses.
+    the tokenizer's. `room` is what of the window its input may take, in estimated tokens, and
+    `left_out_tokens` counts the turns that did not fit. With `caches` the provider is asked to
+    remember it. `betas` names the unreleased features of the provider that the head uses.
     """
 
     model: str
@@ -42,6 +42,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     has_tools: bool
     room: int
     caches: bool
+    left_out_tokens: int = 0
     betas: tuple[str, ...] = ()
 
     def body(self) -> bytes:
