@@ -27,14 +27,6 @@ headings."""
 
 SYSTEM_SECTIONS: tuple[SectionName, ...] = ("system_prompt", "response_format", "memory", "skills")
 
-CONTEXT_EDITING = "context-management-2025-06-27"
-"""The unreleased feature by which the provider clears old tool results (its page on it)."""
-
-CLEAR_TOOL_USES = "clear_tool_uses_20250919"
-KEPT_TOOL_USES = 3
-CLEARED_AT_LEAST = 5_000
-"""Tokens; clearing fewer is not worth that the provider forgets the prompt behind them."""
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -103,17 +95,6 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         return _encode(history) if history else b""
 
 
-def clearing(room: int) -> dict[str, Any]:
-    """Ask the provider to clear old tool results once the input takes 3/4 of `room` tokens."""
-    edit = {
-        "type": CLEAR_TOOL_USES,
-        "trigger": {"type": "input_tokens", "value": room * 3 // 4},
-        "keep": {"type": "tool_uses", "value": KEPT_TOOL_USES},
-        "clear_at_least": {"type": "input_tokens", "value": CLEARED_AT_LEAST},
-    }
-    return {"edits": [edit]}
-
-
 def system_texts(
     *, system_prompt: str, response_format: bool, files: AgentFiles
 ) -> dict[SectionName, str]:
@@ -166,7 +147,7 @@ def fit(
     rest = sum(turns)
     if rest <= room:
         return 0
-    block = _block(room)
+    block = _block(room * sum(counted) / max(1.0, rest))
     end = left_out_before
     for number, (tokens, count) in enumerate(zip(turns, counted, strict=True), start=1):
         rest -= tokens
@@ -178,5 +159,9 @@ def fit(
 
 
 def _block(room: float) -> int:
-    """A power of two, so that the ends of large blocks are ends of small ones too."""
+    """About an eighth of so many counted tokens.
+
+    A power of two, so that it does not follow each change of the estimate, and the ends of large
+    blocks are ends of small ones too.
+    """
     return 1 << max(0, int(room / 8).bit_length() - 1)

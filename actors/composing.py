@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.assembly import CLEAR_TOOL_USES, CONTEXT_EDITING, Parts, clearing, system_texts
+from actors.assembly import Parts, system_texts
+from actors.clearing import CLEAR_TOOL_USES, CONTEXT_EDITING, clearing, clears_at
 from actors.counting import Counter
 from actors.history import Held
 from actors.ports import AgentFiles, Library, Media, Tools
 from actors.toolset import assemble_tools
 from actors.weighed import Weighed
-from actors.weighing import Weigher
+from actors.weighing import ModelWindow, Weigher
 from protocol.client import ServerTool
 from protocol.content import UserContent, is_blank, user_blocks
 from protocol.errors import GatewayError
@@ -152,17 +153,14 @@ class Composer:
             user=user,
             caches=caches,
         )
-        return await self._weigher.weigh(
-            session.model, parts, held.billed, limit=info.max_input_tokens, reserve=max_tokens
-        )
+        room = info.max_input_tokens - max_tokens
+        clears = parts.has_tools and CLEAR_TOOL_USES in info.edits
+        window = ModelWindow(info.max_input_tokens, room, clears_at(room) if clears else None)
+        return await self._weigher.weigh(session.model, parts, held.billed, window)
 
-    def prompt(
-        self, weighed: Weighed, info: ModelInfo, thinking: Thinking, max_tokens: int
-    ) -> Prompt:
+    def prompt(self, weighed: Weighed, thinking: Thinking, max_tokens: int) -> Prompt:
         """The request, as it is sent."""
-        edits = None
-        if weighed.parts.has_tools and CLEAR_TOOL_USES in info.edits:
-            edits = clearing(weighed.room)
+        edits = None if weighed.clears_at is None else clearing(weighed.clears_at)
         head = weighed.parts.head(
             model=weighed.model,
             max_tokens=max_tokens,

@@ -182,7 +182,7 @@ class Context:
             session=session,
             before=before,
             is_new=is_new,
-            prompt=composer.prompt(weighed, info, thinking, max_tokens),
+            prompt=composer.prompt(weighed, thinking, max_tokens),
             user_message=user,
             token_estimate=weighed.token_estimate,
             cost_estimate=weighed.cost_estimate,
@@ -297,8 +297,8 @@ class Context:
         exact_tokens = None
         if exact:
             most = self._composer.output_limit(info, None)
-            prompt = self._composer.prompt(weighed, info, Thinking(config=None, effort=None), most)
-            exact_tokens = await self._model.count_tokens(prompt.body())
+            prompt = self._composer.prompt(weighed, Thinking(config=None, effort=None), most)
+            exact_tokens = await self._model.count_tokens(prompt.body(), prompt.betas)
             weighed = self._weigher.exact(weighed, exact_tokens)
         sections = weighed.sections(self._clock.now())
         return Inspection(
@@ -309,7 +309,7 @@ class Context:
             calibration=self._calibrations.calibration(
                 weighed.model, has_tools=weighed.parts.has_tools
             ),
-            left_out=weighed.left_out,
+            left_out=weighed.unseen,
             exact_tokens=exact_tokens,
         )
 

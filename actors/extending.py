@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.assembly import fit
+from actors.clearing import foreseen
 from actors.sent import Flight, SentRequest
 from actors.weighed import Rates
 from actors.weighing import Weigher, counted_turns, left_out, window_error
@@ -30,13 +31,19 @@ def extend(
     former = None if flight is None else flight.former
     scale = weigher.scale(prompt.model, former, has_tools=prompt.has_tools)
     current = [*prompt.current, *added]
-    own = scale.messages(current)
-    needed = scale.fixed(prompt.fixed_tokens) + scale.line.overhead + own
+    fixed = scale.fixed(prompt.fixed_tokens) + scale.line.overhead
+    turns, own = scale.turns(prompt.turns), scale.messages(current)
+    *gone, cleared = foreseen(
+        [*prompt.turns, current], fixed + sum(turns) + own, prompt.clears_at, scale
+    )
+    turns = [tokens - old.tokens for tokens, old in zip(turns, gone, strict=True)]
+    own -= cleared.tokens
+    needed = fixed + own
     if needed > prompt.room:
         rates = weigher.rates(prompt.model, round(needed), caches=prompt.caches)
         weights = () if flight is None else _weights(flight.weights, current, round(own), rates)
         raise window_error(prompt.model, round(needed), prompt.room, weights)
-    turns, sizes = scale.turns(prompt.turns), counted_turns(prompt.turns)
+    sizes = counted_turns(prompt.turns)
     before = prompt.left_out_tokens
     skipped = fit(turns, sizes, prompt.room - needed, left_out_before=before)
     estimate = round(needed + sum(turns[skipped:]))

@@ -39,8 +39,11 @@ class Model(Protocol):
         """What `model` can do. Raises GatewayError(MODEL_NOT_FOUND)."""
         ...
 
-    async def count_tokens(self, body: bytes) -> int:
-        """The provider's own count of the input tokens of a request's JSON."""
+    async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
+        """The provider's own count of the input tokens of a request's JSON.
+
+        `betas` names the unreleased features that it uses.
+        """
         ...
 
     def stream(

@@ -11,7 +11,7 @@ from actors.turn_log import TurnLog
 from protocol.answer import Answer
 from protocol.client import ChatSend
 from protocol.content import Block
-from protocol.context import SentContext
+from protocol.context import SentContext, with_cleared
 from protocol.errors import Failure
 from protocol.mail import CompleteTurn, ContextBuilt, ContextExtended, NewMessage
 from protocol.prompt import Prompt
@@ -219,14 +219,12 @@ class Turn:
 
     @property
     def _sent_context(self) -> SentContext | None:
-        edits = [edit for step in self.steps for edit in step.answer.edits]
-        if not edits:
-            return self.left_out
-        sent = self.left_out or SentContext(left_out_turns=0, left_out_messages=0)
-        return msgspec.structs.replace(
-            sent,
-            cleared_tool_uses=sum(edit.cleared_tool_uses for edit in edits),
-            cleared_tokens=sum(edit.cleared_input_tokens for edit in edits),
+        # Each step's request was cleared from the beginning again: the last one has cleared most.
+        edits = next((step.answer.edits for step in reversed(self.steps) if step.answer.edits), [])
+        return with_cleared(
+            self.left_out,
+            sum(edit.cleared_tool_uses for edit in edits),
+            sum(edit.cleared_input_tokens for edit in edits),
         )
 
     @property

@@ -9,9 +9,18 @@ import msgspec
 from msgspec import UnsetType
 
 from actors.assembly import Parts
+from actors.clearing import Cleared
 from actors.scale import Scale
 from actors.sent import Beginning, SentRequest
-from protocol.context import Section, SectionName, SectionWeight, SentContext, Totals, Window
+from protocol.context import (
+    Section,
+    SectionName,
+    SectionWeight,
+    SentContext,
+    Totals,
+    Window,
+    with_cleared,
+)
 from protocol.models import least_cacheable
 from protocol.prompt import Prompt
 from protocol.usage import ZERO
@@ -36,7 +45,8 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     """A request's parts, and the tokens estimated for each section.
 
     `fixed_tokens` counts what are no messages, `room` is what of the window the input may take,
-    `left_out_tokens` counts the turns that did not fit.
+    `left_out_tokens` counts the turns that did not fit, `cleared` is what the provider will clear
+    by itself beyond `clears_at` tokens, and `estimated` does not have any more.
     """
 
     model: str
@@ -48,6 +58,8 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     room: int
     left_out: SentContext | None
     left_out_tokens: int
+    clears_at: int | None
+    cleared: Cleared
 
     @property
     def token_estimate(self) -> int:
@@ -76,6 +88,7 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
             room=self.room,
             caches=self.parts.caches,
             left_out_tokens=self.left_out_tokens,
+            clears_at=self.clears_at,
             betas=betas,
         )
 
@@ -88,6 +101,11 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
             thinking=thinking,
             has_media=any(record.media_tokens for record in self.parts.records),
         )
+
+    @property
+    def unseen(self) -> SentContext | None:
+        """What of the history the model will not see."""
+        return with_cleared(self.left_out, *self.cleared)
 
     # --- what is shown -------------------------------------------------------------------------
 
@@ -136,8 +154,8 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     def _shared_tokens(self, sent: SentRequest) -> int:
         """Of the history, what `sent` had too, if both begin with the same turn."""
         turns = self.parts.turns
-        if not turns or turns[0][0].turn_id != sent.first_turn:
-            return 0
+        if not turns or turns[0][0].turn_id != sent.first_turn or self.cleared.tool_uses:
+            return 0  # what is cleared is another text, and `sent` had it still
         shared = sum(self.scale.messages(part, len(part)) for part in sent.shared(turns))
         return min(round(shared), self.estimated["history"])
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from actors.assembly import Parts, fit
 from actors.calibration import Calibrations
+from actors.clearing import all_of, foreseen
 from actors.counting import Counter
 from actors.ports import Prices
 from actors.scale import Scale
@@ -24,6 +26,17 @@ from protocol.errors import GatewayError
 from protocol.models import least_cacheable
 from protocol.records import MessageRecord
 from protocol.usage import ZERO, TokenCounts
+
+
+class ModelWindow(NamedTuple):
+    """A model's window in tokens: all of it, what the input may take, what old answers may.
+
+    Beyond `clears_at` the provider clears old answers of tools; `None`: it was not asked to.
+    """
+
+    limit: int
+    room: int
+    clears_at: int | None
 
 
 class Weigher:
@@ -43,11 +56,10 @@ class Weigher:
         return Scale(line, former) if alike else Scale(line)
 
     async def weigh(
-        self, model: str, parts: Parts, former: Billed | None, *, limit: int, reserve: int
+        self, model: str, parts: Parts, former: Billed | None, window: ModelWindow
     ) -> Weighed:
-        """The request that `model` would get, without the oldest turns beyond its `limit` tokens.
+        """The request that `model` would get, without the oldest turns that find no room.
 
-        `reserve` is what of the window the answer may need.
         Raises GatewayError(CONTEXT_TOO_LARGE) when it does not fit without any of them.
         """
         counted = {name: await self._counter.count_again(text) for name, text in _fixed(parts)}
@@ -59,8 +71,10 @@ class Weigher:
         estimated[OVERHEAD] = round(scale.line.overhead)
         needed = sum(estimated.values())
         turns = scale.turns(parts.turns)
+        gone = foreseen(parts.turns, needed + sum(turns), window.clears_at, scale)
+        turns = [tokens - cleared.tokens for tokens, cleared in zip(turns, gone, strict=True)]
         sizes = counted_turns(parts.turns)
-        skipped = fit(turns, sizes, limit - reserve - needed)
+        skipped = fit(turns, sizes, window.room - needed)
         estimated["history"] = round(sum(turns[skipped:]))
         weighed = Weighed(
             model=model,
@@ -69,12 +83,14 @@ class Weigher:
             estimated=estimated,
             scale=scale,
             rates=self.rates(model, sum(estimated.values()), caches=parts.caches),
-            room=limit - reserve,
+            room=window.room,
             left_out=left_out(None, parts.turns[:skipped]),
             left_out_tokens=sum(sizes[:skipped]),
+            clears_at=window.clears_at,
+            cleared=all_of(gone[skipped:]),
         )
-        if needed > limit:
-            raise window_error(model, needed, limit, weighed.weights())
+        if needed > window.limit:
+            raise window_error(model, needed, window.limit, weighed.weights())
         return weighed
 
     def exact(self, weighed: Weighed, tokens: int) -> Weighed:

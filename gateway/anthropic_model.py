@@ -18,7 +18,7 @@ import trio
 from anthropic.types import ModelInfo as ProviderModelInfo
 from anthropic.types import RawMessageStreamEvent
 
-from actors.assembly import CLEAR_TOOL_USES
+from actors.clearing import CLEAR_TOOL_USES
 from gateway.anthropic_errors import KEY_HINT, provider_error
 from gateway.sse import EventReader
 from protocol.client import Effort
@@ -52,6 +52,7 @@ class _Countable(msgspec.Struct, omit_defaults=True):
     system: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     thinking: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    context_management: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class AnthropicModel:
@@ -103,7 +104,7 @@ class AnthropicModel:
             with self._mapped_errors():
                 return _info(await client.models.retrieve(model))
 
-    async def count_tokens(self, body: bytes) -> int:
+    async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
         """The provider's count of the input tokens of `body`."""
         countable = msgspec.json.encode(msgspec.json.decode(body, type=_Countable))
         with self._answer_deadline(), self._mapped_errors():
@@ -112,7 +113,7 @@ class AnthropicModel:
                 "/v1/messages/count_tokens",
                 content=countable,
                 cast_to=anthropic.types.MessageTokensCount,
-                options={"headers": _JSON_HEADERS},
+                options={"headers": _with_betas(_JSON_HEADERS, betas)},
             )
         return counted.input_tokens
 
@@ -121,16 +122,13 @@ class AnthropicModel:
         self, body: bytes, betas: Sequence[str] = ()
     ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
-        headers = (
-            _STREAM_HEADERS | {"anthropic-beta": ",".join(betas)} if betas else _STREAM_HEADERS
-        )
         client = await self._connected()
         with self._mapped_errors():
             stream = await client.post(
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
-                options={"headers": headers},
+                options={"headers": _with_betas(_STREAM_HEADERS, betas)},
                 stream=True,
                 stream_cls=_Stream,
             )
@@ -184,6 +182,10 @@ class AnthropicModel:
                 http_client=self._http,
             )
         return self._client
+
+
+def _with_betas(headers: dict[str, str], betas: Sequence[str]) -> dict[str, str]:
+    return headers | {"anthropic-beta": ",".join(betas)} if betas else headers
 
 
 def _chunks(response: httpx2.Response) -> AsyncGenerator[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from protocol.wire import Wire
@@ -95,6 +96,14 @@ class SentContext(Wire, frozen=True, kw_only=True):
     left_out_messages: int
     cleared_tool_uses: int | UnsetType = UNSET
     cleared_tokens: int | UnsetType = UNSET
+
+
+def with_cleared(sent: SentContext | None, tool_uses: int, tokens: float) -> SentContext | None:
+    """What the model does not see when, besides, the provider clears old results of tools."""
+    if not tool_uses:
+        return sent
+    known = sent or SentContext(left_out_turns=0, left_out_messages=0)
+    return msgspec.structs.replace(known, cleared_tool_uses=tool_uses, cleared_tokens=round(tokens))
 
 
 class TurnInspection(Wire, frozen=True, kw_only=True):

@@ -30,8 +30,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     `head` is the request's JSON without messages; `turns` the history, whole turns, oldest first;
     `current` this turn's messages so far. `fixed_tokens` counts what is neither; all counts are
     the tokenizer's. `room` is what of the window its input may take, in estimated tokens, and
-    `left_out_tokens` counts the turns that did not fit. With `caches` the provider is asked to
-    remember it. `betas` names the unreleased features of the provider that the head uses.
+    `left_out_tokens` counts the turns that did not fit. Beyond `clears_at` tokens the provider was
+    asked to clear old results of tools. With `caches` it is asked to remember the prompt. `betas`
+    names the unreleased features of the provider that the head uses.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     room: int
     caches: bool
     left_out_tokens: int = 0
+    clears_at: int | None = None
     betas: tuple[str, ...] = ()
 
     def body(self) -> bytes:

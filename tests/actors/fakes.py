@@ -137,7 +137,7 @@ class FakeModel:
             info = msgspec.structs.replace(info, max_input_tokens=self.window)
         return msgspec.structs.replace(info, edits=self.edits)
 
-    async def count_tokens(self, body: bytes) -> int:
+    async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
         """See `Model`."""
         await trio.lowlevel.checkpoint()
         self.bodies.append(body)

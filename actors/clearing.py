@@ -1,0 +1,100 @@
+"""Old answers of tools that the provider clears from a prompt before its window is full.
+
+It decides from each request alone, so what it will do can be foreseen: once the input takes three
+quarters of its room, all but the latest answers go, if that is worth it. The estimate and the
+choice of the turns that fit count with what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from actors.scale import Scale
+from protocol.records import MessageRecord
+
+CONTEXT_EDITING = "context-management-2025-06-27"
+"""The unreleased feature that it is (the provider's page on context editing)."""
+
+CLEAR_TOOL_USES = "clear_tool_uses_20250919"
+KEPT_TOOL_USES = 3
+CLEARED_AT_LEAST = 5_000
+"""Tokens; clearing fewer is not worth that the provider forgets the prompt behind them."""
+
+PLACEHOLDER = 32
+"""About the tokens that remain of a cleared answer: the id of its call, and a word about it."""
+
+
+class Cleared(NamedTuple):
+    """Answers of tools that go, and about the tokens that they take with them."""
+
+    tool_uses: int = 0
+    tokens: float = 0.0
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+_kinds = msgspec.json.Decoder(list[_Kind]).decode
+
+
+def clears_at(room: int) -> int:
+    """The input tokens beyond which the provider is to clear, if the input may take `room`."""
+    return room * 3 // 4
+
+
+def clearing(trigger: int) -> dict[str, Any]:
+    """The request's `context_management`: clear beyond `trigger` input tokens."""
+    edit = {
+        "type": CLEAR_TOOL_USES,
+        "trigger": {"type": "input_tokens", "value": trigger},
+        "keep": {"type": "tool_uses", "value": KEPT_TOOL_USES},
+        "clear_at_least": {"type": "input_tokens", "value": CLEARED_AT_LEAST},
+    }
+    return {"edits": [edit]}
+
+
+def foreseen(
+    turns: Sequence[Sequence[MessageRecord]], estimate: float, trigger: int | None, scale: Scale
+) -> list[Cleared]:
+    """What goes of each of `turns`, all that are sent; `estimate` is of the whole request.
+
+    Without a `trigger` the provider was not asked to clear anything.
+    """
+    if trigger is None or estimate <= trigger:
+        return [Cleared()] * len(turns)
+    found = _old_answers(turns, scale)
+    worth_it = all_of(found).tokens >= CLEARED_AT_LEAST
+    return found if worth_it else [Cleared()] * len(turns)
+
+
+def all_of(turns: Sequence[Cleared]) -> Cleared:
+    """What goes of all of them."""
+    return Cleared(sum(turn.tool_uses for turn in turns), sum(turn.tokens for turn in turns))
+
+
+def _old_answers(turns: Sequence[Sequence[MessageRecord]], scale: Scale) -> list[Cleared]:
+    """Of each turn, all answers but the latest of all."""
+    spared = KEPT_TOOL_USES
+    found: list[Cleared] = []
+    for turn in reversed(turns):
+        tool_uses, tokens = 0, 0.0
+        for message in reversed(turn):
+            answers = _answers(message)
+            old = max(0, answers - spared)
+            spared = max(0, spared - answers)
+            if old:
+                tool_uses += old
+                tokens += old * max(0.0, scale.messages([message]) / answers - PLACEHOLDER)
+        found.append(Cleared(tool_uses, tokens))
+    return found[::-1]
+
+
+def _answers(message: MessageRecord) -> int:
+    """How many answers of tools a message has."""
+    if message.role != "user" or not message.content.startswith(b"["):
+        return 0
+    return sum(block.type == "tool_result" for block in _kinds(message.content))

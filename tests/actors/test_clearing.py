@@ -1,0 +1,113 @@
+"""What the provider will clear by itself is foreseen."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from trio.testing import MockClock
+
+from actors.calibration import PRIOR
+from actors.clearing import PLACEHOLDER, Cleared, all_of, clearing, clears_at, foreseen
+from actors.scale import Scale
+from protocol.content import Block
+from protocol.mail import NewMessage
+from protocol.records import MessageRecord, Role
+from tests.actors.fakes import World, open_world
+from tests.actors.test_extending import CALL, answer, build, extend
+
+PLAIN = Scale(PRIOR)
+GONE = 3_000 - PLACEHOLDER
+
+
+def message(role: Role, content: object, tokens: int) -> MessageRecord:
+    """A stored message."""
+    return MessageRecord(
+        session_id="s",
+        turn_id="t",
+        role=role,
+        content=msgspec.json.encode(content),
+        status="complete",
+        created_at=0,
+        byte_count=0,
+        token_count=tokens,
+    )
+
+
+def answered(count: int) -> list[MessageRecord]:
+    """A turn with so many parallel calls; each answer has 3,000 tokens."""
+    results = [
+        {"type": "tool_result", "tool_use_id": f"c{n}", "content": "…"} for n in range(count)
+    ]
+    return [
+        message("user", "Go on.", 5),
+        message("assistant", [{"type": "tool_use", "id": "c0", "name": "look", "input": {}}], 10),
+        message("user", results, 3_000 * count),
+        message("assistant", [{"type": "text", "text": "Done."}], 5),
+    ]
+
+
+def test_old_answers_are_to_be_cleared_before_the_window_is_full() -> None:
+    """At three quarters of the room; the latest three stay."""
+    assert clearing(clears_at(100_000)) == {
+        "edits": [
+            {
+                "type": "clear_tool_uses_20250919",
+                "trigger": {"type": "input_tokens", "value": 75_000},
+                "keep": {"type": "tool_uses", "value": 3},
+                "clear_at_least": {"type": "input_tokens", "value": 5_000},
+            }
+        ]
+    }
+
+
+def test_all_but_the_latest_three_answers_go() -> None:
+    """A placeholder stays of each; in one message the first ones go."""
+    turns = [answered(2), answered(1), answered(2), [message("user", "And?", 3)]]
+    assert foreseen(turns, 20_000, 10_000, PLAIN) == [
+        *(Cleared(2, 2 * GONE), Cleared(), Cleared(), Cleared())
+    ]
+    turns.append(answered(1))
+    assert all_of(foreseen(turns, 20_000, 10_000, PLAIN)) == Cleared(3, 3 * GONE)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "trigger", "answers"),
+    [(10_000, 10_000, 9), (20_000, None, 9), (20_000, 10_000, 4), (20_000, 10_000, 3)],
+)
+def test_nothing_goes(estimate: float, trigger: int | None, answers: int) -> None:
+    """Below the trigger, unasked, when it is too little, when there is nothing old."""
+    assert foreseen([answered(answers)], estimate, trigger, PLAIN) == [Cleared()]
+
+
+async def clearing_world(world: World) -> None:
+    """With a tool, a provider that clears, and a window of 40,000 tokens."""
+    world.model.window = 40_000
+    world.model.edits = ("clear_tool_uses_20250919",)
+    world.tools.offers("brew")
+
+
+def looked(number: int) -> tuple[NewMessage, NewMessage]:
+    """A call and its answer of 7,000 tokens."""
+    call: Block = {**CALL, "id": f"c{number}"}
+    result: Block = {"type": "tool_result", "tool_use_id": f"c{number}", "content": "x" * 7_000}
+    return answer(call), NewMessage(role="user", content=msgspec.json.encode([result]))
+
+
+async def test_a_long_turn_goes_on_with_what_is_left(autojump_clock: MockClock) -> None:
+    """Six answers of 7,000 tokens in a window of 40,000: three of them go."""
+    async with open_world(max_tokens=100) as world:
+        await clearing_world(world)
+        built = await build(world, "Tea?")
+        prompt = built.prompt
+        for number in range(6):
+            extended = await extend(world, prompt, *looked(number))
+            prompt = extended.prompt
+        assert prompt.clears_at == clears_at(40_000 - 100)
+        assert prompt.counted_tokens > 40_000
+        assert extended.token_estimate == pytest.approx(
+            prompt.counted_tokens - 3 * (7_000 - PLACEHOLDER), rel=0.02
+        )
+        assert extended.left_out is None
+        assert json.loads(prompt.body())["context_management"] == clearing(prompt.clears_at)

@@ -1,0 +1,113 @@
+"""A window that is full, from outside: what is left out, by whom, and that it is said."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.simulator import Reply, Text, Thinking, calls, says, turn
+from tests.support import TERMINAL, Frame, Talk, World, open_world
+
+SONNET_45 = "claude-sonnet-4-5"  # 200,000 tokens
+READ = [{"name": "read", "description": "Reads a page.", "inputSchema": {"type": "object"}}]
+
+
+def page(number: int, words: int) -> str:
+    """A text that is no other; about 2 tokens a word."""
+    return " ".join(f"p{number}w{word % 97}" for word in range(words))
+
+
+def begins_with(body: Any) -> str:
+    """The text of a request's first message."""
+    content = body["messages"][0]["content"]
+    return str(content if isinstance(content, str) else content[0]["text"])[:20]
+
+
+async def inspected(talk: Talk, session: str, content: str) -> Frame:
+    """What is said of a message before it is sent."""
+    return await talk.ask("context.inspect", sessionId=session, content=content)
+
+
+async def test_a_long_conversation_goes_on_with_its_latest_turns(tmp_path: Path) -> None:
+    """It never overflows, says what it left out, and mostly finds its prefix in the cache.
+
+    The gateway leaves turns out in blocks: were it as few as need be, every turn of a full window
+    would be paid in full.
+    """
+    async with open_world(tmp_path, default_model=SONNET_45) as world, world.talk() as talk:
+        session = (await talk.ask("session.create"))["sessionId"]
+        world.simulator.script(*[Reply(blocks=(Text("I see."),)) for _ in range(60)])
+        read: list[float] = []
+        for number in range(60):
+            text = page(number, 2_500)
+            foreseen = await inspected(talk, session, text)
+            end = (await talk.turn(text, sessionId=session))[-1]
+            assert end["type"] == "chat.stream.end"
+            assert end.get("context") == foreseen.get("context")
+            assert foreseen["window"]["used"] <= 200_000
+            read.append(end["usage"]["inputDetails"]["cacheRead"] / end["usage"]["inputTokens"])
+        assert end["context"]["leftOutTurns"] * 2 == end["context"]["leftOutMessages"] > 0
+        beginnings = [begins_with(body) for body in world.sent()]
+        moved = sum(a != b for a, b in pairwise(beginnings))
+        assert 1 < moved < 9
+        full = read[-20:]
+        assert sum(share > 0.95 for share in full) >= 13
+
+
+async def loops(world: World, talk: Talk, session: str, count: int, words: int) -> list[Frame]:
+    """So many turns, each of which reads a page with the client's tool; their ends."""
+    ends = []
+    for number in range(count):
+        call = calls(("read", {"page": number}), first=(Thinking("Which page?"),))
+        world.simulator.script(turn(call, says("Read.")))
+        request_id = await talk.say("chat.send", content=f"Page {number}?", sessionId=session)
+        heard = await talk.hear()
+        while heard["type"] != "tool.call":
+            assert heard["type"] not in TERMINAL, heard
+            heard = await talk.hear()
+        content = page(number, words)
+        await talk.say("tool.output", toolCallId=heard["toolCallId"], content=content)
+        ends.append((await talk.rest(request_id))[-1])
+    return ends
+
+
+@pytest.mark.parametrize("model", [SONNET_45, "claude-haiku-4-5"])
+async def test_the_provider_clears_old_answers_of_tools(model: str, tmp_path: Path) -> None:
+    """Before any turn is left out; the inspection foresees it, and the end says it."""
+    async with open_world(tmp_path, default_model=model) as world, world.talk() as talk:
+        session = (await talk.ask("session.create"))["sessionId"]
+        await talk.turn("Hello.", sessionId=session, tools=READ)
+        ends = await loops(world, talk, session, 10, 9_000)
+        assert [end["type"] for end in ends] == ["chat.stream.end"] * 10
+        cleared = [end.get("context", {}).get("clearedToolUses", 0) for end in ends]
+        assert cleared[0] == 0
+        assert cleared[-1] == 10 - 3
+        assert not any(end.get("context", {}).get("leftOutTurns") for end in ends)
+        foreseen = await inspected(talk, session, "So?")
+        world.simulator.script(Reply(blocks=(Text("So it is."),)))
+        end = (await talk.turn("So?", sessionId=session))[-1]
+        assert foreseen["context"]["clearedToolUses"] == end["context"]["clearedToolUses"]
+        tokens = end["context"]["clearedTokens"]
+        assert foreseen["context"]["clearedTokens"] == pytest.approx(tokens, rel=0.05)
+        billed = end["usage"]["inputTokens"]
+        assert foreseen["totals"]["tokenEstimate"] == pytest.approx(billed, rel=0.05)
+        exact = await talk.ask("context.inspect", sessionId=session, content="And?", exact=True)
+        assert exact["exactTokens"] == pytest.approx(billed, rel=0.01)
+
+
+async def test_a_message_larger_than_the_window_is_refused_with_its_weight(
+    tmp_path: Path,
+) -> None:
+    """Nothing is sent; the table says which section is to blame, and the session goes on."""
+    async with open_world(tmp_path, default_model=SONNET_45) as world, world.talk() as talk:
+        session = (await talk.ask("session.create"))["sessionId"]
+        (error,) = await talk.turn(page(0, 200_000), sessionId=session)
+        assert (error["code"], error["retryable"]) == ("CONTEXT_TOO_LARGE", False)
+        weights = {one["name"]: one["tokenEstimate"] for one in error["sections"]}
+        assert max(weights, key=lambda name: weights[name]) == "user_message"
+        assert weights["user_message"] > 200_000
+        assert world.sent() == []
+        assert (await talk.turn("Shorter.", sessionId=session))[-1]["type"] == "chat.stream.end"
