@@ -41,6 +41,7 @@ async def test_a_long_conversation_goes_on_with_its_latest_turns(tmp_path: Path)
         session = (await talk.ask("session.create"))["sessionId"]
         world.simulator.script(*[Reply(blocks=(Text("I see."),)) for _ in range(60)])
         read: list[float] = []
+        end: Frame = {}
         for number in range(60):
             text = page(number, 2_500)
             foreseen = await inspected(talk, session, text)

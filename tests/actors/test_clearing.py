@@ -11,9 +11,9 @@ from trio.testing import MockClock
 from actors.calibration import PRIOR
 from actors.clearing import PLACEHOLDER, Cleared, all_of, clearing, clears_at, foreseen
 from actors.scale import Scale
-from protocol.content import Block
+from protocol.content import Block, Role
 from protocol.mail import NewMessage
-from protocol.records import MessageRecord, Role
+from protocol.records import MessageRecord
 from tests.actors.fakes import World, open_world
 from tests.actors.test_extending import CALL, answer, build, extend
 
@@ -100,10 +100,10 @@ async def test_a_long_turn_goes_on_with_what_is_left(autojump_clock: MockClock) 
     async with open_world(max_tokens=100) as world:
         await clearing_world(world)
         built = await build(world, "Tea?")
-        prompt = built.prompt
-        for number in range(6):
-            extended = await extend(world, prompt, *looked(number))
-            prompt = extended.prompt
+        extended = await extend(world, built.prompt, *looked(0))
+        for number in range(1, 6):
+            extended = await extend(world, extended.prompt, *looked(number))
+        prompt = extended.prompt
         assert prompt.clears_at == clears_at(40_000 - 100)
         assert prompt.counted_tokens > 40_000
         assert extended.token_estimate == pytest.approx(
