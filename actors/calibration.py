@@ -97,6 +97,7 @@ class Calibrations:
 
     def __init__(self) -> None:
         self._learned: dict[tuple[str, bool], _Learned] = {}
+        self._latest: _Learned | None = None
 
     def recall(self, records: Iterable[CalibrationRecord]) -> None:
         """Take up what was billed before, oldest first."""
@@ -109,20 +110,26 @@ class Calibrations:
             estimate = self.line(record.model, has_tools=record.has_tools).at(record.counted)
         learned = self._learned.setdefault((record.model, record.has_tools), _Learned())
         learned.add(record.counted, record.billed, estimate)
+        self._latest = learned
 
     def line(self, model: str, *, has_tools: bool) -> Line:
-        """The line for `model`; of what it never had, with or without tools, the ratio alone."""
+        """The line for `model`; of what it never had, with or without tools, the ratio alone.
+
+        A model that was never billed is taken to be like the one that was billed last: the
+        provider's tokenizers are nearer to each other than to the one that counts here.
+        """
         known = self._learned.get((model, has_tools))
         if known is not None:
             return known.line
-        other = self._learned.get((model, not has_tools))
+        other = self._learned.get((model, not has_tools)) or self._latest
         return PRIOR if other is None else Line(other.line.ratio, 0.0)
 
     def calibration(self, model: str, *, has_tools: bool) -> Calibration:
         """What is known of `model`, for people."""
         known = self._learned.get((model, has_tools)) or self._learned.get((model, not has_tools))
         if known is None:
-            return Calibration(ratio=PRIOR.ratio, samples=0)
+            ratio = self.line(model, has_tools=has_tools).ratio
+            return Calibration(ratio=round(ratio, 4), samples=0)
         return Calibration(
             ratio=round(known.line.ratio, 4),
             samples=known.count,

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from actors.scale import Scale
+from protocol.content import block_types
 from protocol.records import MessageRecord
 
 CONTEXT_EDITING = "context-management-2025-06-27"
@@ -32,13 +31,6 @@ class Cleared(NamedTuple):
 
     tool_uses: int = 0
     tokens: float = 0.0
-
-
-class _Kind(msgspec.Struct):
-    type: str
-
-
-_kinds = msgspec.json.Decoder(list[_Kind]).decode
 
 
 def clears_at(room: int) -> int:
@@ -95,6 +87,4 @@ def _old_answers(turns: Sequence[Sequence[MessageRecord]], scale: Scale) -> list
 
 def _answers(message: MessageRecord) -> int:
     """How many answers of tools a message has."""
-    if message.role != "user" or not message.content.startswith(b"["):
-        return 0
-    return sum(block.type == "tool_result" for block in _kinds(message.content))
+    return block_types(message.content).count("tool_result") if message.role == "user" else 0

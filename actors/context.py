@@ -56,7 +56,8 @@ from protocol.mail import (
     ModelPage,
     ReadHistory,
 )
-from protocol.models import ModelInfo, Thinking, choose_thinking
+from protocol.models import ModelInfo, Thinking, choose_thinking, without_budget
+from protocol.prompt import ends_in_thoughtless_calls
 from protocol.records import CalibrationRecord, SessionRecord
 from protocol.tools import OfferedTool
 
@@ -169,8 +170,11 @@ class Context:
         weighed = await composer.weigh(
             session, held, user, agent=agent, info=info, max_tokens=limit
         )
-        affordable = self._weigher.affordable_output(weighed, send.max_cost)
+        likely_cost = weighed.likely_cost(self._clock.now())
+        affordable = self._weigher.affordable_output(session.model, likely_cost, send.max_cost)
         max_tokens = min(limit, affordable)
+        if ends_in_thoughtless_calls(weighed.parts.records):
+            info = without_budget(info, send.thinking)
         thinking = choose_thinking(
             info,
             send.thinking,
@@ -186,6 +190,7 @@ class Context:
             user_message=user,
             token_estimate=weighed.token_estimate,
             cost_estimate=weighed.cost_estimate,
+            likely_cost=likely_cost,
             ratio=weighed.ratio,
             weights=weighed.weights(),
             left_out=weighed.left_out,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import msgspec
+
 from actors.budget import left_of
 from actors.deadline import deadline
 from actors.faults import MALFORMED
@@ -17,8 +19,9 @@ from actors.serving import BUG
 from actors.tools import ToolRunner
 from actors.turn import Turn
 from actors.upstream import Upstream, UpstreamSettings
-from protocol.errors import GatewayError
-from protocol.mail import ContextBuilt, ExtendContext, NewMessage
+from protocol.errors import Failure, GatewayError, ProviderError, TooLong
+from protocol.mail import ContextBuilt, ContextExtended, ExtendContext, NewMessage
+from protocol.prompt import Prompt
 from protocol.provider import MalformedEvent
 from protocol.turn import STOP_BUDGET, STOP_REPETITION, STOP_STEPS
 from protocol.usage import ZERO
@@ -60,7 +63,7 @@ class Conversation:
             while await self._step(turn, context):
                 pass
         except GatewayError as error:
-            turn.fail(error.failure)
+            turn.fail(_weighed(error.failure, context))
         except MalformedEvent as error:
             log.warning("turn %s: %s", turn.turn_id, error)
             turn.fail(MALFORMED)
@@ -70,7 +73,13 @@ class Conversation:
 
     async def _step(self, turn: Turn, context: ContextBuilt) -> bool:
         """Ask the provider, and run what it calls; whether it is to be asked again."""
-        await self._upstream.answer(turn, context)
+        try:
+            await self._upstream.answer(turn, context)
+        except ProviderError as error:
+            if error.too_long is None or not turn.step.prompt.turns:
+                raise
+            await self._shorten(turn, context, error.too_long)
+            return True
         if turn.is_over:
             return False
         if len(turn.steps) >= self._settings.max_steps:
@@ -91,23 +100,48 @@ class Conversation:
         if turn.repetition.observe(calls, [turn.step.answers[call["id"]] for call in calls]):
             turn.stop = STOP_REPETITION
 
+    async def _shorten(self, turn: Turn, context: ContextBuilt, found: TooLong) -> None:
+        """Leave out more of a prompt that the provider did not take.
+
+        The estimate was too low: for the rest of the turn, the room is taken to be smaller by as
+        much. It is less than the estimate, so something goes, or there is nothing left to go.
+        """
+        prompt, estimate = turn.step.prompt, turn.step.estimate
+        room = min(prompt.room, found.most) * estimate // found.counted
+        log.info("turn %s: %d tokens estimated, %d counted", turn.turn_id, estimate, found.counted)
+        smaller = msgspec.structs.replace(prompt, room=room)
+        turn.replace(context, await self._extended(turn, smaller, []))
+        turn.advance("call")
+
+    async def _extended(
+        self, turn: Turn, prompt: Prompt, messages: list[NewMessage]
+    ) -> ContextExtended:
+        request = ExtendContext(
+            session_id=turn.session_id,
+            turn_id=turn.turn_id,
+            prompt=prompt,
+            billed=turn.step.counts.input,
+            messages=messages,
+            left_out=turn.left_out,
+        )
+        with deadline(self._settings.ask_seconds):
+            return await self._context.ask(request)
+
     async def _extend(self, turn: Turn, context: ContextBuilt, messages: list[NewMessage]) -> bool:
         """Make the next step's request, unless the money does not suffice for it."""
-        with deadline(self._settings.ask_seconds):
-            extended = await self._context.ask(
-                ExtendContext(
-                    session_id=turn.session_id,
-                    turn_id=turn.turn_id,
-                    prompt=turn.base,
-                    messages=messages,
-                    left_out=turn.left_out,
-                )
-            )
+        extended = await self._extended(turn, turn.base, messages)
         billed = [step.counts for step in turn.steps]
         left = left_of(turn.send.max_cost, self._prices, context.session.model, billed)
-        if left is not None and (extended.cost_estimate or ZERO) > left:
+        if left is not None and (extended.likely_cost or ZERO) > left:
             turn.stop = STOP_BUDGET
             return False
         turn.advance("call" if turn.step.answer.pauses else "tools_answered")
         turn.resume(context, extended)
         return True
+
+
+def _weighed(failure: Failure, context: ContextBuilt) -> Failure:
+    """The failure; what is too large for the provider comes with what each section weighs."""
+    if failure.code != "CONTEXT_TOO_LARGE" or failure.sections:
+        return failure
+    return msgspec.structs.replace(failure, sections=list(context.weights))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -13,6 +14,7 @@ from actors.weighed import Rates
 from actors.weighing import Weigher, counted_turns, left_out, window_error
 from protocol.context import SectionWeight
 from protocol.mail import ContextExtended, ExtendContext
+from protocol.models import least_cacheable
 from protocol.records import MessageRecord
 
 
@@ -59,9 +61,19 @@ def extend(
     return ContextExtended(
         prompt=extended,
         token_estimate=estimate,
-        cost_estimate=weigher.rates(prompt.model, estimate, caches=prompt.caches).cost(estimate),
+        likely_cost=_likely_cost(weigher, request, estimate, whole=not skipped),
         left_out=left_out(request.left_out, prompt.turns[:skipped]),
     )
+
+
+def _likely_cost(
+    weigher: Weigher, request: ExtendContext, estimate: int, *, whole: bool
+) -> Decimal | None:
+    """USD for the next request: the former one is in the provider's cache, if that takes it."""
+    prompt = request.prompt
+    rates = weigher.rates(prompt.model, estimate, caches=prompt.caches)
+    kept = whole and prompt.caches and request.billed >= least_cacheable(prompt.model)
+    return rates.likely_cost(estimate, request.billed if kept else 0)
 
 
 def _weights(

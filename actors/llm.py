@@ -285,7 +285,7 @@ class Llm:
                 session_id=turn.send.session_id,
                 request_id=turn.send.id,
                 max_cost=turn.send.max_cost,
-                cost_estimate=context.cost_estimate,
+                cost_estimate=context.likely_cost,
             )
         )
         return context

@@ -19,10 +19,14 @@ NOT_GIVEN = ToolAnswer.failed("The tool's answer could not be shown to you.")
 
 
 class Step:
-    """One request of a turn. `held` are the blocks of answers that paused just before it."""
+    """One request of a turn, whose input is estimated at `estimate` tokens.
 
-    def __init__(self, prompt: Prompt, answer: Answer, held: list[Block]) -> None:
+    `held` are the blocks of answers that paused just before it.
+    """
+
+    def __init__(self, prompt: Prompt, answer: Answer, held: list[Block], *, estimate: int) -> None:
         self.prompt = prompt
+        self.estimate = estimate
         self.answer = answer
         self.held = held
         self._counted_tokens = prompt.counted_tokens  # once: it looks at the whole history

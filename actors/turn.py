@@ -81,13 +81,19 @@ class Turn:
     def begin(self, context: ContextBuilt) -> None:
         """The first step."""
         self.left_out = context.left_out
-        self._add(context, context.prompt, held=[])
+        self._add(context, context.prompt, context.token_estimate, held=[])
 
     def resume(self, context: ContextBuilt, extended: ContextExtended) -> None:
         """The next step, once its request is made: behind the tools' answers, or behind a pause."""
         held = self.step.blocks if self.step.answer.pauses else []
         self.left_out = extended.left_out
-        self._add(context, extended.prompt, held)
+        self._add(context, extended.prompt, extended.token_estimate, held)
+
+    def replace(self, context: ContextBuilt, shortened: ContextExtended) -> None:
+        """The latest step once more, with less before it: the provider did not take it."""
+        refused = self.steps.pop()
+        self.left_out = shortened.left_out
+        self._add(context, shortened.prompt, shortened.token_estimate, refused.held)
 
     @property
     def base(self) -> Prompt:
@@ -97,9 +103,9 @@ class Turn:
             return prompt
         return msgspec.structs.replace(prompt, current=prompt.current[:-1])
 
-    def _add(self, context: ContextBuilt, prompt: Prompt, held: list[Block]) -> None:
+    def _add(self, context: ContextBuilt, prompt: Prompt, estimate: int, held: list[Block]) -> None:
         answer = Answer(frozenset(context.client_tools), self._urls, self._call_ids)
-        self.steps.append(Step(prompt, answer, held))
+        self.steps.append(Step(prompt, answer, held, estimate=estimate))
 
     # --- what it waits for ---------------------------------------------------------------------
 

@@ -40,6 +40,10 @@ class Rates(msgspec.Struct, frozen=True):
             return None
         return self.cold * (tokens - cached) + (self.read or ZERO) * cached
 
+    def likely_cost(self, tokens: int, cached: int) -> Decimal | None:
+        """The same; `cached` counts for nothing where reading has no known price."""
+        return self.cost(tokens, 0 if self.read is None else min(cached, tokens))
+
 
 class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     """A request's parts, and the tokens estimated for each section.
@@ -70,6 +74,11 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     def cost_estimate(self) -> Decimal | None:
         """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
         return _sum([self.rates.cost(tokens) for tokens in self.estimated.values()])
+
+    def likely_cost(self, now: int) -> Decimal | None:
+        """USD for all sections, with what the provider most likely remembers at `now`."""
+        cached = sum(self.cached(now).values()) if self.parts.caches else 0
+        return self.rates.likely_cost(self.token_estimate, cached)
 
     @property
     def ratio(self) -> float:

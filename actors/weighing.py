@@ -117,12 +117,14 @@ class Weigher:
             read=None if read is None else read.input_cost / tokens,
         )
 
-    def affordable_output(self, weighed: Weighed, max_cost: float | None) -> int:
-        """The output tokens that `max_cost` USD leave beside the input; at least 1."""
-        a_million = self._prices.price(weighed.model, TokenCounts(output=1_000_000))
+    def affordable_output(
+        self, model: str, input_cost: Decimal | None, max_cost: float | None
+    ) -> int:
+        """The output tokens that `max_cost` USD leave beside the `input_cost`; at least 1."""
+        a_million = self._prices.price(model, TokenCounts(output=1_000_000))
         if max_cost is None or a_million is None or not a_million.output_cost:
             return sys.maxsize
-        left = Decimal(str(max_cost)) - (weighed.cost_estimate or ZERO)
+        left = Decimal(str(max_cost)) - (input_cost or ZERO)
         return max(1, int(left / a_million.output_cost * 1_000_000))
 
 

@@ -11,9 +11,10 @@ import re
 import anthropic
 import httpx2
 
-from protocol.errors import ErrorCode, ProviderError
+from protocol.errors import ErrorCode, ProviderError, TooLong
 
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
+_COUNTED = re.compile(r"prompt is too long: ([0-9]{1,12}) tokens > ([0-9]{1,12}) maximum")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _EXPLANATION_LENGTH = 240
 
@@ -58,10 +59,7 @@ def _status_error(error: anthropic.APIStatusError) -> ProviderError:
             "MODEL_NOT_FOUND", "The provider does not know this model. Ask for `model.list`."
         )
     if status == 413 or "prompt is too long" in explanation:
-        return ProviderError(
-            "CONTEXT_TOO_LARGE",
-            "The provider finds this request too large. Shorten it, or begin a new session.",
-        )
+        return _too_large(explanation)
     if status == 429:
         return _later("RATE_LIMITED", "The provider's rate limit is reached.", error)
     if status in (503, 529):
@@ -75,6 +73,16 @@ def _status_error(error: anthropic.APIStatusError) -> ProviderError:
             "LLM_ERROR", "The provider's address redirects elsewhere; correct the base address."
         )
     return ProviderError("LLM_ERROR", f"The provider refuses the request: {explanation}")
+
+
+def _too_large(explanation: str) -> ProviderError:
+    error = ProviderError(
+        "CONTEXT_TOO_LARGE",
+        "The provider finds this request too large. Shorten it, or begin a new session.",
+    )
+    if counted := _COUNTED.search(explanation):
+        error.too_long = TooLong(int(counted[1]), int(counted[2]))
+    return error
 
 
 def _later(code: ErrorCode, what: str, error: anthropic.APIStatusError) -> ProviderError:

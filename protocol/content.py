@@ -82,6 +82,19 @@ def user_blocks(content: UserContent) -> list[Block]:
     return blocks
 
 
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_typed = msgspec.json.Decoder(list[_Typed] | str)
+
+
+def block_types(content: bytes) -> list[str]:
+    """The types of a content's blocks, from its JSON; a string is one text block."""
+    blocks = _typed.decode(content)
+    return ["text"] if isinstance(blocks, str) else [block.type for block in blocks]
+
+
 def is_blank(content: UserContent) -> bool:
     """Whether there is nothing for a model to read: the provider refuses blank text."""
     if isinstance(content, str):

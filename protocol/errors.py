@@ -8,7 +8,7 @@ nothing secret.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -110,8 +110,20 @@ class InvalidMessage(GatewayError):
         self.request_id = request_id
 
 
+class TooLong(NamedTuple):
+    """A prompt's tokens as the provider counted them, and the most that it takes."""
+
+    counted: int
+    most: int
+
+
 class ProviderError(GatewayError):
-    """A failure of the provider or of the way to it, already mapped to a code of ours."""
+    """A failure of the provider or of the way to it, already mapped to a code of ours.
+
+    `too_long` is there when it refused a prompt as too long, and said by how much.
+    """
+
+    too_long: TooLong | None = None
 
 
 class LedgerUnavailable(GatewayError):

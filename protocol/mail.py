@@ -81,7 +81,8 @@ class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
 
     `session` is as it will be once the turn is begun, `before` as it was. `token_estimate` is what
     the provider is likely to bill, of which `weights` says what each section has; `cost_estimate`
-    in USD, for the input, when the provider remembers nothing. `ratio` is what a counted token of
+    in USD, for the input, when the provider remembers nothing, `likely_cost` with what it most
+    likely remembers. `ratio` is what a counted token of
     text is likely to be billed as. `capped` when `maxCost` leaves fewer output tokens than were
     asked for. `tools` are those that the gateway runs, `client_tools` the names of those that the
     client runs.
@@ -94,6 +95,7 @@ class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
     user_message: MessageRecord
     token_estimate: int
     cost_estimate: Decimal | None
+    likely_cost: Decimal | None
     ratio: float
     weights: tuple[SectionWeight, ...]
     left_out: SentContext | None
@@ -130,20 +132,21 @@ class ContextExtended(msgspec.Struct, frozen=True, kw_only=True):
 
     prompt: Prompt
     token_estimate: int
-    cost_estimate: Decimal | None
+    likely_cost: Decimal | None
     left_out: SentContext | None
 
 
 class ExtendContext(Request[ContextExtended], frozen=True, kw_only=True):
-    """Measure `messages` and put them behind `prompt`; nothing is stored.
+    """Measure `messages` and put them behind `prompt`, which was billed as `billed` tokens.
 
-    Oldest turns are left out to make room. Raises GatewayError(CONTEXT_TOO_LARGE) when that does
-    not help.
+    Nothing is stored. Oldest turns are left out to make room. Raises GatewayError
+    (CONTEXT_TOO_LARGE) when that does not help.
     """
 
     session_id: str
     turn_id: str
     prompt: Prompt
+    billed: int
     messages: list[NewMessage]
     left_out: SentContext | None
 
@@ -309,7 +312,7 @@ LlmMail = StartTurn | CancelTurn | AnswerTool | ApproveTool | DrainTurns
 
 
 class Admit(Request[Done], frozen=True, kw_only=True):
-    """May this turn, whose input is estimated at `cost_estimate` USD, be sent?
+    """May this turn, whose input most likely costs `cost_estimate` USD, be sent?
 
     Not when the session has had a turn of the same request already.
     """

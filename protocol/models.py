@@ -166,6 +166,21 @@ def choose_thinking(
     return Thinking(config=_best(model, max_tokens, budget), effort=effort)
 
 
+def without_budget(model: ModelInfo, wanted: str | ThinkingBudget) -> ModelInfo:
+    """The model where it cannot begin to think within a budget.
+
+    Raises GatewayError(INVALID_MESSAGE) when a budget is `wanted`.
+    """
+    if isinstance(wanted, ThinkingBudget) and "enabled" in model.thinking:
+        raise GatewayError(
+            "INVALID_MESSAGE",
+            "`thinking.budgetTokens`: the last answer called tools without thinking, and "
+            f"{model.id} cannot begin to think behind that. Leave it out for this message.",
+        )
+    thinking = tuple(kind for kind in model.thinking if kind != "enabled")
+    return msgspec.structs.replace(model, thinking=thinking)
+
+
 def _budgeted(model: ModelInfo, budget: int, max_tokens: int) -> dict[str, Any]:
     if "enabled" not in model.thinking:
         hint = 'use `thinking: "auto"` with `effort`' if model.thinks else "leave it out"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from protocol.content import block_types
 from protocol.provider import RequestMessage
 from protocol.records import MessageRecord
 
@@ -21,7 +22,6 @@ LOOKBACK = 20
 
 _BREAKPOINT = b'"cache_control":{"type":"ephemeral"}'
 _encode = msgspec.json.Encoder().encode
-_blocks = msgspec.json.Decoder(list[msgspec.Raw] | str)
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,22 +82,37 @@ def sent_messages(records: Sequence[MessageRecord], *, caches: bool) -> list[Req
     ]
 
 
+def ends_in_thoughtless_calls(records: Sequence[MessageRecord]) -> bool:
+    """Whether the last answer called tools without thinking before, and nothing was said since.
+
+    No model that thinks within a budget can begin to think there (the provider's page on extended
+    thinking).
+    """
+    begin, end = _last_answer(records)
+    answer, results = records[begin:end], records[end : end + 1]
+    if not answer or not any("tool_result" in block_types(one.content) for one in results):
+        return False
+    return block_types(answer[0].content)[:1] not in (["thinking"], ["redacted_thinking"])
+
+
+def _last_answer(records: Sequence[MessageRecord]) -> tuple[int, int]:
+    """Where the last run of the assistant's messages begins, and where it ends."""
+    end = len(records)
+    while end and records[end - 1].role == "user":
+        end -= 1
+    begin = end
+    while begin and records[begin - 1].role == "assistant":
+        begin -= 1
+    return begin, end
+
+
 def _distant_end(records: Sequence[MessageRecord]) -> int | None:
     """Where the former request ended, if that is too far away to be found."""
-    at = len(records)
-    while at and records[at - 1].role == "user":
-        at -= 1
-    while at and records[at - 1].role == "assistant":
-        at -= 1
+    at, _ = _last_answer(records)
     if not at:
         return None
-    blocks = sum(_block_count(record.content) for record in records[at:])
+    blocks = sum(len(block_types(record.content)) for record in records[at:])
     return at - 1 if blocks >= LOOKBACK else None
-
-
-def _block_count(content: bytes) -> int:
-    blocks = _blocks.decode(content)
-    return 1 if isinstance(blocks, str) else len(blocks)
 
 
 def _marked(content: bytes) -> bytes:

@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 from gateway.mcp.settings import McpServer
-from gateway.simulator import Reply, Text, WebSearch, calls, cite, results_for, says, turn
+from gateway.simulator import Reply, Text, Thinking, WebSearch, calls, cite, results_for, says, turn
 from tests.support import Frame, Talk, World, open_world, text_of
 
 TIDE = [{"name": "tide", "description": "Tides.", "inputSchema": {"type": "object"}}]
@@ -53,16 +54,28 @@ async def test_a_client_runs_its_own_tools(tmp_path: Path) -> None:
         assert end["usage"]["outputTokens"] == sum(usage["output_tokens"] for usage in billed)
 
 
-async def test_a_cancel_between_call_and_result_leaves_a_usable_session(tmp_path: Path) -> None:
-    """The provider takes the next message: every call has its result."""
+@pytest.mark.parametrize("thinking", ["auto", "off"])
+@pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-haiku-4-5", "claude-opus-4-6"])
+async def test_a_cancel_between_call_and_result_leaves_a_usable_session(
+    model: str, thinking: str, tmp_path: Path
+) -> None:
+    """The provider takes the next message: every call has its result.
+
+    Nor does it matter whether the model was to think before: an older one cannot begin behind it.
+    """
+    thought = (Thinking("Hm."),) if thinking == "auto" else ()
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(turn(calls(("tide", {})), says("{tide}"), when="Tide?"))
-        request_id = await talk.say("chat.send", content="Tide?", tools=TIDE)
+        world.simulator.script(
+            turn(calls(("tide", {}), first=thought), says("{tide}"), when="Tide?")
+        )
+        fields = {"model": model, "tools": TIDE, "thinking": thinking}
+        request_id = await talk.say("chat.send", content="Tide?", **fields)
         frames = await hear_until(talk, "tool.call")
         await talk.say("chat.cancel", requestId=request_id)
         assert (await talk.rest(request_id))[-1]["stopReason"] == "cancelled"
-        again = await talk.turn("Never mind.", sessionId=frames[0]["sessionId"])
-        assert again[-1]["stopReason"] == "end_turn"
+        for message in ("Never mind.", "And now?"):
+            again = await talk.turn(message, sessionId=frames[0]["sessionId"])
+            assert again[-1]["stopReason"] == "end_turn"
 
 
 def time_server(approval: Any) -> tuple[McpServer, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.simulator import Reply, Text, Thinking, calls, says, turn
+from gateway.simulator import Settings as SimulatorSettings
 from tests.support import TERMINAL, Frame, Talk, World, open_world
 
 SONNET_45 = "claude-sonnet-4-5"  # 200,000 tokens
@@ -112,3 +113,45 @@ async def test_a_message_larger_than_the_window_is_refused_with_its_weight(
         assert weights["user_message"] > 200_000
         assert world.sent() == []
         assert (await talk.turn("Shorter.", sessionId=session))[-1]["type"] == "chat.stream.end"
+
+
+async def test_what_the_provider_finds_too_long_is_shortened_at_once(tmp_path: Path) -> None:
+    """It counts twice as much as was learned: it says by how much, and gets what it has room for.
+
+    The refused request costs nothing, and the next estimate is right.
+    """
+    cheap = SimulatorSettings(token_ratio=0.8)
+    async with open_world(tmp_path, provider=cheap) as world, world.talk() as talk:
+        world.simulator.script(*[Reply(blocks=(Text("I see."),)) for _ in range(8)])
+        session = (await talk.ask("session.create"))["sessionId"]
+        for number in range(8):
+            await talk.turn(page(number, 12_000), sessionId=session)
+    dear = SimulatorSettings(token_ratio=1.6)
+    async with open_world(tmp_path, provider=dear) as world, world.talk() as talk:
+        end = (await talk.turn("Well?", id="w", sessionId=session, model=SONNET_45))[-1]
+        assert end["type"] == "chat.stream.end"
+        assert len(world.sent()) == 2
+        (billed,) = world.simulator.billed
+        assert end["context"]["leftOutTurns"] > 0
+        assert end["usage"]["inputTokens"] > 150_000
+        assert end["usage"]["outputTokens"] == billed.usage["output_tokens"]
+        foreseen = await inspected(talk, session, "And?")
+        end = (await talk.turn("And?", id="a", sessionId=session))[-1]
+        assert len(world.sent()) == 3
+        estimate = foreseen["totals"]["tokenEstimate"]
+        assert estimate == pytest.approx(end["usage"]["inputTokens"], rel=0.05)
+
+
+async def test_what_the_provider_alone_finds_too_large_is_weighed_as_well(tmp_path: Path) -> None:
+    """There is nothing to leave out: the table says which section is to blame."""
+    async with (
+        open_world(
+            tmp_path, provider=SimulatorSettings(token_ratio=4.0), default_model=SONNET_45
+        ) as world,
+        world.talk() as talk,
+    ):
+        error = (await talk.turn(page(0, 35_000)))[-1]
+        assert error["code"] == "CONTEXT_TOO_LARGE"
+        assert len(world.sent()) == 1
+        weights = {one["name"]: one["tokenEstimate"] for one in error["sections"]}
+        assert max(weights, key=lambda name: weights[name]) == "user_message"

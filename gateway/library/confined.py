@@ -5,9 +5,11 @@ a link in its place. Trick: open first, then ask the kernel where the opened fil
 read through that descriptor alone. Special files (a FIFO, a device) are told before they are
 opened, opened without blocking all the same, and never read.
 
-Limits: a hard link to a file elsewhere cannot be told from a file of the folder's own. Where there
-is no /proc, the real path is looked up a second time and must lead to the very file that was
-opened; who exchanges whole folders in just those moments could still win.
+A hard link to a file elsewhere cannot be told from a file of the folder's own, so a file of
+several names is not read at all.
+
+Limits: where there is no /proc, the real path is looked up a second time and must lead to the very
+file that was opened; who exchanges whole folders in just those moments could still win.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Stamp(msgspec.Struct, frozen=True):
     mode: int
     device: int
     inode: int
+    links: int
     size: int
     modified: int
     changed: int
@@ -61,6 +64,7 @@ class ConfinedFolder:
             mode=found.st_mode,
             device=found.st_dev,
             inode=found.st_ino,
+            links=found.st_nlink,
             size=found.st_size,
             modified=found.st_mtime_ns,
             changed=found.st_ctime_ns,
@@ -97,8 +101,11 @@ class ConfinedFolder:
         if found is not None and not stat.S_ISREG(found.mode):
             raise Refused(f"{shown(name)} is no file")
         with self._opened(name) as descriptor:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            opened = os.fstat(descriptor)
+            if not stat.S_ISREG(opened.st_mode):
                 raise Refused(f"{shown(name)} is no file")
+            if opened.st_nlink > 1:
+                raise Refused(f"{shown(name)} is a hard link: it may be a file of another folder")
             return _read(descriptor, limit)
 
     @contextmanager

@@ -89,7 +89,17 @@ def test_requests_with_and_without_tools_are_learned_apart() -> None:
     calibrations.recall(sample(n, round(n * 1.4 + 500), has_tools=True) for n in sizes)
     assert calibrations.line("m", has_tools=True).overhead == pytest.approx(500, rel=0.05)
     assert calibrations.line("m", has_tools=False) == plain
-    assert calibrations.line("another", has_tools=False) == PRIOR
+
+
+def test_a_model_that_was_never_billed_is_taken_to_be_like_the_latest_one() -> None:
+    """Its window would overflow, were each token of another model's history counted as one."""
+    calibrations = Calibrations()
+    calibrations.recall(sample(size, round(size * 1.4)) for size in (100, 1_000, 10_000) * 5)
+    known = calibrations.line("m", has_tools=False)
+    guess = calibrations.line("another", has_tools=True)
+    assert (guess.ratio, guess.overhead) == (known.ratio, 0)
+    told = calibrations.calibration("another", has_tools=True)
+    assert told == Calibration(ratio=round(known.ratio, 4), samples=0)
 
 
 def test_the_error_is_how_far_the_estimates_missed() -> None:

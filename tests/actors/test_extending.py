@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -25,6 +26,8 @@ from protocol.mail import (
 from protocol.prompt import Prompt
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import World, open_world
+
+PRICE = Decimal("0.000003")
 
 CALL: Block = {"type": "tool_use", "id": "c1", "name": "brew", "input": {}}
 RESULT: Block = {"type": "tool_result", "tool_use_id": "c1", "content": "x" * 30}
@@ -83,12 +86,14 @@ async def extend(
     *messages: NewMessage,
     turn_id: str = "turn_x",
     left_out: SentContext | None = None,
+    billed: int = 0,
 ) -> ContextExtended:
     """The turn's next request."""
     request = ExtendContext(
         session_id=prompt.current[0].session_id,
         turn_id=turn_id,
         prompt=prompt,
+        billed=billed,
         messages=list(messages),
         left_out=left_out,
     )
@@ -110,10 +115,23 @@ async def test_the_next_request_begins_with_the_former_one(
         texts = [json.dumps(block, separators=(",", ":")) for block in (CALL, RESULT)]
         assert counted == [len(text) for text in texts]
         assert extended.token_estimate == built.token_estimate + sum(counted)
-        assert extended.cost_estimate is not None
-        assert built.cost_estimate is not None
-        assert extended.cost_estimate > built.cost_estimate
+        assert extended.likely_cost == extended.token_estimate * PRICE
         assert world.store.messages == []
+
+
+@pytest.mark.parametrize(("billed", "caching"), [(600, True), (600, False), (500, True)])
+async def test_what_the_former_request_had_is_read_from_the_cache(
+    billed: int, caching: bool, autojump_clock: MockClock
+) -> None:
+    """At a tenth of the price, if it was long enough; what is new is written, at a quarter more."""
+    async with open_world(prompt_caching=caching) as world:
+        built = await build(world, "x" * (billed - 9))
+        extended = await extend(world, built.prompt, answer(CALL), results(600), billed=billed)
+        new = extended.token_estimate - billed
+        read, written = (Decimal("0.1"), Decimal("1.25")) if caching else (1, 1)
+        if billed < 512:  # too short to be remembered
+            read = written
+        assert extended.likely_cost == PRICE * (billed * read + new * written)
 
 
 async def test_old_turns_make_room_for_what_a_tool_answered(autojump_clock: MockClock) -> None:

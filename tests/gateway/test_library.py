@@ -341,6 +341,25 @@ async def test_no_path_leads_out_of_the_folder(
     ]
 
 
+async def test_a_file_of_several_names_is_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of them may be outside: a hard link does not say."""
+    agents = tmp_path / "agents"
+    secret = write(tmp_path / "secret.md", "secret")
+    write_skill(agents / "a", "x", name="x")
+    (agents / "a" / "memory.md").hardlink_to(secret)
+    (agents / "a" / "skills" / "x" / "more.md").hardlink_to(secret)
+    library = FolderLibrary(agents)
+    assert (await library.read("a")).memory == ""
+    assert "memory.md is a hard link" in caplog.text
+    with pytest.raises(Refused, match="hard link"):
+        await library.read_skill("a", "x", "more.md", limit=1_000)
+    secret.unlink()
+    (agents / "a" / "skills" / "x" / "more.md").unlink()
+    assert (await library.read("a")).memory == "secret"
+
+
 async def test_a_link_within_the_agents_folder_is_followed(tmp_path: Path) -> None:
     """It leads nowhere that could not be read anyway; so does a link on the way to the agents."""
     write(tmp_path / "real" / "a" / "notes" / "sails.md", "Sails.")

@@ -18,6 +18,7 @@ from protocol.models import (
     choose_thinking,
     fallback,
     least_cacheable,
+    without_budget,
 )
 
 NAMED: tuple[str, ...] = get_args(get_args(provider_models.Model)[0])
@@ -311,3 +312,15 @@ def test_the_simulated_models_cache_from_the_same_length_on() -> None:
     """Two tables of the same pages."""
     for name, spec in MODELS.items():
         assert least_cacheable(name) == spec.cacheable, name
+
+
+def test_where_a_budget_cannot_begin_the_model_thinks_otherwise_or_not_at_all() -> None:
+    """A budget that the client asks for is refused by name."""
+    older, newer = fallback("claude-haiku-4-5"), fallback("claude-opus-4-6")
+    assert chosen(without_budget(older, "auto")).config is None
+    assert chosen(without_budget(newer, "auto")).config == SUMMARIZED
+    assert chosen(without_budget(older, "off"), "off").config == {"type": "disabled"}
+    with pytest.raises(GatewayError, match=r"INVALID_MESSAGE: `thinking.budgetTokens`"):
+        without_budget(older, ThinkingBudget(2_000))
+    always = fallback("claude-opus-5-5")
+    assert without_budget(always, ThinkingBudget(2_000)) == always

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.prompt import LOOKBACK, Prompt, sent_messages
+from protocol.prompt import LOOKBACK, Prompt, ends_in_thoughtless_calls, sent_messages
 from protocol.records import MessageRecord
 
 HEAD = b'{"model":"m","stream":true}'
@@ -121,3 +121,30 @@ def test_a_first_request_has_none_before_it() -> None:
     """Also one of many blocks."""
     assert contents(record("user", texts(99))) == [texts(99)]
     assert contents() == []
+
+
+THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+HIDDEN = {"type": "redacted_thinking", "data": "d"}
+CALL = {"type": "tool_use", "id": "c", "name": "n", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "No."}
+
+
+@pytest.mark.parametrize(
+    ("records", "thoughtless"),
+    [
+        ([], False),
+        ([("user", "Hi")], False),
+        ([("user", "Hi"), ("assistant", texts(1)), ("user", "And?")], False),
+        ([("user", "Hi"), ("assistant", [CALL]), ("user", [RESULT]), ("user", "And?")], True),
+        ([("user", "Hi"), ("assistant", [*texts(1), CALL]), ("user", [RESULT])], True),
+        ([("user", "Hi"), ("assistant", [THOUGHT, CALL]), ("user", [RESULT])], False),
+        ([("user", "Hi"), ("assistant", [HIDDEN, CALL]), ("user", [RESULT])], False),
+        ([("user", "Hi"), ("assistant", [CALL]), ("user", [RESULT]), ("assistant", [])], False),
+    ],
+)
+def test_calls_without_a_thought_before_them_are_told(
+    records: list[tuple[str, Any]], thoughtless: bool
+) -> None:
+    """Until the model has said something behind their results."""
+    stored = [record(role, content) for role, content in records]
+    assert ends_in_thoughtless_calls(stored) == thoughtless
