@@ -54,6 +54,10 @@ class SessionApprovals:
         if len(self._allowed) > self._keep:
             self._allowed.popitem(last=False)
 
+    def forget(self, session_id: str) -> None:
+        """Nothing is allowed to the session any more."""
+        self._allowed.pop(session_id, None)
+
     def allows(self, session_id: str, tool: str) -> bool:
         """Whether somebody said so."""
         return tool in self._allowed.get(session_id, ())

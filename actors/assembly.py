@@ -5,7 +5,6 @@ What is inspected is what is sent: the same `Parts` make the sections and the re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -129,39 +128,3 @@ def title_of(content: UserContent) -> str | None:
     if not line:
         return None
     return line if len(line) <= 60 else line[:59] + "…"
-
-
-def fit(
-    turns: Sequence[float], counted: Sequence[int], room: float, *, left_out_before: int = 0
-) -> int:
-    """How many of the oldest turns to leave out to keep the rest within `room`.
-
-    `turns` are their estimated tokens, `counted` what was counted when they were stored, and
-    `left_out_before` counts the turns that are left out already. Whole turns only: never a tool
-    call without its result, never an assistant's message first.
-
-    Were as few left out as need be, a full window would begin elsewhere at every turn, and the
-    provider's cache would never have it again. So they go in blocks of about an eighth of the
-    room, whose ends lie where they lie however the history grows.
-    """
-    rest = sum(turns)
-    if rest <= room:
-        return 0
-    block = _block(room * sum(counted) / max(1.0, rest))
-    end = left_out_before
-    for number, (tokens, count) in enumerate(zip(turns, counted, strict=True), start=1):
-        rest -= tokens
-        ends_a_block = (end + count) // block > end // block
-        end += count
-        if rest <= room and ends_a_block:
-            return number
-    return len(turns)
-
-
-def _block(room: float) -> int:
-    """About an eighth of so many counted tokens.
-
-    A power of two, so that it does not follow each change of the estimate, and the ends of large
-    blocks are ends of small ones too.
-    """
-    return 1 << max(0, int(room / 8).bit_length() - 1)

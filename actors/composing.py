@@ -10,17 +10,18 @@ import msgspec
 from actors.assembly import Parts, system_texts
 from actors.clearing import CLEAR_TOOL_USES, CONTEXT_EDITING, clearing, clears_at
 from actors.counting import Counter
+from actors.fitting import too_many
 from actors.history import Held
 from actors.ports import AgentFiles, Library, Media, Tools
 from actors.toolset import assemble_tools
 from actors.weighed import Weighed
-from actors.weighing import ModelWindow, Weigher
+from actors.weighing import Weigher
 from protocol.client import ServerTool
 from protocol.content import UserContent, is_blank, user_blocks
 from protocol.errors import GatewayError
 from protocol.mail import NewMessage
 from protocol.models import ModelInfo, Thinking
-from protocol.prompt import Prompt
+from protocol.prompt import Allowance, Prompt
 from protocol.records import MessageRecord, SessionRecord
 from protocol.tools import OfferedTool
 
@@ -84,22 +85,25 @@ class Composer:
         return wanted or min(self._settings.max_tokens, info.max_tokens)
 
     async def question(
-        self, session: SessionRecord, turn_id: str, content: UserContent
+        self, session: SessionRecord, turn_id: str, content: UserContent, info: ModelInfo
     ) -> MessageRecord:
         """The user's message, measured. Raises GatewayError(INVALID_MESSAGE)."""
-        await self._check(content)
+        await self._check(content, info.most_attached)
         message = NewMessage(role="user", content=msgspec.json.encode(content))
         (record,) = await self.measured(
             session.session_id, session.model, turn_id, [message], session.last_active_at
         )
+        if (refusal := too_many(record, info.most_attached)) is not None:
+            raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")
         return record
 
-    async def _check(self, content: UserContent) -> None:
+    async def _check(self, content: UserContent, most_pages: int) -> None:
         if is_blank(content):
             raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to answer.")
         if isinstance(content, str):
             return
-        for number, refusal in enumerate(await self._media.refusals(user_blocks(content))):
+        refusals = await self._media.refusals(user_blocks(content), most_pages)
+        for number, refusal in enumerate(refusals):
             if refusal is not None:
                 raise GatewayError("INVALID_MESSAGE", f"`content[{number}]`: {refusal}.")
 
@@ -125,6 +129,7 @@ class Composer:
                 byte_count=len(message.content),
                 token_count=measure.counted,
                 media_tokens=measure.media,
+                attached=measure.attached,
             )
             for message, measure in zip(messages, measures, strict=True)
         ]
@@ -155,12 +160,18 @@ class Composer:
         )
         room = info.max_input_tokens - max_tokens
         clears = parts.has_tools and CLEAR_TOOL_USES in info.edits
-        window = ModelWindow(info.max_input_tokens, room, clears_at(room) if clears else None)
-        return await self._weigher.weigh(session.model, parts, held.billed, window)
+        allowance = Allowance(
+            limit=info.max_input_tokens,
+            room=room,
+            most_attached=info.most_attached,
+            clears_at=clears_at(room) if clears else None,
+        )
+        return await self._weigher.weigh(session.model, parts, held.billed, allowance)
 
     def prompt(self, weighed: Weighed, thinking: Thinking, max_tokens: int) -> Prompt:
         """The request, as it is sent."""
-        edits = None if weighed.clears_at is None else clearing(weighed.clears_at)
+        trigger = weighed.allowance.clears_at
+        edits = None if trigger is None else clearing(trigger)
         head = weighed.parts.head(
             model=weighed.model,
             max_tokens=max_tokens,

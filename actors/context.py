@@ -166,7 +166,7 @@ class Context:
         session = self._renewed(before, send, agent.tools)
         info = await self._catalog.describe(session.model)
         limit = composer.output_limit(info, send.max_tokens)
-        user = await composer.question(session, request.turn_id, send.content)
+        user = await composer.question(session, request.turn_id, send.content, info)
         weighed = await composer.weigh(
             session, held, user, agent=agent, info=info, max_tokens=limit
         )
@@ -287,7 +287,7 @@ class Context:
             info = await self._catalog.describe(session.model)
             user = None
             if request.content is not None:
-                user = await composer.question(session, "", request.content)
+                user = await composer.question(session, "", request.content, info)
             weighed = await composer.weigh(
                 session,
                 held,

@@ -107,9 +107,11 @@ class Conversation:
         much. It is less than the estimate, so something goes, or there is nothing left to go.
         """
         prompt, estimate = turn.step.prompt, turn.step.estimate
-        room = min(prompt.room, found.most) * estimate // found.counted
+        allowance = prompt.allowance
+        room = min(allowance.room, found.most) * estimate // found.counted
         log.info("turn %s: %d tokens estimated, %d counted", turn.turn_id, estimate, found.counted)
-        smaller = msgspec.structs.replace(prompt, room=room)
+        allowance = msgspec.structs.replace(allowance, room=room)
+        smaller = msgspec.structs.replace(prompt, allowance=allowance)
         turn.replace(context, await self._extended(turn, smaller, []))
         turn.advance("call")
 

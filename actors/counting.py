@@ -12,6 +12,7 @@ import msgspec
 
 from actors.ports import Media, Tokenizer
 from protocol.content import Block
+from protocol.records import Attached
 
 KEPT_CHARACTERS = 4_194_304
 """Of texts whose count is remembered; beyond that it begins anew."""
@@ -23,7 +24,8 @@ class Measure(NamedTuple):
     """Tokens: of a content's text, as the tokenizer counts, and of what is no text."""
 
     counted: int
-    media: int
+    media: int = 0
+    attached: Attached = Attached()
 
 
 class Counter:
@@ -40,9 +42,24 @@ class Counter:
         found = [countable(content) for content in contents]
         counts = await self._tokenizer.count_many([text for text, _ in found])
         return [
-            Measure(count, sum(await self._media.weigh(model, media)) if media else 0)
+            await self._measured(model, count, media)
             for count, (_, media) in zip(counts, found, strict=True)
         ]
+
+    async def _measured(self, model: str, counted: int, media: list[Block]) -> Measure:
+        if not media:
+            return Measure(counted)
+        weights = await self._media.weigh(model, media)
+        pictures = sum(block["type"] == "image" for block in media)
+        return Measure(
+            counted,
+            sum(weight.tokens for weight in weights),
+            Attached(
+                pictures=pictures,
+                documents=len(media) - pictures,
+                edge=max(weight.edge for weight in weights),
+            ),
+        )
 
     async def count_again(self, text: str) -> int:
         """Tokens of a text that comes again and again: counted once."""

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.assembly import fit
 from actors.clearing import foreseen
+from actors.fitting import counted_turns, fitting
 from actors.sent import Flight, SentRequest
 from actors.weighed import Rates
-from actors.weighing import Weigher, counted_turns, left_out, window_error
+from actors.weighing import Weigher, left_out, window_error
 from protocol.context import SectionWeight
 from protocol.mail import ContextExtended, ExtendContext
 from protocol.models import least_cacheable
@@ -29,31 +29,37 @@ def extend(
 
     Raises GatewayError(CONTEXT_TOO_LARGE).
     """
-    prompt = request.prompt
+    prompt, allowance = request.prompt, request.prompt.allowance
     former = None if flight is None else flight.former
     scale = weigher.scale(prompt.model, former, has_tools=prompt.has_tools)
     current = [*prompt.current, *added]
     fixed = scale.fixed(prompt.fixed_tokens) + scale.line.overhead
     turns, own = scale.turns(prompt.turns), scale.messages(current)
     *gone, cleared = foreseen(
-        [*prompt.turns, current], fixed + sum(turns) + own, prompt.clears_at, scale
+        [*prompt.turns, current], fixed + sum(turns) + own, allowance.clears_at, scale
     )
     turns = [tokens - old.tokens for tokens, old in zip(turns, gone, strict=True)]
     own -= cleared.tokens
     needed = fixed + own
-    if needed > prompt.room:
+    if needed > allowance.room:
         rates = weigher.rates(prompt.model, round(needed), caches=prompt.caches)
         weights = () if flight is None else _weights(flight.weights, current, round(own), rates)
-        raise window_error(prompt.model, round(needed), prompt.room, weights)
-    sizes = counted_turns(prompt.turns)
+        raise window_error(prompt.model, round(needed), allowance.room, weights)
     before = prompt.left_out_tokens
-    skipped = fit(turns, sizes, prompt.room - needed, left_out_before=before)
+    skipped = fitting(
+        prompt.turns,
+        turns,
+        allowance.room - needed,
+        current,
+        allowance.most_attached,
+        left_out_before=before,
+    )
     estimate = round(needed + sum(turns[skipped:]))
     extended = msgspec.structs.replace(
         prompt,
         turns=prompt.turns[skipped:],
         current=current,
-        left_out_tokens=before + sum(sizes[:skipped]),
+        left_out_tokens=before + sum(counted_turns(prompt.turns[:skipped])),
     )
     if flight is not None:
         beginning = flight.latest.beginning

@@ -19,7 +19,7 @@ from actors.budget import price_of
 from actors.conversation import Conversation, ConversationSettings
 from actors.deadline import deadline
 from actors.mailbox import STOPPING, ActorStopped, Address, Mailbox, MailboxFull
-from actors.ports import Clock, Model, Names, Prices, Tokenizer, Tools
+from actors.ports import Clock, Media, Model, Names, Prices, Tokenizer, Tools
 from actors.serving import BUG, serve
 from actors.tools import ToolRunner, ToolSettings
 from actors.turn import Turn
@@ -38,6 +38,7 @@ from protocol.mail import (
     ContextBuilt,
     Done,
     DrainTurns,
+    EndSession,
     LlmMail,
     NoteTurn,
     OpenTurn,
@@ -73,6 +74,7 @@ class Llm:
         usage: Address,
         model: Model,
         tools: Tools,
+        media: Media,
         tokenizer: Tokenizer,
         prices: Prices,
         logs: TurnLogs,
@@ -84,7 +86,7 @@ class Llm:
         self._context = context
         self._usage = usage
         self._upstream = Upstream(model, prices, settings, self._note)
-        self._runner = ToolRunner(tools, settings.tools)
+        self._runner = ToolRunner(tools, media, settings.tools)
         self._conversation = Conversation(
             self._upstream, self._runner, settings, context=context, prices=prices, note=self._note
         )
@@ -140,6 +142,8 @@ class Llm:
                 return self._start(send)
             case CancelTurn():
                 return self._cancel(message)
+            case EndSession(session_id=session_id):
+                return self._end_session(session_id)
             case AnswerTool():
                 return self._answer_tool(message)
             case ApproveTool():
@@ -203,6 +207,13 @@ class Llm:
             )
         turn.scope.cancel()
         return Cancelling(turn.turn_id)
+
+    def _end_session(self, session_id: str) -> Done:
+        turn = self._busy.get(session_id)
+        if turn is not None:
+            turn.scope.cancel()
+        self._runner.forget(session_id)
+        return Done()
 
     def _find(self, request: CancelTurn) -> Turn | None:
         if request.turn_id is not None:
@@ -309,6 +320,7 @@ class Llm:
     async def _settle(self, turn: Turn, context: ContextBuilt) -> Ended | Failed:
         """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
+        turn.close_calls()
         await self._attempt(turn, self._estimate_output(turn, context))
         await self._attempt(turn, self._remember(turn, context))
         outcome = turn.outcome(context)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -70,15 +70,25 @@ class Tokenizer(Protocol):
         ...
 
 
+class MediaWeight(NamedTuple):
+    """About the tokens of a picture or document; a picture's longer side in pixels, 0: unknown."""
+
+    tokens: int
+    edge: int = 0
+
+
 class Media(Protocol):
     """What pictures and documents are to the provider."""
 
-    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[int]:
-        """About the tokens that `model` makes of each `image` and `document`, beside its text."""
+    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[MediaWeight]:
+        """What `model` makes of each `image` and `document`, beside its text."""
         ...
 
-    async def refusals(self, blocks: Sequence[Block]) -> list[str | None]:
-        """Why the provider would refuse each, for a person; `None` when it would not."""
+    async def refusals(self, blocks: Sequence[Block], most_pages: int) -> list[str | None]:
+        """Why the provider would refuse each, for a person; `None` when it would not.
+
+        A document may have `most_pages`.
+        """
         ...
 
 

@@ -23,6 +23,7 @@ from protocol.errors import GatewayError
 from protocol.mail import (
     CreateSession,
     DeleteSession,
+    EndSession,
     FindTurn,
     InspectContext,
     ListModels,
@@ -58,9 +59,10 @@ class Queries:
     """
 
     def __init__(
-        self, *, context: Address, usage: Address, page_size: int, longest_page: int
+        self, *, context: Address, llm: Address, usage: Address, page_size: int, longest_page: int
     ) -> None:
         self._context = context
+        self._llm = llm
         self._usage = usage
         self._page_size = page_size
         self._longest_page = longest_page
@@ -79,8 +81,7 @@ class Queries:
             case SessionHistory():
                 return await self._read(message)
             case SessionDelete():
-                await self._context.ask(DeleteSession(session_id=message.session_id))
-                return SessionDeleted(request_id=message.id, session_id=message.session_id)
+                return await self._delete(message)
             case ModelList():
                 page = await self._context.ask(ListModels())
                 return ModelListing(
@@ -136,6 +137,13 @@ class Queries:
         return SessionCreated(
             session_id=session.session_id, session_key=session.key, request_id=message.id
         )
+
+    async def _delete(self, message: SessionDelete) -> SessionDeleted:
+        """The session's turn is stopped first: nobody is to pay for an answer without a place."""
+        session_id = message.session_id
+        await self._llm.ask(EndSession(session_id=session_id))
+        await self._context.ask(DeleteSession(session_id=session_id))
+        return SessionDeleted(request_id=message.id, session_id=session_id)
 
     async def _list(self, message: SessionList) -> SessionListing:
         page = await self._context.ask(

@@ -12,7 +12,7 @@ from protocol.mail import NewMessage
 from protocol.prompt import Prompt
 from protocol.records import CalibrationRecord, MessageStatus, StepRecord
 from protocol.server import StepUsage, Usage
-from protocol.tools import NOT_RUN, ToolAnswer, tool_result
+from protocol.tools import CUT_OFF, NOT_RUN, ToolAnswer, tool_result
 from protocol.usage import TokenCounts
 
 NOT_GIVEN = ToolAnswer.failed("The tool's answer could not be shown to you.")
@@ -39,6 +39,8 @@ class Step:
         """Tokens, for an answer whose final figure the provider never told."""
         self.answers: dict[str, ToolAnswer] = {}
         """What the tools answered, by the id of their call."""
+        self.running: set[str] = set()
+        """The ids of the calls that have been given to who runs them."""
 
     @property
     def wants_more(self) -> bool:
@@ -75,13 +77,18 @@ class Step:
             role="assistant", content=msgspec.json.encode(blocks), status=self._status
         )
         results = [
-            tool_result(block["id"], self.answers.get(block["id"], NOT_RUN))
+            tool_result(block["id"], self.answer_of(block["id"]))
             for block in blocks
             if block.get("type") == "tool_use"
         ]
         if not results:
             return [answer]
         return [answer, NewMessage(role="user", content=msgspec.json.encode(results))]
+
+    def answer_of(self, call_id: str) -> ToolAnswer:
+        """What answers the call, also when nobody did."""
+        unanswered = CUT_OFF if call_id in self.running else NOT_RUN
+        return self.answers.get(call_id, unanswered)
 
     def withhold(self) -> None:
         """The provider would not take what the tools answered: the history must not have it."""
@@ -99,8 +106,6 @@ class Step:
 
     @property
     def _status(self) -> MessageStatus:
-        if self.answer.stop_reason == "refusal":
-            return "refused"
         return "complete" if self.answer.complete else "partial"
 
     def pause(self) -> NewMessage:

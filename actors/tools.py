@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from actors.approvals import SessionApprovals
-from actors.ports import Tools
+from actors.ports import Media, Tools
 from actors.turn import Turn
 from protocol.content import Block
 from protocol.mail import ContextBuilt
@@ -35,14 +35,17 @@ class ToolSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ToolRunner:
     """Runs a step's calls."""
 
-    def __init__(self, tools: Tools, settings: ToolSettings) -> None:
+    def __init__(self, tools: Tools, media: Media, settings: ToolSettings) -> None:
         self._tools = tools
+        self._media = media
         self._settings = settings
         self._approvals = SessionApprovals()
 
     async def run(self, turn: Turn, context: ContextBuilt) -> None:
         """Run every call of the turn's latest step; the answers are left in it."""
         places = trio.CapacityLimiter(self._settings.tools_at_once)
+        for call in turn.step.answer.calls:  # in their order, which a nursery does not keep
+            self._ask_for_consent(turn, context, call)
         async with trio.open_nursery() as nursery:
             for call in turn.step.answer.calls:
                 nursery.start_soon(self._run_one, turn, context, call, places)
@@ -57,6 +60,10 @@ class ToolRunner:
                 if other.name == asked.name:
                     turn.approvals.give(other.call_id, True)
 
+    def forget(self, session_id: str) -> None:
+        """The session is no more: nothing is allowed to it."""
+        self._approvals.forget(session_id)
+
     async def _run_one(
         self, turn: Turn, context: ContextBuilt, call: Block, places: trio.CapacityLimiter
     ) -> None:
@@ -65,12 +72,14 @@ class ToolRunner:
             answer = await self._ask_client(turn, call_id)
         else:
             answer = await self._run_here(turn, context, call, places)
-        answer = _shortened(_acceptable(answer), self._settings.result_bytes)
+        answer = await self._shown(_acceptable(answer), context)
+        answer = _shortened(answer, self._settings.result_bytes)
         turn.step.answers[call_id] = answer
         turn.log.append(ToolAnswered(call_id, name, answer))
 
     async def _ask_client(self, turn: Turn, call_id: str) -> ToolAnswer:
         seconds = self._settings.client_tool_seconds
+        turn.step.running.add(call_id)
         with trio.move_on_after(seconds):
             return await turn.outputs.wait(call_id)
         return ToolAnswer.failed(f"The client did not answer within {seconds:g} seconds.")
@@ -79,15 +88,15 @@ class ToolRunner:
         self, turn: Turn, context: ContextBuilt, call: Block, places: trio.CapacityLimiter
     ) -> ToolAnswer:
         name = call["name"]
-        rule = next((rule for rule in context.tools if rule.name == name), None)
-        if rule is None:
+        if _rule(context, name) is None:
             return ToolAnswer.failed(f"There is no tool named {name}.")
-        if (refusal := await self._refusal(turn, call, rule)) is not None:
+        if (refusal := await self._refusal(turn, call["id"])) is not None:
             return refusal
         seconds = self._settings.tool_seconds
         try:
             with trio.fail_after(seconds):
                 async with places:
+                    turn.step.running.add(call["id"])
                     return await self._tools.call(
                         context.session.agent_id, name, call.get("input") or {}
                     )
@@ -99,19 +108,51 @@ class ToolRunner:
             log.exception("the tool %s could not be run", name)
             return ToolAnswer.failed("The tool could not be run.")
 
-    async def _refusal(self, turn: Turn, call: Block, rule: ToolRule) -> ToolAnswer | None:
-        """Why the call may not be run, if so. Nobody's silence is consent."""
-        if rule.approval == "auto":
-            return None
+    def _ask_for_consent(self, turn: Turn, context: ContextBuilt, call: Block) -> None:
+        rule = _rule(context, call["name"])
+        if rule is None or rule.approval == "auto":
+            return
         if rule.approval == "session" and self._approvals.allows(turn.session_id, rule.name):
-            return None
+            return
         turn.ask(call["id"], rule.name, every_time=rule.approval == "always")
-        turn.log.append(ApprovalAsked(call["id"], rule.name, call.get("input") or {}, rule.risk))
+        turn.log.append(
+            ApprovalAsked(
+                tool_call_id=call["id"],
+                name=rule.name,
+                args=call.get("input") or {},
+                risk=rule.risk,
+                approval=rule.approval,
+            )
+        )
+
+    async def _refusal(self, turn: Turn, call_id: str) -> ToolAnswer | None:
+        """Why the call may not be run, if so. Nobody's silence is consent."""
+        if call_id not in turn.asked:
+            return None
         with trio.move_on_after(self._settings.approval_seconds):
-            approved = await turn.approvals.wait(call["id"])
+            approved = await turn.approvals.wait(call_id)
             return None if approved else ToolAnswer.failed("The user does not allow this call.")
-        turn.approvals.give(call["id"], False)
+        turn.approvals.give(call_id, False)
         return ToolAnswer.failed("Nobody allowed this call in time, so it was not run.")
+
+    async def _shown(self, answer: ToolAnswer, context: ContextBuilt) -> ToolAnswer:
+        """The answer with a word in the place of each picture that the provider would refuse."""
+        if isinstance(answer.content, str):
+            return answer
+        most = context.prompt.allowance.most_attached
+        refusals = await self._media.refusals(answer.content, most)
+        blocks = [
+            block if refusal is None else {"type": "text", "text": f"[Left out: {refusal}.]"}
+            for block, refusal in zip(answer.content, refusals, strict=True)
+        ]
+        return msgspec.structs.replace(answer, content=blocks)
+
+
+def _rule(context: ContextBuilt, name: str) -> ToolRule | None:
+    """What must be known of a tool that the gateway runs; `None` for no such tool."""
+    if name in context.client_tools:
+        return None
+    return next((rule for rule in context.tools if rule.name == name), None)
 
 
 def _acceptable(answer: ToolAnswer) -> ToolAnswer:

@@ -20,7 +20,7 @@ from protocol.repetition import Repetition
 from protocol.server import Usage, WireCost
 from protocol.states import TURN, TurnEvent, TurnState, advance
 from protocol.tools import ToolAnswer
-from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed, Started
+from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed, Started, ToolAnswered
 from protocol.usage import TokenCounts
 
 
@@ -131,6 +131,13 @@ class Turn:
         """What was billed, all steps together."""
         return sum((step.counts for step in self.steps), TokenCounts())
 
+    def close_calls(self) -> None:
+        """Every call that was shown is answered, if only by the word that it was not run."""
+        step = self.step
+        for call in step.answer.calls:
+            if call["id"] not in step.answers:
+                self.log.append(ToolAnswered(call["id"], call["name"], step.answer_of(call["id"])))
+
     # --- what is told of it --------------------------------------------------------------------
 
     def started(self, context: ContextBuilt) -> Started:
@@ -190,13 +197,16 @@ class Turn:
             for step, following in zip(self.steps, [*self.steps[1:], None], strict=True)
             if following is None or not step.answer.pauses
         ]
-        return [
+        messages = [
             message
             for number, step in enumerate(told)
             for message in step.messages(
                 [result for later in told[number + 1 :] for result in later.result_ids]
             )
         ]
+        if self.step.answer.stop_reason != "refusal":
+            return messages
+        return [msgspec.structs.replace(message, status="refused") for message in messages]
 
     def refused(self, failure: Failure) -> Failed:
         """The end of a turn of which nothing was sent to the provider."""

@@ -22,7 +22,7 @@ from protocol.context import (
     with_cleared,
 )
 from protocol.models import least_cacheable
-from protocol.prompt import Prompt
+from protocol.prompt import Allowance, Prompt
 from protocol.usage import ZERO
 
 OVERHEAD: SectionName = "provider_overhead"
@@ -48,9 +48,8 @@ class Rates(msgspec.Struct, frozen=True):
 class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     """A request's parts, and the tokens estimated for each section.
 
-    `fixed_tokens` counts what are no messages, `room` is what of the window the input may take,
-    `left_out_tokens` counts the turns that did not fit, `cleared` is what the provider will clear
-    by itself beyond `clears_at` tokens, and `estimated` does not have any more.
+    `fixed_tokens` counts what are no messages, `left_out_tokens` the turns that found no room.
+    `cleared` is what the provider will clear by itself, and `estimated` does not have any more.
     """
 
     model: str
@@ -59,10 +58,9 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     estimated: dict[SectionName, int]
     scale: Scale
     rates: Rates
-    room: int
+    allowance: Allowance
     left_out: SentContext | None
     left_out_tokens: int
-    clears_at: int | None
     cleared: Cleared
 
     @property
@@ -94,10 +92,9 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
             current=[] if self.parts.user is None else [self.parts.user],
             fixed_tokens=self.fixed_tokens,
             has_tools=self.parts.has_tools,
-            room=self.room,
+            allowance=self.allowance,
             caches=self.parts.caches,
             left_out_tokens=self.left_out_tokens,
-            clears_at=self.clears_at,
             betas=betas,
         )
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
 
-from actors.assembly import Parts, fit
+from actors.assembly import Parts
 from actors.calibration import Calibrations
 from actors.clearing import all_of, foreseen
 from actors.counting import Counter
+from actors.fitting import counted_turns, fitting
 from actors.ports import Prices
 from actors.scale import Scale
 from actors.sent import Billed
@@ -24,19 +24,9 @@ from actors.weighed import OVERHEAD, Rates, Weighed, scaled
 from protocol.context import SectionName, SectionWeight, SentContext
 from protocol.errors import GatewayError
 from protocol.models import least_cacheable
+from protocol.prompt import Allowance
 from protocol.records import MessageRecord
 from protocol.usage import ZERO, TokenCounts
-
-
-class ModelWindow(NamedTuple):
-    """A model's window in tokens: all of it, what the input may take, what old answers may.
-
-    Beyond `clears_at` the provider clears old answers of tools; `None`: it was not asked to.
-    """
-
-    limit: int
-    room: int
-    clears_at: int | None
 
 
 class Weigher:
@@ -56,7 +46,7 @@ class Weigher:
         return Scale(line, former) if alike else Scale(line)
 
     async def weigh(
-        self, model: str, parts: Parts, former: Billed | None, window: ModelWindow
+        self, model: str, parts: Parts, former: Billed | None, allowance: Allowance
     ) -> Weighed:
         """The request that `model` would get, without the oldest turns that find no room.
 
@@ -71,10 +61,10 @@ class Weigher:
         estimated[OVERHEAD] = round(scale.line.overhead)
         needed = sum(estimated.values())
         turns = scale.turns(parts.turns)
-        gone = foreseen(parts.turns, needed + sum(turns), window.clears_at, scale)
+        gone = foreseen(parts.turns, needed + sum(turns), allowance.clears_at, scale)
         turns = [tokens - cleared.tokens for tokens, cleared in zip(turns, gone, strict=True)]
-        sizes = counted_turns(parts.turns)
-        skipped = fit(turns, sizes, window.room - needed)
+        room = allowance.room - needed
+        skipped = fitting(parts.turns, turns, room, own, allowance.most_attached)
         estimated["history"] = round(sum(turns[skipped:]))
         weighed = Weighed(
             model=model,
@@ -83,14 +73,13 @@ class Weigher:
             estimated=estimated,
             scale=scale,
             rates=self.rates(model, sum(estimated.values()), caches=parts.caches),
-            room=window.room,
+            allowance=allowance,
             left_out=left_out(None, parts.turns[:skipped]),
-            left_out_tokens=sum(sizes[:skipped]),
-            clears_at=window.clears_at,
+            left_out_tokens=sum(counted_turns(parts.turns[:skipped])),
             cleared=all_of(gone[skipped:]),
         )
-        if needed > window.limit:
-            raise window_error(model, needed, window.limit, weighed.weights())
+        if needed > allowance.limit:
+            raise window_error(model, needed, allowance.limit, weighed.weights())
         return weighed
 
     def exact(self, weighed: Weighed, tokens: int) -> Weighed:
@@ -126,11 +115,6 @@ class Weigher:
             return sys.maxsize
         left = Decimal(str(max_cost)) - (input_cost or ZERO)
         return max(1, int(left / a_million.output_cost * 1_000_000))
-
-
-def counted_turns(turns: Sequence[Sequence[MessageRecord]]) -> list[int]:
-    """What each turn was counted when it was stored."""
-    return [sum(one.token_count + one.media_tokens for one in turn) for turn in turns]
 
 
 def left_out(

@@ -183,6 +183,7 @@ class Parts:
         library = FolderLibrary(settings.agents_dir, memory_bytes=settings.memory_bytes)
         self.mcp = McpTools(settings.mcp_servers, _mcp_times(settings))
         tools = Toolbox(library, self.mcp, skill_bytes=settings.skill_bytes)
+        media = PictureMedia()
         clock, names = SystemClock(), RandomNames()
         self._names = names
         self.usage_mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, RESIDENT_MAILBOX)
@@ -207,7 +208,7 @@ class Parts:
                 model, prices, keep_seconds=settings.catalog_seconds, clock=time.monotonic
             ),
             tokenizer=tokenizer,
-            media=PictureMedia(),
+            media=media,
             prices=prices,
             library=library,
             tools=tools,
@@ -221,6 +222,7 @@ class Parts:
             usage=self.usage_mailbox,
             model=model,
             tools=tools,
+            media=media,
             tokenizer=tokenizer,
             prices=prices,
             logs=self._logs,
@@ -229,6 +231,7 @@ class Parts:
         )
         self._queries = Queries(
             context=self.context_mailbox,
+            llm=self.llm_mailbox,
             usage=self.usage_mailbox,
             page_size=settings.list_limit_default,
             longest_page=settings.list_limit_max,

@@ -21,6 +21,7 @@ from gateway.ledger_steps import step_forward
 from protocol.context import SectionWeight
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
+    Attached,
     CalibrationRecord,
     MessageRecord,
     ModelTotals,
@@ -300,6 +301,7 @@ class Ledger:
         session.message_count += 1
         values = msgspec.structs.asdict(message)
         del values["message_id"]
+        values.update(msgspec.structs.asdict(values.pop("attached")))
         self._db.Message(**{**values, "content": message.content.decode()})
 
     def _write_turn(self, turn: TurnRecord) -> None:
@@ -345,6 +347,7 @@ def _message(row: Any) -> MessageRecord:
         byte_count=row.byte_count,
         token_count=row.token_count,
         media_tokens=row.media_tokens,
+        attached=Attached(pictures=row.pictures, documents=row.documents, edge=row.edge),
         message_id=row.number,
     )
 

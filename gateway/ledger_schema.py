@@ -7,7 +7,7 @@ from typing import Any
 
 from pony import orm
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 PICO = 12
 """Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
@@ -52,6 +52,9 @@ def define(db: orm.Database) -> None:
         byte_count = orm.Required(int, size=64)
         token_count = orm.Required(int, size=64)
         media_tokens = orm.Required(int, size=64)
+        pictures = orm.Required(int)
+        documents = orm.Required(int)
+        edge = orm.Required(int)
         orm.composite_index(session_id, number)
 
     class Turn(db.Entity):  # type: ignore[misc]

@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from actors.counting import countable
 from gateway.ledger_schema import SCHEMA_VERSION
+from gateway.pictures import longest_edge
 from protocol.content import Block
 from protocol.errors import LedgerUnavailable
 from protocol.tools import NOT_RUN, tool_result
@@ -79,6 +81,24 @@ def _to_2(database: sqlite3.Connection) -> None:
     _withdraw_late_results(database)
 
 
+def _to_3(database: sqlite3.Connection) -> None:
+    """A message knows how many pictures and documents it has, and how large they are."""
+    for column in ("pictures", "documents", "edge"):
+        database.execute(f"ALTER TABLE Message ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+    rows = database.execute("SELECT number FROM Message WHERE media_tokens > 0").fetchall()
+    for (number,) in rows:
+        (content,) = database.execute(
+            "SELECT content FROM Message WHERE number = ?", (number,)
+        ).fetchone()
+        _, media = countable(content.encode())
+        pictures = sum(block["type"] == "image" for block in media)
+        edge = max(map(longest_edge, media), default=0)
+        database.execute(
+            "UPDATE Message SET pictures = ?, documents = ?, edge = ? WHERE number = ?",
+            (pictures, len(media) - pictures, edge, number),
+        )
+
+
 def _open_calls(database: sqlite3.Connection) -> Iterator[tuple[int, list[str]]]:
     """The answers, each the last message of its turn, that call tools, with the calls' ids."""
     rows = database.execute(
@@ -129,5 +149,5 @@ def _decode(content: str) -> list[Block]:
     return [] if isinstance(blocks, str) else blocks
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (lambda _: None, _to_2)
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (lambda _: None, _to_2, _to_3)
 """By the version that they step from; there was none before 1."""

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import trio
 
-from gateway.pictures import check_media, media_tokens, resolution_of
+from actors.ports import MediaWeight
+from gateway.pictures import check_media, longest_edge, media_tokens, resolution_of
 from protocol.content import Block
 
 LARGE = 64 * 1024
@@ -19,14 +20,18 @@ Found = TypeVar("Found")
 class PictureMedia:
     """`actors.ports.Media`."""
 
-    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[int]:
-        """About the tokens that `model` makes of each."""
+    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[MediaWeight]:
+        """See `Media`."""
         resolution = resolution_of(model)
-        return [await _off_loop(lambda one: media_tokens(one, resolution), one) for one in blocks]
 
-    async def refusals(self, blocks: Sequence[Block]) -> list[str | None]:
-        """Why the provider would refuse each, if it would."""
-        return [await _off_loop(check_media, block) for block in blocks]
+        def weight(block: Block) -> MediaWeight:
+            return MediaWeight(media_tokens(block, resolution), longest_edge(block))
+
+        return [await _off_loop(weight, block) for block in blocks]
+
+    async def refusals(self, blocks: Sequence[Block], most_pages: int) -> list[str | None]:
+        """See `Media`."""
+        return [await _off_loop(lambda one: check_media(one, most_pages), one) for one in blocks]
 
 
 async def _off_loop(work: Callable[[Block], Found], block: Block) -> Found:

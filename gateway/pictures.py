@@ -45,6 +45,13 @@ LONGEST_EDGE: Final = 8_000
 
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
+_BEGINNINGS: Final = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+
 _HEAD: Final = 256 * 1024
 """Bytes of a picture that are looked at: a JPEG's size comes after its EXIF and colour profile."""
 
@@ -104,28 +111,44 @@ def picture_tokens(media_type: str, data: str | bytes, resolution: Resolution = 
     return USUAL_TOKENS if size is None else _patches(*_scaled(size, resolution))
 
 
+def longest_edge(block: Block) -> int:
+    """Pixels of the longer side of a picture; 0 where they are not told, and for other blocks."""
+    match block:
+        case {"type": "image", "source": {"type": "base64", "data": str(data)}}:
+            size = picture_size(_head(data, _HEAD))
+            return 0 if size is None else max(size)
+    return 0
+
+
 def pdf_tokens(data: str | bytes) -> int:
-    """About what a PDF, given in base64, costs: its pages times `PAGE_TOKENS`. Never raises.
+    """About what a PDF, given in base64, costs: its pages times `PAGE_TOKENS`. Never raises."""
+    return (_pages(data) or ceil(len(data) * 3 / 4 / PAGE_BYTES) or 1) * PAGE_TOKENS
+
+
+def _pages(data: str | bytes) -> int:
+    """The pages of a PDF, given in base64; 0 when none is seen.
 
     A page is an object of `/Type /Page` (ISO 32000-1, section 7.7.3.3). Those in compressed object
-    streams are not seen; when none is seen, the pages are guessed from the size. A page that was
-    changed later is there, and counted, once more.
+    streams are not seen. A page that was changed later is there, and counted, once more.
     """
     size = len(data) * 3 // 4
     seen = _head(data, _SCANNED)
     pages = sum(1 for _ in _PAGE.finditer(seen))
     if pages and size > len(seen):
         pages = pages * size // len(seen)
-    return (pages or ceil(size / PAGE_BYTES) or 1) * PAGE_TOKENS
+    return pages
 
 
-def check_media(block: Block) -> str | None:
-    """Why the provider would refuse an `image` or `document`; `None` when it would not."""
+def check_media(block: Block, most_pages: int) -> str | None:
+    """Why the provider would refuse an `image` or `document`; `None` when it would not.
+
+    A document may have `most_pages`.
+    """
     match block:
         case {"type": "image", "source": {"type": "base64"} as source}:
             return _check_picture(source)
         case {"type": "document", "source": {"type": "base64"} as source}:
-            return _check_pdf(source)
+            return _check_pdf(source, most_pages)
         case {"type": "document", "source": {"type": "text"} as source}:
             return _check_text(source)
         case {"type": "image" | "document", "source": {"type": "url"} as source}:
@@ -220,7 +243,13 @@ def _check_picture(source: dict[str, Any]) -> str | None:
         return "the picture's data is not base64"
     if len(data) > MOST_IMAGE_BASE64:
         return f"a picture may have at most {MOST_IMAGE_BASE64 // MIB} MB in base64"
-    size = picture_size(_head(data, _HEAD))
+    head = _head(data, _HEAD)
+    found = _format(head)
+    if found is None:
+        return f"the picture's data is none of {', '.join(IMAGE_TYPES)}"
+    if found != source["media_type"]:
+        return f"the picture is {found}, and not {source['media_type']} as it says"
+    size = picture_size(head)
     if size is not None and max(size) > LONGEST_EDGE:
         return (
             f"a picture may have at most {LONGEST_EDGE} by {LONGEST_EDGE} pixels; "
@@ -229,7 +258,14 @@ def _check_picture(source: dict[str, Any]) -> str | None:
     return None
 
 
-def _check_pdf(source: dict[str, Any]) -> str | None:
+def _format(head: bytes) -> str | None:
+    """The MIME type that the first bytes of a picture tell."""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for begin, kind in _BEGINNINGS.items() if head.startswith(begin)), None)
+
+
+def _check_pdf(source: dict[str, Any], most_pages: int) -> str | None:
     if source.get("media_type") != "application/pdf":
         return "a document in base64 must be application/pdf; plain text goes into a text source"
     data = source.get("data")
@@ -237,12 +273,18 @@ def _check_pdf(source: dict[str, Any]) -> str | None:
         return "the document's data is not base64"
     if len(data) > MOST_PDF_BASE64:
         return f"a PDF may have at most {MOST_PDF_BASE64 // MIB} MB in base64"
+    if not _head(data, 6).startswith(b"%PDF-"):
+        return "the document's data is no PDF"
+    if (pages := _pages(data)) > most_pages:
+        return f"this model takes at most {most_pages} pages of a PDF; this has about {pages}"
     return None
 
 
 def _check_text(source: dict[str, Any]) -> str | None:
     if source.get("media_type", "text/plain") != "text/plain":
         return "a document given as text must be text/plain"
+    if not source.get("data"):
+        return "the document's text is empty"
     return None
 
 
@@ -251,8 +293,8 @@ def _check_url(source: dict[str, Any]) -> str | None:
         parts = urlsplit(str(source.get("url")))
     except ValueError:  # brackets that are no IPv6 address
         parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return "the address must begin with http:// or https:// and name a host"
+    if parts.scheme != "https" or not parts.hostname:
+        return "the address must begin with https:// and name a host"
     return None
 
 

@@ -254,7 +254,7 @@ class Answer:
         try:
             block = grown.whole()
         except MalformedEvent as error:
-            # A tool call that `max_tokens` cut off: the stop reason, yet to come, will tell.
+            # A tool call that was cut off: the stop reason, yet to come, will tell by what.
             self._unreadable = error
             return []
         self.blocks.append(block)
@@ -339,7 +339,7 @@ def _text_of(block: Block) -> str:
 _CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 """What a client can say again: the wire's ids."""
 
-_CUT_OFF = ("max_tokens", "model_context_window_exceeded")
+_CUT_OFF = ("max_tokens", "model_context_window_exceeded", "refusal")
 _THINKING = ("thinking", "redacted_thinking")
 
 

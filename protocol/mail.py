@@ -284,6 +284,12 @@ class CancelTurn(Request[Cancelling], frozen=True, kw_only=True):
     request_id: str | None
 
 
+class EndSession(Request[Done], frozen=True, kw_only=True):
+    """Stop the session's turn, if one runs, and forget what the session was allowed."""
+
+    session_id: str
+
+
 class AnswerTool(Request[Done], frozen=True, kw_only=True):
     """A client ran the tool that it was asked to run; `turn_id` is the turn that it watches."""
 
@@ -305,7 +311,7 @@ class DrainTurns(Mail, frozen=True, kw_only=True):
     """Take no more turns."""
 
 
-LlmMail = StartTurn | CancelTurn | AnswerTool | ApproveTool | DrainTurns
+LlmMail = StartTurn | CancelTurn | EndSession | AnswerTool | ApproveTool | DrainTurns
 
 
 # --- to the usage actor ------------------------------------------------------------------------

@@ -39,6 +39,14 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     efforts: tuple[Effort, ...]
     edits: tuple[str, ...] = ()
 
+    @property
+    def most_attached(self) -> int:
+        """Pictures and documents of one request, and pages of a document.
+
+        Fewer for a small window (the provider's pages on vision and on PDFs).
+        """
+        return 100 if self.max_input_tokens <= 200_000 else 600
+
 
 class Thinking(msgspec.Struct, frozen=True, kw_only=True):
     """What goes upstream: `thinking`, and `output_config.effort`; `None` is left out."""

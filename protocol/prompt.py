@@ -24,15 +24,26 @@ _BREAKPOINT = b'"cache_control":{"type":"ephemeral"}'
 _encode = msgspec.json.Encoder().encode
 
 
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model takes: a window of `limit` tokens, of which the input has `room`.
+
+    And `most_attached` pictures and documents. Beyond `clears_at` tokens of input the provider is
+    asked to clear old results of tools; `None`: it is not asked to.
+    """
+
+    limit: int
+    room: int
+    most_attached: int
+    clears_at: int | None = None
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """What a step of a turn sends.
 
     `head` is the request's JSON without messages; `turns` the history, whole turns, oldest first;
-    `current` this turn's messages so far. `fixed_tokens` counts what is neither; all counts are
-    the tokenizer's. `room` is what of the window its input may take, in estimated tokens, and
-    `left_out_tokens` counts the turns that did not fit. Beyond `clears_at` tokens the provider was
-    asked to clear old results of tools. With `caches` it is asked to remember the prompt. `betas`
-    names the unreleased features of the provider that the head uses.
+    `current` this turn's messages so far. `fixed_tokens` counts what is neither, `left_out_tokens`
+    the turns that found no room; counts are the tokenizer's. With `caches` the provider is asked
+    to remember it. `betas` names the unreleased features of the provider that the head uses.
     """
 
     model: str
@@ -41,10 +52,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     current: list[MessageRecord]
     fixed_tokens: int
     has_tools: bool
-    room: int
+    allowance: Allowance
     caches: bool
     left_out_tokens: int = 0
-    clears_at: int | None = None
     betas: tuple[str, ...] = ()
 
     def body(self) -> bytes:

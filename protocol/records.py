@@ -39,6 +39,14 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"agent:{self.agent_id}:{self.session_id}"
 
 
+class Attached(msgspec.Struct, frozen=True):
+    """A message's pictures and documents: how many, and the longest side of a picture in pixels."""
+
+    pictures: int = 0
+    documents: int = 0
+    edge: int = 0
+
+
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a session, measured once: bytes of `content`, tokens of its text.
 
@@ -54,6 +62,7 @@ class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
     byte_count: int
     token_count: int
     media_tokens: int = 0
+    attached: Attached = Attached()
     message_id: int = 0
 
 

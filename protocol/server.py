@@ -23,7 +23,7 @@ from protocol.context import (
     Window,
 )
 from protocol.errors import ErrorCode, Failure
-from protocol.tools import Risk
+from protocol.tools import Approval, Risk
 from protocol.usage import Cost, TokenCounts
 from protocol.wire import Wire
 
@@ -203,7 +203,7 @@ class ToolError(ServerMessage, frozen=True, kw_only=True, tag="tool.error"):
 
 
 class ToolApprovalRequest(ServerMessage, frozen=True, kw_only=True, tag="tool.approval.request"):
-    """May this tool run?"""
+    """May this tool run? When its `approval` is `always`, `sessionApprove` is of no effect."""
 
     request_id: str
     tool_call_id: str
@@ -211,6 +211,7 @@ class ToolApprovalRequest(ServerMessage, frozen=True, kw_only=True, tag="tool.ap
     args: dict[str, Any]
     seq: int
     risk: Risk | UnsetType = UNSET
+    approval: Approval | UnsetType = UNSET
 
 
 class StepUsage(Wire, frozen=True, kw_only=True):

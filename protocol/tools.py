@@ -64,6 +64,12 @@ NOT_RUN = ToolAnswer.failed("This tool was not run.")
 """What answers a call that nobody ran: the provider takes no call without its result."""
 
 
+CUT_OFF = ToolAnswer.failed(
+    "This tool was started, and the turn ended before it answered. It may have had its effect."
+)
+"""What answers a call that ran when its turn ended."""
+
+
 def tool_result(call_id: str, answer: ToolAnswer) -> Block:
     """The block with which the provider takes a tool's answer."""
     result: Block = {"type": "tool_result", "tool_use_id": call_id, "content": answer.content}

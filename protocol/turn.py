@@ -32,7 +32,7 @@ from protocol.server import (
     Usage,
     WireCost,
 )
-from protocol.tools import Risk, ToolAnswer
+from protocol.tools import Approval, Risk, ToolAnswer
 
 LONGEST_JOINED = 65_536
 """Characters; neighbouring deltas are joined into frames of at most about this size."""
@@ -81,13 +81,14 @@ class ToolCalled(msgspec.Struct, frozen=True):
     client_side: bool
 
 
-class ApprovalAsked(msgspec.Struct, frozen=True):
-    """The tool waits until somebody says whether it may run."""
+class ApprovalAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """The tool waits until somebody says whether it may run, for the session or each time."""
 
     tool_call_id: str
     name: str
     args: dict[str, Any]
     risk: Risk | None
+    approval: Approval
 
 
 class ToolAnswered(msgspec.Struct, frozen=True):
@@ -237,8 +238,8 @@ def _tool_frame(
     match event:
         case ToolCalled(args=args, client_side=client_side):
             return ToolCall(**call, args=args, client_side=client_side or UNSET)
-        case ApprovalAsked(args=args, risk=risk):
-            return ToolApprovalRequest(**call, args=args, risk=risk or UNSET)
+        case ApprovalAsked(args=args, risk=risk, approval=approval):
+            return ToolApprovalRequest(**call, args=args, risk=risk or UNSET, approval=approval)
         case ToolAnswered(answer=ToolAnswer(is_error=True) as answer):
             return ToolError(**call, error=answer.text)
         case ToolAnswered(answer=answer):

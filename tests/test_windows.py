@@ -10,6 +10,7 @@ import pytest
 
 from gateway.simulator import Reply, Text, Thinking, calls, says, turn
 from gateway.simulator import Settings as SimulatorSettings
+from tests.gateway.test_pictures import image, png
 from tests.support import TERMINAL, Frame, Talk, World, open_world
 
 SONNET_45 = "claude-sonnet-4-5"  # 200,000 tokens
@@ -155,3 +156,43 @@ async def test_what_the_provider_alone_finds_too_large_is_weighed_as_well(tmp_pa
         assert len(world.sent()) == 1
         weights = {one["name"]: one["tokenEstimate"] for one in error["sections"]}
         assert max(weights, key=lambda name: weights[name]) == "user_message"
+
+
+async def test_a_session_of_many_pictures_goes_on(tmp_path: Path) -> None:
+    """The provider takes few large ones, and no more than so many: the oldest turns go."""
+    large = image(png(2_400, 30))
+    async with open_world(tmp_path, default_model=SONNET_45) as world, world.talk() as talk:
+        session = (await talk.ask("session.create"))["sessionId"]
+        end: Frame = {}
+        for number in range(8):
+            content = [*[large] * 3, {"type": "text", "text": f"Look {number}."}]
+            end = (await talk.turn(content, sessionId=session))[-1]
+            assert end["type"] == "chat.stream.end"
+        assert end["context"]["leftOutTurns"] > 0
+        small = [image(png(30, 30))] * 45
+        for number in range(4):
+            content = [*small, {"type": "text", "text": f"See {number}."}]
+            foreseen = await talk.ask("context.inspect", sessionId=session, content=content)
+            end = (await talk.turn(content, sessionId=session))[-1]
+            assert end["type"] == "chat.stream.end"
+            assert end["context"] == foreseen["context"]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        ([image(png(30, 30), "image/jpeg")], "`content[0]`: the picture is image/png"),
+        ([image(b"no picture!")], "`content[0]`: the picture's data is none of"),
+        ([image(png(30, 30))] * 101, "`content`: this model takes at most 100 pictures"),
+        ([image(png(2_400, 30))] * 21, "`content`: of more than 20 pictures none may have"),
+    ],
+)
+async def test_pictures_that_no_request_can_have_are_refused(
+    blocks: list[Any], words: str, tmp_path: Path
+) -> None:
+    """By name, before the provider is asked."""
+    async with open_world(tmp_path, default_model=SONNET_45) as world, world.talk() as talk:
+        (error,) = await talk.turn([*blocks, {"type": "text", "text": "What is it?"}])
+        assert error["code"] == "INVALID_MESSAGE"
+        assert error["message"].startswith(words)
+        assert world.sent() == []

@@ -19,7 +19,7 @@ from actors.connection import Closing, Connection, ConnectionSettings
 from actors.context import Context, ContextSettings
 from actors.llm import Llm, LlmSettings
 from actors.mailbox import Mailbox
-from actors.ports import AgentFiles, SocketClosed
+from actors.ports import AgentFiles, MediaWeight, SocketClosed
 from actors.queries import Queries
 from actors.retry import RetryPolicy
 from actors.tools import ToolSettings
@@ -207,13 +207,14 @@ class FakeMedia:
 
     def __init__(self) -> None:
         self.tokens = 1_000
+        self.edge = 100
 
-    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[int]:
+    async def weigh(self, model: str, blocks: Sequence[Block]) -> list[MediaWeight]:
         """See `Media`."""
         await trio.lowlevel.checkpoint()
-        return [self.tokens for _ in blocks]
+        return [MediaWeight(self.tokens, self.edge) for _ in blocks]
 
-    async def refusals(self, blocks: Sequence[Block]) -> list[str | None]:
+    async def refusals(self, blocks: Sequence[Block], most_pages: int) -> list[str | None]:
         """See `Media`."""
         await trio.lowlevel.checkpoint()
         return ["it is bad" if "bad" in json.dumps(block) else None for block in blocks]
@@ -733,6 +734,7 @@ class World:
             usage=self.usage_box,
             model=self.model,
             tools=self.tools,
+            media=self.media,
             tokenizer=self.tokenizer,
             prices=self.prices,
             logs=self.logs,
@@ -762,7 +764,11 @@ class World:
             settings,
             llm=self.llm_box,
             queries=Queries(
-                context=self.context_box, usage=self.usage_box, page_size=2, longest_page=200
+                context=self.context_box,
+                llm=self.llm_box,
+                usage=self.usage_box,
+                page_size=2,
+                longest_page=200,
             ),
             logs=self.logs,
             census=self.census,

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.assembly import RESPONSE_FORMAT, Parts, fit, system_texts, title_of
+from actors.assembly import RESPONSE_FORMAT, Parts, system_texts, title_of
 from actors.clearing import clearing
 from actors.history import History
 from actors.ports import AgentFiles, Skill
 from actors.toolset import Toolset, assemble_tools
 from protocol.content import Base64Source, ImageBlock, TextBlock, UserContent
-from protocol.prompt import Prompt
+from protocol.prompt import Allowance, Prompt
 from protocol.records import MessageRecord
 from protocol.tools import OfferedTool
 
@@ -91,7 +91,7 @@ def body_of(parts: Parts, **fields: Any) -> dict[str, Any]:
         current=[] if parts.user is None else [parts.user],
         fixed_tokens=0,
         has_tools=parts.has_tools,
-        room=0,
+        allowance=Allowance(limit=0, room=0, most_attached=0),
         caches=parts.caches,
     )
     body: dict[str, Any] = json.loads(prompt.body())
@@ -190,44 +190,6 @@ def test_the_system_prompt_has_four_sections() -> None:
         "memory": "# Memory\n\nTea, no milk.",
         "skills": "# Skills\n\nYou have been given these skills:\n- brew: Brews tea.",
     }
-
-
-TURNS = st.lists(st.integers(0, 100), max_size=40)
-
-
-@given(TURNS, st.floats(-10, 4_000), st.integers(0, 5_000))
-def test_what_is_not_left_out_fits(turns: list[int], room: float, before: int) -> None:
-    """And nothing is left out of what fits as it is."""
-    skipped = fit(turns, turns, room, left_out_before=before)
-    assert 0 <= skipped <= len(turns)
-    assert sum(turns[skipped:]) <= room or skipped == len(turns)
-    assert skipped == 0 or sum(turns) > room
-
-
-@given(TURNS, st.floats(100, 4_000))
-def test_little_more_is_left_out_than_need_be(turns: list[int], room: float) -> None:
-    """An eighth of the room, and the turn in which that eighth ends."""
-    skipped = fit(turns, turns, room)
-    if skipped:
-        assert 0 <= sum(turns[:skipped]) - (sum(turns) - room) <= room / 8 + 2 * 100
-
-
-@given(st.lists(st.integers(1, 100), min_size=1, max_size=200), st.integers(1_000, 4_000))
-def test_a_full_window_seldom_begins_elsewhere(turns: list[int], room: int) -> None:
-    """The history grows turn by turn: what goes goes in blocks of a sixteenth of the room."""
-    grown = [turns[:length] for length in range(1, len(turns) + 1)]
-    beginnings = [fit(history, history, room) for history in grown]
-    assert beginnings == sorted(beginnings)
-    assert len(set(beginnings)) <= 1 + sum(turns) // (room / 16)
-
-
-@given(st.lists(st.integers(1, 100), min_size=10, max_size=60), st.integers(1_000, 2_000))
-def test_a_turn_in_progress_leaves_out_what_the_next_one_would(turns: list[int], room: int) -> None:
-    """Its own steps look at what is left of the history, the next turn at all of it."""
-    first = fit(turns, turns, room)
-    rest = turns[first:]
-    more = fit(rest, rest, room - 300, left_out_before=sum(turns[:first]))
-    assert first + more == fit(turns, turns, room - 300)
 
 
 @pytest.mark.parametrize(

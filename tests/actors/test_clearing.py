@@ -104,10 +104,11 @@ async def test_a_long_turn_goes_on_with_what_is_left(autojump_clock: MockClock) 
         for number in range(1, 6):
             extended = await extend(world, extended.prompt, *looked(number))
         prompt = extended.prompt
-        assert prompt.clears_at == clears_at(40_000 - 100)
+        trigger = prompt.allowance.clears_at
+        assert trigger == clears_at(40_000 - 100)
         assert prompt.counted_tokens > 40_000
         assert extended.token_estimate == pytest.approx(
             prompt.counted_tokens - 3 * (7_000 - PLACEHOLDER), rel=0.02
         )
         assert extended.left_out is None
-        assert json.loads(prompt.body())["context_management"] == clearing(prompt.clears_at)
+        assert json.loads(prompt.body())["context_management"] == clearing(trigger)

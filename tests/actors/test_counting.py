@@ -9,6 +9,7 @@ import pytest
 
 from actors import counting
 from actors.counting import Counter, Measure, countable
+from protocol.records import Attached
 from tests.actors.fakes import FakeMedia, FakeTokenizer
 
 IMAGE = {"type": "image", "source": {"type": "base64", "data": "x" * 999}}
@@ -50,7 +51,10 @@ async def test_pictures_are_measured_apart_from_text() -> None:
     """The learned ratio is one of text."""
     counter = Counter(FakeTokenizer(), FakeMedia())
     contents = [b'"Hello"', msgspec.json.encode([IMAGE, PDF, {"type": "text", "text": "What?"}])]
-    assert await counter.measure("m", contents) == [Measure(5, 0), Measure(5, 2_000)]
+    assert await counter.measure("m", contents) == [
+        Measure(5),
+        Measure(5, 2_000, Attached(pictures=1, documents=1, edge=100)),
+    ]
 
 
 async def test_a_text_that_comes_again_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,12 @@ async def complete(world: World, built: ContextBuilt, *messages: NewMessage) -> 
     return await world.context_box.ask(done)
 
 
+def with_room(prompt: Prompt, room: int) -> Prompt:
+    """The request, had the window room for so many tokens."""
+    allowance = msgspec.structs.replace(prompt.allowance, room=room)
+    return msgspec.structs.replace(prompt, allowance=allowance)
+
+
 async def extend(
     world: World,
     prompt: Prompt,
@@ -141,7 +147,7 @@ async def test_old_turns_make_room_for_what_a_tool_answered(autojump_clock: Mock
         await live(world, "b" * 20, session, "turn_b")
         built = await build(world, "Tea?", session)
         room = built.token_estimate + 120
-        prompt = msgspec.structs.replace(built.prompt, room=room)
+        prompt = with_room(built.prompt, room)
         before = SentContext(left_out_turns=2, left_out_messages=5)
         extended = await extend(world, prompt, answer(CALL), results(), left_out=before)
         assert [turn[0].turn_id for turn in extended.prompt.turns] == ["turn_b"]
@@ -159,7 +165,7 @@ async def test_a_turn_that_outgrows_the_window_is_refused(
     async with open_world(max_tokens=1) as world:
         session = await live(world, "a" * 20, None, "turn_a")
         built = await build(world, "Tea?", session)
-        prompt = msgspec.structs.replace(built.prompt, room=200)
+        prompt = with_room(built.prompt, 200)
         with pytest.raises(GatewayError, match="CONTEXT_TOO_LARGE") as caught:
             await extend(world, prompt, answer(CALL), results(300), turn_id=turn_id)
         weights = {one.name: one for one in caught.value.failure.sections or []}

@@ -230,7 +230,11 @@ async def test_a_message_that_is_no_question_is_a_mistake(autojump_clock: MockCl
     """Whoever asks it here is wrong."""
     async with open_world() as world:
         queries = Queries(
-            context=world.context_box, usage=world.usage_box, page_size=2, longest_page=200
+            context=world.context_box,
+            llm=world.llm_box,
+            usage=world.usage_box,
+            page_size=2,
+            longest_page=200,
         )
         with pytest.raises(TypeError, match="Ping"):
             await queries.answer(Ping(id="r1"))

@@ -13,7 +13,7 @@ from actors import sent
 from actors.sent import Beginning, Billed, Flight, SentRequest, Underway
 from actors.weighed import OVERHEAD, scaled
 from protocol.context import SectionName
-from protocol.prompt import Prompt
+from protocol.prompt import Allowance, Prompt
 from protocol.records import MessageRecord
 
 BEGINNING = Beginning(model="m", tools=1, system=2, thinking=3, has_media=False)
@@ -45,7 +45,7 @@ def request(*turns: str, own: int = 1, turn_id: str = "now", now: int = 0) -> Se
         current=turn(turn_id, own),
         fixed_tokens=700,
         has_tools=True,
-        room=1_000,
+        allowance=Allowance(limit=1_000, room=1_000, most_attached=0),
         caches=True,
     )
     return SentRequest.of(prompt, BEGINNING, turn_id, estimate=710, now=now)

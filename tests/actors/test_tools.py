@@ -496,14 +496,16 @@ async def test_a_cancel_ends_the_tools_and_settles_them_for_the_model(
         session_id = (await client.hear())["sessionId"]
         await hear_until(client, "tool.result")
         client.say("chat.cancel", requestId="r1")
-        end = (await client.hear_out("r1"))[-1]
+        told, end = await client.hear_out("r1")
+        assert (told["type"], told["toolName"]) == ("tool.error", "weather")
+        assert "It may have had its effect." in told["error"]
         assert (end["stopReason"], end["usage"]["estimated"]) == ("cancelled", False)
         assert (world.tools.running, world.row.status) == (0, "cancelled")
         await client.converse("Go on.", sessionId=session_id)
         asked = sent(world)
         assert [message["role"] for message in asked] == ["user", "assistant", "user", "user"]
         assert [block["content"] for block in asked[2]["content"]] == [
-            "This tool was not run.",
+            told["error"],
             "time is done.",
         ]
 
@@ -521,8 +523,9 @@ async def test_consent_to_a_call_of_a_cancelled_turn_counts_for_nothing(
         await hear_until(client, "tool.approval.request")
         client.say("chat.cancel", requestId="r1")
         approve(client, sessionApprove=True)
-        codes = {frame.get("code") for frame in [await client.hear(), await client.hear()]}
-        assert "REQUEST_NOT_FOUND" in codes
+        heard = [await client.hear() for _ in range(3)]
+        assert "REQUEST_NOT_FOUND" in {frame.get("code") for frame in heard}
+        assert "This tool was not run." in {frame.get("error") for frame in heard}
         world.model.will(calling(WEATHER))
         client.send(sessionId=session_id)
         await hear_until(client, "tool.approval.request")
@@ -679,6 +682,88 @@ async def test_a_refusal_is_kept_for_people_alone(autojump_clock: MockClock) -> 
         session_id = frames[0]["sessionId"]
         await client.converse("Other.", sessionId=session_id)
         assert [message["content"] for message in sent(world)] == ["Other."]
+
+
+@pytest.mark.parametrize("said", [[], [open_block(), piece("I can")]])
+async def test_a_refusal_behind_tools_takes_the_whole_turn_with_it(
+    autojump_clock: MockClock, said: list[Step]
+) -> None:
+    """Whether or not it says anything: neither question nor calls are sent again."""
+    async with open_world() as world:
+        world.tools.offers("weather", approval="auto")
+        ending = finish(stop="refusal")
+        world.model.will(calling(WEATHER), [begin(), *said, *(ending if said else ending[1:])])
+        client = world.connect()
+        frames = await client.converse()
+        assert frames[-1]["stopReason"] == "refusal"
+        assert {one.status for one in world.store.messages[1:]} == {"refused"}
+        await client.converse("Other.", sessionId=frames[0]["sessionId"])
+        assert [message["content"] for message in sent(world)] == ["Other."]
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded", "refusal"])
+async def test_a_call_that_was_cut_off_in_the_middle_is_no_failure(
+    autojump_clock: MockClock, reason: str
+) -> None:
+    """Its arguments end anywhere: the call is forgotten, and the stop reason is told."""
+    async with open_world() as world:
+        world.tools.offers("weather", approval="auto")
+        world.model.will(calling(("toolu_1", "weather", '{"at": "se'), stop=reason))
+        frames = await world.connect().converse()
+        assert (frames[-1]["stopReason"], only(frames, "tool.call")) == (reason, [])
+
+
+async def test_every_call_that_was_shown_is_answered(autojump_clock: MockClock) -> None:
+    """Also when the turn ends first: a client need not wonder."""
+    async with open_world(max_steps=1) as world:
+        world.tools.offers("weather", approval="auto")
+        world.model.will(calling(WEATHER, TIME))
+        frames = await world.connect().converse()
+        assert frames[-1]["stopReason"] == "max_steps"
+        assert [frame["toolCallId"] for frame in only(frames, "tool.call")] == [
+            "toolu_1",
+            "toolu_2",
+        ]
+        assert [(one["toolCallId"], one["error"]) for one in only(frames, "tool.error")] == [
+            ("toolu_1", "This tool was not run."),
+            ("toolu_2", "This tool was not run."),
+        ]
+
+
+async def test_consent_is_asked_for_in_the_order_of_the_calls(autojump_clock: MockClock) -> None:
+    """And each question says whether a yes can count for the session."""
+    names = [f"tool_{number}" for number in range(9)]
+    async with open_world() as world:
+        for name in names:
+            world.tools.offers(name, approval="always" if name == "tool_0" else "session")
+        world.model.will(calling(*[(f"c_{name}", name, "{}") for name in names]))
+        client = world.connect()
+        client.send()
+        frames = await hear_until(client, "tool.approval.request")
+        frames += [await client.hear() for _ in names[1:]]
+        asked = only(frames, "tool.approval.request")
+        assert [frame["toolName"] for frame in asked] == names
+        assert [frame["approval"] for frame in asked] == ["always", *["session"] * 8]
+
+
+async def test_a_picture_that_the_provider_would_refuse_is_told_in_words(
+    autojump_clock: MockClock,
+) -> None:
+    """Whether the gateway's tool gave it or a client's: one bad picture must not end the turn."""
+    bad = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "bad"}}
+    good = {**bad, "source": {**bad["source"], "data": "fine"}}  # type: ignore[dict-item]
+    text = {"type": "text", "text": "See:"}
+    async with open_world() as world:
+        world.tools.offers("weather", ToolAnswer(content=[text, bad, good]), approval="auto")
+        world.model.will(calling(WEATHER, TIME), reply("I see."))
+        client = world.connect()
+        client.send(tools=[{"name": "time", "description": "", "inputSchema": {"type": "object"}}])
+        await hear_until(client, "tool.call")
+        client.say("tool.output", toolCallId="toolu_2", content=[bad])
+        frames = await client.hear_out("r1")
+        assert frames[-1]["stopReason"] == "end_turn"
+        words = {"type": "text", "text": "[Left out: it is bad.]"}
+        assert [answer for _, answer, _ in results(world)] == [[text, words, good], [words]]
 
 
 @pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded"])

@@ -18,6 +18,7 @@ from gateway.ledger_schema import from_pico, to_pico
 from protocol.context import SectionWeight
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
+    Attached,
     CalibrationRecord,
     MessageRecord,
     SessionRecord,
@@ -121,7 +122,8 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None
 
 async def test_a_message_keeps_what_its_pictures_weigh(tmp_path: Path) -> None:
     """Apart from its text."""
-    seen = msgspec.structs.replace(message("look"), media_tokens=1_568)
+    attached = Attached(pictures=2, documents=1, edge=1_024)
+    seen = msgspec.structs.replace(message("look"), media_tokens=1_568, attached=attached)
     async with open_ledger(tmp_path) as ledger:
         await ledger.begin_turn(SESSION, seen)
         (loaded,) = await ledger.load_messages("s1")

@@ -7,14 +7,17 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import trio
 
+from gateway import ledger_steps
 from gateway.ledger import Ledger, LedgerUnusable
 from gateway.ledger_schema import SCHEMA_VERSION
 from gateway.ledger_steps import step_forward
-from protocol.records import MessageRecord
+from protocol.records import Attached, MessageRecord
+from tests.gateway.test_pictures import document, image, pdf, png
 
 # Version 1, as pony made it.
 VERSION_1 = """
@@ -77,6 +80,13 @@ def old_file(folder: Path, *messages: tuple[str, str, Any]) -> Path:
     return path
 
 
+def step_forward_to_2(path: Path) -> None:
+    """As the gateway did that knew version 2."""
+    steps = ledger_steps._STEPS[:2]
+    with mock.patch.multiple("gateway.ledger_steps", SCHEMA_VERSION=2, _STEPS=steps):
+        step_forward(path)
+
+
 async def stepped(path: Path) -> list[MessageRecord]:
     """The messages after the step."""
     ledger = Ledger(path, queue_size=10)
@@ -113,6 +123,26 @@ async def test_sessions_messages_and_turns_are_kept(tmp_path: Path) -> None:
         assert {message.media_tokens for message in messages} == {0}
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT value FROM Meta").fetchall() == [(SCHEMA_VERSION,)]
+
+
+async def test_pictures_of_old_messages_are_counted(tmp_path: Path) -> None:
+    """Those in tools' answers too; what weighs nothing is not looked at."""
+    picture = image(png(300, 200))
+    page = document(pdf(1))
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": [picture]}
+    said = [("t1", "user", [picture, page, TEXT]), ("t1", "assistant", [TEXT])]
+    path = old_file(tmp_path, *said, ("t2", "user", [result]), ("t3", "user", "Hi"))
+    step_forward_to_2(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE Message SET media_tokens = 99 WHERE number IN (1, 3)")
+        database.commit()
+    attached = [message.attached for message in await stepped(path)]
+    assert attached == [
+        Attached(pictures=1, documents=1, edge=300),
+        Attached(),
+        Attached(pictures=1, edge=300),
+        Attached(),
+    ]
 
 
 async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(

@@ -285,23 +285,29 @@ def test_any_block_is_judged(kind: str, source: Any) -> None:
     """An estimate and a sentence, or none; never an exception."""
     block = {"type": kind, "source": source}
     assert media_tokens(block) >= 0
-    reason = check_media(block)
+    reason = check_media(block, 100)
     assert reason is None or reason.isprintable()
 
 
 def test_what_the_provider_takes_is_not_refused() -> None:
     """Every type of picture, PDFs, text, and addresses."""
-    for media_type in ("image/png", "image/jpeg", "image/gif", "image/webp"):
-        assert check_media(image(png(2, 2), media_type)) is None
-    assert check_media(image(png(8_000, 8_000, pixels=False))) is None
-    assert check_media(image("A" * 10 * MIB)) is None
-    assert check_media(document(pdf(1))) is None
+    heads = {
+        "image/png": b"\x89PNG\r\n\x1a\n",
+        "image/jpeg": b"\xff\xd8\xff\xe0",
+        "image/gif": b"GIF89a",
+        "image/webp": b"RIFF....WEBP",
+    }
+    for media_type, head in heads.items():
+        assert check_media(image(b64(head + bytes(30)), media_type), 100) is None
+    assert check_media(image(png(8_000, 8_000, pixels=False)), 100) is None
+    assert check_media(image(b64(png(2, 2)[:48]) + "A" * (10 * MIB - 64)), 100) is None
+    assert check_media(document(pdf(1)), 100) is None
     text = {"type": "text", "media_type": "text/plain", "data": "words"}
-    assert check_media({"type": "document", "source": text}) is None
-    for url in ("https://x.example/a", "http://[::1]:8000/a", "HTTPS://x.example"):
-        assert check_media(at_address("image", url)) is None
-        assert check_media(at_address("document", url)) is None
-    assert check_media({"type": "text", "text": "words"}) is None
+    assert check_media({"type": "document", "source": text}, 100) is None
+    for url in ("https://x.example/a", "https://[::1]:8000/a", "HTTPS://x.example"):
+        assert check_media(at_address("image", url), 100) is None
+        assert check_media(at_address("document", url), 100) is None
+    assert check_media({"type": "text", "text": "words"}, 100) is None
 
 
 @pytest.mark.parametrize(
@@ -319,16 +325,22 @@ def test_what_the_provider_takes_is_not_refused() -> None:
         (document(pdf(1), "text/plain"), "must be application/pdf"),
         (document(pdf(1), "application/msword"), "must be application/pdf"),
         (document("%PDF"), "the document's data is not base64"),
+        (document(b64(b"no PDF at all")), "the document's data is no PDF"),
+        (document(pdf(101)), "at most 100 pages of a PDF; this has about 101"),
+        (image(b64(b"no picture at all!")), "the picture's data is none of image/png"),
+        (image(png(2, 2), "image/jpeg"), "the picture is image/png, and not image/jpeg"),
+        ({"type": "document", "source": {"type": "text", "data": ""}}, "text is empty"),
         (document("A" * (32 * MIB + 4)), "at most 32 MB in base64"),
         (
             {"type": "document", "source": {"type": "text", "media_type": "text/html"}},
             "must be text/plain",
         ),
-        (at_address("image", "ftp://x.example/a"), "must begin with http:// or https://"),
-        (at_address("image", "file:///etc/passwd"), "must begin with http:// or https://"),
+        (at_address("image", "http://x.example/a"), "must begin with https://"),
+        (at_address("image", "ftp://x.example/a"), "must begin with https://"),
+        (at_address("image", "file:///etc/passwd"), "must begin with https://"),
         (at_address("image", "https://"), "name a host"),
-        (at_address("document", "https://[x"), "must begin with http:// or https://"),
-        (at_address("document", 7), "must begin with http:// or https://"),
+        (at_address("document", "https://[x"), "must begin with https://"),
+        (at_address("document", 7), "must begin with https://"),
         ({"type": "image", "source": {"type": "file"}}, "the source of this image is of no known"),
         ({"type": "document"}, "the source of this document is of no known type"),
     ],
@@ -337,6 +349,6 @@ def test_what_the_provider_would_refuse_is_refused_in_words(
     block: dict[str, Any], reason: str
 ) -> None:
     """Before anything is sent, for a person to read."""
-    told = check_media(block)
+    told = check_media(block, 100)
     assert told is not None
     assert reason in told

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.prompt import LOOKBACK, Prompt, ends_in_thoughtless_calls, sent_messages
+from protocol.prompt import LOOKBACK, Allowance, Prompt, ends_in_thoughtless_calls, sent_messages
 from protocol.records import MessageRecord
 
 HEAD = b'{"model":"m","stream":true}'
@@ -40,8 +40,16 @@ def texts(count: int) -> list[dict[str, Any]]:
 
 def prompt(*turns: list[MessageRecord], current: list[MessageRecord], **fields: Any) -> Prompt:
     """A request."""
-    settings = {"fixed_tokens": 7, "has_tools": False, "room": 1_000, "caches": True, **fields}
-    return Prompt(model="m", head=HEAD, turns=list(turns), current=current, **settings)
+    allowance = Allowance(limit=1_000, room=1_000, most_attached=0)
+    settings = {"fixed_tokens": 7, "has_tools": False, "caches": True, **fields}
+    return Prompt(
+        model="m",
+        head=HEAD,
+        turns=list(turns),
+        current=current,
+        allowance=allowance,
+        **settings,
+    )
 
 
 def contents(*records: MessageRecord, caches: bool = True) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.content import Block
-from protocol.repetition import SAME_FAILURES, SAME_STEPS, Repetition
+from protocol.repetition import FAILURES, SAME_FAILURES, SAME_STEPS, Repetition
 from protocol.tools import ToolAnswer
 
 GOOD = ToolAnswer(content="It rains.")
@@ -25,6 +25,11 @@ def test_the_same_failure_again_and_again_is_a_circle() -> None:
     assert guard.observe([call(at="X")], [BAD])
 
 
+def reason(number: int) -> ToolAnswer:
+    """A failure like no other."""
+    return ToolAnswer(content=f"Reason {number}.", is_error=True)
+
+
 def test_the_same_call_twice_in_a_step_counts_once() -> None:
     """Side by side they could not learn from each other."""
     guard = Repetition()
@@ -33,12 +38,13 @@ def test_the_same_call_twice_in_a_step_counts_once() -> None:
 
 
 def test_another_failure_is_another_try() -> None:
-    """Other arguments, or another reason, are progress."""
+    """Other arguments are, and another reason is for a while."""
     guard = Repetition()
     for number in range(20):
         assert not guard.observe([call(at=number)], [BAD])
-        reason = ToolAnswer(content=f"Reason {number}.", is_error=True)
-        assert not guard.observe([call(at="X")], [reason])
+    for number in range(FAILURES - 1):
+        assert not guard.observe([call(at="X")], [reason(number)])
+    assert guard.observe([call(at="X")], [reason(FAILURES)])
 
 
 def test_a_step_that_is_what_earlier_ones_were_makes_no_progress() -> None:

@@ -26,7 +26,7 @@ MESSAGES = {
     "tool.call": "requestId toolCallId toolName args seq clientSide?",
     "tool.result": "requestId toolCallId toolName result seq",
     "tool.error": "requestId toolCallId toolName error seq",
-    "tool.approval.request": "requestId toolCallId toolName args risk? seq",
+    "tool.approval.request": "requestId toolCallId toolName args risk? approval? seq",
     "chat.stream.end": "requestId turnId seq stopReason usage cost context? steps?",
     "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? sections?",
     "context.inspection": "requestId model sections totals window calibration exactTokens? "

@@ -200,12 +200,14 @@ CALL = {"requestId": "r", "toolCallId": "c", "toolName": "t"}
 @pytest.mark.parametrize("risk", ["high", None])
 def test_a_call_that_needs_consent_is_asked_about(risk: Any) -> None:
     """With what it would do, and how risky that is, if that is known."""
-    (asked,) = shown([ApprovalAsked("c", "t", {"a": 1}, risk)], first=2)
+    event = ApprovalAsked(tool_call_id="c", name="t", args={"a": 1}, risk=risk, approval="session")
+    (asked,) = shown([event], first=2)
     assert msgspec.to_builtins(asked) == {
         "type": "tool.approval.request",
         **CALL,
         "args": {"a": 1},
         "seq": 2,
+        "approval": "session",
         **({"risk": risk} if risk else {}),
     }
 

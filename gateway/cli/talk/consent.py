@@ -31,6 +31,8 @@ Choose = Callable[[], Awaitable[Choice]]
 WITHDRAWN: Final = Notice("  No answer is needed any more.", "dim")
 TOO_LATE: Final = Notice("  It had been answered already, elsewhere or by the passing of time.")
 
+EACH_TIME: Final = Notice("  allowed, this once: the tool asks each time", "green")
+
 _SAID: Final = {
     Choice.ONCE: Notice("  allowed, this once", "green"),
     Choice.SESSION: Notice("  allowed for this session", "green"),
@@ -128,7 +130,10 @@ class ConsentingTurn:
         if choice is None or not self._is_open(request):
             self._answer.show(WITHDRAWN)
         else:
-            self._say(request, choice, _SAID[choice])
+            if choice is Choice.SESSION and request.approval == "always":
+                self._say(request, choice, EACH_TIME)
+            else:
+                self._say(request, choice, _SAID[choice])
             if choice is Choice.CANCEL:
                 await self._cancel()
         self._standing = None

@@ -1,0 +1,123 @@
+"""Which turns of the history are sent: the latest ones for which there is room.
+
+Whole turns only: never a tool call without its result, never an assistant's message first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from protocol.records import MessageRecord
+
+MOST_BYTES = 30 * 1024 * 1024
+"""Of all messages; a request may have 32 MB (the provider's page on errors)."""
+
+MANY_PICTURES = 20
+EDGE_AMONG_MANY = 2_000
+"""Pixels. Of more than `MANY_PICTURES` each is held to this (the provider's page on vision)."""
+
+Turns = Sequence[Sequence[MessageRecord]]
+
+
+def fitting(
+    turns: Turns,
+    tokens: Sequence[float],
+    room: float,
+    own: Sequence[MessageRecord],
+    most_attached: int,
+    *,
+    left_out_before: int = 0,
+) -> int:
+    """How many of the oldest `turns`, estimated at `tokens`, to leave out.
+
+    `own` are the messages that are sent in any case; `left_out_before` counts the tokens of the
+    turns that are left out already.
+    """
+    crowd = _crowded_out(turns, own, most_attached)
+    counted = counted_turns(turns)
+    before = left_out_before + sum(counted[:crowd])
+    return crowd + fit(tokens[crowd:], counted[crowd:], room, left_out_before=before)
+
+
+def counted_turns(turns: Turns) -> list[int]:
+    """What each turn was counted when it was stored."""
+    return [sum(one.token_count + one.media_tokens for one in turn) for turn in turns]
+
+
+def too_many(message: MessageRecord, most_attached: int) -> str | None:
+    """Why the provider would refuse the message for all its pictures and documents together."""
+    attached = message.attached
+    if attached.pictures + attached.documents > most_attached:
+        return f"this model takes at most {most_attached} pictures and documents"
+    if attached.pictures > MANY_PICTURES and attached.edge > EDGE_AMONG_MANY:
+        return (
+            f"of more than {MANY_PICTURES} pictures none may have a side of more than "
+            f"{EDGE_AMONG_MANY} pixels"
+        )
+    return None
+
+
+def _crowded_out(turns: Turns, own: Sequence[MessageRecord], most_attached: int) -> int:
+    """How many to leave out for what the provider takes of bytes, pictures and documents."""
+    return max(
+        _fit_sizes(turns, own, _attachments, most_attached),
+        _fit_sizes(turns, own, lambda one: one.byte_count, MOST_BYTES),
+        _small_or_few(turns, own),
+    )
+
+
+def _small_or_few(turns: Turns, own: Sequence[MessageRecord]) -> int:
+    """Either no more than a few pictures, or none that is large."""
+    for_few = _fit_sizes(turns, own, lambda one: one.attached.pictures, MANY_PICTURES)
+    large = [
+        number
+        for number, turn in enumerate([*turns, own], start=1)
+        if any(one.attached.edge > EDGE_AMONG_MANY for one in turn)
+    ]
+    return min(for_few, max(large, default=0))
+
+
+def _attachments(message: MessageRecord) -> int:
+    return message.attached.pictures + message.attached.documents
+
+
+def _fit_sizes(
+    turns: Turns, own: Sequence[MessageRecord], size: Callable[[MessageRecord], int], most: int
+) -> int:
+    sizes = [sum(map(size, turn)) for turn in turns]
+    return fit(sizes, sizes, most - sum(map(size, own)))
+
+
+def fit(
+    turns: Sequence[float], counted: Sequence[int], room: float, *, left_out_before: int = 0
+) -> int:
+    """How many of the oldest turns to leave out to keep the rest within `room`.
+
+    `turns` are their estimated tokens, `counted` what was counted when they were stored, and
+    `left_out_before` counts the turns that are left out already.
+
+    Were as few left out as need be, a full window would begin elsewhere at every turn, and the
+    provider's cache would never have it again. So they go in blocks of about an eighth of the
+    room, whose ends lie where they lie however the history grows.
+    """
+    rest = sum(turns)
+    if rest <= room:
+        return 0
+    block = _block(room * sum(counted) / max(1.0, rest))
+    end = left_out_before
+    for number, (tokens, count) in enumerate(zip(turns, counted, strict=True), start=1):
+        rest -= tokens
+        ends_a_block = (end + count) // block > end // block
+        end += count
+        if rest <= room and ends_a_block:
+            return number
+    return len(turns)
+
+
+def _block(room: float) -> int:
+    """About an eighth of so many counted tokens.
+
+    A power of two, so that it does not follow each change of the estimate, and the ends of large
+    blocks are ends of small ones too.
+    """
+    return 1 << max(0, int(room / 8).bit_length() - 1)

@@ -1,0 +1,118 @@
+"""Which turns are sent: as many of the latest as there is room for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.fitting import MOST_BYTES, fit, fitting, too_many
+from protocol.records import Attached, MessageRecord
+
+TURNS = st.lists(st.integers(0, 100), max_size=40)
+
+
+@given(TURNS, st.floats(-10, 4_000), st.integers(0, 5_000))
+def test_what_is_not_left_out_fits(turns: list[int], room: float, before: int) -> None:
+    """And nothing is left out of what fits as it is."""
+    skipped = fit(turns, turns, room, left_out_before=before)
+    assert 0 <= skipped <= len(turns)
+    assert sum(turns[skipped:]) <= room or skipped == len(turns)
+    assert skipped == 0 or sum(turns) > room
+
+
+@given(TURNS, st.floats(100, 4_000))
+def test_little_more_is_left_out_than_need_be(turns: list[int], room: float) -> None:
+    """An eighth of the room, and the turn in which that eighth ends."""
+    skipped = fit(turns, turns, room)
+    if skipped:
+        assert 0 <= sum(turns[:skipped]) - (sum(turns) - room) <= room / 8 + 2 * 100
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=200), st.integers(1_000, 4_000))
+def test_a_full_window_seldom_begins_elsewhere(turns: list[int], room: int) -> None:
+    """The history grows turn by turn: what goes goes in blocks of a sixteenth of the room."""
+    grown = [turns[:length] for length in range(1, len(turns) + 1)]
+    beginnings = [fit(history, history, room) for history in grown]
+    assert beginnings == sorted(beginnings)
+    assert len(set(beginnings)) <= 1 + sum(turns) // (room / 16)
+
+
+@given(st.lists(st.integers(1, 100), min_size=10, max_size=60), st.integers(1_000, 2_000))
+def test_a_turn_in_progress_leaves_out_what_the_next_one_would(turns: list[int], room: int) -> None:
+    """Its own steps look at what is left of the history, the next turn at all of it."""
+    first = fit(turns, turns, room)
+    rest = turns[first:]
+    more = fit(rest, rest, room - 300, left_out_before=sum(turns[:first]))
+    assert first + more == fit(turns, turns, room - 300)
+
+
+def turn(
+    pictures: int = 0, documents: int = 0, edge: int = 0, size: int = 10
+) -> list[MessageRecord]:
+    """A turn of one message, with as many tokens."""
+    return [
+        MessageRecord(
+            session_id="s",
+            turn_id="t",
+            role="user",
+            content=b"[]",
+            status="complete",
+            created_at=0,
+            byte_count=size,
+            token_count=10,
+            attached=Attached(pictures=pictures, documents=documents, edge=edge),
+        )
+    ]
+
+
+def left_out(turns: list[list[MessageRecord]], own: list[MessageRecord] | None = None) -> int:
+    """How many turns are left out where there are tokens for all, and 100 attachments."""
+    return fitting(turns, [10.0] * len(turns), 100_000, own or turn(), 100)
+
+
+@pytest.mark.parametrize(
+    ("turns", "own", "least", "most"),
+    [
+        ([turn(pictures=10)] * 9, turn(pictures=10), 0, 0),
+        ([turn(pictures=10)] * 10, turn(pictures=10), 1, 2),
+        ([turn(documents=60)] * 3, turn(), 2, 2),
+        ([turn(pictures=30), *[turn()] * 5], turn(pictures=90), 1, 1),
+        ([turn(size=MOST_BYTES // 4)] * 6, turn(), 3, 3),
+        ([turn(pictures=1, edge=3_000)] * 19, turn(pictures=1), 0, 0),
+        ([turn(pictures=1, edge=3_000)] * 20, turn(pictures=1), 1, 3),
+        ([turn(pictures=1, edge=3_000), *[turn(pictures=1)] * 50], turn(), 1, 1),
+        ([turn(pictures=1)] * 50, turn(pictures=1, edge=3_000), 31, 33),
+        ([turn(pictures=1)] * 50, turn(pictures=1), 0, 0),
+    ],
+)
+def test_no_more_is_sent_than_the_provider_takes(
+    turns: list[list[MessageRecord]], own: list[MessageRecord], least: int, most: int
+) -> None:
+    """Pictures and documents, bytes, and large pictures among many: the oldest turns go."""
+    assert least <= left_out(turns, own) <= most
+
+
+def test_tokens_count_among_what_is_left() -> None:
+    """The turns that go for their pictures make room for others."""
+    turns = [turn(documents=90), *[turn()] * 3, turn(documents=20)]
+    assert fitting(turns, [50, 10, 10, 10, 10], 40, turn(), 100) == 1
+    assert fitting(turns, [50, 10, 10, 10, 10], 25, turn(), 100) == 3
+
+
+@pytest.mark.parametrize(
+    ("attached", "reason"),
+    [
+        (Attached(), None),
+        (Attached(pictures=60, documents=40), None),
+        (Attached(pictures=61, documents=40), "at most 100 pictures and documents"),
+        (Attached(pictures=20, edge=8_000), None),
+        (Attached(pictures=21, edge=2_000), None),
+        (Attached(pictures=21, edge=2_001), "a side of more than 2000 pixels"),
+    ],
+)
+def test_a_message_with_too_many_pictures_is_told(attached: Attached, reason: str | None) -> None:
+    """In words for a person."""
+    (message,) = turn(attached.pictures, attached.documents, attached.edge)
+    told = too_many(message, 100)
+    assert told == reason if reason is None else reason in str(told)
