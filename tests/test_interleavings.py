@@ -337,7 +337,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(client=clients, question=questions)
     def delete_session(self, client: Client, question: Question) -> None:
-        """A session is deleted, maybe in the middle of a turn."""
+        """A session is deleted, maybe in the middle of a turn, which is cancelled then."""
         stage = self.stage
 
         async def scene() -> None:
@@ -347,10 +347,15 @@ class Interleavings(RuleBasedStateMachine):
                 return
             before = session.deletion_said
             session.deletion_said = True
+            running = [question for question in session.questions if question.surely_runs]
+            for asked in session.questions:
+                asked.may_cancel = True
             place = await client.ask("session.delete", sessionId=session.id)
             await stage.answer(client, place)
             answer = client.answers.get(place)
             if answer is not None:
+                for asked in running:
+                    asked.must_cancel = not asked.gate.is_set()
                 assert answer["type"] == "session.deleted" or (
                     before and answer["code"] == "SESSION_NOT_FOUND"
                 ), answer
