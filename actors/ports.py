@@ -124,6 +124,10 @@ class Tools(Protocol):
         """
         ...
 
+    def absent(self, name: str) -> str:
+        """Why no tool of this name can be called now, for the model."""
+        ...
+
     async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:
         """Run one tool. A failure is an answer with `is_error`; the caller sets the deadline."""
         ...

@@ -89,7 +89,7 @@ class ToolRunner:
     ) -> ToolAnswer:
         name = call["name"]
         if _rule(context, name) is None:
-            return ToolAnswer.failed(f"There is no tool named {name}.")
+            return ToolAnswer.failed(self._tools.absent(name))
         if (refusal := await self._refusal(turn, call["id"])) is not None:
             return refusal
         seconds = self._settings.tool_seconds

@@ -27,6 +27,10 @@ class ToolSource(Protocol):
         """What can be called now, in an order that changes only when the tools do."""
         ...
 
+    def absent(self, name: str) -> str:
+        """Why no tool of this name can be called, for the model."""
+        ...
+
     async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
         """Run one tool. A failure is an answer with `is_error`."""
         ...
@@ -56,12 +60,18 @@ class Toolbox:
         others = [tool for tool in others if tool.name != READ_SKILL]
         return [_read_skill(files.skills), *others] if files.skills else others
 
+    def absent(self, name: str) -> str:
+        """Why no tool of this name can be called: there is none, or its server is down."""
+        if name == READ_SKILL or self._source is None:
+            return f"There is no tool named {name}."
+        return self._source.absent(name)
+
     async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:
         """Run one tool; what goes wrong is told the model in the answer."""
         if name == READ_SKILL:
             return await self._call_read_skill(agent_id, args)
         if self._source is None:
-            return ToolAnswer.failed(f"There is no tool {name}.")
+            return ToolAnswer.failed(self.absent(name))
         return await self._source.call(name, args)
 
     async def _call_read_skill(self, agent_id: str, args: dict[str, Any]) -> ToolAnswer:

@@ -18,7 +18,13 @@ from mcp.client.client import Client
 from mcp.client.session import IncomingMessage
 from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, Implementation, Tool, ToolListChangedNotification
+from mcp_types import (
+    CONNECTION_CLOSED,
+    INTERNAL_ERROR,
+    Implementation,
+    Tool,
+    ToolListChangedNotification,
+)
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gateway import __version__
@@ -35,6 +41,9 @@ log = logging.getLogger(__name__)
 
 for _name in ("mcp", "client"):  # the SDK's: they quote what a server says, with tracebacks
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+_CLOSED: Final = ("Connection closed", "SSE stream")
+"""How the SDK's own words begin when no answer comes: a server may use the same code."""
 
 Mode = Literal["auto", "legacy"]
 """Whether the server is asked first for a version without a handshake; some end at that."""
@@ -192,12 +201,16 @@ class Life:
 
     async def _answer(self, client: Client, tool: str, args: dict[str, Any]) -> ToolAnswer:
         try:
-            return to_answer(await client.call_tool(tool, args))
+            answer = to_answer(await client.call_tool(tool, args))
+            return self._state.server.without_secrets(answer)
         except MCPError as error:
-            if error.code == CONNECTION_CLOSED:
+            if error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED):
+                return self._lost()
+            if error.code == INTERNAL_ERROR and self._trouble.text:
                 return self._lost()
             said = error.message.replace("\0", "")[:LONGEST_REFUSAL]
-            return ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
+            refusal = ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
+            return self._state.server.without_secrets(refusal)
         except (
             RuntimeError,
             ValueError,

@@ -7,16 +7,19 @@ stand in the file; they are replaced once, when the settings are read.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from protocol.tools import Approval
+from protocol.tools import Approval, ToolAnswer
 
 DEFAULT_APPROVAL: Final[Approval] = "session"
+
+SHORTEST_KEY: Final = 8
+"""Characters; shorter values of variables are not taken out of what a server says."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -29,7 +32,10 @@ class BadMcpServer(Exception):
 
 
 class McpServer(msgspec.Struct, frozen=True, kw_only=True):
-    """One server: a `command` that speaks on its stdin and stdout, or a `url`."""
+    """One server: a `command` that speaks on its stdin and stdout, or a `url`.
+
+    `variables` are the values that came into `env` and `headers` from the environment.
+    """
 
     name: str
     command: str = ""
@@ -41,6 +47,7 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True):
     approval: Approval = DEFAULT_APPROVAL
     tools: dict[str, Approval] = {}
     enabled: bool = True
+    variables: tuple[str, ...] = ()
 
     def approval_of(self, tool: str) -> Approval:
         """Who must agree to a call of `tool`, by the server's own name of it."""
@@ -50,6 +57,21 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True):
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown."""
         return tuple(value for value in (*self.env.values(), *self.headers.values()) if value)
+
+    def without_secrets(self, answer: ToolAnswer) -> ToolAnswer:
+        """The answer without the values of `variables`: a server may quote its key in an error."""
+        if isinstance(answer.content, str):
+            return msgspec.structs.replace(answer, content=self._hide(answer.content))
+        blocks = [
+            {**block, "text": self._hide(block["text"])} if "text" in block else block
+            for block in answer.content
+        ]
+        return msgspec.structs.replace(answer, content=blocks)
+
+    def _hide(self, text: str) -> str:
+        for value in self.variables:
+            text = text.replace(value, "…")
+        return text
 
     def __repr__(self) -> str:
         """Arguments and the address stay out of it too: people put keys there."""
@@ -120,6 +142,7 @@ def _read_server(name: str, table: object, environ: Mapping[str, str], folder: P
         server,
         env=_filled(f"{where}.env", written.env, environ),
         headers=_filled_headers(f"{where}.headers", written.headers, environ),
+        variables=_secrets([*written.env.values(), *written.headers.values()], environ),
     )
 
 
@@ -182,6 +205,12 @@ def _filled(where: str, values: Mapping[str, str], environ: Mapping[str, str]) -
         return environ[found[1]]
 
     return {name: _VARIABLE.sub(replace, value) for name, value in values.items()}
+
+
+def _secrets(values: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What of the environment is put into `values`, the longest first; a short text is no key."""
+    named = {environ[name] for value in values for name in _VARIABLE.findall(value)}
+    return tuple(sorted((one for one in named if len(one) >= SHORTEST_KEY), key=len, reverse=True))
 
 
 def _filled_headers(

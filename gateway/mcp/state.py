@@ -58,13 +58,17 @@ class ServerState:
         """Whether `name` is what a tool of this server could be called."""
         return name.startswith(prefix(self.server.name))
 
-    async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
-        """Call a tool by its offered name; that it cannot be is an answer too."""
+    def absent(self, name: str) -> str:
+        """Why a tool of this name, which the server could have, cannot be called."""
         if self._call is None:
-            return ToolAnswer.failed(
+            return (
                 f"The MCP server {self.server.name} is not running at the moment, so {name} "
                 "cannot be called. Go on without it, or try again later."
             )
-        if name not in self.tools:
-            return ToolAnswer.failed(f"The MCP server {self.server.name} offers no tool {name}.")
+        return f"The MCP server {self.server.name} offers no tool {name}."
+
+    async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
+        """Call a tool by its offered name; that it cannot be is an answer too."""
+        if self._call is None or name not in self.tools:
+            return ToolAnswer.failed(self.absent(name))
         return await self._call(self.tools[name].own_name, args)

@@ -6,6 +6,7 @@ both at the server's will; this one has bounds. What a message is remains the SD
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -68,7 +69,17 @@ def _message(line: bytes) -> Heard:
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except (ValueError, RecursionError) as error:
-        return error
+        return _mended(line) or error
+
+
+def _mended(line: bytes) -> SessionMessage | None:
+    """A message with halves of characters in it, which JSON allows and UTF-8 does not."""
+    try:
+        decoded = json.loads(line.decode(errors="replace"))
+        text = json.dumps(decoded, ensure_ascii=False).encode(errors="replace")
+        return SessionMessage(jsonrpc_message_adapter.validate_json(text, by_name=False))
+    except (ValueError, RecursionError):
+        return None
 
 
 class Framing:
@@ -79,7 +90,7 @@ class Framing:
         self._rest = bytearray()
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The lines that `piece` completes, without empty ones. Raises ServerLost."""
+        """The lines that `piece` completes. Raises ServerLost."""
         begun = piece.rfind(b"\n") + 1
         whole = b""
         if begun:
@@ -88,4 +99,4 @@ class Framing:
         self._rest += piece[begun:]
         if len(self._rest) > self._longest:
             raise ServerLost(f"sends a message of more than {self._longest} bytes")
-        return [line for line in whole.split(b"\n") if line.strip()]
+        return whole.split(b"\n")[:-1]

@@ -34,16 +34,20 @@ class McpTools:
         tools = [tool.offered for state in self._states for tool in state.tools.values()]
         return sorted(tools, key=lambda tool: tool.name)
 
-    def owns(self, name: str) -> bool:
-        """Whether a call of `name` is to come here, be its server up or down."""
-        return any(state.owns(name) for state in self._states)
+    def absent(self, name: str) -> str:
+        """Why no tool of this name can be called, for the model."""
+        state = self._owner(name)
+        return f"There is no tool named {name}." if state is None else state.absent(name)
 
     async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
         """Call a tool by its offered name. A failure is an answer; the caller sets the deadline."""
-        for state in self._states:
-            if state.owns(name):
-                return await state.call(name, args)
-        return ToolAnswer.failed(f"There is no tool {name}.")
+        state = self._owner(name)
+        if state is None:
+            return ToolAnswer.failed(self.absent(name))
+        return await state.call(name, args)
+
+    def _owner(self, name: str) -> ServerState | None:
+        return next((state for state in self._states if state.owns(name)), None)
 
 
 def _load() -> Callable[[Sequence[ServerState], McpTimes], Awaitable[None]]:

@@ -269,6 +269,10 @@ class FakeTools:
         """See `Tools`."""
         return self.tools
 
+    def absent(self, name: str) -> str:
+        """See `Tools`."""
+        return f"There is no tool named {name}."
+
     async def call(self, agent_id: str, name: str, args: dict[str, Any]) -> ToolAnswer:
         """See `Tools`."""
         self.called.append((name, args))

@@ -33,8 +33,8 @@ import itertools, json, os, signal, subprocess, sys, time
 from pathlib import Path
 
 mode, notes = sys.argv[1], Path(sys.argv[2])
-names = ["echo", "environment", "wait", "die", "grow", "odd", "refuse", "flood", "line", "babble",
-         "shout"]
+names = ["echo", "environment", "wait", "die", "grow", "odd", "refuse", "deny", "flood", "line",
+         "babble", "blanks", "half", "shout", "tell"]
 
 def note(name, text=""):
     with (notes / name).open("a") as file:
@@ -108,6 +108,14 @@ for line in sys.stdin:
         say(id=number, result={"content": 5})
     elif params["name"] == "refuse":
         say(id=number, error={"code": -32602, "message": "not with these words"})
+    elif params["name"] == "deny":
+        say(id=number, error={"code": -32000, "message": "not for " + os.environ.get("KEY", "you")})
+    elif params["name"] == "tell":
+        say(id=number, result=text("The key is " + os.environ["KEY"] + "."))
+    elif params["name"] == "half":
+        say(id=number, result=text("half \\ud83d of one"))
+    elif params["name"] == "blanks":
+        forever("\\n")
     elif params["name"] == "flood":
         say(id=number, result=text("here it comes"))
         for count in itertools.count(1):
@@ -302,7 +310,7 @@ async def test_calls_run_side_by_side(tmp_path: Path) -> None:
     """One that takes its time holds up no other."""
     bad = Bad(tmp_path)
     async with served(bad.server, time_server()) as tools:
-        await until(lambda: len(tools.offered()) == 13)
+        await until(lambda: len(tools.offered()) == 17)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(call, tools, "bad__wait")
             await until(lambda: bad.noted("waiting"))
@@ -425,7 +433,11 @@ async def test_a_server_that_never_begins_is_tried_again(
 
 @pytest.mark.parametrize(
     ("tool", "reason"),
-    [("babble", "talks nonsense"), ("line", "sends a message of more than 16777216 bytes")],
+    [
+        ("babble", "talks nonsense"),
+        ("blanks", "talks nonsense"),
+        ("line", "sends a message of more than 16777216 bytes"),
+    ],
 )
 async def test_a_server_that_goes_mad_is_started_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, tool: str, reason: str
@@ -444,7 +456,7 @@ async def test_a_flood_of_messages_leaves_the_gateway_to_others(tmp_path: Path) 
     """It waits at its own pipe; the loop and the other servers go on."""
     bad = Bad(tmp_path)
     async with served(bad.server, time_server()) as tools:
-        await until(lambda: len(tools.offered()) == 13)
+        await until(lambda: len(tools.offered()) == 17)
         assert (await call(tools, "bad__flood")).text == "here it comes"
         began = trio.current_time()
         while (flooded := trio.current_time() - began) < 4:
@@ -550,6 +562,7 @@ async def test_a_server_that_knows_nothing_but_the_handshake_is_spoken_to_so(
     [
         ("odd", "no result of this tool"),
         ("refuse", "refuses the call: not with these words"),
+        ("deny", "refuses the call: not for you"),
         ("nothing", "offers no tool bad__nothing"),
     ],
 )
@@ -567,13 +580,31 @@ async def test_a_call_that_fails_is_an_answer_and_no_more(
     assert len(bad.noted("pids")) == 1
 
 
+async def test_half_a_character_is_a_question_mark(tmp_path: Path) -> None:
+    """JSON can say it, and UTF-8 cannot; the rest of the answer is good."""
+    async with served(Bad(tmp_path).server) as tools:
+        await until(tools.offered)
+        assert (await call(tools, "bad__half")).text == "half ? of one"
+
+
+@pytest.mark.parametrize("tool", ["tell", "deny"])
+async def test_what_came_from_the_environment_is_not_told(tmp_path: Path, tool: str) -> None:
+    """A server that quotes its key tells it neither the model nor a client."""
+    secrets: dict[str, Any] = {"env": {"KEY": "topsecretvalue"}, "variables": ("topsecretvalue",)}
+    async with served(Bad(tmp_path, **secrets).server) as tools:
+        await until(tools.offered)
+        answer = await call(tools, f"bad__{tool}")
+        assert "topsecret" not in answer.text
+        assert "…" in answer.text
+
+
 async def test_a_tool_of_nobody_is_an_answer_too() -> None:
     """Whatever the model makes up."""
     tools = McpTools([], McpTimes(start=1, restart=1, check=1))
-    assert not tools.owns("made__up")
+    assert tools.absent("made__up") == "There is no tool named made__up."
     answer = await tools.call("made__up", {})
     assert answer.is_error
-    assert answer.text == "There is no tool made__up."
+    assert answer.text == tools.absent("made__up")
 
 
 async def test_without_servers_there_is_nothing_to_wait_for() -> None:

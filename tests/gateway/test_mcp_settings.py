@@ -78,6 +78,7 @@ def test_secrets_may_come_from_the_environment(tmp_path: Path) -> None:
     assert far.headers == {"Authorization": "Bearer ${KEY}" + SECRET}
     assert (near.command, near.args) == ("${KEY}", ("${KEY}",))
     assert near.env == {"A": ("${KEY}" + SECRET) * 2, "B": "$KEY ${} $${KEY"}
+    assert far.variables == near.variables == ("${KEY}" + SECRET,)
 
 
 def test_a_disabled_server_needs_no_variable(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ class Others:
             for name in self.names
         ]
 
+    def absent(self, name: str) -> str:
+        return f"{name} is out."
+
     async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
         await trio.lowlevel.checkpoint()
         self.calls.append((name, args))
@@ -103,11 +106,14 @@ async def test_an_agent_without_skills_is_offered_the_other_tools_alone(knots: P
 async def test_what_is_no_tool_of_its_own_is_asked_of_the_source(knots: Path) -> None:
     """Its answer goes through; without a source there is no such tool."""
     others = Others("search")
-    answer = await open_toolbox(knots, others).call("a", "search", {"q": 1})
+    toolbox = open_toolbox(knots, others)
+    assert toolbox.absent("search") == "search is out."
+    assert toolbox.absent("read_skill") == "There is no tool named read_skill."
+    answer = await toolbox.call("a", "search", {"q": 1})
     assert answer == ToolAnswer(content="from elsewhere")
     assert others.calls == [("search", {"q": 1})]
     assert await open_toolbox(knots).call("a", "search", {}) == ToolAnswer(
-        content="There is no tool search.", is_error=True
+        content="There is no tool named search.", is_error=True
     )
 
 
