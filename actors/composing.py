@@ -27,7 +27,7 @@ from protocol.tools import OfferedTool
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the context actor is told at its start; tokens, bytes and requests.
+    """What the context actor is told at its start; tokens, bytes, requests and seconds.
 
     `server_tools` are those of the provider that a new session has.
     """
@@ -39,6 +39,7 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     thinking_budget: int
     history_cache_bytes: int
     at_once: int
+    keep_seconds: float
     prompt_caching: bool = True
     server_tools: tuple[ServerTool, ...] = ()
 

@@ -6,6 +6,7 @@ only the new text.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, assert_never
 
 import msgspec
@@ -17,6 +18,7 @@ from actors.calibration import Calibrations
 from actors.catalog import Catalog
 from actors.composing import Composer, ContextSettings
 from actors.counting import Counter
+from actors.deadline import deadline
 from actors.extending import extend
 from actors.history import Held, Sessions
 from actors.mailbox import Mailbox
@@ -58,10 +60,12 @@ from protocol.mail import (
 )
 from protocol.models import ModelInfo, Thinking, choose_thinking, without_budget
 from protocol.prompt import ends_in_thoughtless_calls
-from protocol.records import CalibrationRecord, SessionRecord
+from protocol.records import CalibrationRecord, MessageRecord, SessionRecord
 from protocol.tools import OfferedTool
 
 __all__ = ["Context", "ContextSettings"]
+
+log = logging.getLogger(__name__)
 
 
 class Context:
@@ -223,7 +227,23 @@ class Context:
         added = await self._composer.measured(
             request.session_id, model, turn_id, request.messages, now
         )
+        if request.keeps:
+            await self._keep(request.session_id, added)
         return extend(self._weigher, request, added, self._underway.find(turn_id), now)
+
+    async def _keep(self, session_id: str, messages: list[MessageRecord]) -> None:
+        """Store a part of a turn's answer, for the case that its end is never stored.
+
+        The turn goes on without: its end stores all of it, whatever was kept.
+        """
+        try:
+            with deadline(self._settings.keep_seconds):
+                async with self._sessions.open(session_id) as held:
+                    await self._store.keep_messages(messages)
+                    for message in messages:
+                        held.history.append(message)
+        except GatewayError as error:
+            log.info("a turn's step is not kept yet: %s", error)
 
     async def _begin(self, request: BeginTurn) -> Done:
         session, message = request.session, request.user_message
@@ -268,10 +288,11 @@ class Context:
             request.messages,
             self._clock.now(),
         )
-        if messages:
-            await self._store.append_messages(messages)
-        for message in messages:
-            held.history.append(message)
+        if messages or request.was_kept:
+            await self._store.store_answer(
+                request.session_id, request.turn_id, messages, was_kept=request.was_kept
+            )
+        held.history.store_answer(request.turn_id, messages)
 
     # --- inspection ----------------------------------------------------------------------------
 

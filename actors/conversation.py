@@ -112,18 +112,20 @@ class Conversation:
         log.info("turn %s: %d tokens estimated, %d counted", turn.turn_id, estimate, found.counted)
         allowance = msgspec.structs.replace(allowance, room=room)
         smaller = msgspec.structs.replace(prompt, allowance=allowance)
-        turn.replace(context, await self._extended(turn, smaller, []))
+        turn.replace(context, await self._extended(turn, smaller, [], keeps=False))
         turn.advance("call")
 
     async def _extended(
-        self, turn: Turn, prompt: Prompt, messages: list[NewMessage]
+        self, turn: Turn, prompt: Prompt, messages: list[NewMessage], *, keeps: bool
     ) -> ContextExtended:
+        turn.kept = turn.kept or keeps
         request = ExtendContext(
             session_id=turn.session_id,
             turn_id=turn.turn_id,
             prompt=prompt,
             billed=turn.step.counts.input,
             messages=messages,
+            keeps=keeps,
             left_out=turn.left_out,
         )
         with deadline(self._settings.ask_seconds):
@@ -131,7 +133,9 @@ class Conversation:
 
     async def _extend(self, turn: Turn, context: ContextBuilt, messages: list[NewMessage]) -> bool:
         """Make the next step's request, unless the money does not suffice for it."""
-        extended = await self._extended(turn, turn.base, messages)
+        # An answer that paused is a part of the next one: it is no message of its own.
+        keeps = not turn.step.answer.pauses
+        extended = await self._extended(turn, turn.base, messages, keeps=keeps)
         billed = [step.counts for step in turn.steps]
         left = left_of(turn.send.max_cost, self._prices, context.session.model, billed)
         if left is not None and (extended.likely_cost or ZERO) > left:

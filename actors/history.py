@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
@@ -47,6 +47,14 @@ class History:
         """Add a message behind the others of its turn."""
         self._turns.setdefault(message.turn_id, Turn()).messages.append(message)
         self.size += message.byte_count
+
+    def store_answer(self, turn_id: str, messages: Sequence[MessageRecord]) -> None:
+        """Put `messages` behind the turn's question; what was kept of the answer gives way."""
+        turn = self._turns.setdefault(turn_id, Turn())
+        self.size -= sum(message.byte_count for message in turn.messages[1:])
+        del turn.messages[1:]
+        for message in messages:
+            self.append(message)
 
     def answered(self) -> list[list[MessageRecord]]:
         """The turns that go upstream, each with its messages.

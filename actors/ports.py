@@ -152,8 +152,25 @@ class SessionStore(Protocol):
         """Save a session and the user's message, in one commit."""
         ...
 
-    async def append_messages(self, messages: Sequence[MessageRecord]) -> None:
-        """Append, in one commit; nothing is stored when the session has been deleted."""
+    async def keep_messages(self, messages: Sequence[MessageRecord]) -> None:
+        """Append a part of an answer, in one commit.
+
+        Nothing is stored when the session has been deleted.
+        """
+        ...
+
+    async def store_answer(
+        self,
+        session_id: str,
+        turn_id: str,
+        messages: Sequence[MessageRecord],
+        *,
+        was_kept: bool,
+    ) -> None:
+        """What the turn has behind its question, in one commit; what `was_kept` of it gives way.
+
+        Nothing is stored when the session has been deleted.
+        """
         ...
 
     async def load_session(self, session_id: str) -> SessionRecord | None:

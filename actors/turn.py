@@ -55,6 +55,8 @@ class Turn:
         self.opened: ContextBuilt | None = None
         """What its row was opened with, once that was asked for."""
         self.left_out: SentContext | None = None
+        self.kept = False
+        """Whether the history may have a part of the answer already."""
         self._urls: set[str] = set()
         self._call_ids: set[str] = set()
 
@@ -184,6 +186,7 @@ class Turn:
             session_id=context.session.session_id,
             turn_id=self.turn_id,
             messages=self._messages(),
+            was_kept=self.kept,
             samples=[sample for sample in samples if sample is not None],
             restore=context.before if self._is_refused_upstream and once else None,
         )

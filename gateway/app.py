@@ -346,6 +346,7 @@ def _context_settings(settings: Settings) -> ContextSettings:
         thinking_budget=settings.thinking_budget,
         history_cache_bytes=settings.history_cache_bytes,
         at_once=AT_ONCE,
+        keep_seconds=settings.keep_seconds,
         prompt_caching=settings.prompt_caching,
         server_tools=settings.server_tools,
     )

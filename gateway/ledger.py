@@ -106,10 +106,28 @@ class Ledger:
 
         await self._thread.write(work)
 
-    async def append_messages(self, messages: Sequence[MessageRecord]) -> None:
+    async def keep_messages(self, messages: Sequence[MessageRecord]) -> None:
         """See `SessionStore`."""
 
         def work() -> None:
+            for message in messages:
+                self._append(message)
+
+        await self._thread.write(work)
+
+    async def store_answer(
+        self,
+        session_id: str,
+        turn_id: str,
+        messages: Sequence[MessageRecord],
+        *,
+        was_kept: bool,
+    ) -> None:
+        """See `SessionStore`."""
+
+        def work() -> None:
+            if was_kept:  # else there is nothing to look for, in a history that may be long
+                self._withdraw_answer(session_id, turn_id)
             for message in messages:
                 self._append(message)
 
@@ -293,6 +311,17 @@ class Ledger:
             self._db.Session(session_id=session.session_id, message_count=0, **values)
         else:
             row.set(**values)
+
+    def _withdraw_answer(self, session_id: str, turn_id: str) -> None:
+        """Delete what the turn has behind its question."""
+        rows = self._db.Message.select(
+            lambda m: m.session_id == session_id and m.turn_id == turn_id
+        )
+        kept = rows.order_by(self._db.Message.number)[1:]
+        for row in kept:
+            row.delete()
+        if kept:
+            self._db.Session[session_id].message_count -= len(kept)
 
     def _append(self, message: MessageRecord) -> None:
         session = self._db.Session.get(session_id=message.session_id)

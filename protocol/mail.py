@@ -139,8 +139,9 @@ class ContextExtended(msgspec.Struct, frozen=True, kw_only=True):
 class ExtendContext(Request[ContextExtended], frozen=True, kw_only=True):
     """Measure `messages` and put them behind `prompt`, which was billed as `billed` tokens.
 
-    Nothing is stored. Oldest turns are left out to make room. Raises GatewayError
-    (CONTEXT_TOO_LARGE) when that does not help.
+    With `keeps` they are stored as well, if the database takes them at once: should the process
+    die, the history knows what the turn's tools have done. Oldest turns are left out to make room.
+    Raises GatewayError(CONTEXT_TOO_LARGE) when that does not help.
     """
 
     session_id: str
@@ -148,12 +149,14 @@ class ExtendContext(Request[ContextExtended], frozen=True, kw_only=True):
     prompt: Prompt
     billed: int
     messages: list[NewMessage]
+    keeps: bool
     left_out: SentContext | None
 
 
 class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     """Store what the turn added to the history, in one commit; learn from what was billed.
 
+    What was kept of it before gives way, if it `was_kept`.
     `samples` are its requests whose input the provider has billed. `restore` is the session as it
     was, when the provider refused the request: a bad model or tool is not asked for again.
     """
@@ -161,6 +164,7 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     session_id: str
     turn_id: str
     messages: list[NewMessage]
+    was_kept: bool
     samples: list[CalibrationRecord]
     restore: SessionRecord | None
 

@@ -16,7 +16,7 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
-from gateway.simulator import Billed, Simulator, open_simulator
+from gateway.simulator import Billed, Reply, Simulator, Text, calls, open_simulator, turn
 from gateway.simulator.request import last_text
 from tests.child import Child, log_of, open_child
 from tests.support import SECONDS, TERMINAL, Frame, Talk, text_of
@@ -74,8 +74,8 @@ class Crowd:
     async def _converse(self, talk: Talk, number: int) -> None:
         chance = random.Random(number)
         more: dict[str, str] = {}
-        for turn in count():
-            said = Said(f"client{number}.{turn}", next(self._place))
+        for asked in count():
+            said = Said(f"client{number}.{asked}", next(self._place))
             self.turns[said.request_id] = said
             await talk.say(
                 "chat.send",
@@ -255,6 +255,36 @@ async def test_nothing_that_was_told_is_lost_when_the_process_is_killed(
                 await check_goes_on(talk, row["session_id"])
     assert left, "it was not killed under load"
     assert "Traceback" not in log_of(tmp_path).read_text()
+
+
+async def test_a_killed_turn_leaves_what_its_tools_have_done(tmp_path: Path) -> None:
+    """The next message is sent with the calls and their results, and each step is in the bill."""
+    tide = [{"name": "tide", "description": "Tides.", "inputSchema": {"type": "object"}}]
+    steps = [calls(("tide", {"at": place}), say=f"To {place}.") for place in ("Kiel", "Cork")]
+    async with open_simulator() as simulator:
+        simulator.script(turn(*steps, Reply(blocks=(Text("So."),), delay=60), when="Tide?"))
+        async with open_child(tmp_path, simulator) as child, child.talk() as talk:
+            await talk.say("chat.send", id="killed", content="Tide?", tools=tide)
+            for answer in ("low", "high"):
+                while (heard := await talk.hear())["type"] != "tool.call":
+                    assert heard["type"] not in TERMINAL, heard
+                await talk.say("tool.output", toolCallId=heard["toolCallId"], content=answer)
+            with trio.fail_after(SECONDS):
+                while len(child.sent()) < 3:  # noqa: ASYNC110 - asks a peer
+                    await trio.sleep(0.01)
+            child.kill()
+        with trio.fail_after(SECONDS):
+            await simulator.wait_idle()
+        bills = list(simulator.billed)
+        async with open_child(tmp_path, simulator) as child, child.talk() as talk:
+            row = rows_of(tmp_path)["killed"]
+            assert row["status"] == "interrupted"
+            told = [bill.usage["output_tokens"] for bill in bills[:2]]
+            assert row["output"] >= sum(told)
+            await check_goes_on(talk, row["session_id"])
+            sent = child.sent()[-1]["messages"]
+            results = [message["content"] for message in sent if message["role"] == "user"]
+            assert [block["content"] for block in (results[1][0], results[2][0])] == ["low", "high"]
 
 
 async def check_sums(talk: Talk, rows: dict[str, Row], bills: dict[str, Billed | None]) -> None:

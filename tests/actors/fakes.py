@@ -392,12 +392,34 @@ class FakeStore:
         self.sessions[session.session_id] = session
         self._append(message)
 
-    async def append_messages(self, messages: Sequence[MessageRecord]) -> None:
+    async def keep_messages(self, messages: Sequence[MessageRecord]) -> None:
         """See `SessionStore`."""
-        await self._enter("append_messages")
+        await self._enter("keep_messages")
         for message in messages:
             if message.session_id in self.sessions:
                 self._append(message)
+
+    async def store_answer(
+        self,
+        session_id: str,
+        turn_id: str,
+        messages: Sequence[MessageRecord],
+        *,
+        was_kept: bool,
+    ) -> None:
+        """See `SessionStore`."""
+        await self._enter("store_answer")
+        if session_id not in self.sessions:
+            return
+        _, *kept = [one for one in self.messages if one.turn_id == turn_id]
+        assert was_kept or not kept
+        self.messages = [one for one in self.messages if one not in kept]
+        session = self.sessions[session_id]
+        self.sessions[session_id] = msgspec.structs.replace(
+            session, message_count=session.message_count - len(kept)
+        )
+        for message in messages:
+            self._append(message)
 
     def _append(self, message: MessageRecord) -> None:
         self.messages.append(msgspec.structs.replace(message, message_id=len(self.messages) + 1))
@@ -694,6 +716,7 @@ class World:
             thinking_budget=8_000,
             history_cache_bytes=1_000_000,
             at_once=64,
+            keep_seconds=1.0,
             prompt_caching=True,
             server_tools=(),
         )

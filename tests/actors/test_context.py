@@ -195,7 +195,12 @@ async def teach(world: World, line: Callable[[int], float], *, has_tools: bool =
         for size in (10, 100, 1_000, 10_000) * 10
     ]
     done = CompleteTurn(
-        session_id="none", turn_id="none", messages=[], samples=samples, restore=None
+        session_id="none",
+        turn_id="none",
+        messages=[],
+        was_kept=False,
+        samples=samples,
+        restore=None,
     )
     await world.context_box.ask(done)
 

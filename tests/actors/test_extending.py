@@ -74,6 +74,7 @@ async def complete(world: World, built: ContextBuilt, *messages: NewMessage) -> 
         session_id=built.session.session_id,
         turn_id=built.user_message.turn_id,
         messages=list(messages),
+        was_kept=False,
         samples=[sample],
         restore=None,
     )
@@ -101,6 +102,7 @@ async def extend(
         prompt=prompt,
         billed=billed,
         messages=list(messages),
+        keeps=False,
         left_out=left_out,
     )
     return await world.context_box.ask(request)
@@ -205,6 +207,7 @@ async def test_the_latest_billed_request_is_what_is_learned_from(
                 ),
                 answer({"type": "text", "text": "Hello."}),
             ],
+            was_kept=False,
             samples=[sample],
             restore=None,
         )
@@ -212,7 +215,7 @@ async def test_the_latest_billed_request_is_what_is_learned_from(
         assert [message.role for message in world.store.messages] == [
             *("user", "assistant", "user", "assistant")
         ]
-        assert world.store.calls.count("append_messages") == 1
+        assert world.store.calls.count("store_answer") == 1
         following = await build(world, "And?", built.session.session_id, "turn_y")
         assert following.token_estimate == pytest.approx(2 * last.prompt.counted_tokens, rel=0.02)
 

@@ -703,7 +703,7 @@ async def test_the_longest_silence_is_that_of_the_stillest_open_stream(
 # --- settling ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["append_messages", "settle_turn"])
+@pytest.mark.parametrize("method", ["store_answer", "settle_turn"])
 async def test_a_turn_that_cannot_be_written_down_is_no_success(
     method: str, autojump_clock: MockClock
 ) -> None:
@@ -721,13 +721,13 @@ async def test_a_turn_that_cannot_be_written_down_is_no_success(
 async def test_the_bill_is_written_though_the_answer_is_not(autojump_clock: MockClock) -> None:
     """One step of settling that fails keeps no other from its work."""
     async with open_world() as world:
-        world.store.breaks("append_messages")
+        world.store.breaks("store_answer")
         await world.connect().converse()
         assert (world.row.status, world.row.error_code) == ("failed", "INTERNAL_ERROR")
         assert world.row.counts.input == 100
 
 
-@pytest.mark.parametrize("method", ["append_messages", "settle_turn"])
+@pytest.mark.parametrize("method", ["store_answer", "settle_turn"])
 async def test_settling_has_a_deadline(method: str, autojump_clock: MockClock) -> None:
     """Then the turn ends with an error, and the session is free again."""
     async with open_world() as world:
@@ -766,7 +766,7 @@ async def test_a_turn_that_settles_is_not_cut_by_the_end_of_its_actor(
         await nursery.start(world.context.run)
         async with trio.open_nursery() as turns:
             await turns.start(world.llm.run)
-            world.store.slow["append_messages"] = 5
+            world.store.slow["store_answer"] = 5
             await world.connect().begun()
             await trio.sleep(1)
             turns.cancel_scope.cancel()

@@ -713,6 +713,49 @@ async def test_a_call_that_was_cut_off_in_the_middle_is_no_failure(
         assert (frames[-1]["stopReason"], only(frames, "tool.call")) == (reason, [])
 
 
+async def test_what_was_done_is_kept_while_the_turn_goes_on(autojump_clock: MockClock) -> None:
+    """Should the process die, the model is told what its tools have done; nothing is kept twice."""
+    async with open_world() as world:
+        world.tools.offers("weather", approval="auto")
+        slow = [begin(), 5.0, open_block(), piece("So."), *finish()]
+        world.model.will(calling(WEATHER), slow)
+        client = world.connect()
+        client.send()
+        await hear_until(client, "tool.result")
+        await trio.testing.wait_all_tasks_blocked()
+        assert [message.role for message in world.store.messages] == ["user", "assistant", "user"]
+        session_id = world.store.messages[0].session_id
+        other = world.connect()
+        other.say("context.inspect", sessionId=session_id)
+        inspection = await other.expect("context.inspection")
+        assert "weather is done." in str(inspection["sections"])
+        await client.hear_out("r1")
+        roles = ["user", "assistant", "user", "assistant"]
+        assert [message.role for message in world.store.messages] == roles
+        assert world.store.sessions[session_id].message_count == 4
+        await client.converse("And?", sessionId=session_id)
+        assert [message["role"] for message in sent(world)] == [*roles, "user"]
+
+
+@pytest.mark.parametrize("trouble", ["slow", "full"])
+async def test_a_step_that_cannot_be_kept_holds_nothing_up(
+    autojump_clock: MockClock, trouble: str
+) -> None:
+    """The end of the turn stores all of it."""
+    async with open_world() as world:
+        world.tools.offers("weather", approval="auto")
+        world.model.will(calling(WEATHER), reply("So."))
+        if trouble == "slow":
+            world.store.slow["keep_messages"] = 60
+        else:
+            world.store.breaks("keep_messages")
+        began = trio.current_time()
+        frames = await world.connect().converse()
+        assert frames[-1]["stopReason"] == "end_turn"
+        assert trio.current_time() - began < 2
+        assert len(world.store.messages) == 4
+
+
 async def test_every_call_that_was_shown_is_answered(autojump_clock: MockClock) -> None:
     """Also when the turn ends first: a client need not wonder."""
     async with open_world(max_steps=1) as world:
