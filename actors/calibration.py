@@ -1,8 +1,9 @@
 """What the provider makes of the tokenizer's count, learned from what it billed.
 
 For each model, with and without tools, a line is fitted: billed = ratio * counted + overhead.
-Each sample counts by its relative miss, and less the older it is. The line is drawn to `PRIOR`
-(what is counted is billed), weakly: that decides what one sample, or many of one size, leave open.
+Each sample counts by its relative miss, and less the older it is. The line is drawn to a prior one
+(what is counted is billed, and so is the provider's own prompt for tools), weakly: that decides
+what one sample, or many of one size, leave open.
 """
 
 from __future__ import annotations
@@ -52,9 +53,12 @@ class Line(msgspec.Struct, frozen=True):
 
 PRIOR = Line(1.0, 0.0)
 
+TOOLS_PROMPT = 346.0
+"""Tokens of the prompt that the provider adds to a request with tools (its page on tool use)."""
 
-def fit(samples: Sequence[tuple[int, int]]) -> Line:
-    """The line through (counted, billed) pairs, oldest first."""
+
+def fit(samples: Sequence[tuple[int, int]], prior: Line = PRIOR) -> Line:
+    """The line through (counted, billed) pairs, oldest first, drawn to the `prior` one."""
     sum_x = sum_y = sum_xx = sum_xy = weights = 0.0
     for age, (counted, billed) in enumerate(reversed(samples)):
         weight = DECAY**age / (NOISE * (counted + SMALL)) ** 2
@@ -64,8 +68,9 @@ def fit(samples: Sequence[tuple[int, int]]) -> Line:
         sum_xx += weight * counted * counted
         sum_xy += weight * counted * billed
     sum_xx += RATIO_SPREAD**-2
-    sum_xy += PRIOR.ratio * RATIO_SPREAD**-2
+    sum_xy += prior.ratio * RATIO_SPREAD**-2
     weights += OVERHEAD_SPREAD**-2
+    sum_y += prior.overhead * OVERHEAD_SPREAD**-2
     overhead = (sum_xx * sum_y - sum_x * sum_xy) / (weights * sum_xx - sum_x * sum_x)
     overhead = _within(0.0, overhead, MOST_OVERHEAD)
     ratio = (sum_xy - overhead * sum_x) / sum_xx
@@ -76,20 +81,25 @@ def _within(least: float, value: float, most: float) -> float:
     return max(least, min(value, most))
 
 
+def _prior(*, has_tools: bool) -> Line:
+    return Line(PRIOR.ratio, TOOLS_PROMPT) if has_tools else PRIOR
+
+
 class _Learned:
     """What is known of one kind of requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, prior: Line) -> None:
+        self._prior = prior
         self.samples: deque[tuple[int, int]] = deque(maxlen=KEPT)
         self.misses: deque[float] = deque(maxlen=LATEST)
         self.count = 0
-        self.line = PRIOR
+        self.line = prior
 
     def add(self, counted: int, billed: int, estimate: float) -> None:
         self.misses.append(abs(estimate - billed) / billed)
         self.samples.append((counted, billed))
         self.count += 1
-        self.line = fit(self.samples)
+        self.line = fit(self.samples, self._prior)
 
 
 class Calibrations:
@@ -108,7 +118,10 @@ class Calibrations:
         """One more request, with what it was estimated at before its bill was known."""
         if estimate is None:
             estimate = self.line(record.model, has_tools=record.has_tools).at(record.counted)
-        learned = self._learned.setdefault((record.model, record.has_tools), _Learned())
+        key = record.model, record.has_tools
+        if key not in self._learned:
+            self._learned[key] = _Learned(_prior(has_tools=record.has_tools))
+        learned = self._learned[key]
         learned.add(record.counted, record.billed, estimate)
         self._latest = learned
 
@@ -122,7 +135,8 @@ class Calibrations:
         if known is not None:
             return known.line
         other = self._learned.get((model, not has_tools)) or self._latest
-        return PRIOR if other is None else Line(other.line.ratio, 0.0)
+        prior = _prior(has_tools=has_tools)
+        return prior if other is None else Line(other.line.ratio, prior.overhead)
 
     def calibration(self, model: str, *, has_tools: bool) -> Calibration:
         """What is known of `model`, for people."""

@@ -353,8 +353,10 @@ class Llm:
         """Count what came of an answer whose final figure the provider never told."""
         step = turn.step
         if step.answer.started and step.is_estimated:
-            (counted,) = await self._tokenizer.count_many([step.answer.text])
-            step.output_estimate = round(counted * context.ratio)
+            texts = [step.answer.text, step.answer.reasoning]
+            said, thought = await self._tokenizer.count_many(texts)
+            step.output_estimate = round(said * context.ratio)
+            step.thinking_estimate = round(thought * context.ratio)
 
     def _note(self, turn: Turn, context: ContextBuilt) -> None:
         """Write down what was billed so far: should we die now, it is known."""

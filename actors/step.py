@@ -35,7 +35,7 @@ class Step:
         """Whether the provider may be billing for what it was asked and has not answered."""
         self.taken = False
         """Whether it has begun to answer, and has not said itself that it failed."""
-        self.output_estimate = 0
+        self.output_estimate = self.thinking_estimate = 0
         """Tokens, for an answer whose final figure the provider never told."""
         self.answers: dict[str, ToolAnswer] = {}
         """What the tools answered, by the id of their call."""
@@ -55,7 +55,11 @@ class Step:
         told = self.answer.counts
         if not self.is_estimated:
             return told
-        return msgspec.structs.replace(told, output=max(told.output, self.output_estimate))
+        return msgspec.structs.replace(
+            told,
+            output=max(told.output, self.output_estimate),
+            thinking=max(told.thinking, self.thinking_estimate),
+        )
 
     @property
     def is_estimated(self) -> bool:
@@ -122,12 +126,13 @@ class Step:
             counted_tokens=self._counted_tokens,
             media_tokens=self._media_tokens,
             has_tools=self.prompt.has_tools,
+            cleared=bool(self.answer.edits),
         )
 
     @property
     def sample(self) -> CalibrationRecord | None:
         """What there is to learn from it, once the provider has told what the input is billed."""
-        return None if self.answer.edits else self.record.sample(self.prompt.model)
+        return self.record.sample(self.prompt.model)
 
     @property
     def usage(self) -> StepUsage:

@@ -162,6 +162,16 @@ class Answer:
         return "".join(parts)
 
     @property
+    def reasoning(self) -> str:
+        """All reasoning received, a part of `text`."""
+        whole = [block.get("thinking") or "" for block in self.blocks]
+        begun = (
+            "".join([block.begun.get("thinking") or "", *block.thinking])
+            for block in self._open.values()
+        )
+        return "".join([*whole, *begun])
+
+    @property
     def calls(self) -> list[Block]:
         """The tools called that are not the provider's own, each with whole arguments."""
         return [block for block in self.blocks if block.get("type") == "tool_use"]

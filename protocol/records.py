@@ -82,7 +82,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One request that a turn made of the provider, and what was billed for it.
 
     `counted_tokens` is the tokenizer's count of the text that was sent, `media_tokens` what its
-    pictures and documents were taken for; `has_tools` whether tools went with it.
+    pictures and documents were taken for; `has_tools` whether tools went with it, `cleared`
+    whether the provider left out some of it: then there is nothing to learn from the bill.
     """
 
     counts: TokenCounts
@@ -91,11 +92,12 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     counted_tokens: int
     media_tokens: int = 0
     has_tools: bool = False
+    cleared: bool = False
 
     def sample(self, model: str) -> CalibrationRecord | None:
         """What there is to learn from it, once the provider has told what the input is billed."""
         billed = self.counts.input - self.media_tokens
-        if billed <= 0:
+        if billed <= 0 or self.cleared:
             return None
         return CalibrationRecord(
             model=model, has_tools=self.has_tools, counted=self.counted_tokens, billed=billed

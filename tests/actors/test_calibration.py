@@ -11,7 +11,9 @@ from actors.calibration import (
     MOST_OVERHEAD,
     MOST_RATIO,
     PRIOR,
+    TOOLS_PROMPT,
     Calibrations,
+    Line,
     fit,
 )
 from protocol.context import Calibration
@@ -70,21 +72,22 @@ def test_one_request_is_believed(counted: int, ratio: float) -> None:
 
 
 def test_nothing_is_assumed_of_a_model_that_was_never_billed() -> None:
-    """What is counted is billed."""
+    """What is counted is billed, and for tools what the provider says that they take."""
     calibrations = Calibrations()
     assert calibrations.line("m", has_tools=False) == PRIOR
+    assert calibrations.line("m", has_tools=True) == Line(PRIOR.ratio, TOOLS_PROMPT)
     assert calibrations.calibration("m", has_tools=True) == Calibration(ratio=1, samples=0)
 
 
 def test_requests_with_and_without_tools_are_learned_apart() -> None:
-    """The provider adds a prompt of its own for tools; until that is seen, the ratio is shared."""
+    """The provider adds a prompt of its own for tools; until it is seen, the ratio is shared."""
     calibrations = Calibrations()
     sizes = (100, 1_000, 10_000) * 5
     calibrations.recall(sample(size, round(size * 1.4)) for size in sizes)
     plain = calibrations.line("m", has_tools=False)
     assert plain.ratio == pytest.approx(1.4, rel=0.01)
     guess = calibrations.line("m", has_tools=True)
-    assert (guess.ratio, guess.overhead) == (plain.ratio, 0)
+    assert guess == Line(plain.ratio, TOOLS_PROMPT)
     assert calibrations.calibration("m", has_tools=True).samples == len(sizes)
     calibrations.recall(sample(n, round(n * 1.4 + 500), has_tools=True) for n in sizes)
     assert calibrations.line("m", has_tools=True).overhead == pytest.approx(500, rel=0.05)
@@ -96,8 +99,8 @@ def test_a_model_that_was_never_billed_is_taken_to_be_like_the_latest_one() -> N
     calibrations = Calibrations()
     calibrations.recall(sample(size, round(size * 1.4)) for size in (100, 1_000, 10_000) * 5)
     known = calibrations.line("m", has_tools=False)
-    guess = calibrations.line("another", has_tools=True)
-    assert (guess.ratio, guess.overhead) == (known.ratio, 0)
+    assert calibrations.line("another", has_tools=False) == Line(known.ratio, 0)
+    assert calibrations.line("another", has_tools=True) == Line(known.ratio, TOOLS_PROMPT)
     told = calibrations.calibration("another", has_tools=True)
     assert told == Calibration(ratio=round(known.ratio, 4), samples=0)
 

@@ -19,6 +19,7 @@ from protocol.mail import DrainTurns, StartTurn
 from protocol.provider import (
     CitationsDelta,
     ContentBlockDelta,
+    ContentBlockStop,
     ErrorDetails,
     MalformedEvent,
     MessageDelta,
@@ -26,6 +27,7 @@ from protocol.provider import (
     ProviderUsage,
     StopDetails,
     StreamError,
+    ThinkingDelta,
     UnknownEvent,
 )
 from tests.actors.fakes import (
@@ -335,6 +337,24 @@ async def test_a_turn_is_cancelled_in_mid_stream(by: str, autojump_clock: MockCl
         assert (world.row.estimated, world.row.counts.output) == (True, 3)
         assert world.store.messages[-1].status == "partial"
         assert json.loads(world.store.messages[-1].content) == [{"type": "text", "text": "Hel"}]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_reasoning_that_broke_off_is_estimated_as_such(
+    whole: bool, autojump_clock: MockClock
+) -> None:
+    """It is a part of the output, whether or not its block was finished."""
+    thought = ContentBlockDelta(0, ThinkingDelta("Hmmm."))
+    start = open_block(type="thinking", thinking="", signature="")
+    more: list[Step] = (
+        [ContentBlockStop(0), open_block(1), piece("Hello", index=1)] if whole else []
+    )
+    async with open_world() as world:
+        world.model.will([begin(), start, thought, *more, BUSY])
+        (*_, error) = await world.connect().converse()
+        usage = error["usage"]
+        assert (usage["outputTokens"], usage["estimated"]) == (10 if whole else 5, True)
+        assert usage["outputDetails"] == {"thinking": 5}
 
 
 async def test_text_that_was_held_back_is_still_shown(autojump_clock: MockClock) -> None:

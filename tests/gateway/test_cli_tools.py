@@ -27,6 +27,7 @@ from gateway.cli.talk.screen import PlainScreen, RichScreen
 from gateway.client import Target
 from gateway.mcp.settings import McpServer
 from gateway.simulator import Reply, Text, Thinking, ToolUse, calls, cite, says, turn
+from protocol.tools import Approval
 from tests.gateway.test_cli_chat import Page, Wire
 from tests.gateway.test_cli_commands import RUN, environ_of
 from tests.support import TOKEN, Talk, World, open_world
@@ -91,11 +92,18 @@ class Person:
 
 
 @asynccontextmanager
-async def workshop(folder: Path, **settings: Any) -> AsyncIterator[World]:
+async def workshop(
+    folder: Path, approval: Approval = "session", **settings: Any
+) -> AsyncIterator[World]:
     """A world in which the tool `t__echo` answers with its `text`, once somebody agrees."""
     script = folder / "server.py"
     script.write_text(SERVER)
-    server = McpServer(name="t", command=sys.executable, args=(str(script), str(folder / "calls")))
+    server = McpServer(
+        name="t",
+        command=sys.executable,
+        args=(str(script), str(folder / "calls")),
+        approval=approval,
+    )
     async with open_world(folder, mcp_servers=(server,), **settings) as world:
         async with world.talk() as talk:
             await wait_for_tools(talk)
@@ -174,6 +182,19 @@ async def test_consent_for_the_session_is_asked_for_once(tmp_path: Path) -> None
         text = await said(world, person)
     assert (person.asked, len(called(tmp_path))) == (1, 2)
     assert "allowed for this session" in text
+
+
+async def test_a_tool_that_asks_each_time_says_so(tmp_path: Path) -> None:
+    """Consent for the session is consent for this once, and nobody is told otherwise."""
+    async with workshop(tmp_path, approval="always") as world:
+        echo(world, "a")
+        echo(world, "b")
+        person = Person("go", "again", says=(Choice.SESSION, Choice.NO))
+        text = await said(world, person)
+    assert (person.asked, len(called(tmp_path))) == (2, 1)
+    assert "asks each time" in text
+    assert "allowed for this session" not in text
+    assert "allowed, this once: the tool asks each time" in text
 
 
 async def test_consent_for_once_is_asked_for_again(tmp_path: Path) -> None:

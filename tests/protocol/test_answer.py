@@ -186,6 +186,7 @@ def test_however_deltas_are_cut_the_answer_is_the_same(
     whole, events = answer_of(([], [], []))
     assert in_pieces.blocks == whole.blocks
     assert (in_pieces.text, in_pieces.counts) == (whole.text, whole.counts)
+    assert in_pieces.reasoning == whole.reasoning == thinking
     shown = len(text) + len(thinking) + len(arguments)
     assert in_pieces.shown_characters == whole.shown_characters == shown
     assert characters(pieces) == characters(events)

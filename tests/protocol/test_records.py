@@ -15,6 +15,7 @@ from protocol.records import (
     StepRecord,
     TurnRecord,
 )
+from protocol.usage import TokenCounts
 from tests.protocol.strategies import FEW, values
 
 RECORDS = (
@@ -51,3 +52,22 @@ def test_a_turn_is_opened_with_nothing_billed() -> None:
     assert not turn.counts.any
     assert (turn.settled_at, turn.cost, turn.stop_reason) == (None, None, None)
     assert (turn.steps, turn.weights, turn.token_estimate) == ((), (), 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "billed"),
+    [({}, 70), ({"cleared": True}, None), ({"counts": TokenCounts(output=5)}, None)],
+)
+def test_a_step_is_learned_from_when_all_of_it_was_billed(
+    change: dict[str, Any], billed: int | None
+) -> None:
+    """Its text: not what its pictures cost, nor a prompt that the provider has shortened."""
+    step = StepRecord(
+        counts=TokenCounts(uncached=60, cache_read=40, output=5),
+        stop_reason="end_turn",
+        estimated=False,
+        counted_tokens=50,
+        media_tokens=30,
+    )
+    sample = msgspec.structs.replace(step, **change).sample("m")
+    assert (None if sample is None else sample.billed) == billed

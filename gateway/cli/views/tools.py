@@ -40,6 +40,8 @@ def asked(label: str, request: ToolApprovalRequest) -> RenderableType:
         head.append("nobody knows how risky it is", style="yellow")
     else:
         head.append(f"{request.risk} risk", style=_RISKS[request.risk])
+    if request.approval == "always":
+        head.append(" · asks each time", "dim")
     arguments = msgspec.json.format(msgspec.json.encode(request.args), indent=2).decode()
     return Group(head, Indented(Text(arguments, overflow="fold")))
 
