@@ -107,10 +107,9 @@ class Conversation:
         much. It is less than the estimate, so something goes, or there is nothing left to go.
         """
         prompt, estimate = turn.step.prompt, turn.step.estimate
-        allowance = prompt.allowance
-        room = min(allowance.room, found.most) * estimate // found.counted
+        room = min(context.prompt.allowance.room, found.most) * estimate // found.counted
         log.info("turn %s: %d tokens estimated, %d counted", turn.turn_id, estimate, found.counted)
-        allowance = msgspec.structs.replace(allowance, room=room)
+        allowance = msgspec.structs.replace(prompt.allowance, room=room)
         smaller = msgspec.structs.replace(prompt, allowance=allowance)
         turn.replace(context, await self._extended(turn, smaller, [], keeps=False))
         turn.advance("call")

@@ -19,7 +19,7 @@ from actors.ports import AgentFiles, Skill
 from gateway.simulator.prompt import segments
 from gateway.simulator.tokenizer import Tokenizer
 from gateway.tokenizer import TiktokenTokenizer
-from protocol.errors import GatewayError, ProviderError
+from protocol.errors import GatewayError, ProviderError, TooLong
 from protocol.mail import CompleteTurn
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import (
@@ -541,6 +541,58 @@ async def test_what_fits_is_judged_by_what_would_be_billed(autojump_clock: MockC
         assert used == pytest.approx(2 * len("Be brief." + "x" * 440), rel=0.02)
         assert inspection["context"] == {"leftOutTurns": 1, "leftOutMessages": 2}
         assert "context" not in await inspect(client, session, content="x" * 360)
+
+
+def too_long(counted: int, most: int) -> ProviderError:
+    """The provider's refusal of a prompt, with its figures."""
+    error = ProviderError("CONTEXT_TOO_LARGE", "The provider finds this request too large.")
+    error.too_long = TooLong(counted, most)
+    return error
+
+
+async def test_what_the_provider_finds_too_long_is_shortened(autojump_clock: MockClock) -> None:
+    """By as much as it says, again if need be; the refused requests are no steps of the turn."""
+    async with open_world(max_tokens=1) as world:
+        client = world.connect()
+        world.model.will(reply("A" * 100, prompt=109))
+        session = await opened(client, content="x" * 100)
+        for number in range(2, 6):
+            world.model.will(reply("A" * 100, prompt=200 * number - 91))
+            await client.converse("x" * 100, sessionId=session)
+        world.model.bodies.clear()
+        world.model.will([too_long(2_000, 1_000)], [too_long(1_100, 1_000)], reply("So."))
+        frames = await client.converse("So?", sessionId=session)
+        assert frames[-1]["stopReason"] == "end_turn"
+        sent = [json.loads(body)["messages"] for body in world.model.bodies]
+        assert [len(messages) for messages in sent] == [11, 5, 3]
+        assert frames[-1]["context"] == {"leftOutTurns": 4, "leftOutMessages": 8}
+        assert "steps" not in frames[-1]
+
+
+async def test_what_the_provider_finds_too_long_to_the_last_is_weighed(
+    autojump_clock: MockClock,
+) -> None:
+    """There is nothing left to leave out: the sections say what is to blame."""
+    async with open_world(max_tokens=1) as world:
+        client = world.connect()
+        session = await opened(client)
+        for error in (too_long(2_000, 1_000), ProviderError("CONTEXT_TOO_LARGE", "Too large.")):
+            world.model.scripts.clear()
+            world.model.will(*[[error]] * 9)
+            told = (await client.converse("So?", sessionId=session))[-1]
+            assert told["code"] == "CONTEXT_TOO_LARGE"
+            assert "user_message" in [one["name"] for one in told["sections"]]
+
+
+async def test_too_many_pictures_are_refused_by_name(autojump_clock: MockClock) -> None:
+    """Together they are more than any request may have."""
+    picture = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
+    async with open_world() as world:
+        world.media.edge = 3_000
+        (error,) = await world.connect().converse([*[picture] * 21, {"type": "text", "text": "?"}])
+        assert error["code"] == "INVALID_MESSAGE"
+        assert error["message"].startswith("`content`: of more than 20 pictures")
+        assert world.model.bodies == []
 
 
 @pytest.mark.parametrize(
