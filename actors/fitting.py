@@ -6,6 +6,7 @@ Whole turns only: never a tool call without its result, never an assistant's mes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from protocol.records import MessageRecord
 
@@ -59,6 +60,10 @@ def too_many(message: MessageRecord, most_attached: int) -> str | None:
 
 def _crowded_out(turns: Turns, own: Sequence[MessageRecord], most_attached: int) -> int:
     """How many to leave out for what the provider takes of bytes, pictures and documents."""
+    messages = [*chain.from_iterable(turns), *own]
+    size = sum(message.byte_count for message in messages)
+    if size <= MOST_BYTES and not any(message.media_tokens for message in messages):
+        return 0  # nearly always, and a history may be long
     return max(
         _fit_sizes(turns, own, _attachments, most_attached),
         _fit_sizes(turns, own, lambda one: one.byte_count, MOST_BYTES),

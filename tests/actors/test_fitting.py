@@ -50,7 +50,7 @@ def test_a_turn_in_progress_leaves_out_what_the_next_one_would(turns: list[int],
 def turn(
     pictures: int = 0, documents: int = 0, edge: int = 0, size: int = 10
 ) -> list[MessageRecord]:
-    """A turn of one message, with as many tokens."""
+    """A turn of one message."""
     return [
         MessageRecord(
             session_id="s",
@@ -61,6 +61,7 @@ def turn(
             created_at=0,
             byte_count=size,
             token_count=10,
+            media_tokens=pictures + documents,
             attached=Attached(pictures=pictures, documents=documents, edge=edge),
         )
     ]
