@@ -44,7 +44,8 @@ def extend(
     if needed > allowance.room:
         rates = weigher.rates(prompt.model, round(needed), caches=prompt.caches)
         weights = () if flight is None else _weights(flight.weights, current, round(own), rates)
-        raise window_error(prompt.model, round(needed), allowance.room, weights)
+        what = "This turn, with what its tools have answered"
+        raise window_error(what, prompt.model, round(needed), allowance.room, weights)
     before = prompt.left_out_tokens
     skipped = fitting(
         prompt.turns,

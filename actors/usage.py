@@ -111,8 +111,8 @@ class Usage:
             if turn_id is not None:
                 raise GatewayError(
                     "TURN_NOT_FOUND",
-                    "This request has had its turn, too long ago to be resumed. Its answer is in "
-                    "the session's history; a new question needs a new `id`.",
+                    "This request has had its turn, too long ago to be resumed. What came of it is "
+                    "in the session's history; a new question needs a new `id`.",
                     turn_id=turn_id,
                 )
         return _affordable(request.max_cost, request.cost_estimate)

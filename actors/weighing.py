@@ -79,7 +79,7 @@ class Weigher:
             cleared=all_of(gone[skipped:]),
         )
         if needed > allowance.limit:
-            raise window_error(model, needed, allowance.limit, weighed.weights())
+            raise window_error("This message", model, needed, allowance.limit, weighed.weights())
         return weighed
 
     def exact(self, weighed: Weighed, tokens: int) -> Weighed:
@@ -132,12 +132,12 @@ def left_out(
 
 
 def window_error(
-    model: str, needed: int, limit: int, sections: Sequence[SectionWeight]
+    what: str, model: str, needed: int, limit: int, sections: Sequence[SectionWeight]
 ) -> GatewayError:
-    """The refusal of a request that cannot fit the model's window, whatever is left out."""
+    """The refusal of what cannot fit the model's window, whatever else is left out."""
     return GatewayError(
         "CONTEXT_TOO_LARGE",
-        f"This message, with the system prompt and the tools, needs about {needed:,} tokens; "
+        f"{what}, with the system prompt and the tools, needs about {needed:,} tokens; "
         f"{model} takes {limit:,}. Shorten it, or choose a model with a larger window.",
         sections=list(sections),
     )
