@@ -98,12 +98,12 @@ class Composer:
             raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")
         return record
 
-    async def _check(self, content: UserContent, most_pages: int) -> None:
+    async def _check(self, content: UserContent, most_attached: int) -> None:
         if is_blank(content):
             raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to answer.")
         if isinstance(content, str):
             return
-        refusals = await self._media.refusals(user_blocks(content), most_pages)
+        refusals = await self._media.refusals(user_blocks(content), most_attached)
         for number, refusal in enumerate(refusals):
             if refusal is not None:
                 raise GatewayError("INVALID_MESSAGE", f"`content[{number}]`: {refusal}.")

@@ -228,17 +228,20 @@ class Context:
             request.session_id, model, turn_id, request.messages, now
         )
         if request.keeps:
-            await self._keep(request.session_id, added)
+            await self._keep(request, added)
         return extend(self._weigher, request, added, self._underway.find(turn_id), now)
 
-    async def _keep(self, session_id: str, messages: list[MessageRecord]) -> None:
+    async def _keep(self, request: ExtendContext, messages: list[MessageRecord]) -> None:
         """Store a part of a turn's answer, for the case that its end is never stored.
 
-        The turn goes on without: its end stores all of it, whatever was kept.
+        The turn goes on without: its end stores all of it, whatever was kept. Once that has begun
+        nothing more is kept, for it would come behind the whole.
         """
         try:
             with deadline(self._settings.keep_seconds):
-                async with self._sessions.open(session_id) as held:
+                async with self._sessions.open(request.session_id) as held:
+                    if self._underway.find(request.turn_id) is None:
+                        return
                     await self._store.keep_messages(messages)
                     for message in messages:
                         held.history.append(message)

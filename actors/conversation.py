@@ -76,9 +76,10 @@ class Conversation:
         try:
             await self._upstream.answer(turn, context)
         except ProviderError as error:
-            if error.too_long is None or not turn.step.prompt.turns:
+            found = error.too_long
+            if found is None or found.counted <= found.most or not turn.step.prompt.turns:
                 raise
-            await self._shorten(turn, context, error.too_long)
+            await self._shorten(turn, context, found)
             return True
         if turn.is_over:
             return False

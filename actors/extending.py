@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from actors.clearing import foreseen
-from actors.fitting import counted_turns, fitting
+from actors.fitting import counted_turns, fitted
 from actors.sent import Flight, SentRequest
 from actors.weighed import Rates
 from actors.weighing import Weigher, left_out, window_error
@@ -34,28 +33,23 @@ def extend(
     scale = weigher.scale(prompt.model, former, has_tools=prompt.has_tools)
     current = [*prompt.current, *added]
     fixed = scale.fixed(prompt.fixed_tokens) + scale.line.overhead
-    turns, own = scale.turns(prompt.turns), scale.messages(current)
-    *gone, cleared = foreseen(
-        [*prompt.turns, current], fixed + sum(turns) + own, allowance.clears_at, scale
-    )
-    turns = [tokens - old.tokens for tokens, old in zip(turns, gone, strict=True)]
-    own -= cleared.tokens
-    needed = fixed + own
-    if needed > allowance.room:
-        rates = weigher.rates(prompt.model, round(needed), caches=prompt.caches)
-        weights = () if flight is None else _weights(flight.weights, current, round(own), rates)
-        what = "This turn, with what its tools have answered"
-        raise window_error(what, prompt.model, round(needed), allowance.room, weights)
     before = prompt.left_out_tokens
-    skipped = fitting(
+    found = fitted(
         prompt.turns,
-        turns,
-        allowance.room - needed,
         current,
-        allowance.most_attached,
+        fixed=fixed,
+        scale=scale,
+        allowance=allowance,
         left_out_before=before,
     )
-    estimate = round(needed + sum(turns[skipped:]))
+    needed, skipped = fixed + found.own, found.skipped
+    if needed > allowance.room:
+        rates = weigher.rates(prompt.model, round(needed), caches=prompt.caches)
+        own = round(found.own)
+        weights = () if flight is None else _weights(flight.weights, current, own, rates)
+        what = "This turn, with what its tools have answered"
+        raise window_error(what, prompt.model, round(needed), allowance.room, weights)
+    estimate = round(needed + found.history)
     extended = msgspec.structs.replace(
         prompt,
         turns=prompt.turns[skipped:],
@@ -68,7 +62,9 @@ def extend(
     return ContextExtended(
         prompt=extended,
         token_estimate=estimate,
-        likely_cost=_likely_cost(weigher, request, estimate, whole=not skipped),
+        likely_cost=_likely_cost(
+            weigher, request, estimate, whole=not skipped and not found.cleared.tool_uses
+        ),
         left_out=left_out(request.left_out, prompt.turns[:skipped]),
     )
 
@@ -76,7 +72,10 @@ def extend(
 def _likely_cost(
     weigher: Weigher, request: ExtendContext, estimate: int, *, whole: bool
 ) -> Decimal | None:
-    """USD for the next request: the former one is in the provider's cache, if that takes it."""
+    """USD for the next request.
+
+    The former one is in the provider's cache, if that takes it and the `whole` of it comes again.
+    """
     prompt = request.prompt
     rates = weigher.rates(prompt.model, estimate, caches=prompt.caches)
     kept = whole and prompt.caches and request.billed >= least_cacheable(prompt.model)

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import NamedTuple
 
+from actors.clearing import Cleared, all_of, foreseen
+from actors.scale import Scale
+from protocol.prompt import Allowance
 from protocol.records import MessageRecord
 
 MOST_BYTES = 30 * 1024 * 1024
@@ -17,7 +21,51 @@ MANY_PICTURES = 20
 EDGE_AMONG_MANY = 2_000
 """Pixels. Of more than `MANY_PICTURES` each is held to this (the provider's page on vision)."""
 
-Turns = Sequence[Sequence[MessageRecord]]
+Turns = Sequence[list[MessageRecord]]
+
+
+class Fitted(NamedTuple):
+    """How many of the oldest turns are left out, and the estimated tokens of what is sent.
+
+    `cleared` is what the provider clears of that by itself; `history` and `own` are without it.
+    """
+
+    skipped: int
+    history: float
+    own: float
+    cleared: Cleared
+
+
+def fitted(
+    turns: Turns,
+    own: Sequence[MessageRecord],
+    *,
+    fixed: float,
+    scale: Scale,
+    allowance: Allowance,
+    left_out_before: int = 0,
+) -> Fitted:
+    """What is sent of `turns`, beside `own` messages and `fixed` tokens that are sent in any case.
+
+    `left_out_before` counts the tokens of the turns that are left out already.
+    """
+    tokens, mine = scale.turns(turns), scale.messages(own)
+
+    def cleared_behind(skipped: int) -> list[Cleared]:
+        estimate = fixed + sum(tokens[skipped:]) + mine
+        return foreseen([*turns[skipped:], own], estimate, allowance.clears_at, scale)
+
+    *gone, of_own = cleared_behind(0)
+    left = [whole - old.tokens for whole, old in zip(tokens, gone, strict=True)]
+    room = allowance.room - fixed - mine + of_own.tokens
+    skipped = fitting(turns, left, room, own, allowance.most_attached, left_out_before)
+    *gone, of_own = cleared_behind(skipped)  # of less, the provider may clear nothing
+    return Fitted(
+        skipped=skipped,
+        history=sum(tokens[skipped:]) - all_of(gone).tokens,
+        own=mine - of_own.tokens,
+        cleared=all_of([*gone, of_own]),
+    )
 
 
 def fitting(
@@ -26,14 +74,9 @@ def fitting(
     room: float,
     own: Sequence[MessageRecord],
     most_attached: int,
-    *,
     left_out_before: int = 0,
 ) -> int:
-    """How many of the oldest `turns`, estimated at `tokens`, to leave out.
-
-    `own` are the messages that are sent in any case; `left_out_before` counts the tokens of the
-    turns that are left out already.
-    """
+    """How many of the oldest `turns`, estimated at `tokens`, to leave out."""
     crowd = _crowded_out(turns, own, most_attached)
     counted = counted_turns(turns)
     before = left_out_before + sum(counted[:crowd])

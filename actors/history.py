@@ -107,13 +107,15 @@ class Sessions:
         """The session, loaded and locked. Raises GatewayError(SESSION_NOT_FOUND)."""
         async with self._locked(session_id) as held:
             if held.session is None:
-                held.session = await self._store.load_session(session_id)
-                if held.session is None:
+                session = await self._store.load_session(session_id)
+                if session is None:
                     raise GatewayError(
                         "SESSION_NOT_FOUND",
                         "There is no such session. Leave `sessionId` out to begin a new one.",
                     )
+                # Both or neither: whoever waits may be cancelled in between.
                 held.history = History(await self._store.load_messages(session_id))
+                held.session = session
             yield held
 
     def create(self, session_id: str) -> AbstractAsyncContextManager[Held]:

@@ -84,10 +84,10 @@ class Media(Protocol):
         """What `model` makes of each `image` and `document`, beside its text."""
         ...
 
-    async def refusals(self, blocks: Sequence[Block], most_pages: int) -> list[str | None]:
+    async def refusals(self, blocks: Sequence[Block], most_attached: int) -> list[str | None]:
         """Why the provider would refuse each, for a person; `None` when it would not.
 
-        A document may have `most_pages`.
+        A request takes `most_attached` of them, and as many pages of a document.
         """
         ...
 

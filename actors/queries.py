@@ -139,10 +139,10 @@ class Queries:
         )
 
     async def _delete(self, message: SessionDelete) -> SessionDeleted:
-        """The session's turn is stopped first: nobody is to pay for an answer without a place."""
+        """The session's turn is stopped too: nobody is to pay for an answer without a place."""
         session_id = message.session_id
-        await self._llm.ask(EndSession(session_id=session_id))
         await self._context.ask(DeleteSession(session_id=session_id))
+        await self._llm.ask(EndSession(session_id=session_id))
         return SessionDeleted(request_id=message.id, session_id=session_id)
 
     async def _list(self, message: SessionList) -> SessionListing:

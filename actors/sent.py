@@ -116,7 +116,7 @@ class Flight:
         self._requests: dict[int, SentRequest] = {}
 
     def add(self, request: SentRequest) -> None:
-        """One more request; each counts more than the one before."""
+        """One more request; no two of a turn have the same count."""
         self._requests[request.counted] = request
 
     @property

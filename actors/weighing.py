@@ -14,9 +14,8 @@ import msgspec
 
 from actors.assembly import Parts
 from actors.calibration import Calibrations
-from actors.clearing import all_of, foreseen
 from actors.counting import Counter
-from actors.fitting import counted_turns, fitting
+from actors.fitting import counted_turns, fitted
 from actors.ports import Prices
 from actors.scale import Scale
 from actors.sent import Billed
@@ -55,29 +54,30 @@ class Weigher:
         counted = {name: await self._counter.count_again(text) for name, text in _fixed(parts)}
         scale = self.scale(model, former, has_tools=parts.has_tools)
         estimated = {name: round(scale.fixed(count)) for name, count in counted.items()}
-        estimated["history"] = 0
-        own = [] if parts.user is None else [parts.user]
-        estimated["user_message"] = round(scale.messages(own))
-        estimated[OVERHEAD] = round(scale.line.overhead)
-        needed = sum(estimated.values())
-        turns = scale.turns(parts.turns)
-        gone = foreseen(parts.turns, needed + sum(turns), allowance.clears_at, scale)
-        turns = [tokens - cleared.tokens for tokens, cleared in zip(turns, gone, strict=True)]
-        room = allowance.room - needed
-        skipped = fitting(parts.turns, turns, room, own, allowance.most_attached)
-        estimated["history"] = round(sum(turns[skipped:]))
+        overhead = round(scale.line.overhead)
+        found = fitted(
+            parts.turns,
+            [] if parts.user is None else [parts.user],
+            fixed=sum(estimated.values()) + overhead,
+            scale=scale,
+            allowance=allowance,
+        )
+        estimated["history"] = round(found.history)
+        estimated["user_message"] = round(found.own)
+        estimated[OVERHEAD] = overhead
         weighed = Weighed(
             model=model,
-            parts=msgspec.structs.replace(parts, turns=parts.turns[skipped:]),
+            parts=msgspec.structs.replace(parts, turns=parts.turns[found.skipped :]),
             fixed_tokens=sum(counted.values()),
             estimated=estimated,
             scale=scale,
             rates=self.rates(model, sum(estimated.values()), caches=parts.caches),
             allowance=allowance,
-            left_out=left_out(None, parts.turns[:skipped]),
-            left_out_tokens=sum(counted_turns(parts.turns[:skipped])),
-            cleared=all_of(gone[skipped:]),
+            left_out=left_out(None, parts.turns[: found.skipped]),
+            left_out_tokens=sum(counted_turns(parts.turns[: found.skipped])),
+            cleared=found.cleared,
         )
+        needed = weighed.token_estimate - estimated["history"]
         if needed > allowance.limit:
             raise window_error("This message", model, needed, allowance.limit, weighed.weights())
         return weighed

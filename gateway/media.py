@@ -29,9 +29,9 @@ class PictureMedia:
 
         return [await _off_loop(weight, block) for block in blocks]
 
-    async def refusals(self, blocks: Sequence[Block], most_pages: int) -> list[str | None]:
+    async def refusals(self, blocks: Sequence[Block], most_attached: int) -> list[str | None]:
         """See `Media`."""
-        return [await _off_loop(lambda one: check_media(one, most_pages), one) for one in blocks]
+        return [await _off_loop(lambda one: check_media(one, most_attached), one) for one in blocks]
 
 
 async def _off_loop(work: Callable[[Block], Found], block: Block) -> Found:

@@ -139,6 +139,12 @@ def _pages(data: str | bytes) -> int:
     return pages
 
 
+def _is_plain(data: str) -> bool:
+    """Whether a PDF, given in base64, was never changed and is short: its pages can be counted."""
+    seen = _head(data, _SCANNED)
+    return len(seen) >= len(data) * 3 // 4 - 2 and seen.count(b"%%EOF") <= 1
+
+
 def check_media(block: Block, most_pages: int) -> str | None:
     """Why the provider would refuse an `image` or `document`; `None` when it would not.
 
@@ -275,8 +281,8 @@ def _check_pdf(source: dict[str, Any], most_pages: int) -> str | None:
         return f"a PDF may have at most {MOST_PDF_BASE64 // MIB} MB in base64"
     if not _head(data, 6).startswith(b"%PDF-"):
         return "the document's data is no PDF"
-    if (pages := _pages(data)) > most_pages:
-        return f"this model takes at most {most_pages} pages of a PDF; this has about {pages}"
+    if _is_plain(data) and (pages := _pages(data)) > most_pages:
+        return f"this model takes at most {most_pages} pages of a PDF; this has {pages}"
     return None
 
 

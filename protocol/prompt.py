@@ -27,8 +27,8 @@ _encode = msgspec.json.Encoder().encode
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     """What a model takes: a window of `limit` tokens, of which the input has `room`.
 
-    And `most_attached` pictures and documents. Beyond `clears_at` tokens of input the provider is
-    asked to clear old results of tools; `None`: it is not asked to.
+    A request may have `most_attached` pictures and documents. Beyond `clears_at` tokens of input
+    the provider is asked to clear old results of tools; `None`: it is not asked to.
     """
 
     limit: int
@@ -93,16 +93,21 @@ def sent_messages(records: Sequence[MessageRecord], *, caches: bool) -> list[Req
 
 
 def ends_in_thoughtless_calls(records: Sequence[MessageRecord]) -> bool:
-    """Whether the last answer called tools without thinking before, and nothing was said since.
+    """Whether the model called tools without a thought before them, and has said nothing since.
 
-    No model that thinks within a budget can begin to think there (the provider's page on extended
-    thinking).
+    One that thinks within a budget does so once, before the first of the calls, and cannot begin
+    behind them (the provider's page on extended thinking).
     """
     begin, end = _last_answer(records)
-    answer, results = records[begin:end], records[end : end + 1]
-    if not answer or not any("tool_result" in block_types(one.content) for one in results):
+    if begin == end or end == len(records) or not _has_results(records[end]):
         return False
-    return block_types(answer[0].content)[:1] not in (["thinking"], ["redacted_thinking"])
+    while begin and _has_results(records[begin - 1]):
+        begin, _ = _last_answer(records[:begin])
+    return block_types(records[begin].content)[:1] not in (["thinking"], ["redacted_thinking"])
+
+
+def _has_results(record: MessageRecord) -> bool:
+    return "tool_result" in block_types(record.content)
 
 
 def _last_answer(records: Sequence[MessageRecord]) -> tuple[int, int]:

@@ -187,3 +187,26 @@ async def test_a_search_that_pauses_goes_on_in_the_same_turn(tmp_path: Path) -> 
         assert len(frames[-1]["steps"]) == 2
         again = await talk.turn("And?", sessionId=frames[0]["sessionId"])
         assert again[-1]["stopReason"] == "end_turn"
+
+
+async def test_who_thinks_within_a_budget_does_so_once_a_turn(tmp_path: Path) -> None:
+    """Its later calls come without a thought, and the next message may ask for a budget again."""
+    first = (Thinking("I had better look."),)
+    async with open_world(tmp_path, max_steps=3) as world, world.talk() as talk:
+        steps = [calls(("tide", {"n": n}), first=first if n == 1 else ()) for n in (1, 2, 3)]
+        world.simulator.script(turn(*steps, when="Tide?"))
+        request_id = await talk.say(
+            "chat.send", content="Tide?", model="claude-haiku-4-5", tools=TIDE
+        )
+        frames: list[Frame] = []
+        for _ in range(2):
+            frames += await hear_until(talk, "tool.call")
+            await talk.say("tool.output", toolCallId=frames[-1]["toolCallId"], content="low")
+        frames += await talk.rest(request_id)
+        assert frames[-1]["stopReason"] == "max_steps"
+        world.simulator.script(Reply(blocks=(Text("Low."),)))
+        again = await talk.turn(
+            "So?", sessionId=frames[0]["sessionId"], thinking={"budgetTokens": 2_000}
+        )
+        assert again[-1]["stopReason"] == "end_turn"
+        assert world.sent()[-1]["thinking"] == {"type": "enabled", "budget_tokens": 2_000}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from mcp_types import (
@@ -27,11 +28,13 @@ LONGEST_TEXT: Final = 256 * 1024
 _LONGEST_NAME = 200
 
 
-def to_answer(result: CallToolResult) -> ToolAnswer:
-    """What the model is to see of a result."""
+def to_answer(result: CallToolResult, hide: Callable[[str], str] = str) -> ToolAnswer:
+    """What the model is to see of a result; `hide` takes out of a text what nobody may see."""
     blocks = [_block(content) for content in result.content]
     if not blocks and result.structured_content is not None:
         blocks = [_text(json.dumps(result.structured_content, ensure_ascii=False))]
+    # Before anything is cut: half a key would not be found.
+    blocks = [_text(hide(block["text"])) if "text" in block else block for block in blocks]
     blocks = _bounded([block for block in blocks if block.get("text") != ""])
     if all(block["type"] == "text" for block in blocks):
         text = "\n".join(block["text"] for block in blocks)

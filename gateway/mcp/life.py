@@ -201,16 +201,14 @@ class Life:
 
     async def _answer(self, client: Client, tool: str, args: dict[str, Any]) -> ToolAnswer:
         try:
-            answer = to_answer(await client.call_tool(tool, args))
-            return self._state.server.without_secrets(answer)
+            return to_answer(await client.call_tool(tool, args), self._state.server.hide)
         except MCPError as error:
             if error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED):
                 return self._lost()
             if error.code == INTERNAL_ERROR and self._trouble.text:
                 return self._lost()
-            said = error.message.replace("\0", "")[:LONGEST_REFUSAL]
-            refusal = ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
-            return self._state.server.without_secrets(refusal)
+            said = self._state.server.hide(error.message.replace("\0", ""))[:LONGEST_REFUSAL]
+            return ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
         except (
             RuntimeError,
             ValueError,

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from protocol.tools import Approval, ToolAnswer
+from protocol.tools import Approval
 
 DEFAULT_APPROVAL: Final[Approval] = "session"
 
@@ -58,17 +58,8 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True):
         """What must not be shown."""
         return tuple(value for value in (*self.env.values(), *self.headers.values()) if value)
 
-    def without_secrets(self, answer: ToolAnswer) -> ToolAnswer:
-        """The answer without the values of `variables`: a server may quote its key in an error."""
-        if isinstance(answer.content, str):
-            return msgspec.structs.replace(answer, content=self._hide(answer.content))
-        blocks = [
-            {**block, "text": self._hide(block["text"])} if "text" in block else block
-            for block in answer.content
-        ]
-        return msgspec.structs.replace(answer, content=blocks)
-
-    def _hide(self, text: str) -> str:
+    def hide(self, text: str) -> str:
+        """The text without the values of `variables`: a server may quote its key in an error."""
         for value in self.variables:
             text = text.replace(value, "…")
         return text

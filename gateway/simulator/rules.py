@@ -113,10 +113,13 @@ def _check_budget(budget: object, body: Json) -> None:
     messages = merged(body["messages"])
     if len(messages) < 2 or not results_first(messages[-1]):
         return
-    first = messages[-2]["content"][0]["type"]
+    at = len(messages) - 2
+    while at >= 2 and results_first(messages[at - 1]):  # it thinks once, before its first call
+        at -= 2
+    first = messages[at]["content"][0]["type"]
     if first not in ("thinking", "redacted_thinking"):
         raise invalid(
-            f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or "
+            f"messages.{at}.content.0.type: Expected `thinking` or "
             f"`redacted_thinking`, but found `{first}`. When `thinking` is enabled, a final "
             "`assistant` message must start with a thinking block."
         )

@@ -23,14 +23,16 @@ _ID = re.compile(r"[a-zA-Z0-9_-]+")
 def check_tool_calls(messages: Sequence[Json]) -> None:
     """Check merged messages: every call answered, every answer asked for, each well formed."""
     asked: list[str] = []
+    known: set[str] = set()
     waiting: dict[str, Json] = {}
     for at, message in enumerate(messages):
         for place, block in enumerate(message["content"]):
             _check_block(block, message["role"], f"messages.{at}.content.{place}")
         _check_results(message, at, asked)
         asked = [str(b.get("id")) for b in message["content"] if b["type"] == "tool_use"]
-        if len(set(asked)) < len(asked):
+        if len(set(asked)) < len(asked) or not known.isdisjoint(asked):
             raise invalid(f"messages.{at}: `tool_use` ids must be unique")
+        known.update(asked)
         _check_server_calls(message, at, waiting)
     _check_answered(len(messages) - 1, asked, set())
 

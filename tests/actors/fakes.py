@@ -187,10 +187,11 @@ class _Events:
 
 
 class FakeTokenizer:
-    """One token a character."""
+    """One token a character; a text with one of the `slow` words in it takes its time."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.slow: dict[str, float] = {}
         self.failing: Exception | None = None
 
     async def count_many(self, texts: Sequence[str]) -> list[int]:
@@ -199,6 +200,9 @@ class FakeTokenizer:
         if self.failing is not None:
             raise self.failing
         self.texts += texts
+        for word, seconds in [*self.slow.items()]:
+            if any(word in text for text in texts):
+                await trio.sleep(seconds)
         return [len(text) for text in texts]
 
 
@@ -214,7 +218,7 @@ class FakeMedia:
         await trio.lowlevel.checkpoint()
         return [MediaWeight(self.tokens, self.edge) for _ in blocks]
 
-    async def refusals(self, blocks: Sequence[Block], most_pages: int) -> list[str | None]:
+    async def refusals(self, blocks: Sequence[Block], most_attached: int) -> list[str | None]:
         """See `Media`."""
         await trio.lowlevel.checkpoint()
         return ["it is bad" if "bad" in json.dumps(block) else None for block in blocks]
@@ -364,6 +368,7 @@ class FakeStore:
         self.messages: list[MessageRecord] = []
         self.rows: dict[str, TurnRecord] = {}
         self.settled: list[str] = []
+        self.stored: set[str] = set()
         self.calibration: list[CalibrationRecord] = []
         self.slow: dict[str, float] = {}
         self.failing: dict[str, Exception] = {}
@@ -396,6 +401,7 @@ class FakeStore:
         """See `SessionStore`."""
         await self._enter("keep_messages")
         for message in messages:
+            assert message.turn_id not in self.stored, "the whole answer is stored already"
             if message.session_id in self.sessions:
                 self._append(message)
 
@@ -409,6 +415,7 @@ class FakeStore:
     ) -> None:
         """See `SessionStore`."""
         await self._enter("store_answer")
+        self.stored.add(turn_id)
         if session_id not in self.sessions:
             return
         _, *kept = [one for one in self.messages if one.turn_id == turn_id]

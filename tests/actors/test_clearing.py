@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -12,10 +13,10 @@ from actors.calibration import PRIOR
 from actors.clearing import PLACEHOLDER, Cleared, all_of, clearing, clears_at, foreseen
 from actors.scale import Scale
 from protocol.content import Block, Role
-from protocol.mail import NewMessage
+from protocol.mail import BeginTurn, NewMessage
 from protocol.records import MessageRecord
 from tests.actors.fakes import World, open_world
-from tests.actors.test_extending import CALL, answer, build, extend
+from tests.actors.test_extending import CALL, PRICE, answer, build, complete, extend
 
 PLAIN = Scale(PRIOR)
 GONE = 3_000 - PLACEHOLDER
@@ -79,6 +80,43 @@ def test_all_but_the_latest_three_answers_go() -> None:
 def test_nothing_goes(estimate: float, trigger: int | None, answers: int) -> None:
     """Below the trigger, unasked, when it is too little, when there is nothing old."""
     assert foreseen([answered(answers)], estimate, trigger, PLAIN) == [Cleared()]
+
+
+async def test_of_what_is_left_the_provider_may_clear_nothing(autojump_clock: MockClock) -> None:
+    """The turns that are left out take the reason with them: nothing is said to be cleared."""
+    async with open_world(max_tokens=100) as world:
+        await clearing_world(world)
+        built = await build(world, "x" * 33_000)
+        await world.context_box.ask(
+            BeginTurn(session=built.session, is_new=True, user_message=built.user_message)
+        )
+        await complete(world, built, answer({"type": "text", "text": "Hello."}))
+        session = built.session.session_id
+        built = await build(world, "Tea?", session, "turn_y")
+        assert built.left_out is None
+        extended = await extend(world, built.prompt, *looked(0), turn_id="turn_y")
+        for number in range(1, 4):
+            extended = await extend(world, extended.prompt, *looked(number), turn_id="turn_y")
+        assert extended.prompt.turns == []
+        assert extended.token_estimate >= extended.prompt.counted_tokens > 28_000
+
+
+@pytest.mark.parametrize("answers", [3, 4, 5])
+async def test_what_is_cleared_is_not_read_from_the_cache(
+    answers: int, autojump_clock: MockClock
+) -> None:
+    """The prompt is another one from there on: it is to be paid as if it were new."""
+    async with open_world(max_tokens=100) as world:
+        await clearing_world(world)
+        built = await build(world, "Tea?")
+        extended = await extend(world, built.prompt, *looked(0))
+        for number in range(1, answers):
+            billed = extended.token_estimate
+            extended = await extend(world, extended.prompt, *looked(number), billed=billed)
+        cold = extended.token_estimate * PRICE * Decimal("1.25")
+        assert extended.likely_cost is not None
+        is_cleared = extended.prompt.counted_tokens > clears_at(40_000 - 100)
+        assert (extended.likely_cost == cold) == is_cleared
 
 
 async def clearing_world(world: World) -> None:

@@ -576,7 +576,12 @@ async def test_what_the_provider_finds_too_long_to_the_last_is_weighed(
     async with open_world(max_tokens=1) as world:
         client = world.connect()
         session = await opened(client)
-        for error in (too_long(2_000, 1_000), ProviderError("CONTEXT_TOO_LARGE", "Too large.")):
+        for error in (
+            too_long(2_000, 1_000),
+            too_long(100, 1_000_000),
+            too_long(0, 0),
+            ProviderError("CONTEXT_TOO_LARGE", "Too large."),
+        ):
             world.model.scripts.clear()
             world.model.will(*[[error]] * 9)
             told = (await client.converse("So?", sessionId=session))[-1]
@@ -884,6 +889,19 @@ async def test_a_session_deleted_in_mid_turn_keeps_only_the_bill(
         assert frames[-1]["stopReason"] == "cancelled"
         assert (world.store.messages, world.row.status) == ([], "cancelled")
         assert world.row.counts.input > 0
+
+
+async def test_a_session_that_cannot_be_deleted_goes_on(autojump_clock: MockClock) -> None:
+    """And so does its turn."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        world.model.will(reply("Hello.", pause=5))
+        start = await client.begun()
+        world.store.breaks("delete_session")
+        other.say("session.delete", sessionId=start["sessionId"])
+        await other.expect("error", code="INTERNAL_ERROR")
+        frames = await client.hear_out(start["requestId"])
+        assert (text_of(frames), frames[-1]["stopReason"]) == ("Hello.", "end_turn")
 
 
 async def test_a_session_deleted_before_its_turn_began_is_not_found(

@@ -756,6 +756,47 @@ async def test_a_step_that_cannot_be_kept_holds_nothing_up(
         assert len(world.store.messages) == 4
 
 
+async def test_a_step_that_comes_late_is_not_kept_behind_the_whole(
+    autojump_clock: MockClock,
+) -> None:
+    """The turn is cancelled while its step is measured: what its end has stored is all of it."""
+    async with open_world() as world:
+        world.tools.offers("weather", 1.0, approval="auto")
+        world.model.will(calling(WEATHER))
+        client = world.connect()
+        client.send()
+        session_id = (await client.hear())["sessionId"]
+        world.tokenizer.slow["is done."] = 5
+        await hear_until(client, "tool.result")
+        await trio.sleep(1)
+        world.tokenizer.slow.clear()
+        client.say("chat.cancel", requestId="r1")
+        assert (await client.hear_out("r1"))[-1]["stopReason"] == "cancelled"
+        await trio.sleep(10)
+        assert [message.role for message in world.store.messages] == ["user", "assistant", "user"]
+        await client.converse("And?", sessionId=session_id)
+        assert [message["role"] for message in sent(world)] == ["user", "assistant", "user", "user"]
+
+
+async def test_a_session_that_is_loaded_too_slowly_is_loaded_again(
+    autojump_clock: MockClock,
+) -> None:
+    """Whoever gives up in between leaves no empty history in its place."""
+    async with open_world(history_cache_bytes=0) as world:
+        client = world.connect()
+        session_id = (await client.converse("First."))[0]["sessionId"]
+        world.tools.offers("weather", approval="auto")
+        world.model.will(calling(WEATHER), reply("So."))
+        client.send("Second.", sessionId=session_id)
+        await hear_until(client, "tool.call")
+        world.store.slow["load_messages"] = 1.5
+        await client.hear_out("r2")
+        world.store.slow.clear()
+        await client.converse("Third.", sessionId=session_id)
+        asked = [one["content"] for one in sent(world) if isinstance(one["content"], str)]
+        assert asked == ["First.", "Second.", "Third."]
+
+
 async def test_every_call_that_was_shown_is_answered(autojump_clock: MockClock) -> None:
     """Also when the turn ends first: a client need not wonder."""
     async with open_world(max_steps=1) as world:

@@ -211,3 +211,11 @@ def test_pauses_grow_up_to_the_longest(row: int, jitter: float) -> None:
     assert 0 < pause_after(row, 60.0, jitter) <= 60.0
     assert pause_after(row, 60.0, jitter) <= pause_after(row + 1, 60.0, jitter)
     assert pause_after(0, 60.0, 1) == 1.0
+
+
+def test_a_key_is_hidden_before_anything_is_cut() -> None:
+    """Half of it would not be found."""
+    long = "x" * (LONGEST_TEXT - 4) + "secret-key"
+    result = CallToolResult.model_validate({"content": [text(long)]})
+    told = to_answer(result, lambda words: words.replace("secret-key", "…"))
+    assert told.text == "x" * (LONGEST_TEXT - 4) + "…"

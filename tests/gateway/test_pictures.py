@@ -308,6 +308,8 @@ def test_what_the_provider_takes_is_not_refused() -> None:
         assert check_media(at_address("image", url), 100) is None
         assert check_media(at_address("document", url), 100) is None
     assert check_media({"type": "text", "text": "words"}, 100) is None
+    changed = pdf(60) + b"%%EOF\n" + pdf(60) + b"%%EOF\n"  # the later pages may be the former ones
+    assert check_media(document(changed), 100) is None
 
 
 @pytest.mark.parametrize(
@@ -326,7 +328,7 @@ def test_what_the_provider_takes_is_not_refused() -> None:
         (document(pdf(1), "application/msword"), "must be application/pdf"),
         (document("%PDF"), "the document's data is not base64"),
         (document(b64(b"no PDF at all")), "the document's data is no PDF"),
-        (document(pdf(101)), "at most 100 pages of a PDF; this has about 101"),
+        (document(pdf(101)), "at most 100 pages of a PDF; this has 101"),
         (image(b64(b"no picture at all!")), "the picture's data is none of image/png"),
         (image(png(2, 2), "image/jpeg"), "the picture is image/png, and not image/jpeg"),
         ({"type": "document", "source": {"type": "text", "data": ""}}, "text is empty"),

@@ -32,6 +32,10 @@ def result(call: str) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call, "content": "ok"}
 
 
+def user(block: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": [block]}
+
+
 MARKED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
 HOUR = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
 
@@ -52,6 +56,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"messages": CALL + ASK}, "`tool_use` ids were found without `tool_result`"),
     ({"model": HAIKU, "messages": CALL}, "`tool_use` ids were found without `tool_result`"),
+    (
+        {"messages": [*CALL, user(result("t1")), CALL[-1], user(result("t1"))]},
+        "`tool_use` ids must be unique",
+    ),
     (
         {"messages": [{"role": "user", "content": [result("t1")]}]},
         "unexpected `tool_use_id` found in `tool_result` blocks: t1",

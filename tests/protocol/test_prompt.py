@@ -146,6 +146,21 @@ RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "No."}
         ([("user", "Hi"), ("assistant", [CALL]), ("user", [RESULT]), ("user", "And?")], True),
         ([("user", "Hi"), ("assistant", [*texts(1), CALL]), ("user", [RESULT])], True),
         ([("user", "Hi"), ("assistant", [THOUGHT, CALL]), ("user", [RESULT])], False),
+        (
+            [("user", "Hi"), *[("assistant", [CALL]), ("user", [RESULT])] * 2, ("user", "And?")],
+            True,
+        ),
+        (
+            [
+                ("user", "Hi"),
+                ("assistant", [THOUGHT, CALL]),
+                ("user", [RESULT]),
+                ("assistant", [CALL]),
+                ("user", [RESULT]),
+                ("user", "And?"),
+            ],
+            False,
+        ),
         ([("user", "Hi"), ("assistant", [HIDDEN, CALL]), ("user", [RESULT])], False),
         ([("user", "Hi"), ("assistant", [CALL]), ("user", [RESULT]), ("assistant", [])], False),
     ],
