@@ -789,6 +789,7 @@ async def test_a_session_that_is_loaded_too_slowly_is_loaded_again(
         world.model.will(calling(WEATHER), reply("So."))
         client.send("Second.", sessionId=session_id)
         await hear_until(client, "tool.call")
+        world.context._sessions._keep_bytes = 1_000_000
         world.store.slow["load_messages"] = 1.5
         await client.hear_out("r2")
         world.store.slow.clear()
