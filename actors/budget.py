@@ -57,7 +57,7 @@ class BudgetGuard:
             return False
         if self._characters is None:
             self._characters = self._allowance(self._max_cost, answer.counts)
-        return answer.shown_characters >= self._characters
+        return answer.size >= self._characters
 
     def _allowance(self, max_cost: Decimal, counts: TokenCounts) -> float:
         spent = self._prices.price(self._model, msgspec.structs.replace(counts, output=0))

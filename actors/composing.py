@@ -94,7 +94,7 @@ class Composer:
         (record,) = await self.measured(
             session.session_id, session.model, turn_id, [message], session.last_active_at
         )
-        if (refusal := too_many(record, info.most_attached)) is not None:
+        if (refusal := too_many(record.attached, info.most_attached)) is not None:
             raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")
         return record
 

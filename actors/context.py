@@ -228,23 +228,27 @@ class Context:
             request.session_id, model, turn_id, request.messages, now
         )
         if request.keeps:
-            await self._keep(request, added)
+            await self._keep(request, [*request.prompt.current, *added][1:])
         return extend(self._weigher, request, added, self._underway.find(turn_id), now)
 
-    async def _keep(self, request: ExtendContext, messages: list[MessageRecord]) -> None:
-        """Store a part of a turn's answer, for the case that its end is never stored.
+    async def _keep(self, request: ExtendContext, answer: list[MessageRecord]) -> None:
+        """Store a turn's `answer` so far, for the case that its end is never stored.
 
         The turn goes on without: its end stores all of it, whatever was kept. Once that has begun
         nothing more is kept, for it would come behind the whole.
         """
+        turn_id = request.turn_id
+        flight = self._underway.find(turn_id)
         try:
             with deadline(self._settings.keep_seconds):
                 async with self._sessions.open(request.session_id) as held:
-                    if self._underway.find(request.turn_id) is None:
+                    if flight is None or self._underway.find(turn_id) is None:
                         return
-                    await self._store.keep_messages(messages)
-                    for message in messages:
-                        held.history.append(message)
+                    kept = None if flight.keeps_in_doubt else held.history.answer_size(turn_id)
+                    flight.keeps_in_doubt = True  # until it is known to be stored
+                    await self._store.keep_answer(request.session_id, turn_id, answer, kept=kept)
+                    flight.keeps_in_doubt = False
+                    held.history.store_answer(turn_id, answer)
         except GatewayError as error:
             log.info("a turn's step is not kept yet: %s", error)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.ports import Media, Tokenizer
+from actors.ports import Media, MediaWeight, Tokenizer
 from protocol.content import Block
 from protocol.records import Attached
 
@@ -50,16 +50,8 @@ class Counter:
         if not media:
             return Measure(counted)
         weights = await self._media.weigh(model, media)
-        pictures = sum(block["type"] == "image" for block in media)
-        return Measure(
-            counted,
-            sum(weight.tokens for weight in weights),
-            Attached(
-                pictures=pictures,
-                documents=len(media) - pictures,
-                edge=max(weight.edge for weight in weights),
-            ),
-        )
+        attached = [attached_by(*one) for one in zip(media, weights, strict=True)]
+        return Measure(counted, sum(weight.tokens for weight in weights), sum(attached, Attached()))
 
     async def count_again(self, text: str) -> int:
         """Tokens of a text that comes again and again: counted once."""
@@ -79,9 +71,16 @@ class Counter:
         self._characters += len(text)
 
 
+def attached_by(block: Block, weight: MediaWeight) -> Attached:
+    """What a picture or document adds to a request."""
+    is_picture = block["type"] == "image"
+    return Attached(pictures=int(is_picture), documents=int(not is_picture), edge=weight.edge)
+
+
 def countable(content: bytes) -> tuple[str, list[Block]]:
     """What to count of a content's JSON: its text, and the pictures and documents in it.
 
+    A document that is text is both.
     Signatures and encrypted pieces are left out; of tool calls the JSON is counted.
     """
     decoded = msgspec.json.decode(content)
@@ -105,11 +104,9 @@ def _texts(block: dict[str, Any], media: list[Block]) -> list[str]:
             media.append(block)
             return []
         case {"type": "document", "source": dict(source)}:
-            texts = [str(block[name]) for name in ("title", "context") if block.get(name)]
-            if source.get("type") == "text":
-                return [*texts, str(source.get("data"))]
             media.append(block)
-            return texts
+            texts = [str(block[name]) for name in ("title", "context") if block.get(name)]
+            return [*texts, str(source.get("data"))] if source.get("type") == "text" else texts
         case {"type": "tool_result", "content": list(parts)}:
             rest = {name: value for name, value in block.items() if name != "content"}
             return [

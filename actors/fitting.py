@@ -12,7 +12,7 @@ from typing import NamedTuple
 from actors.clearing import Cleared, all_of, foreseen
 from actors.scale import Scale
 from protocol.prompt import Allowance
-from protocol.records import MessageRecord
+from protocol.records import Attached, MessageRecord
 
 MOST_BYTES = 30 * 1024 * 1024
 """Of all messages; a request may have 32 MB (the provider's page on errors)."""
@@ -20,6 +20,8 @@ MOST_BYTES = 30 * 1024 * 1024
 MANY_PICTURES = 20
 EDGE_AMONG_MANY = 2_000
 """Pixels. Of more than `MANY_PICTURES` each is held to this (the provider's page on vision)."""
+
+NOTHING = Attached()
 
 Turns = Sequence[list[MessageRecord]]
 
@@ -88,9 +90,8 @@ def counted_turns(turns: Turns) -> list[int]:
     return [sum(one.token_count + one.media_tokens for one in turn) for turn in turns]
 
 
-def too_many(message: MessageRecord, most_attached: int) -> str | None:
-    """Why the provider would refuse the message for all its pictures and documents together."""
-    attached = message.attached
+def too_many(attached: Attached, most_attached: int) -> str | None:
+    """Why the provider would refuse so many pictures and documents together."""
     if attached.pictures + attached.documents > most_attached:
         return f"this model takes at most {most_attached} pictures and documents"
     if attached.pictures > MANY_PICTURES and attached.edge > EDGE_AMONG_MANY:
@@ -105,7 +106,7 @@ def _crowded_out(turns: Turns, own: Sequence[MessageRecord], most_attached: int)
     """How many to leave out for what the provider takes of bytes, pictures and documents."""
     messages = [*chain.from_iterable(turns), *own]
     size = sum(message.byte_count for message in messages)
-    if size <= MOST_BYTES and not any(message.media_tokens for message in messages):
+    if size <= MOST_BYTES and not any(message.attached != NOTHING for message in messages):
         return 0  # nearly always, and a history may be long
     return max(
         _fit_sizes(turns, own, _attachments, most_attached),

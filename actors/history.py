@@ -56,6 +56,11 @@ class History:
         for message in messages:
             self.append(message)
 
+    def answer_size(self, turn_id: str) -> int:
+        """How many messages the turn has behind its question."""
+        turn = self._turns.get(turn_id)
+        return 0 if turn is None else max(0, len(turn.messages) - 1)
+
     def answered(self) -> list[list[MessageRecord]]:
         """The turns that go upstream, each with its messages.
 

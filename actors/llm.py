@@ -213,6 +213,9 @@ class Llm:
         if turn is not None:
             turn.scope.cancel()
         self._runner.forget(session_id)
+        for (session, _), turn_id in self._started.items():
+            if session == session_id:
+                self._logs.forget(turn_id)
         return Done()
 
     def _find(self, request: CancelTurn) -> Turn | None:

@@ -152,9 +152,12 @@ class SessionStore(Protocol):
         """Save a session and the user's message, in one commit."""
         ...
 
-    async def keep_messages(self, messages: Sequence[MessageRecord]) -> None:
-        """Append a part of an answer, in one commit.
+    async def keep_answer(
+        self, session_id: str, turn_id: str, answer: Sequence[MessageRecord], *, kept: int | None
+    ) -> None:
+        """What the turn has behind its question so far, in one commit.
 
+        The first `kept` messages of `answer` are stored already; `None`: whatever was is replaced.
         Nothing is stored when the session has been deleted.
         """
         ...

@@ -113,6 +113,8 @@ class Flight:
     def __init__(self, former: Billed | None, weights: tuple[SectionWeight, ...]) -> None:
         self.former = former
         self.weights = weights
+        self.keeps_in_doubt = False
+        """Whether a part of the answer may be stored, or may not."""
         self._requests: dict[int, SentRequest] = {}
 
     def add(self, request: SentRequest) -> None:

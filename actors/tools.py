@@ -12,6 +12,8 @@ import msgspec
 import trio
 
 from actors.approvals import SessionApprovals
+from actors.counting import attached_by
+from actors.fitting import too_many
 from actors.ports import Media, Tools
 from actors.turn import Turn
 from protocol.content import Block
@@ -72,7 +74,7 @@ class ToolRunner:
             answer = await self._ask_client(turn, call_id)
         else:
             answer = await self._run_here(turn, context, call, places)
-        answer = await self._shown(_acceptable(answer), context)
+        answer = await self._shown(_acceptable(answer), turn, context)
         answer = _shortened(answer, self._settings.result_bytes)
         turn.step.answers[call_id] = answer
         turn.log.append(ToolAnswered(call_id, name, answer))
@@ -135,16 +137,26 @@ class ToolRunner:
         turn.approvals.give(call_id, False)
         return ToolAnswer.failed("Nobody allowed this call in time, so it was not run.")
 
-    async def _shown(self, answer: ToolAnswer, context: ContextBuilt) -> ToolAnswer:
-        """The answer with a word in the place of each picture that the provider would refuse."""
+    async def _shown(self, answer: ToolAnswer, turn: Turn, context: ContextBuilt) -> ToolAnswer:
+        """The answer with a word in the place of each picture that the provider would refuse.
+
+        Or refuse beside the others of the turn, which are sent in any case.
+        """
         if isinstance(answer.content, str):
             return answer
         most = context.prompt.allowance.most_attached
         refusals = await self._media.refusals(answer.content, most)
-        blocks = [
-            block if refusal is None else {"type": "text", "text": f"[Left out: {refusal}.]"}
-            for block, refusal in zip(answer.content, refusals, strict=True)
-        ]
+        weights = await self._media.weigh(context.session.model, answer.content)
+        blocks: list[Block] = []
+        for block, refusal, weight in zip(answer.content, refusals, weights, strict=True):
+            more = turn.attached
+            if block.get("type") in ("image", "document"):
+                more += attached_by(block, weight)
+            why = refusal or too_many(more, most)
+            if why is None:
+                turn.attached = more
+            shown = block if why is None else {"type": "text", "text": f"[Left out: {why}.]"}
+            blocks.append(shown)
         return msgspec.structs.replace(answer, content=blocks)
 
 

@@ -15,7 +15,7 @@ from protocol.context import SentContext, with_cleared
 from protocol.errors import Failure
 from protocol.mail import CompleteTurn, ContextBuilt, ContextExtended, NewMessage
 from protocol.prompt import Prompt
-from protocol.records import TurnRecord, TurnStatus
+from protocol.records import Attached, TurnRecord, TurnStatus
 from protocol.repetition import Repetition
 from protocol.server import Usage, WireCost
 from protocol.states import TURN, TurnEvent, TurnState, advance
@@ -55,6 +55,8 @@ class Turn:
         self.opened: ContextBuilt | None = None
         """What its row was opened with, once that was asked for."""
         self.left_out: SentContext | None = None
+        self.attached = Attached()
+        """The pictures and documents of its question, and of what its tools have answered."""
         self.kept = False
         """Whether the history may have a part of the answer already."""
         self._urls: set[str] = set()
@@ -83,6 +85,7 @@ class Turn:
     def begin(self, context: ContextBuilt) -> None:
         """The first step."""
         self.left_out = context.left_out
+        self.attached = context.user_message.attached
         self._add(context, context.prompt, context.token_estimate, held=[])
 
     def resume(self, context: ContextBuilt, extended: ContextExtended) -> None:

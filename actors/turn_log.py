@@ -112,10 +112,19 @@ class TurnLogs:
         return log
 
     def retire(self, log: TurnLog) -> None:
-        """The turn is over: its log goes after a while."""
+        """The turn is over: its log goes after a while, if it is not forgotten already."""
+        if log.turn_id not in self._logs:
+            return
         self._finished.append((self._clock() + self._keep_seconds, log))
         self._finished_bytes += log.size
         self._expire()
+
+    def forget(self, turn_id: str) -> None:
+        """Nobody is to read it any more but who does already."""
+        log = self._logs.pop(turn_id, None)
+        if log is not None and log.finished:
+            self._finished = deque(one for one in self._finished if one[1] is not log)
+            self._finished_bytes -= log.size
 
     def __contains__(self, turn_id: str) -> bool:
         self._expire()

@@ -14,7 +14,10 @@ import httpx2
 from protocol.errors import ErrorCode, ProviderError, TooLong
 
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
-_COUNTED = re.compile(r"prompt is too long: ([0-9]{1,12}) tokens > ([0-9]{1,12}) maximum")
+_PROMPT_TOO_LONG = re.compile(r"prompt is too long: ([0-9]{1,12}) tokens > ([0-9]{1,12}) maximum")
+_NO_ROOM_TO_ANSWER = re.compile(
+    r"exceed context limit: ([0-9]{1,12}) \+ ([0-9]{1,12}) > ([0-9]{1,12})"
+)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _EXPLANATION_LENGTH = 240
 
@@ -58,8 +61,9 @@ def _status_error(error: anthropic.APIStatusError) -> ProviderError:
         return ProviderError(
             "MODEL_NOT_FOUND", "The provider does not know this model. Ask for `model.list`."
         )
-    if status == 413 or "prompt is too long" in explanation:
-        return _too_large(explanation)
+    too_long = _too_long(explanation)
+    if status == 413 or too_long is not None or "prompt is too long" in explanation:
+        return _too_large(too_long)
     if status == 429:
         return _later("RATE_LIMITED", "The provider's rate limit is reached.", error)
     if status in (503, 529):
@@ -75,13 +79,21 @@ def _status_error(error: anthropic.APIStatusError) -> ProviderError:
     return ProviderError("LLM_ERROR", f"The provider refuses the request: {explanation}")
 
 
-def _too_large(explanation: str) -> ProviderError:
+def _too_long(explanation: str) -> TooLong | None:
+    """The figures of a refusal: the input's tokens, and the most that it takes."""
+    if found := _PROMPT_TOO_LONG.search(explanation):
+        return TooLong(int(found[1]), int(found[2]))
+    if found := _NO_ROOM_TO_ANSWER.search(explanation):  # older models: input and longest answer
+        return TooLong(int(found[1]), int(found[3]) - int(found[2]))
+    return None
+
+
+def _too_large(too_long: TooLong | None) -> ProviderError:
     error = ProviderError(
         "CONTEXT_TOO_LARGE",
         "The provider finds this request too large. Shorten it, or begin a new session.",
     )
-    if counted := _COUNTED.search(explanation):
-        error.too_long = TooLong(int(counted[1]), int(counted[2]))
+    error.too_long = too_long
     return error
 
 

@@ -106,11 +106,15 @@ class Ledger:
 
         await self._thread.write(work)
 
-    async def keep_messages(self, messages: Sequence[MessageRecord]) -> None:
+    async def keep_answer(
+        self, session_id: str, turn_id: str, answer: Sequence[MessageRecord], *, kept: int | None
+    ) -> None:
         """See `SessionStore`."""
 
         def work() -> None:
-            for message in messages:
+            if kept is None:
+                self._withdraw_answer(session_id, turn_id)
+            for message in answer[kept or 0 :]:
                 self._append(message)
 
         await self._thread.write(work)

@@ -85,7 +85,9 @@ def _to_3(database: sqlite3.Connection) -> None:
     """A message knows how many pictures and documents it has, and how large they are."""
     for column in ("pictures", "documents", "edge"):
         database.execute(f"ALTER TABLE Message ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
-    rows = database.execute("SELECT number FROM Message WHERE media_tokens > 0").fetchall()
+    rows = database.execute(
+        "SELECT number FROM Message WHERE media_tokens > 0 OR instr(content, '\"document\"')"
+    ).fetchall()
     for (number,) in rows:
         (content,) = database.execute(
             "SELECT content FROM Message WHERE number = ?", (number,)

@@ -256,6 +256,8 @@ def _check_picture(source: dict[str, Any]) -> str | None:
     if found != source["media_type"]:
         return f"the picture is {found}, and not {source['media_type']} as it says"
     size = picture_size(head)
+    if size is None and (found != "image/jpeg" or len(head) < _HEAD):  # a JPEG's may come late
+        return "the picture is broken: its size cannot be read"
     if size is not None and max(size) > LONGEST_EDGE:
         return (
             f"a picture may have at most {LONGEST_EDGE} by {LONGEST_EDGE} pixels; "

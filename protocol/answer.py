@@ -36,6 +36,12 @@ from protocol.provider import (
 from protocol.turn import Reasoning, SourceFound, Text, ToolCalled, TurnEvent
 from protocol.usage import TokenCounts
 
+JSON_DENSITY = 1.5
+"""Tokens of a character of JSON over those of a character of English prose, about."""
+BYTES_DENSITY = 4 / 3
+"""Tokens of a byte of another script over those of a character of English: about one for the three
+bytes of a Japanese character."""
+
 
 class _OpenBlock:
     """A block that still grows: what it began with, and its pieces."""
@@ -102,7 +108,8 @@ class Answer:
         self._is_closing = False
         self._output_is_final = False
         self._unreadable: MalformedEvent | None = None
-        self.shown_characters = 0
+        self.size = 0.0
+        """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
         """What the provider left out of the prompt by itself."""
 
@@ -248,7 +255,7 @@ class Answer:
                 if "input" not in block.begun:
                     raise MalformedEvent("arguments for a block that takes none")
                 block.json.append(text)
-                self.shown_characters += len(text)
+                self.size += _size(text) * JSON_DENSITY
             case SignatureDelta(signature):
                 block.signature.append(signature)
             case CitationsDelta(citation):
@@ -297,11 +304,11 @@ class Answer:
             self._output_is_final = True
 
     def _show(self, text: str) -> list[TurnEvent]:
-        self.shown_characters += len(text)
+        self.size += _size(text)
         return [Text(piece, kind) for kind, piece in self._fences.feed(text)]
 
     def _reason(self, text: str) -> list[TurnEvent]:
-        self.shown_characters += len(text)
+        self.size += _size(text)
         return [Reasoning(text)] if text else []
 
     def _source(self, found: object) -> list[TurnEvent]:
@@ -331,6 +338,11 @@ class Answer:
         if usage.server_tool_use is not None:
             told["web_search_requests"] = usage.server_tool_use.web_search_requests
         self._usage.update({name: figure for name, figure in told.items() if figure is not None})
+
+
+def _size(text: str) -> float:
+    """Characters; those of other scripts count for as many as they are likely to take tokens."""
+    return len(text) if text.isascii() else len(text.encode()) * BYTES_DENSITY
 
 
 def _title_of(document: object) -> object:

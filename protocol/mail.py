@@ -139,9 +139,9 @@ class ContextExtended(msgspec.Struct, frozen=True, kw_only=True):
 class ExtendContext(Request[ContextExtended], frozen=True, kw_only=True):
     """Measure `messages` and put them behind `prompt`, which was billed as `billed` tokens.
 
-    With `keeps` they are stored as well, if the database takes them at once: should the process
-    die, the history knows what the turn's tools have done. Oldest turns are left out to make room.
-    Raises GatewayError(CONTEXT_TOO_LARGE) when that does not help.
+    With `keeps` the turn's answer so far is stored, if the database takes it at once: should the
+    process die, the history knows what the turn's tools have done. Oldest turns are left out to
+    make room. Raises GatewayError(CONTEXT_TOO_LARGE) when that does not help.
     """
 
     session_id: str
@@ -289,7 +289,7 @@ class CancelTurn(Request[Cancelling], frozen=True, kw_only=True):
 
 
 class EndSession(Request[Done], frozen=True, kw_only=True):
-    """Stop the session's turn, if one runs, and forget what the session was allowed."""
+    """Stop the session's turn, if one runs; forget what it was allowed, and what its turns said."""
 
     session_id: str
 

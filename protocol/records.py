@@ -46,6 +46,13 @@ class Attached(msgspec.Struct, frozen=True):
     documents: int = 0
     edge: int = 0
 
+    def __add__(self, other: Attached) -> Attached:
+        return Attached(
+            pictures=self.pictures + other.pictures,
+            documents=self.documents + other.documents,
+            edge=max(self.edge, other.edge),
+        )
+
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a session, measured once: bytes of `content`, tokens of its text.

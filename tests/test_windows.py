@@ -101,6 +101,21 @@ async def test_the_provider_clears_old_answers_of_tools(model: str, tmp_path: Pa
         assert exact["exactTokens"] == pytest.approx(billed, rel=0.01)
 
 
+async def test_an_older_model_has_room_for_its_answer_too(tmp_path: Path) -> None:
+    """It takes no more input than leaves room for the longest answer: the request is shortened."""
+    older = {"default_model": "claude-opus-4-1"}
+    cheap, dear = SimulatorSettings(token_ratio=0.8), SimulatorSettings()
+    async with open_world(tmp_path, provider=cheap, **older) as world, world.talk() as talk:
+        world.simulator.script(*[Reply(blocks=(Text("I see."),)) for _ in range(9)])
+        session = (await talk.ask("session.create"))["sessionId"]
+        for number in range(9):
+            await talk.turn(page(number, 12_000), sessionId=session)
+    async with open_world(tmp_path, provider=dear, **older) as world, world.talk() as talk:
+        frames = await talk.turn(page(9, 6_000), id="more", sessionId=session)
+        assert frames[-1]["type"] == "chat.stream.end"
+        assert len(world.sent()) == 2
+
+
 async def test_a_message_larger_than_the_window_is_refused_with_its_weight(
     tmp_path: Path,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from mcp_types import Tool
@@ -59,11 +59,13 @@ def _problem(tool: Tool) -> str:
 
 
 def _offered(server: McpServer, name: str, tool: Tool) -> OfferedTool:
-    description = (tool.description or tool.title or "").replace("\0", "")
+    description = server.hide((tool.description or tool.title or "").replace("\0", ""))
     return OfferedTool(
         name=name,
         description=description[:LONGEST_DESCRIPTION],
-        input_schema=tool.input_schema,
+        input_schema=msgspec.json.decode(
+            server.hide(msgspec.json.encode(tool.input_schema).decode()), type=dict[str, Any]
+        ),
         approval=server.approval_of(tool.name),
         risk=risk_of(tool),
     )

@@ -6,6 +6,7 @@ stand in the file; they are replaced once, when the settings are read.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -199,9 +200,18 @@ def _filled(where: str, values: Mapping[str, str], environ: Mapping[str, str]) -
 
 
 def _secrets(values: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """What of the environment is put into `values`, the longest first; a short text is no key."""
+    """What of the environment is put into `values`, as it is and as JSON spells it.
+
+    The longest first; a short text is no key.
+    """
     named = {environ[name] for value in values for name in _VARIABLE.findall(value)}
-    return tuple(sorted((one for one in named if len(one) >= SHORTEST_KEY), key=len, reverse=True))
+    spelt = {
+        spelling
+        for one in named
+        if len(one) >= SHORTEST_KEY
+        for spelling in (one, json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1])
+    }
+    return tuple(sorted(spelt, key=len, reverse=True))
 
 
 def _filled_headers(

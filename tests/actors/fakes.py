@@ -216,7 +216,8 @@ class FakeMedia:
     async def weigh(self, model: str, blocks: Sequence[Block]) -> list[MediaWeight]:
         """See `Media`."""
         await trio.lowlevel.checkpoint()
-        return [MediaWeight(self.tokens, self.edge) for _ in blocks]
+        texts = [block.get("source", {}).get("type") == "text" for block in blocks]
+        return [MediaWeight(0 if text else self.tokens, self.edge) for text in texts]
 
     async def refusals(self, blocks: Sequence[Block], most_attached: int) -> list[str | None]:
         """See `Media`."""
@@ -396,12 +397,13 @@ class FakeStore:
         self.sessions[session.session_id] = session
         self._append(message)
 
-    async def keep_messages(self, messages: Sequence[MessageRecord]) -> None:
+    async def keep_answer(
+        self, session_id: str, turn_id: str, answer: Sequence[MessageRecord], *, kept: int | None
+    ) -> None:
         """See `SessionStore`."""
-        await self._enter("keep_messages")
-        for message in messages:
-            if message.session_id in self.sessions:
-                self._append(message)
+        await self._enter("keep_answer")
+        if session_id in self.sessions:
+            self._replace_answer(session_id, turn_id, answer, kept)
 
     async def store_answer(
         self,
@@ -413,16 +415,21 @@ class FakeStore:
     ) -> None:
         """See `SessionStore`."""
         await self._enter("store_answer")
-        if session_id not in self.sessions:
-            return
-        _, *kept = [one for one in self.messages if one.turn_id == turn_id]
-        assert was_kept or not kept
-        self.messages = [one for one in self.messages if one not in kept]
+        if session_id in self.sessions:
+            kept = [one for one in self.messages if one.turn_id == turn_id][1:]
+            assert was_kept or not kept
+            self._replace_answer(session_id, turn_id, messages, None)
+
+    def _replace_answer(
+        self, session_id: str, turn_id: str, answer: Sequence[MessageRecord], kept: int | None
+    ) -> None:
+        gone = [one for one in self.messages if one.turn_id == turn_id][1 if kept is None else 99 :]
+        self.messages = [one for one in self.messages if one not in gone]
         session = self.sessions[session_id]
         self.sessions[session_id] = msgspec.structs.replace(
-            session, message_count=session.message_count - len(kept)
+            session, message_count=session.message_count - len(gone)
         )
-        for message in messages:
+        for message in answer[kept or 0 :]:
             self._append(message)
 
     def _append(self, message: MessageRecord) -> None:

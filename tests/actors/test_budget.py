@@ -100,3 +100,11 @@ def test_a_turn_costs_what_its_requests_cost() -> None:
     assert once is not None
     assert price_of(row(MODEL, HUNDRED, HUNDRED), FakePrices()) == once + once
     assert price_of(row("claude-of-no-price", HUNDRED), FakePrices()) is None
+
+
+def test_other_scripts_are_worth_more_than_as_many_letters() -> None:
+    """A Japanese character is about a token, and four of English are one."""
+    answer = Answer()
+    for event in (begin(100), open_block(), piece("茶" * 15)):
+        answer.feed(event)
+    assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer)

@@ -889,6 +889,8 @@ async def test_a_session_deleted_in_mid_turn_keeps_only_the_bill(
         assert frames[-1]["stopReason"] == "cancelled"
         assert (world.store.messages, world.row.status) == ([], "cancelled")
         assert world.row.counts.input > 0
+        other.say("chat.resume", turnId=start["turnId"])
+        await other.expect("error", code="TURN_NOT_FOUND")
 
 
 async def test_a_session_that_cannot_be_deleted_goes_on(autojump_clock: MockClock) -> None:

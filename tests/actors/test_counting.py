@@ -13,6 +13,7 @@ from protocol.records import Attached
 from tests.actors.fakes import FakeMedia, FakeTokenizer
 
 IMAGE = {"type": "image", "source": {"type": "base64", "data": "x" * 999}}
+NOTE = {"type": "document", "source": {"type": "text", "data": "doc"}}
 PDF = {"type": "document", "source": {"type": "base64", "data": "x" * 999}}
 
 
@@ -24,7 +25,7 @@ PDF = {"type": "document", "source": {"type": "base64", "data": "x" * 999}}
         ([{"type": "thinking", "thinking": "hm", "signature": "x" * 999}], "hm", []),
         ([{"type": "redacted_thinking", "data": "x" * 999}], "", []),
         ([IMAGE, {"type": "text", "text": "What?"}], "What?", [IMAGE]),
-        ([{"type": "document", "source": {"type": "text", "data": "doc"}}], "doc", []),
+        ([NOTE], "doc", [NOTE]),
         ([PDF], "", [PDF]),
         ([{**PDF, "title": "T", "context": None}], "T", [{**PDF, "title": "T", "context": None}]),
         ([{"type": "tool_use", "input": {}}], '{"type":"tool_use","input":{}}', []),

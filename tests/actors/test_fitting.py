@@ -61,7 +61,6 @@ def turn(
             created_at=0,
             byte_count=size,
             token_count=10,
-            media_tokens=pictures + documents,
             attached=Attached(pictures=pictures, documents=documents, edge=edge),
         )
     ]
@@ -114,6 +113,5 @@ def test_tokens_count_among_what_is_left() -> None:
 )
 def test_a_message_with_too_many_pictures_is_told(attached: Attached, reason: str | None) -> None:
     """In words for a person."""
-    (message,) = turn(attached.pictures, attached.documents, attached.edge)
-    told = too_many(message, 100)
+    told = too_many(attached, 100)
     assert told == reason if reason is None else reason in str(told)

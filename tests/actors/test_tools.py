@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -746,14 +747,42 @@ async def test_a_step_that_cannot_be_kept_holds_nothing_up(
         world.tools.offers("weather", approval="auto")
         world.model.will(calling(WEATHER), reply("So."))
         if trouble == "slow":
-            world.store.slow["keep_messages"] = 60
+            world.store.slow["keep_answer"] = 60
         else:
-            world.store.breaks("keep_messages")
+            world.store.breaks("keep_answer")
         began = trio.current_time()
         frames = await world.connect().converse()
         assert frames[-1]["stopReason"] == "end_turn"
         assert trio.current_time() - began < 2
         assert len(world.store.messages) == 4
+
+
+@pytest.mark.parametrize("trouble", ["slow", "full"])
+async def test_a_step_that_could_not_be_kept_is_kept_with_the_next_one(
+    autojump_clock: MockClock, trouble: str
+) -> None:
+    """There is no gap, whether or not the database took it after all."""
+    async with open_world() as world:
+        world.tools.offers("weather", approval="auto")
+        world.tools.offers("time", 1.0, approval="auto")
+        slow = [begin(), 5.0, open_block(), piece("So."), *finish()]
+        world.model.will(calling(WEATHER), calling(TIME), slow)
+        if trouble == "slow":
+            world.store.slow["keep_answer"] = 60
+        else:
+            world.store.breaks("keep_answer")
+        client = world.connect()
+        client.send()
+        await hear_until(client, "tool.result")
+        await hear_until(client, "tool.call")
+        world.store.slow.clear()
+        world.store.failing.clear()
+        await hear_until(client, "tool.result")
+        await trio.testing.wait_all_tasks_blocked()
+        roles = ["user", "assistant", "user", "assistant", "user"]
+        assert [message.role for message in world.store.messages] == roles
+        await client.hear_out("r1")
+        assert [message.role for message in world.store.messages] == [*roles, "assistant"]
 
 
 async def test_a_step_that_comes_late_is_not_kept_behind_the_whole(
@@ -849,6 +878,24 @@ async def test_a_picture_that_the_provider_would_refuse_is_told_in_words(
         assert frames[-1]["stopReason"] == "end_turn"
         words = {"type": "text", "text": "[Left out: it is bad.]"}
         assert [answer for _, answer, _ in results(world)] == [[text, words, good], [words]]
+
+
+async def test_a_turns_tools_show_no_more_pictures_than_a_request_may_have(
+    autojump_clock: MockClock,
+) -> None:
+    """All of the turn is sent with each step: of more than 20 none may be large."""
+    picture = {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}}
+    async with open_world() as world:
+        world.media.edge = 3_000
+        answers = [ToolAnswer(content=[picture] * 9)] * 3
+        world.tools.offers("weather", *answers, approval="auto")
+        steps = [calling((f"c{n}", "weather", json.dumps({"n": n}))) for n in range(3)]
+        world.model.will(*steps, reply("So."))
+        frames = await world.connect().converse()
+        assert frames[-1]["stopReason"] == "end_turn"
+        shown = [block for one in only(frames, "tool.result") for block in one["result"]]
+        assert [block["type"] for block in shown] == [*["image"] * 20, *["text"] * 7]
+        assert shown[-1]["text"].startswith("[Left out: of more than 20 pictures")
 
 
 @pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded"])

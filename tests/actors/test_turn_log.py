@@ -152,6 +152,21 @@ def test_a_finished_log_goes_after_a_while() -> None:
     assert len(shelf.logs) == 0
 
 
+def test_a_log_can_be_forgotten_before_its_time() -> None:
+    """Whether or not its turn is over; who reads it already goes on."""
+    logs = TurnLogs(keep_seconds=300, keep_bytes=1_000, clock=lambda: 0.0)
+    running, over = logs.create("running"), logs.create("over")
+    over.append(END)
+    logs.retire(over)
+    for name in ("running", "over", "unknown"):
+        logs.forget(name)
+        assert name not in logs
+    logs.retire(running)
+    assert (len(logs), logs.size) == (0, 0)
+    logs.retire(logs.create("another"))
+    assert len(logs) == 1
+
+
 def test_too_many_bytes_push_out_the_oldest_logs() -> None:
     """As few as need be."""
     shelf = Shelf(keep_bytes=1_100)

@@ -106,7 +106,7 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None
     """Sessions, messages and turns come back as they were."""
     async with open_ledger(tmp_path) as ledger:
         await ledger.begin_turn(SESSION, message("one"))
-        await ledger.keep_messages([message("two"), message("three")])
+        await ledger.keep_answer("s1", "t1", [message("two"), message("three")], kept=0)
         await ledger.settle_turn(SETTLED)
     async with open_ledger(tmp_path) as ledger:
         assert await ledger.load_session("s1") == msgspec.structs.replace(SESSION, message_count=3)
@@ -136,7 +136,7 @@ async def test_messages_of_one_turn_are_stored_together_or_not_at_all(tmp_path: 
         await ledger.save_session(SESSION)
         bad = msgspec.structs.replace(message("bad"), created_at=2**70)
         with pytest.raises(ValueError, match="created_at"):
-            await ledger.keep_messages([message("call"), bad])
+            await ledger.keep_answer("s1", "t1", [message("call"), bad], kept=0)
         assert await ledger.load_messages("s1") == []
 
 
@@ -146,8 +146,13 @@ async def test_an_answer_takes_the_place_of_what_was_kept_of_it(tmp_path: Path) 
     async with open_ledger(tmp_path) as ledger:
         await ledger.begin_turn(SESSION, other)
         await ledger.begin_turn(SESSION, message("question"))
-        await ledger.store_answer("s1", "t1", [message("one")], was_kept=False)
-        await ledger.keep_messages([message("two")])
+        kept = [message("one"), message("two"), message("half")]
+        await ledger.keep_answer("s1", "t1", kept[:1], kept=0)
+        await ledger.keep_answer("s1", "t1", kept, kept=1)
+        contents = [m.content for m in await ledger.load_messages("s1")]
+        assert contents == [b'"other"', b'"question"', b'"one"', b'"two"', b'"half"']
+        await ledger.keep_answer("s1", "t1", kept[:2], kept=None)
+        assert len(await ledger.load_messages("s1")) == 4
         answer = [message("three"), message("four")]
         await ledger.store_answer("s1", "t1", answer, was_kept=True)
         contents = [m.content for m in await ledger.load_messages("s1")]
@@ -262,7 +267,7 @@ async def test_messages_are_paged_backwards(tmp_path: Path) -> None:
     async with open_ledger(tmp_path) as ledger:
         await ledger.save_session(SESSION)
         for number in range(5):
-            await ledger.keep_messages([message(str(number))])
+            await ledger.keep_answer("s1", "t1", [message("-"), message(str(number))], kept=1)
         newest = await ledger.page_messages("s1", 2, None)
         older = await ledger.page_messages("s1", 2, newest[0].message_id)
         assert [m.content for m in older + newest] == [b'"1"', b'"2"', b'"3"', b'"4"']
@@ -274,7 +279,7 @@ async def test_a_deleted_session_takes_its_messages_along(tmp_path: Path) -> Non
         await ledger.begin_turn(SESSION, message("one"))
         assert await ledger.delete_session("s1")
         assert not await ledger.delete_session("s1")
-        await ledger.keep_messages([message("late")])
+        await ledger.keep_answer("s1", "t1", [message("late")], kept=0)
         assert await ledger.load_messages("s1") == []
 
 

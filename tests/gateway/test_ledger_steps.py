@@ -181,7 +181,7 @@ async def test_a_message_that_is_stored_after_the_step_comes_last(tmp_path: Path
     messages = await stepped(path)
     ledger = Ledger(path, queue_size=10)
     await ledger.open()
-    await ledger.keep_messages([messages[0]])
+    await ledger.keep_answer("s1", "t1", [messages[0]] * 2, kept=1)
     after = await ledger.load_messages("s1")
     await ledger.close()
     assert [message.message_id for message in after] == [2, 4, 5, 6]

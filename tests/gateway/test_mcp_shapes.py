@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -219,3 +220,13 @@ def test_a_key_is_hidden_before_anything_is_cut() -> None:
     result = CallToolResult.model_validate({"content": [text(long)]})
     told = to_answer(result, lambda words: words.replace("secret-key", "…"))
     assert told.text == "x" * (LONGEST_TEXT - 4) + "…"
+
+
+def test_a_key_is_taken_out_of_what_a_tool_is_said_to_be() -> None:
+    """Its description and its schema, in JSON's spelling too."""
+    key = 'a "key" of ours'
+    server = McpServer(name="s", command="x", variables=(json.dumps(key)[1:-1], key))
+    schema = {"type": "object", "properties": {"k": {"type": "string", "default": key}}}
+    (served,) = served_tools(server, [tool("t", schema, description=f"Uses {key}.")]).values()
+    assert served.offered.description == "Uses …."
+    assert served.offered.input_schema["properties"]["k"]["default"] == "…"

@@ -291,14 +291,17 @@ def test_any_block_is_judged(kind: str, source: Any) -> None:
 
 def test_what_the_provider_takes_is_not_refused() -> None:
     """Every type of picture, PDFs, text, and addresses."""
-    heads = {
-        "image/png": b"\x89PNG\r\n\x1a\n",
-        "image/jpeg": b"\xff\xd8\xff\xe0",
-        "image/gif": b"GIF89a",
-        "image/webp": b"RIFF....WEBP",
+    webp = riff(b"VP8L", b"\x2f" + struct.pack("<I", (1 << 14) | 1) + bytes(5))
+    pictures = {
+        "image/png": png(2, 2),
+        "image/jpeg": jpeg(2, 2),
+        "image/gif": gif(2, 2),
+        "image/webp": webp,
     }
-    for media_type, head in heads.items():
-        assert check_media(image(b64(head + bytes(30)), media_type), 100) is None
+    for media_type, data in pictures.items():
+        assert check_media(image(data, media_type), 100) is None
+    late = b"".join(segment(0xE2, bytes(60_000)) for _ in range(5))
+    assert check_media(image(jpeg(2, 2, before=late), "image/jpeg"), 100) is None
     assert check_media(image(png(8_000, 8_000, pixels=False)), 100) is None
     assert check_media(image(b64(png(2, 2)[:48]) + "A" * (10 * MIB - 64)), 100) is None
     assert check_media(document(pdf(1)), 100) is None
@@ -331,6 +334,9 @@ def test_what_the_provider_takes_is_not_refused() -> None:
         (document(pdf(101)), "at most 100 pages of a PDF; this has 101"),
         (image(b64(b"no picture at all!")), "the picture's data is none of image/png"),
         (image(png(2, 2), "image/jpeg"), "the picture is image/png, and not image/jpeg"),
+        (image(png(2, 2)[:14]), "the picture is broken"),
+        (image(gif(0, 0), "image/gif"), "the picture is broken"),
+        (image(jpeg(2, 2)[:20], "image/jpeg"), "the picture is broken"),
         ({"type": "document", "source": {"type": "text", "data": ""}}, "text is empty"),
         (document("A" * (32 * MIB + 4)), "at most 32 MB in base64"),
         (
