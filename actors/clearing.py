@@ -8,7 +8,10 @@ choice of the turns that fit count with what is left.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
+
+import msgspec
 
 from actors.scale import Scale
 from protocol.content import block_types
@@ -24,6 +27,9 @@ CLEARED_AT_LEAST = 5_000
 
 PLACEHOLDER = 32
 """About the tokens that remain of a cleared answer: the id of its call, and a word about it."""
+
+
+_blocks = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Cleared(NamedTuple):
@@ -78,11 +84,44 @@ def _old_answers(turns: Sequence[Sequence[MessageRecord]], scale: Scale) -> list
             answers = _answers(message)
             old = max(0, answers - spared)
             spared = max(0, spared - answers)
-            if old:
-                tool_uses += old
-                tokens += old * max(0.0, scale.messages([message]) / answers - PLACEHOLDER)
+            tool_uses += old
+            tokens += _cleared_tokens(message, old, answers, scale)
         found.append(Cleared(tool_uses, tokens))
     return found[::-1]
+
+
+def remembered(
+    turns: Sequence[Sequence[MessageRecord]], before: int, now: int, scale: Scale
+) -> float:
+    """The tokens with which two requests begin alike, both of `turns`.
+
+    Of one the provider has cleared the `before` oldest answers of tools, of the other `now`.
+    """
+    tokens, seen = 0.0, 0
+    for message in chain.from_iterable(turns):
+        answers = _answers(message) if before or now else 0
+        old = _within(now - seen, answers)
+        if old != _within(before - seen, answers):
+            break
+        cleared = _cleared_tokens(message, old, answers, scale)
+        tokens += scale.messages([message], 1) - cleared
+        seen += answers
+    return tokens
+
+
+def _within(figure: int, most: int) -> int:
+    return max(0, min(figure, most))
+
+
+def _cleared_tokens(message: MessageRecord, old: int, answers: int, scale: Scale) -> float:
+    """What goes when the first `old` of a message's `answers` are cleared, about."""
+    if not old:
+        return 0.0
+    part = 1.0
+    if old < answers:
+        sizes = [len(block) for block in _blocks(message.content)]
+        part = sum(sizes[:old]) / sum(sizes)
+    return max(0.0, scale.messages([message]) * part - old * PLACEHOLDER)
 
 
 def _answers(message: MessageRecord) -> int:

@@ -215,7 +215,8 @@ class Context:
                 built.prompt,
                 weighed.beginning(hash(repr(thinking))),
                 built.user_message.turn_id,
-                estimate=built.token_estimate,
+                estimate=built.token_estimate + round(weighed.cleared.tokens),
+                cleared=weighed.cleared.tool_uses,
                 now=self._clock.now(),
             )
         )

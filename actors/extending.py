@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 import msgspec
 
-from actors.fitting import counted_turns, fitted
+from actors.clearing import remembered
+from actors.fitting import Fitted, counted_turns, fitted
+from actors.scale import Scale
 from actors.sent import Flight, SentRequest
 from actors.weighed import Rates
 from actors.weighing import Weigher, left_out, window_error
@@ -56,30 +57,38 @@ def extend(
         current=current,
         left_out_tokens=before + sum(counted_turns(prompt.turns[:skipped])),
     )
+    cached = _cached(request, flight, found, fixed=fixed, scale=scale)
     if flight is not None:
-        beginning = flight.latest.beginning
-        flight.add(SentRequest.of(extended, beginning, request.turn_id, estimate=estimate, now=now))
+        flight.add(
+            SentRequest.of(
+                extended,
+                flight.latest.beginning,
+                request.turn_id,
+                estimate=estimate + round(found.cleared.tokens),
+                cleared=found.cleared.tool_uses,
+                now=now,
+            )
+        )
+    rates = weigher.rates(prompt.model, estimate, caches=prompt.caches)
     return ContextExtended(
         prompt=extended,
         token_estimate=estimate,
-        likely_cost=_likely_cost(
-            weigher, request, estimate, whole=not skipped and not found.cleared.tool_uses
-        ),
+        likely_cost=rates.likely_cost(estimate, cached),
         left_out=left_out(request.left_out, prompt.turns[:skipped]),
     )
 
 
-def _likely_cost(
-    weigher: Weigher, request: ExtendContext, estimate: int, *, whole: bool
-) -> Decimal | None:
-    """USD for the next request.
-
-    The former one is in the provider's cache, if that takes it and the `whole` of it comes again.
-    """
+def _cached(
+    request: ExtendContext, flight: Flight | None, found: Fitted, *, fixed: float, scale: Scale
+) -> int:
+    """The tokens of the former request that the provider most likely remembers for the next one."""
     prompt = request.prompt
-    rates = weigher.rates(prompt.model, estimate, caches=prompt.caches)
-    kept = whole and prompt.caches and request.billed >= least_cacheable(prompt.model)
-    return rates.likely_cost(estimate, request.billed if kept else 0)
+    if found.skipped or not prompt.caches or request.billed < least_cacheable(prompt.model):
+        return 0
+    before, now = 0 if flight is None else flight.latest.cleared, found.cleared.tool_uses
+    if before == now:
+        return request.billed
+    return round(fixed + remembered([*prompt.turns, prompt.current], before, now, scale))
 
 
 def _weights(

@@ -46,8 +46,8 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request, in as few words as are needed to compare another one with it.
 
     It had the turns from `first_turn` to `last_turn` (`None`: no history), and `own_messages` of
-    its own turn. Tokens are of its text, with what the provider adds; `sent_at` in milliseconds
-    since the epoch.
+    its own turn. Tokens are of its text, with what the provider adds; the provider was to clear
+    the `cleared` oldest answers of tools. `sent_at` in milliseconds since the epoch.
     """
 
     beginning: Beginning
@@ -58,13 +58,21 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
     own_messages: int
     counted: int
     estimate: int
+    cleared: int
     sent_at: int
 
     @classmethod
     def of(
-        cls, prompt: Prompt, beginning: Beginning, turn_id: str, *, estimate: int, now: int
+        cls,
+        prompt: Prompt,
+        beginning: Beginning,
+        turn_id: str,
+        *,
+        estimate: int,
+        cleared: int,
+        now: int,
     ) -> SentRequest:
-        """What is to be known of `prompt`; `estimate` is of all of it."""
+        """What is to be known of `prompt`; `estimate` is of all of it, cleared or not."""
         return cls(
             beginning=msgspec.structs.replace(beginning, has_media=prompt.media_tokens > 0),
             has_tools=prompt.has_tools,
@@ -74,6 +82,7 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
             own_messages=len(prompt.current),
             counted=prompt.counted_tokens,
             estimate=estimate - prompt.media_tokens,
+            cleared=cleared,
             sent_at=now,
         )
 

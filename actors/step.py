@@ -126,7 +126,7 @@ class Step:
             counted_tokens=self._counted_tokens,
             media_tokens=self._media_tokens,
             has_tools=self.prompt.has_tools,
-            cleared=bool(self.answer.edits),
+            cleared_tokens=sum(edit.cleared_input_tokens for edit in self.answer.edits),
         )
 
     @property

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UnsetType
 
 from actors.assembly import Parts
-from actors.clearing import Cleared
+from actors.clearing import Cleared, remembered
 from actors.scale import Scale
 from actors.sent import Beginning, SentRequest
 from protocol.context import (
@@ -160,9 +160,9 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
     def _shared_tokens(self, sent: SentRequest) -> int:
         """Of the history, what `sent` had too, if both begin with the same turn."""
         turns = self.parts.turns
-        if not turns or turns[0][0].turn_id != sent.first_turn or self.cleared.tool_uses:
-            return 0  # what is cleared is another text, and `sent` had it still
-        shared = sum(self.scale.messages(part, len(part)) for part in sent.shared(turns))
+        if not turns or turns[0][0].turn_id != sent.first_turn:
+            return 0
+        shared = remembered(sent.shared(turns), sent.cleared, self.cleared.tool_uses, self.scale)
         return min(round(shared), self.estimated["history"])
 
     def totals(self, sections: Sequence[Section]) -> Totals:

@@ -89,8 +89,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One request that a turn made of the provider, and what was billed for it.
 
     `counted_tokens` is the tokenizer's count of the text that was sent, `media_tokens` what its
-    pictures and documents were taken for; `has_tools` whether tools went with it, `cleared`
-    whether the provider left out some of it: then there is nothing to learn from the bill.
+    pictures and documents were taken for; `has_tools` whether tools went with it. Of
+    the input the provider has cleared `cleared_tokens` by itself, and not billed them.
     """
 
     counts: TokenCounts
@@ -99,12 +99,12 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     counted_tokens: int
     media_tokens: int = 0
     has_tools: bool = False
-    cleared: bool = False
+    cleared_tokens: int = 0
 
     def sample(self, model: str) -> CalibrationRecord | None:
         """What there is to learn from it, once the provider has told what the input is billed."""
-        billed = self.counts.input - self.media_tokens
-        if billed <= 0 or self.cleared:
+        billed = self.counts.input + self.cleared_tokens - self.media_tokens
+        if not self.counts.input or billed <= 0:
             return None
         return CalibrationRecord(
             model=model, has_tools=self.has_tools, counted=self.counted_tokens, billed=billed

@@ -93,6 +93,8 @@ async def test_the_provider_clears_old_answers_of_tools(model: str, tmp_path: Pa
         world.simulator.script(Reply(blocks=(Text("So it is."),)))
         end = (await talk.turn("So?", sessionId=session))[-1]
         assert foreseen["context"]["clearedToolUses"] == end["context"]["clearedToolUses"]
+        read = end["usage"]["inputDetails"]["cacheRead"]
+        assert foreseen["totals"]["cachedTokens"] == pytest.approx(read, rel=0.05)
         tokens = end["context"]["clearedTokens"]
         assert foreseen["context"]["clearedTokens"] == pytest.approx(tokens, rel=0.05)
         billed = end["usage"]["inputTokens"]

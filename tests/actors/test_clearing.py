@@ -10,7 +10,15 @@ import pytest
 from trio.testing import MockClock
 
 from actors.calibration import PRIOR
-from actors.clearing import PLACEHOLDER, Cleared, all_of, clearing, clears_at, foreseen
+from actors.clearing import (
+    PLACEHOLDER,
+    Cleared,
+    all_of,
+    clearing,
+    clears_at,
+    foreseen,
+    remembered,
+)
 from actors.scale import Scale
 from protocol.content import Block, Role
 from protocol.mail import BeginTurn, NewMessage
@@ -101,22 +109,44 @@ async def test_of_what_is_left_the_provider_may_clear_nothing(autojump_clock: Mo
         assert extended.token_estimate >= extended.prompt.counted_tokens > 28_000
 
 
-@pytest.mark.parametrize("answers", [3, 4, 5])
-async def test_what_is_cleared_is_not_read_from_the_cache(
+@pytest.mark.parametrize("answers", [3, 4, 5, 6])
+async def test_what_comes_before_the_newly_cleared_is_read_from_the_cache(
     answers: int, autojump_clock: MockClock
 ) -> None:
-    """The prompt is another one from there on: it is to be paid as if it were new."""
+    """The prompt is another one from there on, and is to be paid as if it were new."""
     async with open_world(max_tokens=100) as world:
         await clearing_world(world)
-        built = await build(world, "Tea?")
-        extended = await extend(world, built.prompt, *looked(0))
+        built = await build(world, "x" * 600)
+        former = extended = await extend(world, built.prompt, *looked(0))
         for number in range(1, answers):
-            billed = extended.token_estimate
-            extended = await extend(world, extended.prompt, *looked(number), billed=billed)
-        cold = extended.token_estimate * PRICE * Decimal("1.25")
+            former = extended
+            billed = former.token_estimate
+            extended = await extend(world, former.prompt, *looked(number), billed=billed)
+        fixed = extended.prompt.fixed_tokens + 346 + 600
+        kept = {3: former.token_estimate, 4: former.token_estimate, 5: fixed, 6: fixed}[answers]
         assert extended.likely_cost is not None
-        is_cleared = extended.prompt.counted_tokens > clears_at(40_000 - 100)
-        assert (extended.likely_cost == cold) == is_cleared
+        read = (extended.token_estimate * PRICE * Decimal("1.25") - extended.likely_cost) / (
+            PRICE * Decimal("1.15")
+        )
+        assert float(read) == pytest.approx(kept, abs=400)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "alike"),
+    [
+        (0, 0, 9_040),
+        (1, 1, 9_040 - GONE),
+        (0, 1, 15),
+        (1, 2, 15),
+        (2, 3, 6_035 - 2 * GONE),
+    ],
+)
+def test_requests_are_alike_up_to_what_only_one_of_them_has(
+    before: int, now: int, alike: int
+) -> None:
+    """A cleared answer is another text; messages are the smallest parts that are compared."""
+    turns = [answered(2), answered(1)]
+    assert remembered(turns, before, now, PLAIN) == pytest.approx(alike, abs=20)
 
 
 async def clearing_world(world: World) -> None:

@@ -48,7 +48,7 @@ def request(*turns: str, own: int = 1, turn_id: str = "now", now: int = 0) -> Se
         allowance=Allowance(limit=1_000, room=1_000, most_attached=0),
         caches=True,
     )
-    return SentRequest.of(prompt, BEGINNING, turn_id, estimate=710, now=now)
+    return SentRequest.of(prompt, BEGINNING, turn_id, estimate=710, cleared=0, now=now)
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,12 @@ def test_a_turn_is_opened_with_nothing_billed() -> None:
 
 @pytest.mark.parametrize(
     ("change", "billed"),
-    [({}, 70), ({"cleared": True}, None), ({"counts": TokenCounts(output=5)}, None)],
+    [({}, 70), ({"cleared_tokens": 25}, 95), ({"counts": TokenCounts(output=5)}, None)],
 )
-def test_a_step_is_learned_from_when_all_of_it_was_billed(
+def test_a_step_is_learned_from_once_its_input_is_billed(
     change: dict[str, Any], billed: int | None
 ) -> None:
-    """Its text: not what its pictures cost, nor a prompt that the provider has shortened."""
+    """Its text: without what its pictures cost, and with what the provider has cleared of it."""
     step = StepRecord(
         counts=TokenCounts(uncached=60, cache_read=40, output=5),
         stop_reason="end_turn",
