@@ -58,7 +58,7 @@ from protocol.mail import (
     ModelPage,
     ReadHistory,
 )
-from protocol.models import ModelInfo, Thinking, choose_thinking, without_budget
+from protocol.models import ModelInfo, Thinking, choose_thinking, least_output, without_budget
 from protocol.prompt import ends_in_thoughtless_calls
 from protocol.records import CalibrationRecord, MessageRecord, SessionRecord
 from protocol.tools import OfferedTool
@@ -176,7 +176,9 @@ class Context:
         )
         likely_cost = weighed.likely_cost(self._clock.now())
         affordable = self._weigher.affordable_output(session.model, likely_cost, send.max_cost)
-        max_tokens = min(limit, affordable)
+        # The guard of the money stops the answer all the same, should it become that long.
+        least = least_output(info, send.thinking, self._settings.thinking_budget)
+        max_tokens = min(limit, max(affordable, least))
         if ends_in_thoughtless_calls(weighed.parts.records):
             info = without_budget(info, send.thinking)
         thinking = choose_thinking(
@@ -198,7 +200,7 @@ class Context:
             ratio=weighed.ratio,
             weights=weighed.weights(),
             left_out=weighed.left_out,
-            capped=affordable < limit,
+            capped=max_tokens < limit,
             tools=weighed.parts.toolset.rules,
             client_tools=weighed.parts.toolset.client_names,
         )

@@ -103,6 +103,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def sample(self, model: str) -> CalibrationRecord | None:
         """What there is to learn from it, once the provider has told what the input is billed."""
+        if self.estimated and self.has_tools:
+            return None  # it broke off before the provider could tell what it has cleared
         billed = self.counts.input + self.cleared_tokens - self.media_tokens
         if not self.counts.input or billed <= 0:
             return None

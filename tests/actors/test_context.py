@@ -893,6 +893,19 @@ async def test_a_session_deleted_in_mid_turn_keeps_only_the_bill(
         await other.expect("error", code="TURN_NOT_FOUND")
 
 
+async def test_what_a_deleted_session_said_is_not_told_again(autojump_clock: MockClock) -> None:
+    """What others said is."""
+    async with open_world() as world:
+        client = world.connect()
+        gone, kept = await client.converse(), await client.converse()
+        client.say("session.delete", sessionId=gone[0]["sessionId"])
+        await client.expect("session.deleted")
+        client.say("chat.resume", turnId=gone[1]["turnId"])
+        await client.expect("error", code="TURN_NOT_FOUND")
+        client.say("chat.resume", turnId=kept[1]["turnId"])
+        await client.expect("session.created")
+
+
 async def test_a_session_that_cannot_be_deleted_goes_on(autojump_clock: MockClock) -> None:
     """And so does its turn."""
     async with open_world() as world:

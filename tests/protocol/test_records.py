@@ -56,7 +56,13 @@ def test_a_turn_is_opened_with_nothing_billed() -> None:
 
 @pytest.mark.parametrize(
     ("change", "billed"),
-    [({}, 70), ({"cleared_tokens": 25}, 95), ({"counts": TokenCounts(output=5)}, None)],
+    [
+        ({}, 70),
+        ({"cleared_tokens": 25}, 95),
+        ({"counts": TokenCounts(output=5)}, None),
+        ({"estimated": True}, 70),
+        ({"estimated": True, "has_tools": True}, None),
+    ],
 )
 def test_a_step_is_learned_from_once_its_input_is_billed(
     change: dict[str, Any], billed: int | None
