@@ -29,7 +29,10 @@ PLACEHOLDER = 32
 """About the tokens that remain of a cleared answer: the id of its call, and a word about it."""
 
 
-_blocks = msgspec.json.Decoder(list[msgspec.Raw]).decode
+PICTURE = 6_000
+"""Characters of English that cost about what a picture does."""
+
+_blocks = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 class Cleared(NamedTuple):
@@ -119,9 +122,23 @@ def _cleared_tokens(message: MessageRecord, old: int, answers: int, scale: Scale
         return 0.0
     part = 1.0
     if old < answers:
-        sizes = [len(block) for block in _blocks(message.content)]
-        part = sum(sizes[:old]) / sum(sizes)
+        sizes = [_shown_size(block) for block in _blocks(message.content)]
+        part = sum(sizes[:old]) / max(1, sum(sizes))
     return max(0.0, scale.messages([message]) * part - old * PLACEHOLDER)
+
+
+def _shown_size(block: Any) -> int:
+    """About how much of an answer the model reads, in characters of English."""
+    match block:
+        case {"type": "image" | "document"}:
+            return PICTURE
+        case str():
+            return len(block)
+        case list():
+            return sum(_shown_size(one) for one in block)
+        case dict():
+            return sum(_shown_size(one) for one in block.values())
+    return 1
 
 
 def _answers(message: MessageRecord) -> int:

@@ -30,6 +30,7 @@ from protocol.client import (
     ChatSend,
     GatewayStatus,
     Ping,
+    SessionDelete,
     ToolApprovalResponse,
     ToolOutput,
 )
@@ -300,7 +301,9 @@ class Connection:
 
     async def _answer(self, message: AnyClientMessage) -> None:
         try:
-            with deadline(self._settings.ask_seconds):
+            # A deletion is done whole: were its client to leave in the middle, a turn would go on.
+            whole = isinstance(message, SessionDelete)
+            with deadline(self._settings.ask_seconds, shield=whole):
                 answer = await self._queries.answer(message)
         except GatewayError as error:
             answer = ErrorMessage.of(error.failure, message.id)

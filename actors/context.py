@@ -7,6 +7,7 @@ only the new text.
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import Any, assert_never
 
 import msgspec
@@ -38,7 +39,7 @@ from actors.serving import serve
 from actors.toolset import chosen_tools
 from actors.weighed import Weighed
 from actors.weighing import Weigher
-from protocol.client import ChatSend
+from protocol.client import ChatSend, ThinkingBudget
 from protocol.errors import GatewayError
 from protocol.mail import (
     BeginTurn,
@@ -58,7 +59,7 @@ from protocol.mail import (
     ModelPage,
     ReadHistory,
 )
-from protocol.models import ModelInfo, Thinking, choose_thinking, least_output, without_budget
+from protocol.models import ModelInfo, Thinking, choose_thinking, without_budget
 from protocol.prompt import ends_in_thoughtless_calls
 from protocol.records import CalibrationRecord, MessageRecord, SessionRecord
 from protocol.tools import OfferedTool
@@ -174,20 +175,9 @@ class Context:
         weighed = await composer.weigh(
             session, held, user, agent=agent, info=info, max_tokens=limit
         )
-        likely_cost = weighed.likely_cost(self._clock.now())
-        affordable = self._weigher.affordable_output(session.model, likely_cost, send.max_cost)
-        # The guard of the money stops the answer all the same, should it become that long.
-        least = least_output(info, send.thinking, self._settings.thinking_budget)
-        max_tokens = min(limit, max(affordable, least))
         if ends_in_thoughtless_calls(weighed.parts.records):
             info = without_budget(info, send.thinking)
-        thinking = choose_thinking(
-            info,
-            send.thinking,
-            send.effort,
-            max_tokens=max_tokens,
-            budget=self._settings.thinking_budget,
-        )
+        thinking, max_tokens, likely_cost = self._affordable(send, info, weighed, limit)
         built = ContextBuilt(
             session=session,
             before=before,
@@ -207,6 +197,41 @@ class Context:
         self._take_off(built, weighed, thinking, held.billed)
         return built
 
+    def _affordable(
+        self, send: ChatSend, info: ModelInfo, weighed: Weighed, limit: int
+    ) -> tuple[Thinking, int, Decimal | None]:
+        """The thinking, the longest answer in tokens, and USD that the input most likely costs.
+
+        How a model thinks decides what of its prompt the provider remembers; what that costs, how
+        long the answer may be; and that, how it can think. So from the best downwards, until these
+        agree. Raises GatewayError(BUDGET_EXCEEDED).
+        """
+        now, max_tokens = self._clock.now(), limit
+        while True:
+            thinking = self._thinking(send, info, max_tokens)
+            cost = weighed.likely_cost(now, _hashed(thinking))
+            left = self._weigher.affordable_output(weighed.model, cost, send.max_cost)
+            affordable = min(max_tokens, left)
+            wanted = send.thinking
+            if isinstance(wanted, ThinkingBudget) and affordable <= wanted.budget_tokens:
+                raise GatewayError(
+                    "BUDGET_EXCEEDED",
+                    f"`maxCost`: beside the context it leaves {affordable:,} tokens for an answer, "
+                    "too few for `thinking.budgetTokens`. Raise the one, or lower the other.",
+                )
+            if self._thinking(send, info, affordable) == thinking:
+                return thinking, affordable, cost
+            max_tokens = affordable
+
+    def _thinking(self, send: ChatSend, info: ModelInfo, max_tokens: int) -> Thinking:
+        return choose_thinking(
+            info,
+            send.thinking,
+            send.effort,
+            max_tokens=max_tokens,
+            budget=self._settings.thinking_budget,
+        )
+
     def _take_off(
         self, built: ContextBuilt, weighed: Weighed, thinking: Thinking, former: Billed | None
     ) -> None:
@@ -215,7 +240,7 @@ class Context:
         flight.add(
             SentRequest.of(
                 built.prompt,
-                weighed.beginning(hash(repr(thinking))),
+                weighed.beginning(_hashed(thinking)),
                 built.user_message.turn_id,
                 estimate=built.token_estimate + round(weighed.cleared.tokens),
                 cleared=weighed.cleared.tool_uses,
@@ -372,3 +397,7 @@ class Context:
         if send.system is not None:
             changes["system"] = send.system
         return msgspec.structs.replace(session, **changes)
+
+
+def _hashed(thinking: Thinking) -> int:
+    return hash(repr(thinking))

@@ -141,7 +141,12 @@ class Queries:
     async def _delete(self, message: SessionDelete) -> SessionDeleted:
         """The session's turn is stopped too: nobody is to pay for an answer without a place."""
         session_id = message.session_id
-        await self._context.ask(DeleteSession(session_id=session_id))
+        try:
+            await self._context.ask(DeleteSession(session_id=session_id))
+        except GatewayError as error:
+            if error.failure.code == "SESSION_NOT_FOUND":  # it may have been deleted just now
+                await self._llm.ask(EndSession(session_id=session_id))
+            raise
         await self._llm.ask(EndSession(session_id=session_id))
         return SessionDeleted(request_id=message.id, session_id=session_id)
 

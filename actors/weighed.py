@@ -73,9 +73,12 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
         """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
         return _sum([self.rates.cost(tokens) for tokens in self.estimated.values()])
 
-    def likely_cost(self, now: int) -> Decimal | None:
-        """USD for all sections, with what the provider most likely remembers at `now`."""
-        cached = sum(self.cached(now).values()) if self.parts.caches else 0
+    def likely_cost(self, now: int, thinking: int) -> Decimal | None:
+        """USD for all sections, with what the provider most likely remembers at `now`.
+
+        `thinking` is the hash of how the model is to think.
+        """
+        cached = sum(self.cached(now, thinking).values()) if self.parts.caches else 0
         return self.rates.likely_cost(self.token_estimate, cached)
 
     @property
@@ -141,13 +144,13 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True):
             contents[OVERHEAD] = b""
         return contents
 
-    def cached(self, now: int) -> dict[SectionName, int]:
-        """The tokens that are most likely in the provider's prompt cache."""
+    def cached(self, now: int, thinking: int | None = None) -> dict[SectionName, int]:
+        """The tokens that are most likely in the provider's prompt cache; see `beginning`."""
         former = self.scale.former
         if former is None:
             return {}
         least = least_cacheable(self.model)
-        reach = former.reaches(self.beginning(), now=now, least=least)
+        reach = former.reaches(self.beginning(thinking), now=now, least=least)
         if reach == "nothing":
             return {}
         names: list[SectionName] = ["tools", *(self.parts.system if reach != "tools" else ())]

@@ -342,7 +342,10 @@ class Answer:
 
 def _size(text: str) -> float:
     """Characters; those of other scripts count for as many as they are likely to take tokens."""
-    return len(text) if text.isascii() else len(text.encode()) * BYTES_DENSITY
+    if text.isascii():
+        return len(text)
+    plain = len(text.encode("ascii", "ignore"))
+    return plain + (len(text.encode()) - plain) * BYTES_DENSITY
 
 
 def _title_of(document: object) -> object:

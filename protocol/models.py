@@ -174,17 +174,6 @@ def choose_thinking(
     return Thinking(config=_best(model, max_tokens, budget), effort=effort)
 
 
-def least_output(model: ModelInfo, wanted: str | ThinkingBudget, budget: int) -> int:
-    """The output tokens that the thinking which is `wanted` needs; `budget` is the default one.
-
-    With fewer the model would think otherwise, and its prompt not be found in the cache.
-    """
-    if isinstance(wanted, ThinkingBudget):
-        return wanted.budget_tokens + 1
-    in_budget = "enabled" in model.thinking and "adaptive" not in model.thinking
-    return budget + MIN_ANSWER if wanted == "auto" and in_budget else 1
-
-
 def without_budget(model: ModelInfo, wanted: str | ThinkingBudget) -> ModelInfo:
     """The model where it cannot begin to think within a budget.
 

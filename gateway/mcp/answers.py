@@ -20,6 +20,9 @@ from gateway.pictures import IMAGE_TYPES, is_base64
 from protocol.content import Block
 from protocol.tools import ToolAnswer
 
+Hide = Callable[[str], str]
+"""Takes out of a text what nobody may see."""
+
 LONGEST_IMAGE: Final = 5 * 1024 * 1024
 """Characters of base64 that the provider takes in one image."""
 MOST_IMAGES: Final = 20
@@ -28,9 +31,9 @@ LONGEST_TEXT: Final = 256 * 1024
 _LONGEST_NAME = 200
 
 
-def to_answer(result: CallToolResult, hide: Callable[[str], str] = str) -> ToolAnswer:
+def to_answer(result: CallToolResult, hide: Hide = str) -> ToolAnswer:
     """What the model is to see of a result; `hide` takes out of a text what nobody may see."""
-    blocks = [_block(content) for content in result.content]
+    blocks = [_block(content, hide) for content in result.content]
     if not blocks and result.structured_content is not None:
         blocks = [_text(json.dumps(result.structured_content, ensure_ascii=False))]
     # Before anything is cut: half a key would not be found.
@@ -42,30 +45,30 @@ def to_answer(result: CallToolResult, hide: Callable[[str], str] = str) -> ToolA
     return ToolAnswer(content=blocks, is_error=result.is_error)
 
 
-def _block(content: ContentBlock) -> Block:
+def _block(content: ContentBlock, hide: Hide) -> Block:
     match content:
         case TextContent(text=text) | EmbeddedResource(resource=TextResourceContents(text=text)):
             return _text(text)
         case ImageContent():
-            return _image(content)
+            return _image(content, hide)
         case EmbeddedResource(resource=resource):
-            return _note("a resource that is no text", resource.uri, resource.mime_type)
+            return _note("a resource that is no text", resource.uri, resource.mime_type, hide)
         case ResourceLink():
-            return _note("a link to a resource", content.uri, content.mime_type)
+            return _note("a link to a resource", content.uri, content.mime_type, hide)
         case _:
-            return _note("a sound", None, content.mime_type)
+            return _note("a sound", None, content.mime_type, hide)
 
 
-def _image(image: ImageContent) -> Block:
+def _image(image: ImageContent, hide: Hide) -> Block:
     kind = image.mime_type.lower()
     if kind not in IMAGE_TYPES or len(image.data) > LONGEST_IMAGE or not is_base64(image.data):
-        return _note("an image that cannot be shown", None, image.mime_type)
+        return _note("an image that cannot be shown", None, image.mime_type, hide)
     source = {"type": "base64", "media_type": kind, "data": image.data}
     return {"type": "image", "source": source}
 
 
-def _note(what: str, where: str | None, kind: str | None) -> Block:
-    details = ", ".join(str(one)[:_LONGEST_NAME] for one in (kind, where) if one)
+def _note(what: str, where: str | None, kind: str | None, hide: Hide) -> Block:
+    details = ", ".join(hide(str(one))[:_LONGEST_NAME] for one in (kind, where) if one)
     return _text(f"[The tool gave {what}{f': {details}' if details else ''}.]")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +22,10 @@ LONGEST_DESCRIPTION: Final = 8_192
 """Characters; the rest is cut."""
 LONGEST_SCHEMA: Final = 65_536
 """Bytes of a tool's schema."""
+
+
+IN_WORDS: Final = ("title", "description", "default", "examples", "$comment")
+"""Keywords of a schema whose values demand nothing."""
 
 
 def served_tools(server: McpServer, tools: Sequence[Tool]) -> dict[str, ServedTool]:
@@ -63,12 +67,25 @@ def _offered(server: McpServer, name: str, tool: Tool) -> OfferedTool:
     return OfferedTool(
         name=name,
         description=description[:LONGEST_DESCRIPTION],
-        input_schema=msgspec.json.decode(
-            server.hide(msgspec.json.encode(tool.input_schema).decode()), type=dict[str, Any]
-        ),
+        input_schema=_told(tool.input_schema, server.hide),
         approval=server.approval_of(tool.name),
         risk=risk_of(tool),
     )
+
+
+def _told(schema: Any, hide: Callable[[str], str], *, words: bool = False) -> Any:
+    """A schema without secrets in what it says in words; what it demands stays as it is."""
+    match schema:
+        case str() if words:
+            return hide(schema)
+        case list():
+            return [_told(one, hide, words=words) for one in schema]
+        case dict():
+            return {
+                name: _told(one, hide, words=words or name in IN_WORDS)
+                for name, one in schema.items()
+            }
+    return schema
 
 
 def risk_of(tool: Tool) -> Risk:

@@ -163,6 +163,31 @@ def looked(number: int) -> tuple[NewMessage, NewMessage]:
     return answer(call), NewMessage(role="user", content=msgspec.json.encode([result]))
 
 
+@pytest.mark.parametrize(
+    ("first", "share"),
+    [
+        ("x" * 8_000, 1 / 4),
+        ("", 0),
+        ([{"type": "image", "source": {"type": "base64", "data": "x" * 1_000_000}}], 1 / 5),
+        ([{"type": "text", "text": "x" * 24_000}], 1 / 2),
+    ],
+)
+def test_what_goes_of_a_message_is_what_its_first_answers_have(first: object, share: float) -> None:
+    """By the text that the model reads: a picture's bytes are none."""
+    contents = [first, *["x" * 8_000] * 3]
+    results = [
+        {"type": "tool_result", "tool_use_id": f"c{number}", "content": content, "is_error": False}
+        for number, content in enumerate(contents)
+    ]
+    turns = [[message("user", results, 40_000)]]
+    found = foreseen(turns, 50_000, 40_000, PLAIN)
+    wanted = 40_000 * share - PLACEHOLDER
+    if wanted < 5_000:
+        assert found == [Cleared()]
+    else:
+        assert found[0].tokens == pytest.approx(wanted, rel=0.05)
+
+
 async def test_a_long_turn_goes_on_with_what_is_left(autojump_clock: MockClock) -> None:
     """Six answers of 7,000 tokens in a window of 40,000: three of them go."""
     async with open_world(max_tokens=100) as world:

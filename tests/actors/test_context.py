@@ -1019,3 +1019,53 @@ async def test_the_answer_is_held_to_what_may_be_spent(autojump_clock: MockClock
         frames = await client.converse(maxCost=0.0004)
         assert world.model.last_request["max_tokens"] < 100
         assert frames[-1]["stopReason"] == "budget"
+
+
+HAIKU = "claude-haiku-4-5"
+
+
+@pytest.mark.parametrize(
+    ("max_cost", "budget", "longest"),
+    [(1.0, 7_000, 8_192), (0.1, 5_000, 6_700), (0.02, None, 1_400)],
+)
+async def test_thinking_in_a_budget_is_held_to_what_may_be_spent(
+    max_cost: float, budget: int | None, longest: int, autojump_clock: MockClock
+) -> None:
+    """Less money, less thinking; the answer has what is left."""
+    async with open_world() as world:
+        await world.connect().converse(maxCost=max_cost, model=HAIKU)
+        sent = world.model.last_request
+        assert sent["max_tokens"] <= longest
+        thinking = sent.get("thinking")
+        assert (thinking is None) == (budget is None)
+        if thinking is not None:
+            assert thinking["budget_tokens"] == min(8_000, sent["max_tokens"] - 1_024)
+            assert thinking["budget_tokens"] >= (budget or 0)
+
+
+async def test_a_budget_of_tokens_that_no_money_is_left_for_is_refused(
+    autojump_clock: MockClock,
+) -> None:
+    """By name, and not for its `maxTokens`, of which the client has said nothing."""
+    async with open_world() as world:
+        client = world.connect()
+        wanted = {"model": HAIKU, "thinking": {"budgetTokens": 4_000}}
+        (error,) = await client.converse(maxCost=0.02, **wanted)
+        assert error["code"] == "BUDGET_EXCEEDED"
+        assert error["message"].startswith("`maxCost`")
+        assert (await client.converse(maxCost=0.2, **wanted))[-1]["type"] == "chat.stream.end"
+
+
+async def test_a_deletion_is_done_whole(autojump_clock: MockClock) -> None:
+    """Though its client leaves in the middle: the turn is not left to go on without a session."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        world.model.will(reply("Hello.", pause=60))
+        start = await client.begun()
+        world.store.slow["delete_session"] = 1
+        other.say("session.delete", sessionId=start["sessionId"])
+        await trio.sleep(0.5)
+        other.socket.leave()
+        frames = await client.hear_out(start["requestId"])
+        assert frames[-1]["stopReason"] == "cancelled"
+        assert world.store.sessions == {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.fitting import MOST_BYTES, fit, fitting, too_many
+from actors.calibration import PRIOR
+from actors.fitting import MOST_BYTES, fit, fitted, fitting, too_many
+from actors.scale import Scale
+from protocol.prompt import Allowance
 from protocol.records import Attached, MessageRecord
 
 TURNS = st.lists(st.integers(0, 100), max_size=40)
@@ -115,3 +119,27 @@ def test_a_message_with_too_many_pictures_is_told(attached: Attached, reason: st
     """In words for a person."""
     told = too_many(attached, 100)
     assert told == reason if reason is None else reason in str(told)
+
+
+ANSWERS = b'[{"type":"tool_result","tool_use_id":"c","content":"x"}]'
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9_000), st.integers(0, 9_000)), max_size=30),
+    st.integers(1_000, 30_000),
+)
+def test_what_is_sent_has_room(sizes: list[tuple[int, int]], own: int) -> None:
+    """Whatever the provider clears of it: a question and a tool's answer a turn."""
+
+    def record(turn_id: str, content: bytes, tokens: int) -> MessageRecord:
+        (one,) = turn()
+        return msgspec.structs.replace(one, turn_id=turn_id, content=content, token_count=tokens)
+
+    turns = [
+        [record(str(number), b'"?"', question), record(str(number), ANSWERS, answer)]
+        for number, (question, answer) in enumerate(sizes)
+    ]
+    allowance = Allowance(limit=50_000, room=40_000, most_attached=100, clears_at=30_000)
+    mine = [record("own", b'"?"', own)]
+    found = fitted(turns, mine, fixed=500, scale=Scale(PRIOR), allowance=allowance)
+    assert 500 + found.own + found.history <= 40_000

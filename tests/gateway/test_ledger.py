@@ -73,7 +73,8 @@ SETTLED = msgspec.structs.replace(
 def step(counted: int) -> StepRecord:
     """A request whose text was billed twice what it was counted."""
     counts = TokenCounts(uncached=counted, cache_read=counted + 2)
-    return msgspec.structs.replace(STEP, counts=counts, counted_tokens=counted)
+    known = {"counts": counts, "counted_tokens": counted, "estimated": False}
+    return msgspec.structs.replace(STEP, **known)
 
 
 def message(content: str, turn_id: str = "t1") -> MessageRecord:

@@ -230,3 +230,22 @@ def test_a_key_is_taken_out_of_what_a_tool_is_said_to_be() -> None:
     (served,) = served_tools(server, [tool("t", schema, description=f"Uses {key}.")]).values()
     assert served.offered.description == "Uses …."
     assert served.offered.input_schema["properties"]["k"]["default"] == "…"
+
+
+def test_what_a_schema_demands_stays_as_it_is() -> None:
+    """Though it be spelt like a secret: `production` is a mode of many tools."""
+    server = McpServer(name="s", command="x", variables=("production", "required"))
+    mode = {"enum": ["staging", "production"], "description": "Not production."}
+    schema = {"type": "object", "properties": {"production": mode}, "required": ["production"]}
+    (served,) = served_tools(server, [tool("t", schema)]).values()
+    told = {**mode, "description": "Not …."}
+    assert served.offered.input_schema == {**schema, "properties": {"production": told}}
+
+
+def test_a_key_in_an_address_is_hidden_before_it_is_cut() -> None:
+    """Of a resource that only its address is told of."""
+    uri = "https://x.example/" + "a" * 175 + "secret-key"
+    result = {"content": [{"type": "resource_link", "name": "r", "uri": uri}]}
+    told = to_answer(CallToolResult.model_validate(result), lambda s: s.replace("secret-key", "…"))
+    assert "secret" not in told.text
+    assert "…" in told.text

@@ -236,6 +236,8 @@ class Stream:
                 assert not self.began
                 assert not self.resumes
                 assert self._may_be_busy, f"no other turn of this session ran: {error}"
+            case "TURN_NOT_FOUND":
+                assert self.question.session.deletion_said, "nobody has deleted the session"
             case "SESSION_NOT_FOUND":
                 assert not self.began
                 assert self.question.session.deletion_said, "nobody has deleted the session"
