@@ -141,13 +141,16 @@ class Queries:
     async def _delete(self, message: SessionDelete) -> SessionDeleted:
         """The session's turn is stopped too: nobody is to pay for an answer without a place."""
         session_id = message.session_id
+        missing: GatewayError | None = None
         try:
             await self._context.ask(DeleteSession(session_id=session_id))
         except GatewayError as error:
-            if error.failure.code == "SESSION_NOT_FOUND":  # it may have been deleted just now
-                await self._llm.ask(EndSession(session_id=session_id))
-            raise
+            if error.failure.code != "SESSION_NOT_FOUND":
+                raise
+            missing = error  # it may have been deleted just now, by somebody who did not wait
         await self._llm.ask(EndSession(session_id=session_id))
+        if missing is not None:
+            raise missing
         return SessionDeleted(request_id=message.id, session_id=session_id)
 
     async def _list(self, message: SessionList) -> SessionListing:
