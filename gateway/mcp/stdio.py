@@ -16,7 +16,7 @@ import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import INTERNAL_ERROR, jsonrpc_message_adapter
 
 from gateway.mcp.child import exit_of, open_child
 from gateway.mcp.settings import McpServer
@@ -73,9 +73,16 @@ def _message(line: bytes) -> Heard:
 
 
 def _mended(line: bytes) -> SessionMessage | None:
-    """A message with halves of characters in it, which JSON allows and UTF-8 does not."""
+    """A message that can be understood all the same.
+
+    It has halves of characters in it, which JSON allows and UTF-8 does not, or an error in which
+    no message is: whoever asked would wait for ever.
+    """
     try:
         decoded = json.loads(line.decode(errors="replace"))
+        match decoded:
+            case {"error": dict(error)}:
+                decoded["error"] = {"code": INTERNAL_ERROR, "message": "an error"} | error
         text = json.dumps(decoded, ensure_ascii=False).encode(errors="replace")
         return SessionMessage(jsonrpc_message_adapter.validate_json(text, by_name=False))
     except (ValueError, RecursionError):

@@ -34,7 +34,7 @@ from pathlib import Path
 
 mode, notes = sys.argv[1], Path(sys.argv[2])
 names = ["echo", "environment", "wait", "die", "grow", "odd", "refuse", "deny", "flood", "line",
-         "babble", "blanks", "half", "shout", "tell"]
+         "babble", "blanks", "half", "mute", "shout", "tell"]
 
 def note(name, text=""):
     with (notes / name).open("a") as file:
@@ -110,6 +110,8 @@ for line in sys.stdin:
         say(id=number, error={"code": -32602, "message": "not with these words"})
     elif params["name"] == "deny":
         say(id=number, error={"code": -32000, "message": "not for " + os.environ.get("KEY", "you")})
+    elif params["name"] == "mute":
+        say(id=number, error={})
     elif params["name"] == "tell":
         say(id=number, result=text("The key is " + os.environ["KEY"] + "."))
     elif params["name"] == "half":
@@ -310,7 +312,7 @@ async def test_calls_run_side_by_side(tmp_path: Path) -> None:
     """One that takes its time holds up no other."""
     bad = Bad(tmp_path)
     async with served(bad.server, time_server()) as tools:
-        await until(lambda: len(tools.offered()) == 17)
+        await until(lambda: len(tools.offered()) == 18)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(call, tools, "bad__wait")
             await until(lambda: bad.noted("waiting"))
@@ -456,7 +458,7 @@ async def test_a_flood_of_messages_leaves_the_gateway_to_others(tmp_path: Path) 
     """It waits at its own pipe; the loop and the other servers go on."""
     bad = Bad(tmp_path)
     async with served(bad.server, time_server()) as tools:
-        await until(lambda: len(tools.offered()) == 17)
+        await until(lambda: len(tools.offered()) == 18)
         assert (await call(tools, "bad__flood")).text == "here it comes"
         began = trio.current_time()
         while (flooded := trio.current_time() - began) < 4:
@@ -563,6 +565,7 @@ async def test_a_server_that_knows_nothing_but_the_handshake_is_spoken_to_so(
         ("odd", "no result of this tool"),
         ("refuse", "refuses the call: not with these words"),
         ("deny", "refuses the call: not for you"),
+        ("mute", "refuses the call: an error"),
         ("nothing", "offers no tool bad__nothing"),
     ],
 )
