@@ -28,7 +28,6 @@ CLEARED_AT_LEAST = 5_000
 PLACEHOLDER = 32
 """About the tokens that remain of a cleared answer: the id of its call, and a word about it."""
 
-
 PICTURE = 6_000
 """Characters of English that cost about what a picture does."""
 
@@ -100,9 +99,11 @@ def remembered(
 
     Of one the provider has cleared the `before` oldest answers of tools, of the other `now`.
     """
+    if not (before or now):
+        return sum(scale.messages(turn, len(turn)) for turn in turns)
     tokens, seen = 0.0, 0
     for message in chain.from_iterable(turns):
-        answers = _answers(message) if before or now else 0
+        answers = _answers(message)
         old = _within(now - seen, answers)
         if old != _within(before - seen, answers):
             break

@@ -202,10 +202,14 @@ class Context:
     ) -> tuple[Thinking, int, Decimal | None]:
         """The thinking, the longest answer in tokens, and USD that the input most likely costs.
 
+        The last is `None` without `maxCost`: nobody asks, and it takes a look at all the history.
+
         How a model thinks decides what of its prompt the provider remembers; what that costs, how
         long the answer may be; and that, how it can think. So from the best downwards, until these
         agree. Raises GatewayError(BUDGET_EXCEEDED).
         """
+        if send.max_cost is None:
+            return self._thinking(send, info, limit), limit, None
         now, max_tokens = self._clock.now(), limit
         while True:
             thinking = self._thinking(send, info, max_tokens)

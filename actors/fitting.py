@@ -57,23 +57,24 @@ def fitted(
         estimate = fixed + sum(tokens[skipped:]) + mine
         return foreseen([*turns[skipped:], own], estimate, allowance.clears_at, scale)
 
-    def skipped_with(gone: Sequence[Cleared], of_own: Cleared) -> int:
-        left = [whole - old.tokens for whole, old in zip(tokens, gone, strict=True)]
+    def skipped_with(gone: Sequence[Cleared]) -> int:
+        *of_turns, of_own = gone
+        left = [whole - old.tokens for whole, old in zip(tokens, of_turns, strict=True)]
         room = allowance.room - fixed - mine + of_own.tokens
         return fitting(turns, left, room, own, allowance.most_attached, left_out_before)
 
-    *gone, of_own = cleared_behind(0)
-    skipped = skipped_with(gone, of_own)
-    *gone, of_own = cleared_behind(skipped)
-    if not all_of([*gone, of_own]).tool_uses:  # of less, the provider clears nothing
-        nothing = [Cleared()] * len(turns)
-        skipped = max(skipped, skipped_with(nothing, Cleared()))
-        *gone, of_own = cleared_behind(skipped)
+    gone = cleared_behind(0)
+    skipped = skipped_with(gone)
+    if skipped and all_of(gone).tool_uses:
+        gone = [*[Cleared()] * skipped, *cleared_behind(skipped)]
+        if not all_of(gone).tool_uses:  # of less, the provider clears nothing
+            skipped = max(skipped, skipped_with(gone))
+    *of_turns, of_own = gone[skipped:]
     return Fitted(
         skipped=skipped,
-        history=sum(tokens[skipped:]) - all_of(gone).tokens,
+        history=sum(tokens[skipped:]) - all_of(of_turns).tokens,
         own=mine - of_own.tokens,
-        cleared=all_of([*gone, of_own]),
+        cleared=all_of([*of_turns, of_own]),
     )
 
 

@@ -8,7 +8,6 @@ while, bounded by time and by the bytes of all finished logs, and then goes.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from protocol.errors import GatewayError
@@ -90,7 +89,7 @@ class TurnLogs:
         self._keep_bytes = keep_bytes
         self._clock = clock
         self._logs: dict[str, TurnLog] = {}
-        self._finished: deque[tuple[float, TurnLog]] = deque()
+        self._finished: dict[str, tuple[float, TurnLog]] = {}
         self._finished_bytes = 0
 
     def create(self, turn_id: str) -> TurnLog:
@@ -115,15 +114,15 @@ class TurnLogs:
         """The turn is over: its log goes after a while, if it is not forgotten already."""
         if log.turn_id not in self._logs:
             return
-        self._finished.append((self._clock() + self._keep_seconds, log))
+        self._finished[log.turn_id] = self._clock() + self._keep_seconds, log
         self._finished_bytes += log.size
         self._expire()
 
     def forget(self, turn_id: str) -> None:
         """Nobody is to read it any more but who does already."""
-        log = self._logs.pop(turn_id, None)
-        if log is not None and log.finished:
-            self._finished = deque(one for one in self._finished if one[1] is not log)
+        self._logs.pop(turn_id, None)
+        _, log = self._finished.pop(turn_id, (0.0, None))
+        if log is not None:
             self._finished_bytes -= log.size
 
     def __contains__(self, turn_id: str) -> bool:
@@ -148,9 +147,7 @@ class TurnLogs:
     def _expire(self) -> None:
         now = self._clock()
         while self._finished:
-            expires, log = self._finished[0]
+            turn_id, (expires, _) = next(iter(self._finished.items()))
             if expires > now and self._finished_bytes <= self._keep_bytes:
                 return
-            self._finished.popleft()
-            self._finished_bytes -= log.size
-            del self._logs[log.turn_id]
+            self.forget(turn_id)

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
-from actors.counting import countable
+from actors.counting import attached_by, countable
+from actors.ports import MediaWeight
 from gateway.ledger_schema import SCHEMA_VERSION
 from gateway.pictures import longest_edge
 from protocol.content import Block
 from protocol.errors import LedgerUnavailable
+from protocol.records import Attached
 from protocol.tools import NOT_RUN, tool_result
 
 BYTES_A_TOKEN = 4
@@ -93,11 +95,11 @@ def _to_3(database: sqlite3.Connection) -> None:
             "SELECT content FROM Message WHERE number = ?", (number,)
         ).fetchone()
         _, media = countable(content.encode())
-        pictures = sum(block["type"] == "image" for block in media)
-        edge = max(map(longest_edge, media), default=0)
+        each = (attached_by(block, MediaWeight(0, longest_edge(block))) for block in media)
+        found = sum(each, Attached())
         database.execute(
             "UPDATE Message SET pictures = ?, documents = ?, edge = ? WHERE number = ?",
-            (pictures, len(media) - pictures, edge, number),
+            (found.pictures, found.documents, found.edge, number),
         )
 
 

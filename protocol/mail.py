@@ -82,10 +82,10 @@ class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
     `session` is as it will be once the turn is begun, `before` as it was. `token_estimate` is what
     the provider is likely to bill, of which `weights` says what each section has; `cost_estimate`
     in USD, for the input, when the provider remembers nothing, `likely_cost` with what it most
-    likely remembers. `ratio` is what a counted token of
-    text is likely to be billed as. `capped` when `maxCost` leaves fewer output tokens than were
-    asked for. `tools` are those that the gateway runs, `client_tools` the names of those that the
-    client runs.
+    likely remembers, where there is a `maxCost` to hold it against. `ratio` is what a counted
+    token of text is likely to be billed as. `capped` when `maxCost` leaves fewer output tokens
+    than were asked for. `tools` are those that the gateway runs, `client_tools` the names of those
+    that the client runs.
     """
 
     session: SessionRecord

@@ -18,7 +18,7 @@ from typing import Final
 import trio
 
 from gateway.embed.lines import Lines
-from gateway.mcp.settings import McpServer
+from gateway.mcp.settings import McpServer, without
 from gateway.mcp.state import ServerLost
 
 log = logging.getLogger(__name__)
@@ -120,9 +120,8 @@ async def _log_stderr(server: McpServer, process: trio.Process, reading: trio.Ca
 
 
 def _loggable(line: str, secrets: tuple[str, ...]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        line = line.replace(secret, "…")
-    return "".join(c if c.isprintable() else " " for c in line[:LONGEST_LOGGED]).rstrip()
+    line = without(line, secrets)[:LONGEST_LOGGED]
+    return "".join(c if c.isprintable() else " " for c in line).rstrip()
 
 
 class Quota:

@@ -61,13 +61,18 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True):
 
     def hide(self, text: str) -> str:
         """The text without the values of `variables`: a server may quote its key in an error."""
-        for value in self.variables:
-            text = text.replace(value, "…")
-        return text
+        return without(text, self.variables)
 
     def __repr__(self) -> str:
         """Arguments and the address stay out of it too: people put keys there."""
         return f"McpServer(name={self.name!r}, {'url' if self.url else 'command'}=…)"
+
+
+def without(text: str, secrets: Sequence[str]) -> str:
+    """The text with a mark in the place of each of the `secrets`, the longest first."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,7 +207,7 @@ def _filled(where: str, values: Mapping[str, str], environ: Mapping[str, str]) -
 def _secrets(values: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
     """What of the environment is put into `values`, as it is and as JSON spells it.
 
-    The longest first; a short text is no key.
+    A short text is no key.
     """
     named = {environ[name] for value in values for name in _VARIABLE.findall(value)}
     spelt = {
@@ -211,7 +216,7 @@ def _secrets(values: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ..
         if len(one) >= SHORTEST_KEY
         for spelling in (one, json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1])
     }
-    return tuple(sorted(spelt, key=len, reverse=True))
+    return tuple(sorted(spelt))
 
 
 def _filled_headers(

@@ -130,10 +130,8 @@ class ConsentingTurn:
         if choice is None or not self._is_open(request):
             self._answer.show(WITHDRAWN)
         else:
-            if choice is Choice.SESSION and request.approval == "always":
-                self._say(request, choice, EACH_TIME)
-            else:
-                self._say(request, choice, _SAID[choice])
+            in_vain = choice is Choice.SESSION and request.approval == "always"
+            self._say(request, choice, EACH_TIME if in_vain else _SAID[choice])
             if choice is Choice.CANCEL:
                 await self._cancel()
         self._standing = None
