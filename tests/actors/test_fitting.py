@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.calibration import PRIOR
+from actors.clearing import Cleared
 from actors.fitting import MOST_BYTES, fit, fitted, fitting, too_many
 from actors.scale import Scale
 from protocol.prompt import Allowance
@@ -124,22 +125,37 @@ def test_a_message_with_too_many_pictures_is_told(attached: Attached, reason: st
 ANSWERS = b'[{"type":"tool_result","tool_use_id":"c","content":"x"}]'
 
 
+ALLOWANCE = Allowance(limit=50_000, room=40_000, most_attached=100, clears_at=30_000)
+
+
+def record(turn_id: str, content: bytes, tokens: int) -> MessageRecord:
+    """A message of a turn."""
+    (one,) = turn()
+    return msgspec.structs.replace(one, turn_id=turn_id, content=content, token_count=tokens)
+
+
+def asked_and_looked_up(sizes: list[tuple[int, int]]) -> list[list[MessageRecord]]:
+    """Turns of a question and a tool's answer, each of so many tokens."""
+    return [
+        [record(str(number), b'"?"', question), record(str(number), ANSWERS, answer)]
+        for number, (question, answer) in enumerate(sizes)
+    ]
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 9_000), st.integers(0, 9_000)), max_size=30),
     st.integers(1_000, 30_000),
 )
 def test_what_is_sent_has_room(sizes: list[tuple[int, int]], own: int) -> None:
-    """Whatever the provider clears of it: a question and a tool's answer a turn."""
-
-    def record(turn_id: str, content: bytes, tokens: int) -> MessageRecord:
-        (one,) = turn()
-        return msgspec.structs.replace(one, turn_id=turn_id, content=content, token_count=tokens)
-
-    turns = [
-        [record(str(number), b'"?"', question), record(str(number), ANSWERS, answer)]
-        for number, (question, answer) in enumerate(sizes)
-    ]
-    allowance = Allowance(limit=50_000, room=40_000, most_attached=100, clears_at=30_000)
-    mine = [record("own", b'"?"', own)]
-    found = fitted(turns, mine, fixed=500, scale=Scale(PRIOR), allowance=allowance)
+    """Whatever the provider clears of it."""
+    turns, mine = asked_and_looked_up(sizes), [record("own", b'"?"', own)]
+    found = fitted(turns, mine, fixed=500, scale=Scale(PRIOR), allowance=ALLOWANCE)
     assert 500 + found.own + found.history <= 40_000
+
+
+def test_what_is_not_worth_clearing_any_more_takes_its_room_again() -> None:
+    """Without the first turn too little is left to clear: the second one has to go as well."""
+    turns = asked_and_looked_up([(5_000, 4_000), (500, 4_000), *[(0, 12_600)] * 3])
+    mine = [record("own", b'"?"', 1)]
+    found = fitted(turns, mine, fixed=0, scale=Scale(PRIOR), allowance=ALLOWANCE)
+    assert (found.skipped, found.history, found.cleared) == (2, 37_800, Cleared())
