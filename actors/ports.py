@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from protocol.content import Block
 from protocol.errors import CloseCode
-from protocol.models import ModelInfo
-from protocol.provider import ProviderEvent
+from protocol.provider.content import Block
+from protocol.provider.events import ProviderEvent
+from protocol.provider.models import ModelInfo
 from protocol.records import (
     CalibrationRecord,
     MessageRecord,

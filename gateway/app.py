@@ -15,27 +15,28 @@ from urllib.parse import urlsplit
 
 import trio
 
-from actors.catalog import Catalog
-from actors.connection import Connection, ConnectionSettings
-from actors.context import Context, ContextSettings
-from actors.llm import Llm, LlmSettings
+from actors.connection.connection import Connection, ConnectionSettings
+from actors.connection.queries import Queries
+from actors.context.catalog import Catalog
+from actors.context.context import Context, ContextSettings
 from actors.mailbox import Mailbox
 from actors.ports import Socket
-from actors.queries import Queries
-from actors.retry import RetryPolicy
-from actors.tools import ToolSettings
 from actors.turn_log import TurnLogs
-from actors.usage import Usage
+from actors.turns.llm import Llm, LlmSettings
+from actors.turns.retry import RetryPolicy
+from actors.turns.tools import ToolSettings
+from actors.usage.usage import Usage
 from gateway import __version__
 from gateway.access import access_rules
-from gateway.anthropic_model import AnthropicModel
+from gateway.anthropic.model import AnthropicModel
 from gateway.census import GatewayCensus
-from gateway.config import ConfigError, Settings, is_loopback
-from gateway.ledger import Ledger
+from gateway.config import ConfigError, Settings
+from gateway.ledger.ledger import Ledger
 from gateway.library import FolderLibrary
+from gateway.loopback import is_loopback
 from gateway.mcp.state import McpTimes
 from gateway.mcp.tools import McpTools
-from gateway.media import PictureMedia
+from gateway.media.media import PictureMedia
 from gateway.prices import GenaiPrices
 from gateway.server import Server, ServerSettings
 from gateway.tokenizer import TiktokenTokenizer

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.llm import Llm
 from actors.mailbox import Address
 from actors.ports import Model
 from actors.turn_log import TurnLogs
-from actors.usage import Usage
+from actors.turns.llm import Llm
+from actors.usage.usage import Usage
 from gateway import __version__
-from gateway.ledger import Ledger
+from gateway.ledger.ledger import Ledger
 from gateway.server import Server
 from protocol.server import GatewayStatusReport, MailboxDepth
 

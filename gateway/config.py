@@ -8,7 +8,6 @@ folder that names it: the working folder for flags and variables, the config fol
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 import platformdirs
 
+from gateway.loopback import is_loopback
 from gateway.mcp.settings import BadMcpServer, McpServer, read_servers
 from gateway.settings import SETTINGS, Settings, settings_table
 
@@ -26,7 +26,6 @@ __all__ = [
     "ConfigError",
     "Settings",
     "flag_of",
-    "is_loopback",
     "load_settings",
     "settings_table",
     "variable_of",
@@ -188,16 +187,6 @@ def _check_together(settings: Settings, given: Mapping[str, _Given]) -> None:
             f"{source('list_limit_max')}, {settings.list_limit_max}: lower the one or raise the "
             "other."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is an address (or the one name) that only this machine reaches."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _shown(value: object) -> str:

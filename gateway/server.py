@@ -16,7 +16,7 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from actors.connection import Closing, Connection
+from actors.connection.connection import Closing, Connection
 from actors.mailbox import ActorStopped, Address, MailboxFull
 from actors.ports import Socket, SocketClosed
 from gateway.handshake import LONGEST_HEAD, AccessRules, Admission, Refusal, judge, parse_head

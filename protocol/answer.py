@@ -13,9 +13,9 @@ from typing import Any, assert_never
 
 import msgspec
 
-from protocol.content import Block, is_too_deep
 from protocol.fences import FenceSplitter
-from protocol.provider import (
+from protocol.provider.content import Block, is_too_deep
+from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
     CitationsDelta,

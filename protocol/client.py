@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from protocol.content import UserContent
+from protocol.provider.content import UserContent
+from protocol.provider.thinking import Effort, ThinkingBudget
 
 # `(?!\n)$`: Python's `$` would let one trailing newline pass, ECMAScript's would not.
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+(?!\n)$")]
@@ -28,16 +29,9 @@ Timestamp = Annotated[str, Meta(min_length=1, max_length=40)]
 """A date or a date and time of ISO 8601; without an offset it is UTC."""
 
 PageSize = Annotated[int, Meta(ge=1, le=200)]
-Effort = Literal["low", "medium", "high", "xhigh", "max"]
 OnDisconnect = Literal["detach", "cancel"]
 ServerTool = Literal["web_search", "web_fetch", "code_execution"]
 """A tool that the provider runs itself."""
-
-
-class ThinkingBudget(msgspec.Struct, frozen=True, rename="camel"):
-    """A budget of thinking tokens for models that take one; the provider's least is 1024."""
-
-    budget_tokens: Annotated[int, Meta(ge=1024, le=1_000_000)]
 
 
 class ToolDeclaration(msgspec.Struct, frozen=True, rename="camel"):

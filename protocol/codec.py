@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from protocol.client import AnyClientMessage, ChatSend, ClientMessage
-from protocol.content import DEEPEST, is_json, is_too_deep
 from protocol.errors import InvalidMessage
+from protocol.provider.content import DEEPEST, is_json, is_too_deep
 from protocol.server import ServerMessage
 
 Frame = str | bytes

@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 import msgspec
 
 from protocol.client import AnyClientMessage, ChatSend
-from protocol.content import Role, UserContent
 from protocol.context import (
     Calibration,
     Section,
@@ -22,6 +21,7 @@ from protocol.context import (
     Window,
 )
 from protocol.prompt import Prompt
+from protocol.provider.content import Role, UserContent
 from protocol.records import (
     CalibrationRecord,
     MessageRecord,

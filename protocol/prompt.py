@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from protocol.content import block_types
-from protocol.provider import RequestMessage
+from protocol.provider.content import block_types
+from protocol.provider.request import RequestMessage
 from protocol.records import MessageRecord
 
 LOOKBACK = 20

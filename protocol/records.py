@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from protocol.content import Role
 from protocol.context import SectionWeight
+from protocol.provider.content import Role
 from protocol.usage import Cost, TokenCounts
 
 TurnStatus = Literal["open", "completed", "cancelled", "failed", "interrupted"]

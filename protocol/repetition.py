@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from protocol.content import Block
+from protocol.provider.content import Block
 from protocol.tools import ToolAnswer
 
 SAME_FAILURES = 3

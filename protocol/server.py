@@ -12,7 +12,6 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from protocol.content import Block, Role
 from protocol.context import (
     Calibration,
     Section,
@@ -23,6 +22,7 @@ from protocol.context import (
     Window,
 )
 from protocol.errors import ErrorCode, Failure
+from protocol.provider.content import Block, Role
 from protocol.tools import Approval, Risk
 from protocol.usage import Cost, TokenCounts
 from protocol.wire import Wire

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from protocol.content import Block
+from protocol.provider.content import Block
 
 Risk = Literal["low", "medium", "high"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway import ledger, server, vault
+from gateway import server, vault
+from gateway.ledger import ledger
 from gateway.simulator import Reply, Text
 from gateway.simulator import Settings as SimulatorSettings
 from tests.support import Frame, Talk, open_world

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.simulator import Reply, Text, Thinking, calls, says, turn
 from gateway.simulator import Settings as SimulatorSettings
-from tests.gateway.test_pictures import image, png
+from tests.gateway.media.test_pictures import image, png
 from tests.support import TERMINAL, Frame, Talk, World, open_world
 
 SONNET_45 = "claude-sonnet-4-5"  # 200,000 tokens

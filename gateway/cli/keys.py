@@ -14,7 +14,7 @@ from gateway.cli.options import Stop, settings_of
 from gateway.cli.running import run
 from gateway.cli.views.keys import key_sources
 from gateway.vault import VARIABLES, FoundKey, Vault, VaultError
-from protocol.models import ModelInfo
+from protocol.provider.models import ModelInfo
 
 ANSWER_SECONDS = 30.0
 
@@ -83,7 +83,7 @@ def check_key(provider: str) -> None:
 async def _list_models(
     found: FoundKey, base_url: str | None, connect_seconds: float
 ) -> list[ModelInfo]:
-    from gateway.anthropic_model import AnthropicModel  # noqa: PLC0415 - it takes a second
+    from gateway.anthropic.model import AnthropicModel  # noqa: PLC0415 - it takes a second
 
     model = AnthropicModel(
         lambda: found.key,

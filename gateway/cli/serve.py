@@ -22,7 +22,7 @@ from gateway.app import Gateway
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop, data_dir_option, settings_of
 from gateway.config import ConfigError, Settings
-from gateway.ledger import LedgerUnusable
+from gateway.ledger.ledger import LedgerUnusable
 from gateway.vault import Vault
 from protocol.errors import ExitCode
 

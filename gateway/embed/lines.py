@@ -1,4 +1,4 @@
-"""What a gateway says: from bytes to lines, and on into the parent's logging."""
+"""What a gateway says: from its lines into the parent's logging."""
 
 from __future__ import annotations
 
@@ -7,37 +7,12 @@ from typing import Final
 
 import msgspec
 
-LONGEST_LINE: Final = 16_384
-"""Bytes; what a line has beyond is dropped."""
-
 LAST_WORD: Final = "agentspace: "
 """How the one line begins that says why the gateway ends; log lines may come after it."""
 
 LEVELS: Final = logging.getLevelNamesMapping()
 
 log = logging.getLogger("agentspace.gateway")
-
-
-class Lines:
-    """Puts lines together from pieces of bytes; holds one unfinished line, bounded."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, piece: bytes) -> list[str]:
-        """The lines that `piece` completes."""
-        *whole, rest = (self._rest + piece).split(b"\n")
-        self._rest = rest[:LONGEST_LINE]
-        return [_text(line) for line in whole]
-
-    def end(self) -> list[str]:
-        """The last line, if it had no end."""
-        rest, self._rest = self._rest, b""
-        return [_text(rest)] if rest else []
-
-
-def _text(line: bytes) -> str:
-    return line[:LONGEST_LINE].decode(errors="replace")
 
 
 class LogLine(msgspec.Struct, frozen=True):

@@ -16,8 +16,8 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from gateway.pictures import IMAGE_TYPES, is_base64
-from protocol.content import Block
+from gateway.media.pictures import IMAGE_TYPES, is_base64
+from protocol.provider.content import Block
 from protocol.tools import ToolAnswer
 
 Hide = Callable[[str], str]

@@ -17,7 +17,7 @@ import httpx2
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 
-from gateway.config import is_loopback
+from gateway.loopback import is_loopback
 from gateway.mcp.settings import McpServer
 from gateway.mcp.stdio import LONGEST_MESSAGE
 

@@ -14,23 +14,22 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.catalog import Catalog
-from actors.connection import Closing, Connection, ConnectionSettings
-from actors.context import Context, ContextSettings
-from actors.llm import Llm, LlmSettings
+from actors.connection.connection import Closing, Connection, ConnectionSettings
+from actors.connection.queries import Queries
+from actors.context.catalog import Catalog
+from actors.context.context import Context, ContextSettings
 from actors.mailbox import Mailbox
 from actors.ports import AgentFiles, MediaWeight, SocketClosed
-from actors.queries import Queries
-from actors.retry import RetryPolicy
-from actors.tools import ToolSettings
 from actors.turn_log import TurnLogs
-from actors.usage import Usage
+from actors.turns.llm import Llm, LlmSettings
+from actors.turns.retry import RetryPolicy
+from actors.turns.tools import ToolSettings
+from actors.usage.usage import Usage
 from protocol.codec import JSON
-from protocol.content import Block
 from protocol.errors import LedgerUnavailable
 from protocol.mail import ConnectionMail, ContextMail, LlmMail, UsageMail
-from protocol.models import ModelInfo, fallback
-from protocol.provider import (
+from protocol.provider.content import Block
+from protocol.provider.events import (
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
@@ -43,6 +42,7 @@ from protocol.provider import (
     StopDetails,
     TextDelta,
 )
+from protocol.provider.models import ModelInfo, fallback
 from protocol.records import (
     CalibrationRecord,
     MessageRecord,

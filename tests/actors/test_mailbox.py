@@ -8,7 +8,6 @@ import trio.testing
 
 from actors.mailbox import ActorStopped, Mailbox, MailboxFull
 from protocol.client import ChatSend
-from protocol.content import TextBlock, UserBlock
 from protocol.errors import Failure, GatewayError
 from protocol.mail import (
     Cancelling,
@@ -18,6 +17,7 @@ from protocol.mail import (
     StartTurn,
     TurnAccepted,
 )
+from protocol.provider.content import TextBlock, UserBlock
 
 START = StartTurn(send=ChatSend(id="r1", content="Hi."))
 CANCEL = CancelTurn(turn_id="turn_1", request_id=None)

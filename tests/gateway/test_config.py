@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import ConfigError, Settings, is_loopback, load_settings, settings_table
+from gateway.config import ConfigError, Settings, load_settings, settings_table
+from gateway.loopback import is_loopback
 from gateway.settings import SETTINGS
 
 

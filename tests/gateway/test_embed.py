@@ -42,8 +42,9 @@ from gateway.embed import (
     supervised,
 )
 from gateway.embed.launch import Launch
-from gateway.embed.lines import LONGEST_LINE, LastLine, Lines, log_line
+from gateway.embed.lines import LastLine, log_line
 from gateway.embed.restarts import Restarts
+from gateway.lines import LONGEST_LINE
 from gateway.simulator import open_simulator
 
 ROOT = Path(__file__).parent.parent.parent
@@ -623,16 +624,6 @@ def test_restarts_slow_down_and_a_process_that_served_begins_anew() -> None:
     assert [restarts.after(70, 0) for _ in range(4)] == [2, 3, 3, None]
     assert restarts.after(2, 1_000) is None
     assert restarts.after(3, 1_000) is None
-
-
-@pytest.mark.parametrize("size", [1, 2, 7, 100])
-def test_lines_do_not_depend_on_how_they_arrive(size: int) -> None:
-    """Cut anywhere, in the middle of a character too."""
-    text = "größe\n\nzweite\nletzte".encode()
-    lines = Lines()
-    pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    heard = [line for piece in pieces for line in lines.feed(piece)]
-    assert [*heard, *lines.end(), *lines.end()] == ["größe", "", "zweite", "letzte"]
 
 
 def test_log_lines_keep_their_level(caplog: pytest.LogCaptureFixture) -> None:

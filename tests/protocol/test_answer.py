@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.answer import JSON_DENSITY, Answer
-from protocol.content import DEEPEST, Block
-from protocol.provider import (
+from protocol.provider.content import DEEPEST, Block
+from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
     CacheCreation,

@@ -5,9 +5,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from protocol.client import AnyClientMessage, ChatSend, ClientMessage, ThinkingBudget
+from protocol.client import AnyClientMessage, ChatSend, ClientMessage
 from protocol.codec import CLIENT_TYPES, JSON
 from protocol.errors import InvalidMessage
+from protocol.provider.thinking import ThinkingBudget
 
 # The contract: each type's fields, `?` for those that may be left out.
 MESSAGES = {

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from protocol.client import AnyClientMessage, ChatSend, Ping, ToolDeclaration
 from protocol.codec import CLIENT_TYPES, CODECS, JSON, MSGPACK, Codec, Frame
-from protocol.content import DEEPEST, TextBlock
 from protocol.context import Calibration, Totals, Window
 from protocol.errors import InvalidMessage
+from protocol.provider.content import DEEPEST, TextBlock
 from protocol.server import (
     AnyServerMessage,
     ChatStreamDelta,

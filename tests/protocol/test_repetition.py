@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocol.content import Block
+from protocol.provider.content import Block
 from protocol.repetition import FAILURES, SAME_FAILURES, SAME_STEPS, Repetition
 from protocol.tools import ToolAnswer
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from gateway.cli.views.figures import UNKNOWN, count, counted, moment
 from gateway.cli.views.markdown import trimmed_markdown
 from gateway.cli.views.tables import clipped, table
-from protocol.content import Block
+from protocol.provider.content import Block
 from protocol.server import (
     HistoryMessage,
     ModelListing,

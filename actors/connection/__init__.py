@@ -1,0 +1,1 @@
+"""One client: its mailbox, its one stream, its writer and its queries."""

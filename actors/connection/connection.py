@@ -1,0 +1,382 @@
+"""One per connection: a mailbox, one stream in flight, a writer.
+
+Tasks that share a connection and die with it: the *reader* turns frames into mail; one task must
+always be receiving, or nobody sees the client's close. The *owner* takes the mail and alone
+changes the state. *Queries* are answered in tasks of their own, a bounded number at a time. The
+*writer* alone writes: what waits in the outbox, then what the turn's log holds behind its cursor.
+Two *watchmen* end the connection when a write takes too long or a ping is never answered.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+import msgspec
+import trio
+
+from actors.connection.outbox import Outbox
+from actors.connection.queries import Queries
+from actors.connection.tool_mail import tool_mail
+from actors.deadline import deadline
+from actors.mailbox import STOPPING, Address, Mailbox
+from actors.ports import Census, Socket, SocketClosed
+from actors.serving import BUG
+from actors.turn_log import Cursor, TurnLogs
+from protocol.client import (
+    AnyClientMessage,
+    ChatCancel,
+    ChatResume,
+    ChatSend,
+    GatewayStatus,
+    Ping,
+    SessionDelete,
+    ToolApprovalResponse,
+    ToolOutput,
+)
+from protocol.codec import Codec
+from protocol.errors import CloseCode, Failure, GatewayError, InvalidMessage
+from protocol.mail import (
+    CancelTurn,
+    ConnectionMail,
+    FromClient,
+    Malformed,
+    StartTurn,
+)
+from protocol.server import ErrorMessage, GatewayDraining, Pong, ServerMessage
+from protocol.states import (
+    CONNECTION,
+    ConnectionEvent,
+    ConnectionState,
+    ImpossibleEvent,
+    advance,
+)
+from protocol.turn import frames
+
+log = logging.getLogger(__name__)
+
+
+class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connection is told at its start; seconds and messages."""
+
+    write_seconds: float
+    keepalive_seconds: float
+    ask_seconds: float
+    outbox_size: int
+    max_pending: int
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a connection ends; with `forcibly` the client does not read any more."""
+
+    code: CloseCode
+    reason: str
+    forcibly: bool = False
+
+
+class Watch:
+    """The stream in flight, as this connection sees it."""
+
+    def __init__(self, cursor: Cursor, request_id: str, *, cancel_when_gone: bool) -> None:
+        self.cursor = cursor
+        self.request_id = request_id
+        self.cancel_when_gone = cancel_when_gone
+
+    @property
+    def turn_id(self) -> str:
+        """The turn that is watched."""
+        return self.cursor.log.turn_id
+
+
+class Connection:
+    """The actor of one client's connection."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        codec: Codec,
+        mailbox: Mailbox[ConnectionMail],
+        settings: ConnectionSettings,
+        *,
+        llm: Address,
+        queries: Queries,
+        logs: TurnLogs,
+        census: Census,
+        hello: ServerMessage | None,
+    ) -> None:
+        self._socket = socket
+        self._codec = codec
+        self.mailbox = mailbox
+        self._settings = settings
+        self._llm = llm
+        self._queries = queries
+        self._logs = logs
+        self._census = census
+        self.state: ConnectionState = "idle"
+        self._watch: Watch | None = None
+        self._last_ended: str | None = None
+        self._hello = hello
+        self._outbox = Outbox(settings.outbox_size)
+        self._pending = 0
+        self._writing_since: float | None = None
+        self._closing = Closing(code=CloseCode.NORMAL, reason="")
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self) -> Closing:
+        """Serve until the client goes or is sent away; the answer is how to close the socket."""
+        if self._hello is not None:
+            await self._outbox.put(self._hello)
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(self._read)
+                self._nursery.start_soon(self._own)
+                self._nursery.start_soon(self._write)
+                self._nursery.start_soon(self._watch_writes)
+                self._nursery.start_soon(self._watch_pulse)
+        finally:
+            await self._let_go()  # noqa: ASYNC102 - it shields itself, with a deadline
+        return self._closing
+
+    def send_away(self) -> None:
+        """End now, whatever is still to be written: the gateway stops."""
+        self._end(CloseCode.GOING_AWAY, "the gateway goes away")
+
+    def _end(self, code: CloseCode, reason: str, *, forcibly: bool = False) -> None:
+        assert self._nursery is not None
+        if self._nursery.cancel_scope.cancel_called:
+            return  # what ended it first is why
+        self._closing = Closing(code=code, reason=reason, forcibly=forcibly)
+        self._nursery.cancel_scope.cancel()
+
+    async def _let_go(self) -> None:
+        """The client is gone: its turn goes on without it, unless it asked otherwise."""
+        self.state = "closed"
+        watch, self._watch = self._watch, None
+        if watch is None:
+            return
+        watch.cursor.close()
+        if watch.cancel_when_gone and not watch.cursor.log.watchers:
+            with suppress(GatewayError):  # it is over already, which is what was wanted
+                await self._ask_to_cancel(CancelTurn(turn_id=watch.turn_id, request_id=None))
+
+    # --- reader --------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                await self.mailbox.tell(self._understood(await self._socket.receive()))
+        except SocketClosed as closed:
+            self._end(closed.code, closed.reason)
+
+    def _understood(self, frame: str | bytes) -> FromClient | Malformed:
+        try:
+            return FromClient(message=self._codec.decode(frame))
+        except InvalidMessage as error:
+            return Malformed(explanation=error.failure.message, request_id=error.request_id)
+
+    # --- owner ---------------------------------------------------------------------------------
+
+    async def _own(self) -> None:
+        with self.mailbox.owned():
+            async for envelope in self.mailbox:
+                match envelope.open():
+                    case FromClient(message=message):
+                        await self._take(message)
+                    case Malformed(explanation=explanation, request_id=request_id):
+                        failure = Failure(code="INVALID_MESSAGE", message=explanation)
+                        await self._outbox.put(ErrorMessage.of(failure, request_id))
+                    case drain:
+                        await self._outbox.put(GatewayDraining(deadline_ms=drain.deadline_ms))
+                        self._advance("drain")
+
+    async def _take(self, message: AnyClientMessage) -> None:
+        """The boundary of one message: what goes wrong in it is answered and ends there."""
+        try:
+            await self._obey(message)
+        except GatewayError as error:
+            await self._outbox.put(ErrorMessage.of(error.failure, message.id))
+        except Exception:
+            log.exception("a client's message could not be obeyed")
+            await self._outbox.put(ErrorMessage.of(BUG, message.id))
+
+    async def _obey(self, message: AnyClientMessage) -> None:
+        match message:
+            case ChatSend():
+                await self._send(message)
+            case ChatResume():
+                self._resume(message)
+            case ChatCancel():
+                await self._cancel(message)
+            case Ping(id=request_id):
+                await self._outbox.put(Pong(request_id=request_id))
+            case GatewayStatus(id=request_id):
+                await self._outbox.put(self._census.report(request_id))
+            case ToolOutput() | ToolApprovalResponse():
+                await self._tell_turn(message)
+            case _:
+                self._ask(message)
+
+    async def _send(self, send: ChatSend) -> None:
+        if self._watch is not None and self._watch.request_id == send.id:
+            return  # said twice: this connection is attached to its turn already
+        self._begin_stream("send")
+        try:
+            # Shielded: were the client to leave now, a turn would run that nobody can cancel.
+            with deadline(self._settings.ask_seconds, shield=True):
+                accepted = await self._llm.ask(StartTurn(send=send))
+            gone = send.on_disconnect == "cancel"
+            self._follow(accepted.turn_id, send.id, after=-1, cancel_when_gone=gone)
+        finally:
+            if self._watch is None:
+                self._advance("turn_ended")
+
+    def _resume(self, resume: ChatResume) -> None:
+        self._logs.find(resume.turn_id)
+        self._begin_stream("resume")
+        after = -1 if resume.after is None else resume.after
+        self._follow(resume.turn_id, resume.id, after=after, cancel_when_gone=False)
+
+    def _begin_stream(self, event: ConnectionEvent) -> None:
+        try:
+            self._advance(event)
+        except ImpossibleEvent as error:
+            raise _refusal(error) from None
+
+    def _follow(self, turn_id: str, request_id: str, *, after: int, cancel_when_gone: bool) -> None:
+        cursor = self._logs.find(turn_id).open_cursor(self._outbox.ring, after=after)
+        self._watch = Watch(cursor, request_id, cancel_when_gone=cancel_when_gone)
+        self._outbox.ring()
+
+    async def _cancel(self, cancel: ChatCancel) -> None:
+        if cancel.turn_id is None and cancel.request_id is None:
+            raise GatewayError("INVALID_MESSAGE", "`requestId` or `turnId` says what to cancel.")
+        watch = self._watch
+        if watch is not None and (
+            cancel.turn_id == watch.turn_id or cancel.request_id == watch.request_id
+        ):
+            self._advance("cancel")
+            await self._cancel_watched(watch)
+        elif cancel.turn_id is None and cancel.request_id == self._last_ended:
+            # Too late; and another client may count its requests from 1 as well.
+            raise GatewayError("REQUEST_NOT_FOUND", "This stream has ended already.")
+        else:
+            await self._ask_to_cancel(
+                CancelTurn(turn_id=cancel.turn_id, request_id=cancel.request_id)
+            )
+
+    async def _cancel_watched(self, watch: Watch) -> None:
+        try:
+            await self._ask_to_cancel(CancelTurn(turn_id=watch.turn_id, request_id=None))
+        except GatewayError as error:
+            if error.failure.code != "REQUEST_NOT_FOUND":
+                raise
+            # It has just ended: its terminal frame is on its way.
+
+    async def _ask_to_cancel(self, request: CancelTurn) -> None:
+        with deadline(self._settings.ask_seconds, shield=True):
+            await self._llm.ask(request)
+
+    async def _tell_turn(self, message: ToolOutput | ToolApprovalResponse) -> None:
+        """What a turn asked its clients; any connection may answer."""
+        turn_id = None if self._watch is None else self._watch.turn_id
+        with deadline(self._settings.ask_seconds):
+            await self._llm.ask(tool_mail(message, turn_id))
+
+    def _advance(self, event: ConnectionEvent) -> None:
+        self.state = advance(CONNECTION, self.state, event)
+        self._outbox.ring()
+
+    # --- queries -------------------------------------------------------------------------------
+
+    def _ask(self, message: AnyClientMessage) -> None:
+        if self._pending >= self._settings.max_pending:
+            raise GatewayError(
+                "RATE_LIMITED",
+                f"{self._pending} requests of this connection wait already. Await some answers.",
+                retryable=True,
+            )
+        assert self._nursery is not None
+        self._pending += 1
+        self._nursery.start_soon(self._answer, message)
+
+    async def _answer(self, message: AnyClientMessage) -> None:
+        try:
+            # A deletion is done whole: were its client to leave in the middle, a turn would go on.
+            whole = isinstance(message, SessionDelete)
+            with deadline(self._settings.ask_seconds, shield=whole):
+                answer = await self._queries.answer(message)
+        except GatewayError as error:
+            answer = ErrorMessage.of(error.failure, message.id)
+        except Exception:
+            log.exception("a client's question could not be answered")
+            answer = ErrorMessage.of(BUG, message.id)
+        await self._outbox.put(answer)
+        self._pending -= 1  # not before: who never reads must not be answered without end
+
+    # --- writer --------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._outbox.wait()
+                while self._outbox:
+                    await self._write_one(self._outbox.take())
+                await self._write_stream()
+                if self.state == "closed" and not self._outbox:
+                    return self._end(CloseCode.GOING_AWAY, "the gateway goes away")
+        except SocketClosed as closed:
+            self._end(closed.code, closed.reason)
+
+    async def _write_stream(self) -> None:
+        watch = self._watch
+        if watch is None:
+            return
+        events, first = watch.cursor.take()
+        if watch.cursor.exhausted:
+            # The guard frees here, before the terminal frame is on its way: a client that has
+            # seen it may send again at once.
+            watch.cursor.close()
+            self._watch, self._last_ended = None, watch.request_id
+            self._advance("turn_ended")
+        for message in frames(events, first, watch.request_id):
+            await self._write_one(message)
+
+    async def _write_one(self, message: ServerMessage) -> None:
+        self._writing_since = trio.current_time()
+        await self._socket.send(self._codec.encode(message))
+        self._writing_since = None
+
+    # --- watchmen ------------------------------------------------------------------------------
+
+    async def _watch_writes(self) -> None:
+        longest = self._settings.write_seconds
+        while True:
+            await trio.sleep(longest / 4)
+            since = self._writing_since
+            if since is not None and trio.current_time() - since >= longest:
+                return self._end(CloseCode.POLICY, "you read too slowly", forcibly=True)
+
+    async def _watch_pulse(self) -> None:
+        while True:
+            await trio.sleep(self._settings.keepalive_seconds)
+            if self._writing_since is None and not await self._is_alive():
+                # In mid-write no close frame can be sent any more.
+                in_write = self._writing_since is not None
+                return self._end(CloseCode.POLICY, "no pong", forcibly=in_write)
+
+    async def _is_alive(self) -> bool:
+        with trio.move_on_after(self._settings.keepalive_seconds) as patience:
+            with suppress(SocketClosed):  # the reader hears of it as well, and ends the connection
+                await self._socket.ping()
+        return not patience.cancelled_caught
+
+
+def _refusal(error: ImpossibleEvent) -> GatewayError:
+    if error.state in ("draining", "closed"):
+        return GatewayError.of(STOPPING)
+    return GatewayError(
+        "STREAM_IN_PROGRESS",
+        "This connection has a stream in flight. Wait for its end, cancel it, or use another "
+        "connection.",
+        retryable=True,
+    )

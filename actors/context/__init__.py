@@ -1,0 +1,1 @@
+"""The context actor: sessions, and what of them a request carries."""

@@ -1,0 +1,1 @@
+"""What a request weighs, and which part of a history has room."""

@@ -1,0 +1,115 @@
+"""A request's tools: those that the gateway runs, then the provider's, then the client's.
+
+The order changes only when the tools do: they come first in the prompt, and the provider remembers
+a prompt only from its beginning. A session remembers its choice as a JSON list in the provider's
+shapes; an entry with a `type` is a tool of the provider's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from protocol.client import ChatSend, ServerTool, ToolDeclaration
+from protocol.errors import GatewayError
+from protocol.provider.request import CACHE_BREAKPOINT, Tool
+from protocol.tools import OfferedTool, ToolRule
+
+SERVER_TYPES: dict[ServerTool, str] = {
+    "web_search": "web_search_20250305",
+    "web_fetch": "web_fetch_20250910",
+    "code_execution": "code_execution_20250825",
+}
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+
+class Toolset(msgspec.Struct, frozen=True, kw_only=True):
+    """The tools of one request: `json` as it is sent, `text` as it is counted.
+
+    `rules` are of those that the gateway runs, `client_names` name those that the client runs.
+    """
+
+    json: bytes | None
+    text: str
+    rules: list[ToolRule]
+    client_names: list[str]
+
+
+def assemble_tools(
+    offered: Sequence[OfferedTool], remembered: bytes | None, *, caches: bool
+) -> Toolset:
+    """What goes upstream. A remembered tool gives way to an offered one of its name."""
+    taken = {tool.name for tool in offered}
+    chosen = [tool for tool in _decode(remembered or b"[]") if tool["name"] not in taken]
+    chosen.sort(key=lambda tool: "type" not in tool)
+    tools = [
+        *(_entry(tool) for tool in offered),
+        *chosen,
+    ]
+    text = _encode(tools).decode() if tools else ""
+    if tools and caches:
+        tools[-1] = {**tools[-1], "cache_control": CACHE_BREAKPOINT}
+    return Toolset(
+        json=_encode(tools) if tools else None,
+        text=text,
+        rules=[tool.rule for tool in offered],
+        client_names=[tool["name"] for tool in chosen if "type" not in tool],
+    )
+
+
+def _entry(tool: OfferedTool | ToolDeclaration) -> dict[str, Any]:
+    entry: dict[str, Any] = msgspec.to_builtins(
+        Tool(tool.name, tool.description, tool.input_schema)
+    )
+    return entry
+
+
+def server_tools(names: Sequence[ServerTool]) -> bytes | None:
+    """The session's tools when it has the provider's `names` alone."""
+    return _joined(_server_entries(names))
+
+
+def chosen_tools(
+    remembered: bytes | None, send: ChatSend, offered: Sequence[OfferedTool]
+) -> bytes | None:
+    """What the session remembers after `send`; what that does not mention stays.
+
+    Raises GatewayError(INVALID_MESSAGE) for what the provider would refuse.
+    """
+    entries = _decode(remembered or b"[]")
+    servers = [tool for tool in entries if "type" in tool]
+    clients = [tool for tool in entries if "type" not in tool]
+    if send.server_tools is not None:
+        servers = _server_entries(send.server_tools)
+    if send.tools is not None:
+        taken = {tool.name for tool in offered} | {tool["name"] for tool in servers}
+        clients = _client_entries(send.tools, taken)
+    return _joined([*servers, *clients])
+
+
+def _joined(entries: list[dict[str, Any]]) -> bytes | None:
+    return _encode(entries) if entries else None
+
+
+def _server_entries(names: Sequence[ServerTool]) -> list[dict[str, Any]]:
+    return [{"type": kind, "name": name} for name, kind in SERVER_TYPES.items() if name in names]
+
+
+def _client_entries(declared: Sequence[ToolDeclaration], taken: set[str]) -> list[dict[str, Any]]:
+    for number, tool in enumerate(declared):
+        if tool.name in taken:
+            raise GatewayError(
+                "INVALID_MESSAGE",
+                f"`tools[{number}].name`: there is a tool named `{tool.name}` already. Give "
+                "yours another name.",
+            )
+        if tool.input_schema.get("type") != "object":
+            raise GatewayError(
+                "INVALID_MESSAGE", f'`tools[{number}].inputSchema`: its `type` must be "object".'
+            )
+        taken = taken | {tool.name}
+    return [_entry(tool) for tool in declared]

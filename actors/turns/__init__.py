@@ -1,0 +1,1 @@
+"""The llm actor: turns and their steps."""

@@ -1,0 +1,52 @@
+"""How a provider's stream can fail, in words for the client.
+
+The provider's own words stay out of it: they may quote the prompt.
+"""
+
+from __future__ import annotations
+
+from protocol.errors import Failure
+from protocol.provider.events import StreamError
+
+BROKE_OFF = Failure(
+    code="LLM_ERROR",
+    message="The provider's answer broke off before its end. What came is kept; send again.",
+    retryable=True,
+)
+SILENT = Failure(
+    code="LLM_TIMEOUT",
+    message="The model has said nothing for too long. What came is kept; send again.",
+    retryable=True,
+)
+MALFORMED = Failure(
+    code="LLM_ERROR",
+    message="The provider sent something unreadable, and the answer broke off. Send again.",
+    retryable=True,
+)
+_OTHER = Failure(
+    code="LLM_ERROR",
+    message="The provider failed in the middle of the answer. Send again.",
+    retryable=True,
+)
+_BY_TYPE = {
+    "overloaded_error": Failure(
+        code="OVERLOADED",
+        message="The provider is overloaded. Send again in a moment.",
+        retryable=True,
+    ),
+    "rate_limit_error": Failure(
+        code="RATE_LIMITED",
+        message="The provider's rate limit is reached. Wait a moment.",
+        retryable=True,
+    ),
+    "timeout_error": Failure(
+        code="LLM_TIMEOUT",
+        message="The provider took too long. Send again.",
+        retryable=True,
+    ),
+}
+
+
+def fault(event: StreamError) -> Failure:
+    """The failure that the provider told of in mid-stream."""
+    return _BY_TYPE.get(event.error.type, _OTHER)

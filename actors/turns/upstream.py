@@ -1,0 +1,137 @@
+"""One answer of the provider, from the request to the turn's log.
+
+Tries again while nothing was received, watches for silence, and stops when the money is spent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+import trio
+
+from actors.ports import Model, Prices
+from actors.turns.budget import BudgetGuard, left_of
+from actors.turns.faults import BROKE_OFF, SILENT, fault
+from actors.turns.retry import RetryPolicy
+from actors.turns.turn import Turn
+from protocol.errors import ProviderError
+from protocol.mail import ContextBuilt
+from protocol.provider.events import MessageStart, Ping, StreamError
+from protocol.turn import STOP_BUDGET
+
+log = logging.getLogger(__name__)
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait for the provider, in seconds, and when to try again."""
+
+    first_content_seconds: float
+    idle_seconds: float
+    retry: RetryPolicy
+
+
+class Upstream:
+    """The way to the provider."""
+
+    def __init__(
+        self,
+        model: Model,
+        prices: Prices,
+        settings: UpstreamSettings,
+        note: Callable[[Turn, ContextBuilt], None],
+    ) -> None:
+        self._model = model
+        self._note = note
+        self._prices = prices
+        self._settings = settings
+        self._heard: dict[str, float] = {}
+        self.pings = 0
+        """How many pings the provider has sent; they are no content."""
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds, to one, since the most silent of the open streams last brought content."""
+        now = trio.current_time()
+        return max((now - heard for heard in self._heard.values()), default=0.0)
+
+    async def answer(self, turn: Turn, context: ContextBuilt) -> None:
+        """Stream the turn's latest step into its log. Raises GatewayError, MalformedEvent."""
+        try:
+            await self._stream_with_retry(turn, context)
+        finally:
+            for event in turn.step.answer.flush():
+                turn.log.append(event)
+
+    async def _stream_with_retry(self, turn: Turn, context: ContextBuilt) -> None:
+        attempt, step = 0, turn.step
+        while True:
+            attempt += 1
+            asked_before = step.asked
+            try:
+                return await self._stream(turn, context)
+            except ProviderError as error:
+                silent = error.failure.code == "LLM_TIMEOUT"
+                step.asked = asked_before or step.taken or silent
+                delay = self._settings.retry.delay(error.failure, attempt, random.random())
+                if delay is None or step.answer.started:
+                    raise
+                log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
+            await trio.sleep(delay)
+
+    async def _stream(self, turn: Turn, context: ContextBuilt) -> None:
+        step = turn.step
+        answer = step.answer
+        append = turn.log.append
+        idle = self._settings.idle_seconds
+        # Moving a deadline at every delta would cost more than the delta.
+        coarse = min(idle / 10, 1.0)
+        guard = self._guard(turn, context)
+        limit = self._settings.first_content_seconds
+        with self._listening(turn), trio.move_on_after(limit) as watch:
+            moved = -math.inf
+            step.asked = True
+            async with self._model.stream(step.prompt.body(), step.prompt.betas) as events:
+                step.taken = True
+                async for event in events:
+                    if isinstance(event, Ping):
+                        self.pings += 1
+                        continue
+                    if isinstance(event, StreamError):
+                        log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
+                        step.taken = False
+                        raise ProviderError.of(fault(event))
+                    for shown in answer.feed(event):
+                        append(shown)
+                    if isinstance(event, MessageStart):
+                        self._note(turn, context)
+                        continue
+                    now = trio.current_time()
+                    if now - moved > coarse:
+                        watch.deadline, moved = now + idle, now
+                        self._heard[turn.turn_id] = now
+                    if answer.complete:
+                        return
+                    if guard.is_spent(answer):
+                        turn.stop = STOP_BUDGET
+                        return
+        raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
+
+    def _guard(self, turn: Turn, context: ContextBuilt) -> BudgetGuard:
+        model = context.session.model
+        billed = (step.counts for step in turn.steps[:-1])
+        left = left_of(turn.send.max_cost, self._prices, model, billed)
+        return BudgetGuard(self._prices, left, model, ratio=context.ratio)
+
+    @contextmanager
+    def _listening(self, turn: Turn) -> Iterator[None]:
+        """The time in which the turn waits for the provider."""
+        self._heard[turn.turn_id] = trio.current_time()
+        try:
+            yield
+        finally:
+            del self._heard[turn.turn_id]

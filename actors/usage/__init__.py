@@ -1,0 +1,1 @@
+"""The usage actor: admission, and the record of every turn."""

@@ -1,0 +1,1 @@
+"""The model port, on the provider's own SDK."""

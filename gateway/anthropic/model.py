@@ -1,0 +1,256 @@
+"""The provider, through its own SDK (anthropic) over HTTP.
+
+The request's body goes up as the bytes that the context actor made of it, and events come down as
+the response's bytes, cut and decoded here: a fraction of the cost of the SDK's types. The SDK
+retries nothing and follows no redirect, which would take the prompt to another host.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+
+import anthropic
+import httpx2
+import msgspec
+import trio
+from anthropic.types import ModelInfo as ProviderModelInfo
+from anthropic.types import RawMessageStreamEvent
+
+from actors.context.estimate.clearing import CLEAR_TOOL_USES
+from gateway.anthropic.errors import KEY_HINT, provider_error
+from gateway.anthropic.sse import EventReader
+from protocol.errors import GatewayError, ProviderError
+from protocol.provider.events import MessageStop, ProviderEvent, decode_event
+from protocol.provider.models import ModelInfo, fallback
+from protocol.provider.thinking import Effort, ThinkingType
+
+# At debug level the SDK logs prompts, and an environment variable can set that.
+for _name in ("anthropic", "httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+PROVIDER_URL = "https://api.anthropic.com"
+READ_SECONDS = 600.0
+"""Bytes may take so long; the turn's own watchdog ends a silence much earlier."""
+
+CLOSE_SECONDS = 1.0
+DRAIN_SECONDS = 0.2
+"""The body ends right behind `message_stop`; one that does not is cut off."""
+
+_JSON_HEADERS = {"Content-Type": "application/json"}
+# Small events compress badly, and each would be unpacked by itself.
+_STREAM_HEADERS = {**_JSON_HEADERS, "Accept-Encoding": "identity"}
+_Stream = anthropic.AsyncStream[RawMessageStreamEvent]
+
+
+class _Countable(msgspec.Struct, omit_defaults=True):
+    """The fields of a request that count_tokens takes."""
+
+    model: str
+    messages: msgspec.Raw
+    system: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    thinking: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    context_management: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class AnthropicModel:
+    """`actors.ports.Model`. `find_key` blocks, and is called in a thread."""
+
+    def __init__(
+        self,
+        find_key: Callable[[], str | None],
+        *,
+        base_url: str | None,
+        connect_seconds: float,
+        answer_seconds: float,
+        trust_env: bool = True,
+    ) -> None:
+        self._find_key = find_key
+        self._one_lookup = trio.CapacityLimiter(1)
+        self._answer_seconds = answer_seconds
+        self._base_url = base_url or PROVIDER_URL
+        self._timeout = httpx2.Timeout(READ_SECONDS, connect=connect_seconds)
+        self._http = httpx2.AsyncClient(
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=trust_env,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
+        )
+        self._client: anthropic.AsyncAnthropic | None = None
+        self._open_streams = 0
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open upstream."""
+        return self._open_streams
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        await self._http.aclose()
+
+    async def list_models(self) -> list[ModelInfo]:
+        """The models that the key may use, newest first."""
+        with self._answer_deadline():
+            client = await self._connected()
+            with self._mapped_errors():
+                return [_info(model) async for model in client.models.list(limit=100)]
+
+    async def describe(self, model: str) -> ModelInfo:
+        """What `model` can do, from the provider."""
+        with self._answer_deadline():
+            client = await self._connected()
+            with self._mapped_errors():
+                return _info(await client.models.retrieve(model))
+
+    async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
+        """The provider's count of the input tokens of `body`."""
+        countable = msgspec.json.encode(msgspec.json.decode(body, type=_Countable))
+        with self._answer_deadline(), self._mapped_errors():
+            client = await self._connected()
+            counted = await client.post(
+                "/v1/messages/count_tokens",
+                content=countable,
+                cast_to=anthropic.types.MessageTokensCount,
+                options={"headers": _with_betas(_JSON_HEADERS, betas)},
+            )
+        return counted.input_tokens
+
+    @asynccontextmanager
+    async def stream(
+        self, body: bytes, betas: Sequence[str] = ()
+    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+        """Send `body`, and give the answer's events. Leaving closes the connection."""
+        client = await self._connected()
+        with self._mapped_errors():
+            stream = await client.post(
+                "/v1/messages",
+                content=body,
+                cast_to=anthropic.types.Message,
+                options={"headers": _with_betas(_STREAM_HEADERS, betas)},
+                stream=True,
+                stream_cls=_Stream,
+            )
+        self._open_streams += 1
+        try:
+            async with aclosing(_chunks(stream.response)) as chunks:
+                with self._mapped_errors():
+                    events = _Events(chunks)
+                    yield events
+                    await events.drain()
+        finally:
+            self._open_streams -= 1
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await stream.close()
+
+    @contextmanager
+    def _answer_deadline(self) -> Iterator[None]:
+        """For what the provider answers at once, if at all."""
+        try:
+            with trio.fail_after(self._answer_seconds):
+                yield
+        except trio.TooSlowError as error:
+            raise ProviderError(
+                "LLM_TIMEOUT", "The provider did not answer in time. Try again.", retryable=True
+            ) from error
+
+    @contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (anthropic.AnthropicError, httpx2.HTTPError, httpx2.StreamError) as error:
+            if isinstance(error, anthropic.AuthenticationError):
+                self._client = None  # the key may have been replaced: look for it again
+            raise provider_error(error) from error
+
+    async def _connected(self) -> anthropic.AsyncAnthropic:
+        if self._client is None:
+            # A keyring may wait for its owner: no cancel waits for that.
+            key = await trio.to_thread.run_sync(
+                self._find_key, abandon_on_cancel=True, limiter=self._one_lookup
+            )
+            if key is None:
+                raise GatewayError(
+                    "NO_API_KEY", f"There is no API key for the provider. {KEY_HINT}"
+                )
+            self._client = anthropic.AsyncAnthropic(
+                api_key=key,
+                base_url=self._base_url,
+                max_retries=0,
+                timeout=self._timeout,
+                http_client=self._http,
+            )
+        return self._client
+
+
+def _with_betas(headers: dict[str, str], betas: Sequence[str]) -> dict[str, str]:
+    return headers | {"anthropic-beta": ",".join(betas)} if betas else headers
+
+
+def _chunks(response: httpx2.Response) -> AsyncGenerator[bytes]:
+    """The body's bytes; a stream that was not compressed needs no layer to unpack it."""
+    packed = response.headers.get("content-encoding", "identity") != "identity"
+    return response.aiter_bytes() if packed else response.aiter_raw()
+
+
+class _Events:
+    """The events in a response's bytes."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._reader = EventReader()
+        self._ready: Iterator[bytes] = iter(())
+        self._complete = False
+
+    def __aiter__(self) -> AsyncIterator[ProviderEvent]:
+        return self
+
+    async def __anext__(self) -> ProviderEvent:
+        while True:
+            for data in self._ready:
+                event = decode_event(data)
+                self._complete = isinstance(event, MessageStop)
+                return event
+            self._ready = iter(self._reader.feed(await anext(self._chunks)))
+
+    async def drain(self) -> None:
+        """Read a whole answer to the body's end, which keeps the connection for the next one."""
+        if self._complete:
+            with trio.move_on_after(DRAIN_SECONDS):
+                async for _ in self._chunks:
+                    pass
+
+
+def _info(model: ProviderModelInfo) -> ModelInfo:
+    """Ours from the provider's; what it does not tell comes from the table by version."""
+    known = fallback(model.id)
+    told = model.capabilities
+    thinks, thinking, efforts = known.thinks, known.thinking, known.efforts
+    if told is not None:
+        types: tuple[ThinkingType, ...] = ("adaptive", "enabled", "disabled", "between_tools")
+        levels: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
+        thinks = told.thinking.supported
+        thinking = tuple(kind for kind in types if getattr(told.thinking.types, kind).supported)
+        efforts = tuple(
+            level for level in levels if getattr(getattr(told.effort, level), "supported", False)
+        )
+    return ModelInfo(
+        id=model.id,
+        display_name=model.display_name,
+        max_input_tokens=model.max_input_tokens or known.max_input_tokens,
+        max_tokens=model.max_tokens or known.max_tokens,
+        thinks=thinks,
+        thinking=thinking,
+        efforts=efforts,
+        edits=_edits(model),
+    )
+
+
+def _edits(model: ProviderModelInfo) -> tuple[str, ...]:
+    """How the provider can clear a prompt of this model by itself."""
+    told = model.capabilities
+    if told is None:
+        return ()
+    able = told.context_management.clear_tool_uses_20250919
+    return (CLEAR_TOOL_USES,) if able is not None and able.supported else ()

@@ -1,0 +1,1 @@
+"""The media port: what pictures and documents weigh, and which are refused."""

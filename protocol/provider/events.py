@@ -1,0 +1,237 @@
+"""The provider's stream events, for typed decoding.
+
+Only what the gateway reads is named; everything else of an event is ignored, and what must be
+kept whole (a content block, a citation) is a plain `Block`. Event and delta types that are not
+listed here are decoded as `UnknownEvent`: the provider may add types at any time.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.provider.content import Block
+
+
+class CacheCreation(msgspec.Struct, frozen=True):
+    """Tokens written to the cache, by lifetime."""
+
+    ephemeral_5m_input_tokens: int = 0
+    ephemeral_1h_input_tokens: int = 0
+
+
+class ServerToolUse(msgspec.Struct, frozen=True):
+    """How often the provider's own tools ran."""
+
+    web_search_requests: int = 0
+
+
+class OutputTokensDetails(msgspec.Struct, frozen=True):
+    """The reasoning part of the output tokens."""
+
+    thinking_tokens: int = 0
+
+
+class ProviderUsage(msgspec.Struct, frozen=True):
+    """Usage as the provider tells it. Cumulative: a later figure replaces an earlier one."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+    server_tool_use: ServerToolUse | None = None
+    output_tokens_details: OutputTokensDetails | None = None
+
+
+class ProviderMessage(msgspec.Struct, frozen=True):
+    """The beginning of an answer."""
+
+    id: str
+    model: str
+    usage: ProviderUsage
+
+
+class TextDelta(msgspec.Struct, frozen=True, tag_field="type", tag="text_delta", gc=False):
+    """More text of a text block."""
+
+    text: str
+
+
+class ThinkingDelta(msgspec.Struct, frozen=True, tag_field="type", tag="thinking_delta", gc=False):
+    """More text of a thinking block."""
+
+    thinking: str
+
+
+class SignatureDelta(msgspec.Struct, frozen=True, tag_field="type", tag="signature_delta"):
+    """A thinking block's signature."""
+
+    signature: str
+
+
+class InputJsonDelta(msgspec.Struct, frozen=True, tag_field="type", tag="input_json_delta"):
+    """More of a tool call's arguments, as JSON text."""
+
+    partial_json: str
+
+
+class CitationsDelta(msgspec.Struct, frozen=True, tag_field="type", tag="citations_delta"):
+    """One more citation of a text block."""
+
+    citation: Block
+
+
+BlockDelta = TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta | CitationsDelta
+
+
+class MessageStart(msgspec.Struct, frozen=True, tag_field="type", tag="message_start"):
+    """The first event: tells what the input is billed."""
+
+    message: ProviderMessage
+
+
+class ContentBlockStart(msgspec.Struct, frozen=True, tag_field="type", tag="content_block_start"):
+    """A content block opens."""
+
+    index: int
+    content_block: Block
+
+
+class ContentBlockDelta(
+    msgspec.Struct, frozen=True, tag_field="type", tag="content_block_delta", gc=False
+):
+    """A content block grows."""
+
+    index: int
+    delta: BlockDelta
+
+
+class ContentBlockStop(msgspec.Struct, frozen=True, tag_field="type", tag="content_block_stop"):
+    """A content block is whole."""
+
+    index: int
+
+
+class StopDetails(msgspec.Struct, frozen=True):
+    """Why the message stopped."""
+
+    stop_reason: str | None = None
+
+
+class AppliedEdit(msgspec.Struct, frozen=True):
+    """What the provider left out of the prompt by itself."""
+
+    type: str
+    cleared_tool_uses: int = 0
+    cleared_input_tokens: int = 0
+
+
+class ContextManagement(msgspec.Struct, frozen=True):
+    """How the provider kept the prompt within its window."""
+
+    applied_edits: list[AppliedEdit] = []
+
+
+class MessageDelta(msgspec.Struct, frozen=True, tag_field="type", tag="message_delta"):
+    """The stop reason, and what was billed so far."""
+
+    delta: StopDetails
+    usage: ProviderUsage = ProviderUsage()
+    context_management: ContextManagement | None = None
+
+
+class MessageStop(msgspec.Struct, frozen=True, tag_field="type", tag="message_stop"):
+    """The answer is complete. Without it, it is not."""
+
+
+class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+    """A sign of life that carries nothing."""
+
+
+class ErrorDetails(msgspec.Struct, frozen=True):
+    """What went wrong at the provider."""
+
+    type: str = "api_error"
+    message: str = ""
+
+
+class StreamError(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+    """A failure in mid-stream."""
+
+    error: ErrorDetails
+
+
+class UnknownEvent(msgspec.Struct, frozen=True, tag_field="type", tag="unknown"):
+    """An event or a delta of a type that is not listed here."""
+
+    name: str
+
+
+KnownEvent = (
+    MessageStart
+    | ContentBlockStart
+    | ContentBlockDelta
+    | ContentBlockStop
+    | MessageDelta
+    | MessageStop
+    | Ping
+    | StreamError
+)
+ProviderEvent = KnownEvent | UnknownEvent
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _DeltaKind(msgspec.Struct, frozen=True):
+    delta: _Kind
+
+
+class MalformedEvent(ValueError):
+    """The provider sent something that is no event of its protocol."""
+
+
+_event_decoder: msgspec.json.Decoder[KnownEvent] = msgspec.json.Decoder(KnownEvent)
+_kind_decoder = msgspec.json.Decoder(_Kind)
+_delta_kind_decoder = msgspec.json.Decoder(_DeltaKind)
+_KNOWN_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+        "error",
+    }
+)
+_KNOWN_DELTAS = frozenset(
+    {"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"}
+)
+
+
+def decode_event(data: str | bytes) -> ProviderEvent:
+    """The event in an SSE `data` field.
+
+    Raises MalformedEvent when it is not JSON, or a known type with wrong fields.
+    """
+    try:
+        return _event_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return _decode_unknown(data, error)
+
+
+def _decode_unknown(data: str | bytes, error: Exception) -> UnknownEvent:
+    try:
+        kind = _kind_decoder.decode(data).type
+        if kind not in _KNOWN_EVENTS:
+            return UnknownEvent(name=kind)
+        if kind == "content_block_delta":
+            delta = _delta_kind_decoder.decode(data).delta.type
+            if delta not in _KNOWN_DELTAS:
+                return UnknownEvent(name=delta)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    raise MalformedEvent("the provider sent an event that cannot be read") from error

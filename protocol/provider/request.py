@@ -1,0 +1,46 @@
+"""The body of a request to the provider, as far as the gateway writes it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+CACHE_BREAKPOINT: dict[str, str] = {"type": "ephemeral"}
+"""A `cache_control`: the provider remembers the prompt up to its place, for five minutes."""
+
+
+class SystemBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text", omit_defaults=True):
+    """One part of the system prompt."""
+
+    text: str
+    cache_control: dict[str, str] | None = None
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool as the provider takes it."""
+
+    name: str
+    description: str
+    input_schema: dict[str, Any]
+
+
+class RequestMessage(msgspec.Struct, frozen=True):
+    """One message of a request; `content` is JSON, kept as it was stored."""
+
+    role: Literal["user", "assistant"]
+    content: msgspec.Raw
+
+
+class RequestHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of `POST /v1/messages` without its messages; `tools` is JSON, kept as it is."""
+
+    model: str
+    max_tokens: int
+    system: list[SystemBlock] = []
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    thinking: dict[str, Any] | None = None
+    output_config: dict[str, Any] | None = None
+    context_management: dict[str, Any] | None = None
+    cache_control: dict[str, str] | None = None
+    stream: bool

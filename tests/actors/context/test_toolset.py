@@ -1,0 +1,116 @@
+"""A request's tools: whose they are, their order, and what a session remembers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from actors.context.toolset import assemble_tools, chosen_tools, server_tools
+from protocol.client import ChatSend, ServerTool, ToolDeclaration
+from protocol.errors import GatewayError
+from protocol.tools import OfferedTool
+
+SCHEMA = {"type": "object"}
+SKILLS = OfferedTool(name="read_skill", description="Reads.", input_schema=SCHEMA)
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
+RUN = {"type": "code_execution_20250825", "name": "code_execution"}
+
+
+def declared(name: str, schema: dict[str, Any] | None = None) -> ToolDeclaration:
+    """A client's tool."""
+    return ToolDeclaration(name, "Brews.", schema or SCHEMA)
+
+
+def sent(name: str, description: str = "Brews.") -> dict[str, Any]:
+    """A tool as it goes upstream."""
+    return {"name": name, "description": description, "input_schema": SCHEMA}
+
+
+def remember(
+    before: bytes | None,
+    *,
+    tools: list[ToolDeclaration] | None = None,
+    servers: list[ServerTool] | None = None,
+) -> bytes | None:
+    """What a session remembers after a send."""
+    send = ChatSend(id="1", content="Hi", tools=tools, server_tools=servers)
+    return chosen_tools(before, send, [SKILLS])
+
+
+def names(remembered: bytes | None) -> list[str]:
+    """The remembered tools."""
+    return [tool["name"] for tool in json.loads(remembered or b"[]")]
+
+
+def test_the_gateways_tools_come_first_then_the_providers_then_the_clients() -> None:
+    """With what must be known to run each."""
+    remembered = remember(None, tools=[declared("brew")], servers=["web_search"])
+    tools = assemble_tools([SKILLS], remembered, caches=False)
+    assert json.loads(tools.json or b"") == [sent("read_skill", "Reads."), SEARCH, sent("brew")]
+    assert tools.text == (tools.json or b"").decode()
+    assert (tools.rules, tools.client_names) == ([SKILLS.rule], ["brew"])
+
+
+def test_the_last_tool_ends_with_a_breakpoint() -> None:
+    """It is sent and shown, and not counted: the provider bills nothing for it."""
+    tools = assemble_tools([SKILLS], remember(None, servers=["web_fetch"]), caches=True)
+    assert json.loads(tools.json or b"") == [
+        sent("read_skill", "Reads."),
+        {**FETCH, "cache_control": {"type": "ephemeral"}},
+    ]
+    assert "cache_control" not in tools.text
+
+
+def test_no_tools_are_nothing() -> None:
+    """No empty list goes upstream."""
+    tools = assemble_tools([], None, caches=True)
+    assert (tools.json, tools.text) == (None, "")
+    assert remember(b"[]") is None
+    assert server_tools(()) is None
+
+
+def test_the_providers_tools_keep_their_order() -> None:
+    """However the client or the settings name them."""
+    chosen = server_tools(("code_execution", "web_search", "web_fetch"))
+    assert json.loads(chosen or b"") == [SEARCH, FETCH, RUN]
+
+
+def test_what_a_send_does_not_mention_stays() -> None:
+    """Client tools and the provider's are chosen apart; an empty list takes them away."""
+    both = remember(None, tools=[declared("brew")], servers=["web_search"])
+    assert names(remember(both)) == ["web_search", "brew"]
+    assert names(remember(both, tools=[declared("pour")])) == ["web_search", "pour"]
+    assert names(remember(both, servers=["web_fetch"])) == ["web_fetch", "brew"]
+    assert names(remember(both, tools=[])) == ["web_search"]
+    assert names(remember(both, servers=[])) == ["brew"]
+
+
+@pytest.mark.parametrize(
+    ("tools", "field"),
+    [
+        ([declared("a"), declared("a")], "`tools[1].name`"),
+        ([declared("a"), declared("read_skill")], "`tools[1].name`"),
+        ([declared("web_search")], "`tools[0].name`"),
+        ([declared("a", {"type": "string"})], "`tools[0].inputSchema`"),
+    ],
+)
+def test_a_tool_that_the_provider_would_refuse_is_refused_by_name(
+    tools: list[ToolDeclaration], field: str
+) -> None:
+    """Two of one name, whoever runs them, and a schema of no object."""
+    with pytest.raises(GatewayError) as caught:
+        remember(None, tools=tools, servers=["web_search"])
+    assert caught.value.failure.code == "INVALID_MESSAGE"
+    assert caught.value.failure.message.startswith(field)
+
+
+def test_a_remembered_tool_gives_way_to_one_that_the_gateway_offers() -> None:
+    """Else the provider would refuse every further request of the session."""
+    remembered = remember(None, tools=[declared("brew"), declared("pour")])
+    brew = OfferedTool(name="brew", description="Reads.", input_schema=SCHEMA)
+    tools = assemble_tools([brew], remembered, caches=False)
+    assert json.loads(tools.json or b"") == [sent("brew", "Reads."), sent("pour")]
+    assert tools.client_names == ["pour"]

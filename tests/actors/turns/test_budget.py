@@ -1,0 +1,83 @@
+"""The budget guard: it stops rather early than late, and never without a limit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from actors.turns.budget import BudgetGuard, left_of
+from protocol.answer import Answer
+from protocol.usage import TokenCounts
+from tests.actors.fakes import MODEL, FakePrices, begin, finish, open_block, piece
+
+
+def answer_of(characters: int, *, prompt: int = 100) -> Answer:
+    """An answer that has so much text; its prompt cost 0.0003 USD for 100 tokens."""
+    answer = Answer()
+    for event in (begin(prompt), open_block(), piece("x" * characters)):
+        answer.feed(event)
+    return answer
+
+
+def guard(prices: FakePrices, max_cost: float | None, model: str) -> BudgetGuard:
+    """A guard for a model that makes four tokens of the tokenizer's three."""
+    limit = None if max_cost is None else Decimal(str(max_cost))
+    return BudgetGuard(prices, limit, model, ratio=4 / 3)
+
+
+def test_without_a_limit_nothing_is_spent() -> None:
+    """However long the answer."""
+    assert not guard(FakePrices(), None, MODEL).is_spent(answer_of(10**6))
+
+
+def test_before_the_first_event_nothing_is_spent() -> None:
+    """What the prompt costs is not known yet."""
+    assert not guard(FakePrices(), 0.000001, MODEL).is_spent(Answer())
+
+
+def test_it_is_spent_when_the_characters_are_worth_it() -> None:
+    """0.0003 for the prompt and 0.000015 for each 3 characters: 0.0006 is 60 characters."""
+    assert not guard(FakePrices(), 0.0006, MODEL).is_spent(answer_of(59))
+    assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer_of(60))
+
+
+def test_a_prompt_that_costs_more_than_all_of_it_ends_at_once() -> None:
+    """Nothing can be bought any more."""
+    assert guard(FakePrices(), 0.0001, MODEL).is_spent(answer_of(1))
+
+
+def test_a_whole_answer_is_not_cut() -> None:
+    """It has been paid for."""
+    answer = answer_of(10**6)
+    for event in finish():
+        answer.feed(event)  # type: ignore[arg-type]
+    assert not guard(FakePrices(), 0.0001, MODEL).is_spent(answer)
+
+
+@pytest.mark.parametrize("model", ["claude-of-no-price", MODEL])
+def test_an_output_that_costs_nothing_is_never_too_much(model: str) -> None:
+    """Nor one of which nobody knows what it costs."""
+    prices = FakePrices()
+    prices.per_output = Decimal(0)
+    assert not guard(prices, 0.0006, model).is_spent(answer_of(10**6))
+
+
+# --- several requests of one turn --------------------------------------------------------------
+
+HUNDRED = TokenCounts(uncached=100)
+
+
+def test_what_is_left_is_the_limit_without_what_was_billed() -> None:
+    """A request without a known price counts for nothing: it is not admitted with a limit."""
+    assert left_of(None, FakePrices(), MODEL, [HUNDRED]) is None
+    assert left_of(0.001, FakePrices(), MODEL, [HUNDRED, HUNDRED]) == Decimal("0.0004")
+    assert left_of(0.001, FakePrices(), "claude-of-no-price", [HUNDRED]) == Decimal("0.001")
+
+
+def test_other_scripts_are_worth_more_than_as_many_letters() -> None:
+    """A Japanese character is about a token, and four of English are one."""
+    answer = Answer()
+    for event in (begin(100), open_block(), piece("茶" * 15)):
+        answer.feed(event)
+    assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer)

@@ -1,0 +1,220 @@
+"""A database that a former gateway has written is stepped forward, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import trio
+
+from gateway.ledger import steps as ledger_steps
+from gateway.ledger.ledger import Ledger, LedgerUnusable
+from gateway.ledger.schema import SCHEMA_VERSION
+from gateway.ledger.steps import step_forward
+from protocol.records import Attached, MessageRecord
+from tests.gateway.media.test_pictures import document, image, pdf, png
+
+# Version 1, as pony made it.
+VERSION_1 = """
+CREATE TABLE "Message" (
+  "number" INTEGER PRIMARY KEY AUTOINCREMENT,
+  "session_id" TEXT NOT NULL, "turn_id" TEXT NOT NULL, "role" TEXT NOT NULL,
+  "content" TEXT NOT NULL, "status" TEXT NOT NULL, "created_at" BIGINT NOT NULL,
+  "byte_count" BIGINT NOT NULL, "token_count" BIGINT NOT NULL
+);
+CREATE INDEX "idx_message__session_id_number" ON "Message" ("session_id", "number");
+CREATE TABLE "Meta" ("name" TEXT NOT NULL PRIMARY KEY, "value" INTEGER NOT NULL);
+CREATE TABLE "Session" (
+  "session_id" TEXT NOT NULL PRIMARY KEY, "agent_id" TEXT NOT NULL, "model" TEXT NOT NULL,
+  "system" TEXT, "tools" TEXT, "title" TEXT, "created_at" BIGINT NOT NULL,
+  "last_active_at" BIGINT NOT NULL, "message_count" INTEGER NOT NULL
+);
+CREATE INDEX "idx_session__last_active_at" ON "Session" ("last_active_at");
+CREATE TABLE "Turn" (
+  "turn_id" TEXT NOT NULL PRIMARY KEY, "session_id" TEXT NOT NULL, "request_id" TEXT NOT NULL,
+  "model" TEXT NOT NULL, "status" TEXT NOT NULL, "created_at" BIGINT NOT NULL,
+  "settled_at" BIGINT, "stop_reason" TEXT, "error_code" TEXT, "counted_tokens" BIGINT NOT NULL,
+  "uncached" BIGINT NOT NULL, "cache_read" BIGINT NOT NULL, "cache_write5m" BIGINT NOT NULL,
+  "cache_write1h" BIGINT NOT NULL, "output" BIGINT NOT NULL, "thinking" BIGINT NOT NULL,
+  "web_searches" BIGINT NOT NULL, "estimated" BOOLEAN NOT NULL, "input_cost" BIGINT,
+  "output_cost" BIGINT
+);
+CREATE INDEX "idx_turn__created_at" ON "Turn" ("created_at");
+CREATE INDEX "idx_turn__session_id_request_id" ON "Turn" ("session_id", "request_id");
+CREATE INDEX "idx_turn__status" ON "Turn" ("status");
+INSERT INTO Meta VALUES ('schema', 1);
+INSERT INTO Session VALUES ('s1', 'default', 'm', NULL, NULL, 'T', 1, 2, 0);
+INSERT INTO Turn VALUES ('t1', 's1', 'r1', 'm', 'completed', 5, 9, 'end_turn', NULL, 7, 8, 1, 0, 0,
+  4, 2, 1, 0, 3000000, 100000000000);
+"""
+CALL = {"type": "tool_use", "id": "c1", "name": "brew", "input": {}}
+RESULT = {
+    "type": "tool_result",
+    "tool_use_id": "c1",
+    "content": "This tool was not run.",
+    "is_error": True,
+}
+SEARCH = {"type": "server_tool_use", "id": "c2", "name": "find", "input": {"tool_use": 1}}
+TEXT = {"type": "text", "text": "Tea?"}
+
+
+def old_file(folder: Path, *messages: tuple[str, str, Any]) -> Path:
+    """A database of version 1 with messages: turn, role, content."""
+    path = folder / "ledger.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(VERSION_1)
+        for turn_id, role, content in messages:
+            text = json.dumps(content, separators=(",", ":"))
+            database.execute(
+                "INSERT INTO Message (session_id, turn_id, role, content, status, created_at, "
+                "byte_count, token_count) VALUES ('s1', ?, ?, ?, 'complete', 3, ?, 1)",
+                (turn_id, role, text, len(text)),
+            )
+        database.execute("UPDATE Session SET message_count = ?", (len(messages),))
+        database.commit()
+    return path
+
+
+def step_forward_to_2(path: Path) -> None:
+    """As the gateway did that knew version 2."""
+    steps = ledger_steps._STEPS[:2]
+    with mock.patch.multiple("gateway.ledger.steps", SCHEMA_VERSION=2, _STEPS=steps):
+        step_forward(path)
+
+
+async def stepped(path: Path) -> list[MessageRecord]:
+    """The messages after the step."""
+    ledger = Ledger(path, queue_size=10)
+    await ledger.open()
+    try:
+        session = await ledger.load_session("s1")
+        messages = await ledger.load_messages("s1")
+        assert session is not None
+        assert session.message_count == len(messages)
+        turn = await ledger.load_turn("s1", "t1")
+        assert turn is not None
+        assert (turn.counts.input, turn.steps, turn.weights) == (9, (), ())
+        assert turn.cost is not None
+        assert str(turn.cost.total_cost) == "0.100003"
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+            await ledger.close()
+    return messages
+
+
+def told(messages: list[MessageRecord]) -> list[tuple[str, str, Any]]:
+    """Turn, role and content of each."""
+    return [(one.turn_id, one.role, json.loads(one.content)) for one in messages]
+
+
+async def test_sessions_messages_and_turns_are_kept(tmp_path: Path) -> None:
+    """As they were; the file is of the new version, and opens again."""
+    said = [("t1", "user", "Hi"), ("t1", "assistant", [TEXT]), ("t2", "user", '"tool_use"')]
+    path = old_file(tmp_path, *said)
+    for _ in range(2):
+        messages = await stepped(path)
+        assert told(messages) == said
+        assert [message.message_id for message in messages] == [1, 2, 3]
+        assert {message.media_tokens for message in messages} == {0}
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT value FROM Meta").fetchall() == [(SCHEMA_VERSION,)]
+
+
+async def test_pictures_of_old_messages_are_counted(tmp_path: Path) -> None:
+    """Those in tools' answers too; what weighs nothing is not looked at."""
+    picture = image(png(300, 200))
+    page = document(pdf(1))
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": [picture]}
+    said = [("t1", "user", [picture, page, TEXT]), ("t1", "assistant", [TEXT])]
+    path = old_file(tmp_path, *said, ("t2", "user", [result]), ("t3", "user", "Hi"))
+    step_forward_to_2(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE Message SET media_tokens = 99 WHERE number IN (1, 3)")
+        database.commit()
+    attached = [message.attached for message in await stepped(path)]
+    assert attached == [
+        Attached(pictures=1, documents=1, edge=300),
+        Attached(),
+        Attached(pictures=1, edge=300),
+        Attached(),
+    ]
+
+
+async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(
+    tmp_path: Path,
+) -> None:
+    """Right behind it; the questions that used to answer it are questions alone."""
+    path = old_file(
+        tmp_path,
+        ("t1", "user", "Hi"),
+        ("t1", "assistant", [TEXT, CALL]),
+        ("t2", "user", [RESULT, TEXT]),
+        ("t3", "user", [RESULT, TEXT]),
+        ("t3", "assistant", [TEXT]),
+        ("t4", "user", "tool_result"),
+        ("t4", "assistant", [SEARCH]),
+    )
+    for _ in range(2):
+        messages = await stepped(path)
+        assert told(messages) == [
+            ("t1", "user", "Hi"),
+            ("t1", "assistant", [TEXT, CALL]),
+            ("t1", "user", [RESULT]),
+            ("t2", "user", [TEXT]),
+            ("t3", "user", [TEXT]),
+            ("t3", "assistant", [TEXT]),
+            ("t4", "user", "tool_result"),
+            ("t4", "assistant", [SEARCH]),
+        ]
+        assert all(message.byte_count == len(message.content) for message in messages)
+        assert all(message.token_count for message in messages)
+
+
+async def test_a_message_that_is_stored_after_the_step_comes_last(tmp_path: Path) -> None:
+    """The numbers have grown, and go on behind the largest."""
+    path = old_file(tmp_path, ("t1", "user", "Hi"), ("t1", "assistant", [CALL]))
+    messages = await stepped(path)
+    ledger = Ledger(path, queue_size=10)
+    await ledger.open()
+    await ledger.keep_answer("s1", "t1", [messages[0]] * 2, kept=1)
+    after = await ledger.load_messages("s1")
+    await ledger.close()
+    assert [message.message_id for message in after] == [2, 4, 5, 6]
+
+
+async def test_a_step_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is of the old version still, every row of it."""
+    path = old_file(tmp_path, ("t1", "user", "Hi"), ("t1", "assistant", [CALL]))
+
+    def dump() -> list[str]:
+        with closing(sqlite3.connect(path)) as database:
+            return list(database.iterdump())
+
+    before = dump()
+
+    def breaks(_database: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("gateway.ledger.steps._withdraw_late_results", breaks)
+    with pytest.raises(LedgerUnusable, match="disk I/O"):
+        await Ledger(path, queue_size=10).open()
+    assert dump() == before
+
+
+def test_a_file_without_tables_is_left_to_be_made(tmp_path: Path) -> None:
+    """As one is that is not there, or one that ended before it had a version."""
+    path = tmp_path / "ledger.db"
+    step_forward(path)
+    assert not path.exists()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE Meta (name TEXT, value INTEGER)")
+    step_forward(path)
+    path.write_bytes(b"")
+    step_forward(path)
