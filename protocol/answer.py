@@ -112,6 +112,8 @@ class Answer:
         """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
         """What the provider left out of the prompt by itself."""
+        self.mismatched = 0
+        """Thinking blocks of the request that did not fit what stood before them."""
 
     def feed(self, event: ProviderEvent) -> list[TurnEvent]:
         """What `event` adds to the turn's log. Raises MalformedEvent when it is out of order."""
@@ -126,6 +128,8 @@ class Answer:
                 if self.started:
                     raise MalformedEvent("a second message_start")
                 self.started = True
+                found = message.input_transformations or []
+                self.mismatched = sum(one.is_mismatch for one in found)
                 self._bill(message.usage)
             case MessageDelta():
                 self._stop(event)

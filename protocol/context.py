@@ -87,15 +87,17 @@ class Calibration(Wire, frozen=True, kw_only=True):
 
 
 class SentContext(Wire, frozen=True, kw_only=True):
-    """What of the history the model did not see: it did not fit the window.
+    """What of the history the model did not see.
 
-    Whole turns were left out of the request, or the provider cleared old tool results.
+    What did not fit the window: whole turns were left out of the request, or the provider cleared
+    old tool results. And `dropped_thinking`, blocks that it found bound to another conversation.
     """
 
     left_out_turns: int
     left_out_messages: int
     cleared_tool_uses: int | UnsetType = UNSET
     cleared_tokens: int | UnsetType = UNSET
+    dropped_thinking: int | UnsetType = UNSET
 
 
 def with_cleared(sent: SentContext | None, tool_uses: int, tokens: float) -> SentContext | None:
@@ -104,6 +106,14 @@ def with_cleared(sent: SentContext | None, tool_uses: int, tokens: float) -> Sen
         return sent
     known = sent or SentContext(left_out_turns=0, left_out_messages=0)
     return msgspec.structs.replace(known, cleared_tool_uses=tool_uses, cleared_tokens=round(tokens))
+
+
+def with_dropped(sent: SentContext | None, blocks: int) -> SentContext | None:
+    """What the model does not see when, besides, thinking `blocks` did not fit."""
+    if not blocks:
+        return sent
+    known = sent or SentContext(left_out_turns=0, left_out_messages=0)
+    return msgspec.structs.replace(known, dropped_thinking=blocks)
 
 
 class TurnInspection(Wire, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.attachments import too_many
 from actors.context.assembly import Parts, system_texts
-from actors.context.estimate.clearing import CLEAR_TOOL_USES, CONTEXT_EDITING, clearing, clears_at
+from actors.context.estimate.clearing import clearing, clears_at
 from actors.context.estimate.counting import Counter
 from actors.context.estimate.weighed import Weighed
 from actors.context.estimate.weighing import Weigher
@@ -21,7 +21,8 @@ from protocol.errors import GatewayError
 from protocol.mail import NewMessage
 from protocol.prompt import Allowance, Prompt
 from protocol.provider.content import UserContent, is_blank, user_blocks
-from protocol.provider.models import ModelInfo, Thinking
+from protocol.provider.features import BINDING_CONTROLS, CLEAR_TOOL_USES, CONTEXT_EDITING
+from protocol.provider.models import ModelInfo, Thinking, guarded
 from protocol.records import MessageRecord, SessionRecord
 from protocol.tools import OfferedTool
 
@@ -173,11 +174,15 @@ class Composer:
         """The request, as it is sent."""
         trigger = weighed.allowance.clears_at
         edits = None if trigger is None else clearing(trigger)
+        config = guarded(weighed.model, thinking.config)
         head = weighed.parts.head(
             model=weighed.model,
             max_tokens=max_tokens,
-            thinking=thinking.config,
+            thinking=config,
             effort=thinking.effort,
             edits=edits,
         )
-        return weighed.prompt(head, () if edits is None else (CONTEXT_EDITING,))
+        betas = () if edits is None else (CONTEXT_EDITING,)
+        if config != thinking.config:
+            betas = (*betas, BINDING_CONTROLS)
+        return weighed.prompt(head, betas)

@@ -10,7 +10,7 @@ from actors.turns.approvals import Answers
 from actors.turns.step import Step
 from protocol.answer import Answer
 from protocol.client import ChatSend
-from protocol.context import SentContext, with_cleared
+from protocol.context import SentContext, with_cleared, with_dropped
 from protocol.errors import Failure
 from protocol.mail import CompleteTurn, ContextBuilt, ContextExtended, NewMessage
 from protocol.prompt import Prompt
@@ -243,11 +243,12 @@ class Turn:
     def _sent_context(self) -> SentContext | None:
         # Each step's request was cleared from the beginning again: the last one has cleared most.
         edits = next((step.answer.edits for step in reversed(self.steps) if step.answer.edits), [])
-        return with_cleared(
+        sent = with_cleared(
             self.left_out,
             sum(edit.cleared_tool_uses for edit in edits),
             sum(edit.cleared_input_tokens for edit in edits),
         )
+        return with_dropped(sent, max(step.answer.mismatched for step in self.steps))
 
     @property
     def _is_refused_upstream(self) -> bool:

@@ -109,6 +109,7 @@ class Upstream:
                         append(shown)
                     if isinstance(event, MessageStart):
                         self._note(turn, context)
+                        self._warn(turn)
                         continue
                     now = trio.current_time()
                     if now - moved > coarse:
@@ -120,6 +121,15 @@ class Upstream:
                         turn.stop = STOP_BUDGET
                         return
         raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
+
+    def _warn(self, turn: Turn) -> None:
+        """Thinking that does not fit is a mistake of ours, that costs the model its thoughts."""
+        if turn.step.answer.mismatched:
+            log.warning(
+                "turn %s: the provider found %d thinking blocks bound to another conversation",
+                turn.turn_id,
+                turn.step.answer.mismatched,
+            )
 
     def _guard(self, turn: Turn, context: ContextBuilt) -> BudgetGuard:
         model = context.session.model

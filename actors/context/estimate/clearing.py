@@ -15,12 +15,9 @@ import msgspec
 
 from actors.context.estimate.scale import Scale
 from protocol.provider.content import block_types
+from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.records import MessageRecord
 
-CONTEXT_EDITING = "context-management-2025-06-27"
-"""The unreleased feature that it is (the provider's page on context editing)."""
-
-CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 KEPT_TOOL_USES = 3
 CLEARED_AT_LEAST = 5_000
 """Tokens; clearing fewer is not worth that the provider forgets the prompt behind them."""
