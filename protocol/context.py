@@ -35,7 +35,7 @@ class Section(Wire, frozen=True, kw_only=True):
 
     `cost_estimate` is for a provider that remembers nothing. `cached` when the provider most
     likely has all of it in its prompt cache, `cached_tokens` how much of it; `cached_cost_estimate`
-    is the USD with that.
+    is the USD with that. `superseded` are the bytes of it that a later part of it replaces.
     """
 
     name: SectionName
@@ -46,6 +46,7 @@ class Section(Wire, frozen=True, kw_only=True):
     cached: bool | UnsetType = UNSET
     cached_tokens: int | UnsetType = UNSET
     cached_cost_estimate: Decimal | UnsetType | None = UNSET
+    superseded: int | UnsetType = UNSET
 
 
 class SectionWeight(Wire, frozen=True, kw_only=True):
@@ -90,7 +91,9 @@ class SentContext(Wire, frozen=True, kw_only=True):
     """What of the history the model did not see.
 
     What did not fit the window: whole turns were left out of the request, or the provider cleared
-    old tool results. And `dropped_thinking`, blocks that it found bound to another conversation.
+    old tool results. `dropped_thinking` are blocks that it found bound to another conversation. And
+    `epoch` when with this turn the conversation began anew for the model: it got the turns from
+    before without their thinking.
     """
 
     left_out_turns: int
@@ -98,6 +101,7 @@ class SentContext(Wire, frozen=True, kw_only=True):
     cleared_tool_uses: int | UnsetType = UNSET
     cleared_tokens: int | UnsetType = UNSET
     dropped_thinking: int | UnsetType = UNSET
+    epoch: int | UnsetType = UNSET
 
 
 def with_cleared(sent: SentContext | None, tool_uses: int, tokens: float) -> SentContext | None:

@@ -29,7 +29,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     `counted_tokens` is the tokenizer's count of its text, `media_tokens` what its pictures and
     documents weigh. The input is estimated at `token_estimate` tokens; it most likely costs
     `likely_cost` USD, which is known only where there is a `maxCost` to hold it against.
-    `context` is what of the session the model does not get.
+    The turn's own messages begin with number `own_from` of the request. `context` is what of the
+    session the model does not get.
     """
 
     body: bytes
@@ -37,6 +38,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     has_tools: bool
     counted_tokens: int
     media_tokens: int
+    own_from: int
     token_estimate: int
     likely_cost: Decimal | None
     context: SentContext | None
