@@ -133,8 +133,9 @@ class ExtendContext(Request[Prompt], frozen=True, kw_only=True):
     """Add `messages` to what the turn has said; the answer is the request with them.
 
     The first of them is the turn's message number `at`, the question not counted: what was added
-    already is not added twice. They are stored with the turn's row, in one commit, before the answer: what goes upstream is
-    on the disk. Raises GatewayError(CONTEXT_TOO_LARGE) when the turn alone is too large.
+    already is not added twice. They are stored with the turn's row, in one commit, before the
+    answer: what goes upstream is on the disk. Raises GatewayError(CONTEXT_TOO_LARGE) when the turn
+    alone is too large.
     """
 
     turn: TurnRecord
@@ -161,8 +162,9 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     `unsent` is what the provider has not taken, and will not be sent again: the whole `turn`, or
     the `results` of tools that were added last. `status` is what the turn's messages are marked as
     in the first case. With `restores` the session's model, system prompt and tools are as they
-    were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped thinking
-    that did not fit: the next turn begins a new epoch. A turn that never began is forgotten.
+    were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped
+    thinking that did not fit: the next turn begins a new epoch. A turn that never began is
+    forgotten.
     """
 
     turn: TurnRecord
