@@ -33,6 +33,7 @@ from gateway.simulator.transcript import THOUGHTS
 
 BINDING_CONTROLS = "thinking-binding-controls-2026-08-01"
 """The beta that `thinking.block_binding` and `input_transformations` take."""
+SETTING = "thinking.block_binding.prefix_mismatch_behavior"
 BEHAVIORS = ("error", "drop_block")
 BINDABLE = ("adaptive", "enabled")
 """The types of thinking that may say what becomes of a mismatch."""
@@ -229,7 +230,7 @@ def _refusal(path: str, kind: str, wrong: str = "", *, controls: bool) -> str:
     sentences = [
         f"{path}: Invalid `{field}` in `{kind}` block.",
         "The block is bound to a different conversation.",
-        'Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".',
+        f'Remove the block, or set `{SETTING}` to "drop_block".',
     ]
     if not controls:
         sentences.append(

@@ -144,7 +144,9 @@ class Drafter:
             container=container(self._ids) if executes else None,
             edits=edits,
             transformations=(
-                transformations if reply.transformations is None else reply.transformations
+                transformations
+                if reply.input_transformations is None
+                else reply.input_transformations
             ),
         )
 

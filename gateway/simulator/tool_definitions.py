@@ -82,7 +82,8 @@ def check_tool(tool: Any, place: str) -> None:
                 raise invalid(f"{place}.{kind}.name: Input should be '{_NAMES[kind]}'")
             _check_domains(tool, f"{place}.{kind}")
         case str(kind) if kind in TOOLSETS:
-            pass
+            if "name" in tool:
+                raise invalid(f"{place}.{kind}.name: Extra inputs are not permitted")
         case kind:
             expected = ", ".join(f"'{known}'" for known in sorted({*_NAMES, *TOOLSETS, "custom"}))
             raise invalid(
