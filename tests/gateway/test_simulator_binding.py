@@ -304,7 +304,7 @@ async def test_what_the_server_clears_is_no_change(
     loop = [says("Go"), {"role": "assistant", "content": [b.to_dict() for b in first.content]}]
     loop.append(user({**result("t"), "content": "long " * 500}))
     betas = f"{CONTROLS},context-management-2025-06-27"
-    edited = {"extra_body": {"context_management": edits}, "betas": betas}
+    edited: dict[str, Any] = {"extra_body": {"context_management": edits}, "betas": betas}
     longer = await converse(simulator, client, 1, history=loop, **edited)
     answer = await ask(client, longer, **HEAD, **edited)
     assert told(answer) == []
@@ -316,14 +316,14 @@ async def test_counting_runs_the_same_check(
 ) -> None:
     """count_tokens refuses a mismatch, and does not count what is dropped."""
     messages = await converse(simulator, client, 1, model=model)
-    head = {"model": model, "messages": messages, **HEAD}
+    head: dict[str, Any] = {"model": model, "messages": messages, **HEAD}
     whole = await client.messages.count_tokens(**head)
     other = {**head, "system": "Be curt.."}
     with pytest.raises(anthropic.BadRequestError, match=ELSEWHERE):
         await client.messages.count_tokens(**other)
-    counted = await client.messages.count_tokens(
-        **other, thinking=drops(), extra_headers={"anthropic-beta": CONTROLS}
-    )
+    dropping: dict[str, Any] = {**other, "thinking": drops()}
+    betas = {"anthropic-beta": CONTROLS}
+    counted = await client.messages.count_tokens(**dropping, extra_headers=betas)
     assert counted.input_tokens < whole.input_tokens - 50
 
 

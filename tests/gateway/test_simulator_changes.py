@@ -186,7 +186,8 @@ async def test_a_tool_loop_goes_on_after_a_system_message(
     second = await ask(client, [*messages, TOLD])
     assert second.content[0].to_dict()["text"] == "It is 42."
     simulator.clear_script()
-    assert "> 42" in (await ask(client, [*messages, TOLD])).content[-1].to_dict()["text"]
+    told: Any = (await ask(client, [*messages, TOLD])).content[-1]
+    assert "> 42" in told.text
 
 
 async def test_a_system_message_is_part_of_the_prefix(
@@ -244,7 +245,8 @@ async def test_a_definition_replaces_the_one_of_its_name(client: AsyncAnthropic)
     }
     messages = [*WISH, system(adds({**WEATHER, "input_schema": schema}))]
     answer = await ask(client, messages, tools=[WEATHER])
-    assert "city" in answer.content[-1].to_dict()["input"]
+    call: Any = answer.content[-1]
+    assert "city" in call.input
     newer = {**SEARCH, "type": "web_search_20260209"}
     await ask(client, [*ASK, system(adds(newer))], tools=[SEARCH])
 
