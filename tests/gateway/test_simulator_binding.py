@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
+import msgspec
 import pytest
 from anthropic import AsyncAnthropic
 from anthropic.types import Message
@@ -18,6 +19,7 @@ from gateway.simulator import (
     Text,
     Thinking,
     ToolUse,
+    WebSearch,
     open_simulator,
     prefix_mismatch,
 )
@@ -520,3 +522,22 @@ async def test_no_answer_ends_with_thinking(
     paused = await ask(client, [says("?")])
     again = {"role": "assistant", "content": [paused.content[0].to_dict()]}
     assert (await ask(client, [says("?"), again])).stop_reason == "end_turn"
+
+
+async def test_what_follows_a_pause_stays_a_message_of_its_own(
+    simulator: Simulator, client: AsyncAnthropic
+) -> None:
+    """Each answer goes back as it came: joined to the one before, its thinking is a stranger."""
+    search = WebSearch("tides", part="call")
+    simulator.script(Reply(blocks=(Thinking("One."), search)))
+    first = await ask(client, [says("?")])
+    paused = [block.to_dict() for block in first.content]
+    found = msgspec.structs.replace(search, part="result")
+    simulator.script(Reply(blocks=(found, Thinking("Two."), Text("Done."))))
+    second = await ask(client, [says("?"), {"role": "assistant", "content": paused}])
+    rest = [block.to_dict() for block in second.content]
+    apart = [{"role": "assistant", "content": content} for content in (paused, rest)]
+    assert told(await ask(client, [says("?"), *apart, says("And?")], betas=CONTROLS)) == []
+    joined = {"role": "assistant", "content": [*paused, *rest]}
+    with pytest.raises(anthropic.BadRequestError, match=r"messages\.1\.content\.3"):
+        await ask(client, [says("?"), joined, says("And?")])
