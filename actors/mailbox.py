@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
 
 from protocol.errors import Failure, GatewayError
-from protocol.mail import Mail, Request
+from protocol.mail import Mail
+from protocol.request import Request, answer_type
 
 Message = TypeVar("Message")
 R = TypeVar("R")
 
 _encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
 
 
 STOPPING = Failure(
@@ -47,16 +49,22 @@ class MailboxFull(Exception):
 class Reply:
     """Where an ask's answer arrives; set once."""
 
-    __slots__ = ("_arrived", "_encoded", "_failure")
+    __slots__ = ("_arrived", "_encoded", "_failure", "_in_json")
 
     def __init__(self) -> None:
         self._arrived = trio.Event()
         self._encoded: bytes | None = None
+        self._in_json = False
         self._failure: Failure | None = None
 
     def send(self, answer: msgspec.Struct) -> None:
         """Answer. Whoever asked may be gone: then nobody reads it."""
-        self._encoded = _encode(answer)
+        try:
+            self._encoded = _encode(answer)
+        except OverflowError:
+            # A model's tool call, which a history shows again, may hold an integer of more than
+            # 64 bits, which MessagePack lacks.
+            self._encoded, self._in_json = _encode_json(answer), True
         self._arrived.set()
 
     def fail(self, failure: Failure) -> None:
@@ -68,14 +76,16 @@ class Reply:
         """The owner ends: an ask that has no answer yet gets `ActorStopped`."""
         self._arrived.set()
 
-    async def receive(self, decoder: msgspec.msgpack.Decoder[R], owner: str) -> R:
+    async def receive(self, request: type[Request[R]], owner: str) -> R:
         """The answer. Raises GatewayError for a failure, ActorStopped when there is none."""
         await self._arrived.wait()
         if self._failure is not None:
             raise GatewayError.of(self._failure)
         if self._encoded is None:
             raise ActorStopped(owner)
-        return decoder.decode(self._encoded)
+        in_msgpack, in_json = _answer_decoders(request)
+        answer: R = (in_json if self._in_json else in_msgpack).decode(self._encoded)
+        return answer
 
 
 class Envelope(Generic[Message]):
@@ -131,7 +141,7 @@ class Address:
         self._unanswered.add(reply)
         try:
             await self._put(_encode(request), reply)
-            return await reply.receive(_reply_decoder(type(request)), self.name)
+            return await reply.receive(type(request), self.name)
         finally:
             self._unanswered.discard(reply)
 
@@ -172,7 +182,8 @@ class Mailbox(Address, Generic[Message]):
 
 
 @cache
-def _reply_decoder(request: type[Request[Any]]) -> msgspec.msgpack.Decoder[Any]:
-    (base,) = request.__orig_bases__  # type: ignore[attr-defined]  # it is `Request[R]`
-    (answer,) = get_args(base)
-    return msgspec.msgpack.Decoder(answer)
+def _answer_decoders(
+    request: type[Request[Any]],
+) -> tuple[msgspec.msgpack.Decoder[Any], msgspec.json.Decoder[Any]]:
+    answer = answer_type(request)
+    return msgspec.msgpack.Decoder(answer), msgspec.json.Decoder(answer)

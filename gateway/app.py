@@ -234,8 +234,6 @@ class Parts:
             context=self.context_mailbox,
             llm=self.llm_mailbox,
             usage=self.usage_mailbox,
-            page_size=settings.list_limit_default,
-            longest_page=settings.list_limit_max,
         )
         self._census = GatewayCensus(
             server=self._serving,
@@ -348,6 +346,8 @@ def _context_settings(settings: Settings) -> ContextSettings:
         history_cache_bytes=settings.history_cache_bytes,
         at_once=AT_ONCE,
         keep_seconds=settings.keep_seconds,
+        page_size=settings.list_limit_default,
+        longest_page=settings.list_limit_max,
         prompt_caching=settings.prompt_caching,
         server_tools=settings.server_tools,
     )

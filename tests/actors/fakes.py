@@ -728,6 +728,8 @@ class World:
             history_cache_bytes=1_000_000,
             at_once=64,
             keep_seconds=1.0,
+            page_size=2,
+            longest_page=200,
             prompt_caching=True,
             server_tools=(),
         )
@@ -805,8 +807,6 @@ class World:
                 context=self.context_box,
                 llm=self.llm_box,
                 usage=self.usage_box,
-                page_size=2,
-                longest_page=200,
             ),
             logs=self.logs,
             census=self.census,
