@@ -38,7 +38,7 @@ class ActorStopped(GatewayError):
     """The actor that was told or asked has ended: so does the gateway, soon."""
 
     def __init__(self, actor: str) -> None:
-        super().__init__(STOPPING.code, STOPPING.message, retryable=STOPPING.retryable)
+        super().__init__(**msgspec.structs.asdict(STOPPING))
         self.actor = actor
 
 
