@@ -20,7 +20,7 @@ from protocol.errors import Failure, GatewayError
 from protocol.mail import Mail
 from protocol.request import Request, answer_type
 
-Message = TypeVar("Message")
+MessageT = TypeVar("MessageT")
 R = TypeVar("R")
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,7 +46,7 @@ class MailboxFull(Exception):
     """The mailbox takes no more now."""
 
 
-class Reply:
+class PendingReply:
     """Where an ask's answer arrives; set once."""
 
     __slots__ = ("_arrived", "_encoded", "_failure", "_in_json")
@@ -88,19 +88,19 @@ class Reply:
         return answer
 
 
-class Envelope(Generic[Message]):
+class Envelope(Generic[MessageT]):
     """A message as its owner gets it, still sealed, with the way back for an ask."""
 
     __slots__ = ("_decoder", "_encoded", "reply")
 
     def __init__(
-        self, encoded: bytes, decoder: msgspec.msgpack.Decoder[Message], reply: Reply
+        self, encoded: bytes, decoder: msgspec.msgpack.Decoder[MessageT], reply: PendingReply
     ) -> None:
         self._encoded = encoded
         self._decoder = decoder
         self.reply = reply
 
-    def open(self) -> Message:
+    def open(self) -> MessageT:
         """The message. Decoded here, so that one that cannot be read harms no other."""
         return self._decoder.decode(self._encoded)
 
@@ -111,8 +111,8 @@ class Address:
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = size
-        self._send, self._receive = trio.open_memory_channel[tuple[bytes, Reply]](size)
-        self._unanswered: set[Reply] = set()
+        self._send, self._receive = trio.open_memory_channel[tuple[bytes, PendingReply]](size)
+        self._unanswered: set[PendingReply] = set()
 
     @property
     def waiting(self) -> int:
@@ -121,12 +121,12 @@ class Address:
 
     async def tell(self, message: Mail) -> None:
         """Put `message` into the mailbox; waits while it is full. Raises ActorStopped."""
-        await self._put(_encode(message), Reply())
+        await self._put(_encode(message), PendingReply())
 
     def offer(self, message: Mail) -> None:
         """Put `message` into the mailbox now. Raises MailboxFull, ActorStopped."""
         try:
-            self._send.send_nowait((_encode(message), Reply()))
+            self._send.send_nowait((_encode(message), PendingReply()))
         except trio.WouldBlock:
             raise MailboxFull(f"{self.name} takes no more now") from None
         except (trio.ClosedResourceError, trio.BrokenResourceError):
@@ -137,7 +137,7 @@ class Address:
 
         Raises GatewayError for an expected failure and ActorStopped when the owner ends first.
         """
-        reply = Reply()
+        reply = PendingReply()
         self._unanswered.add(reply)
         try:
             await self._put(_encode(request), reply)
@@ -145,19 +145,19 @@ class Address:
         finally:
             self._unanswered.discard(reply)
 
-    async def _put(self, encoded: bytes, reply: Reply) -> None:
+    async def _put(self, encoded: bytes, reply: PendingReply) -> None:
         try:
             await self._send.send((encoded, reply))
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             raise ActorStopped(self.name) from None
 
 
-class Mailbox(Address, Generic[Message]):
+class Mailbox(Address, Generic[MessageT]):
     """The owner's side. `kind` is the union of what the owner understands; `size` in messages."""
 
     def __init__(self, name: str, kind: Any, size: int) -> None:
         super().__init__(name, size)
-        self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(kind)
+        self._decoder: msgspec.msgpack.Decoder[MessageT] = msgspec.msgpack.Decoder(kind)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -173,10 +173,10 @@ class Mailbox(Address, Generic[Message]):
         """Take nothing more: what waits is still read, and then the reading ends."""
         self._send.close()
 
-    def __aiter__(self) -> Mailbox[Message]:
+    def __aiter__(self) -> Mailbox[MessageT]:
         return self
 
-    async def __anext__(self) -> Envelope[Message]:
+    async def __anext__(self) -> Envelope[MessageT]:
         encoded, reply = await self._receive.__anext__()
         return Envelope(encoded, self._decoder, reply)
 

@@ -31,7 +31,7 @@ from protocol.server import UsageReport
 from protocol.usage import TokenCounts
 
 
-class Usage:
+class UsageActor:
     """The actor that owns the turns' rows."""
 
     def __init__(

@@ -22,7 +22,7 @@ THOUGHTS = ("thinking", "redacted_thinking")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Answers:
+class AnswerMemory:
     """Remembers the thinking before each call, and the last block of each answer that paused."""
 
     def __init__(self, limit: int = LIMIT) -> None:

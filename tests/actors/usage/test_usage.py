@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.mailbox import Mailbox
-from actors.usage.usage import Usage
+from actors.usage.usage import UsageActor
 from protocol.client import UsageQuery
 from protocol.errors import GatewayError
 from protocol.mail import Admit, Done, InspectTurn, OpenTurn, SettleTurn, UsageMail
@@ -36,7 +36,7 @@ async def test_what_a_dead_process_left_open_is_settled_before_anything_else() -
         ROW, turn_id="untold", counts=TokenCounts(), counted_tokens=70
     )
     mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 4)
-    usage = Usage(mailbox, store=store, prices=FakePrices(), clock=FakeClock(), at_once=4)
+    usage = UsageActor(mailbox, store=store, prices=FakePrices(), clock=FakeClock(), at_once=4)
     async with trio.open_nursery() as nursery:
         await nursery.start(usage.run)
         mailbox.close()
@@ -88,7 +88,7 @@ async def test_each_request_of_a_turn_has_its_own_price(status: str) -> None:
         ROW, steps=steps, counts=TokenCounts(uncached=1_700, output=30), status="open"
     )
     mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 4)
-    usage = Usage(mailbox, store=store, prices=TieredPrices(), clock=FakeClock(), at_once=4)
+    usage = UsageActor(mailbox, store=store, prices=TieredPrices(), clock=FakeClock(), at_once=4)
     if status == "interrupted":
         store.rows["turn_1"] = row
     async with trio.open_nursery() as nursery:
