@@ -18,7 +18,7 @@ from protocol.provider.content import Block
 from protocol.records import Attached, TurnRecord, TurnStatus
 from protocol.repetition import Repetition
 from protocol.server import Usage, WireCost
-from protocol.states import TURN, TurnEvent, TurnState, advance
+from protocol.states import TURN, TurnState, TurnTransition, advance
 from protocol.tools import ToolAnswer
 from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed, Started, ToolAnswered
 from protocol.usage import TokenCounts
@@ -62,7 +62,7 @@ class Turn:
         self._urls: set[str] = set()
         self._call_ids: set[str] = set()
 
-    def advance(self, event: TurnEvent) -> None:
+    def advance(self, event: TurnTransition) -> None:
         """Move to the next state; see `protocol.states`."""
         self.state = advance(TURN, self.state, event)
 

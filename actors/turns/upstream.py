@@ -21,7 +21,7 @@ from actors.turns.retry import RetryPolicy
 from actors.turns.turn import Turn
 from protocol.errors import ProviderError
 from protocol.mail import ContextBuilt
-from protocol.provider.events import MessageStart, Ping, StreamError
+from protocol.provider.events import MessageStart, ProviderPing, StreamError
 from protocol.turn import STOP_BUDGET
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Upstream:
             async with self._model.stream(step.prompt.body(), step.prompt.betas) as events:
                 step.taken = True
                 async for event in events:
-                    if isinstance(event, Ping):
+                    if isinstance(event, ProviderPing):
                         self.pings += 1
                         continue
                     if isinstance(event, StreamError):
