@@ -50,7 +50,8 @@ UPDATE Entry SET status = 'unanswered' WHERE (session_id, turn_id) NOT IN
 """
 _REFUSED = """
 UPDATE Entry SET status = 'refused' WHERE (session_id, turn_id) IN
-  (SELECT session_id, turn_id FROM Message WHERE status = 'refused')
+  (SELECT session_id, turn_id FROM Message WHERE status = 'refused'
+  UNION SELECT session_id, turn_id FROM Turn WHERE stop_reason = 'refusal')
 """
 _TURN_INDEXES = (
     'DROP INDEX "idx_turn__session_id_request_id"',
@@ -140,7 +141,8 @@ def _to_4(database: sqlite3.Connection) -> None:
     """A session is a transcript: entries with a place, which say whether the model gets them.
 
     What decided that before was looked up in the turn, whenever a request was made: a turn that the
-    model refused was left out, and one without an answer.
+    model refused was left out, and one without an answer. A refusal without a word has left no
+    message: its row alone tells.
     """
     database.execute("ALTER TABLE Session ADD COLUMN version INTEGER NOT NULL DEFAULT 0")
     for statement in (_ENTRY, _MOVE, _UNANSWERED, _REFUSED):
