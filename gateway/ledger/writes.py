@@ -55,7 +55,7 @@ def begin_turn(db: Any, change: Change, turn: TurnRecord, *, is_new: bool) -> Be
     """Write the change and the turn's open row, if the turn may begin."""
     session = change.session
     keys = {"session_id": session.session_id, "request_id": turn.request_id}
-    version, same_request, open_turn = db.execute(_FIND, keys).fetchone()
+    version, same_request, open_turn = _execute(db, _FIND, keys).fetchone()
     found = Found(version=version, same_request=same_request, open_turn=open_turn)
     begun = judge(found, is_new=is_new, version=session.version)
     if begun.outcome != "begun":
@@ -93,8 +93,8 @@ def update_open_turn(db: Any, turn: TurnRecord) -> None:
 def delete_session(db: Any, session_id: str) -> bool:
     """Delete a session, its entries and heads; whether there was one. Its turns were billed."""
     keys = {"session_id": session_id}
-    db.execute("DELETE FROM Entry WHERE session_id = $session_id", keys)
-    db.execute("DELETE FROM Head WHERE session_id = $session_id", keys)
+    _execute(db, "DELETE FROM Entry WHERE session_id = $session_id", keys)
+    _execute(db, "DELETE FROM Head WHERE session_id = $session_id", keys)
     return _met(db, "DELETE FROM Session WHERE session_id = $session_id", keys)
 
 
@@ -126,7 +126,7 @@ def _apply(db: Any, change: Change) -> bool:
 
 def _withhold(db: Any, session_id: str, withheld: Withheld) -> None:
     values = {"session_id": session_id, "first": withheld.first, "status": withheld.status}
-    db.execute(_WITHHOLD, values)
+    _execute(db, _WITHHOLD, values)
 
 
 def _append(db: Any, session_id: str, entries: Iterable[Entry], head: Head | None) -> None:
@@ -140,7 +140,7 @@ def _put_head(db: Any, values: Values) -> None:
     """Insert a head, or make it anew: until an answer stands after it, it may still change."""
     names, named = ", ".join(values), ", ".join(f"${name}" for name in values)
     assigned = _assigned(name for name in values if name not in ("session_id", "epoch"))
-    db.execute(_PUT_HEAD.format(names=names, values=named, assigned=assigned), values)
+    _execute(db, _PUT_HEAD.format(names=names, values=named, assigned=assigned), values)
 
 
 def _update_turn(db: Any, values: Values, condition: str = "") -> bool:
@@ -153,7 +153,7 @@ def _insert_settled(db: Any, values: Values) -> None:
 
     Its request may have had another turn since. No row may be lost, so this one is told apart.
     """
-    _, same_request, _ = db.execute(_FIND, values).fetchone()
+    _, same_request, _ = _execute(db, _FIND, values).fetchone()
     if same_request is not None:
         values = {**values, "request_id": unique_request(values["request_id"], values["turn_id"])}
     db.insert(db.Turn, **values)
@@ -169,9 +169,14 @@ def _shown(entries: Iterable[Entry]) -> int:
     return sum(entry.role != "system" for entry in entries)
 
 
+def _execute(db: Any, statement: str, values: Values) -> Any:
+    """Run a statement; its cursor. pony looks names up in two scopes, and writes to the outer."""
+    return db.execute(statement, {}, values)
+
+
 def _met(db: Any, statement: str, values: Values) -> bool:
     """Run a statement; whether it has met a row."""
-    return bool(db.execute(statement, values).rowcount > 0)
+    return bool(_execute(db, statement, values).rowcount > 0)
 
 
 def _assigned(names: Iterable[str]) -> str:

@@ -107,6 +107,23 @@ def test_a_turn_is_opened_with_nothing_billed() -> None:
     assert (turn.steps, turn.weights, turn.token_estimate) == ((), (), 0)
 
 
+def test_what_was_estimated_is_the_first_request() -> None:
+    """Until there is one, what the turn was billed."""
+    turn = TurnRecord(
+        turn_id="t",
+        session_id="s",
+        request_id="r",
+        model="m",
+        status="completed",
+        created_at=1,
+        counts=TokenCounts(output=9),
+    )
+    assert turn.first_counts == TokenCounts(output=9)
+    counts = TokenCounts(output=4)
+    step = StepRecord(counts=counts, stop_reason=None, estimated=False, counted_tokens=1)
+    assert msgspec.structs.replace(turn, steps=(step,)).first_counts == counts
+
+
 @pytest.mark.parametrize(
     ("change", "billed"),
     [
