@@ -6,7 +6,7 @@ Money is kept in whole picodollars, so that sums are exact. What has no column o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,8 @@ from protocol.records import (
     Attached,
     CalibrationRecord,
     Entry,
+    EntryRole,
+    EntryStatus,
     Head,
     ModelTotals,
     SessionRecord,
@@ -67,7 +69,26 @@ def entry_values(session_id: str, entry: Entry) -> Values:
     return {"session_id": session_id, **values}
 
 
-def entry_of(row: Any) -> Entry:
+class EntryRow(NamedTuple):
+    """An entry's columns, in the order in which they are asked for."""
+
+    place: int
+    turn_id: str
+    role: EntryRole
+    content: str
+    status: EntryStatus
+    created_at: int
+    byte_count: int
+    token_count: int
+    thinking_tokens: int
+    media_tokens: int
+    pictures: int
+    documents: int
+    edge: int
+    sections: str
+
+
+def entry_of(row: EntryRow) -> Entry:
     """The entry of a row."""
     return Entry(
         place=row.place,

@@ -224,17 +224,11 @@ def _keep_one_turn_a_request(database: sqlite3.Connection) -> None:
 
 def _count_thinking(database: sqlite3.Connection) -> None:
     """About how much of an entry's tokens are the model's thinking."""
-    rows = database.execute(
-        "SELECT session_id, place, content FROM Entry WHERE role = 'assistant' "
-        "AND instr(content, '\"thinking\"')"
-    )
-    counted = (
-        (_thinking_bytes(content) // BYTES_A_TOKEN, session_id, place)
-        for session_id, place, content in rows.fetchall()
-    )
-    database.executemany(
-        "UPDATE Entry SET thinking_tokens = min(token_count, ?) WHERE session_id = ? AND place = ?",
-        counted,
+    database.create_function("thinking_bytes", 1, _thinking_bytes, deterministic=True)
+    database.execute(
+        "UPDATE Entry SET thinking_tokens = min(token_count, thinking_bytes(content) / ?) "
+        "WHERE role = 'assistant' AND instr(content, '\"thinking\"')",
+        (BYTES_A_TOKEN,),
     )
 
 

@@ -178,7 +178,7 @@ async def test_what_is_extended_or_settled_too_late_changes_no_session(tmp_path:
 
 
 async def test_a_settled_row_is_not_opened_again(tmp_path: Path) -> None:
-    """Neither by a step that is written down, nor by a note, nor by who takes it for left open."""
+    """A late step, a late note and a late closing leave it as it is."""
     async with open_ledger(tmp_path) as ledger:
         await begin(ledger)
         await ledger.settle_turn(change(9), settled(1))

@@ -143,7 +143,7 @@ async def test_pictures_of_old_messages_are_counted(tmp_path: Path) -> None:
 async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(
     tmp_path: Path,
 ) -> None:
-    """Right behind it; the questions that used to answer it are questions alone."""
+    """Right after it; the questions that used to answer it are questions alone."""
     path = old_file(
         tmp_path,
         ("t1", "user", "Hi"),
