@@ -148,7 +148,11 @@ def _history_message(entry: Entry) -> HistoryMessage:
 
 def _status(status: EntryStatus) -> Literal["partial", "unanswered", "refused"] | UnsetType:
     """What is said of an entry that is not whole, or that the model does not get."""
-    return UNSET if status in ("complete", "replaced") else status
+    match status:
+        case "partial" | "unanswered" | "refused":
+            return status
+        case "complete" | "replaced":
+            return UNSET
 
 
 def _place(before: str | None) -> int | None:

@@ -178,7 +178,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         reach = former.reaches(self.beginning(thinking), now=now, least=least)
         if reach == "nothing":
             return {}
-        names = ["tools"] if reach == "tools" else FIXED
+        names: Sequence[SectionName] = ("tools",) if reach == "tools" else FIXED
         found = {name: self._old(name, announced=reach == "messages") for name in names}
         history = 0
         if reach == "messages":

@@ -301,9 +301,8 @@ class Context:
         flight = self._underway.begin(request.turn)
         if flight is None or flight.draft is None:
             raise GatewayError.of(BUG)
-        draft, place = flight.draft, self._sessions.open
-        if flight.is_new:
-            place = self._sessions.create
+        draft, sessions = flight.draft, self._sessions
+        place = sessions.create if flight.is_new else sessions.open
         try:
             async with place(flight.session_id) as held:
                 begun = await self._store.begin_turn(
@@ -463,9 +462,7 @@ class Context:
                 session = msgspec.structs.replace(session, model=request.model)
             info = await self._catalog.describe(session.model)
             agent = await composer.agent(session)
-            ground = composer.ground(
-                held, session, agent, info, composer.output_limit(info, None)
-            )
+            ground = composer.ground(held, session, agent, info, composer.output_limit(info, None))
             said = Said([], own=held.next_place)
             if request.content is not None:
                 said = await composer.said(

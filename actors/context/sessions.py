@@ -98,7 +98,7 @@ class Held:
         return self._transcript
 
     def adopt(self, change: Change, transcript: Transcript | None = None) -> None:
-        """What was written is so now; a new epoch comes with the `transcript` of what was before."""
+        """What was written is so now; a new epoch comes with the `transcript` before it."""
         if change.withheld is not None:
             self._withhold(change.withheld.first)
         if change.head is not None:
