@@ -11,7 +11,7 @@ from actors.mailbox import Address
 from actors.ports import Model
 from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm
-from actors.usage.usage import Usage
+from actors.usage.usage import UsageActor
 from gateway import __version__
 from gateway.ledger.ledger import Ledger
 from gateway.server import Server
@@ -28,7 +28,7 @@ class GatewayCensus:
         *,
         server: Callable[[], Server],
         llm: Llm,
-        usage: Usage,
+        usage: UsageActor,
         logs: TurnLogs,
         model: Model,
         ledger: Ledger,

@@ -15,13 +15,14 @@ Rules of the provider (its page on system messages and tool changes in a convers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from protocol.context import SectionName
 from protocol.provider.content import Block
+from protocol.records import Announced, Entry, Head
 
 Definition = dict[str, Any]
 """A tool as the provider takes it, without a breakpoint of its cache."""
@@ -37,8 +38,9 @@ _SUBJECTS: dict[SectionName, str] = {
 }
 _plural = ("system_prompt", "response_format")
 
+_encode = msgspec.json.Encoder().encode
 _decode_blocks = msgspec.json.Decoder(list[Block]).decode
-_decode_tools = msgspec.json.Decoder(list[Definition]).decode
+decode_tools = msgspec.json.Decoder(list[Definition]).decode
 
 
 class Piece(NamedTuple):
@@ -51,40 +53,54 @@ class Piece(NamedTuple):
 class Briefing:
     """Texts by section, blank ones left out, and tools by name, in the order of their request."""
 
-    def __init__(self, texts: dict[SectionName, str], tools: Iterable[Definition]) -> None:
+    def __init__(self, texts: Mapping[SectionName, str], tools: Iterable[Definition]) -> None:
         self.texts = {name: text for name, text in texts.items() if text}
         self.tools = {str(tool["name"]): tool for tool in tools}
         self.kinds = {name: _kind(tool) for name, tool in self.tools.items()}
         """The kind of every tool that was ever told of, also when it was removed since."""
+        self.superseded: dict[SectionName, int] = {}
+        """UTF-8 bytes of each section that a later announcement has replaced."""
+        self._sizes: dict[str, int] = {}
 
     @classmethod
-    def of(cls, system: Sequence[tuple[SectionName, str]], tools: bytes) -> Briefing:
-        """The briefing of a head: its texts, and its tools as JSON."""
-        return cls(dict(system), _decode_tools(tools))
+    def of(cls, head: Head) -> Briefing:
+        """What a head tells."""
+        told = cls(dict(head.system), decode_tools(head.tools))
+        told._sizes = {name: len(text.encode()) for name, text in head.system}
+        told._sizes |= {f"tool {name}": len(_encode(tool)) for name, tool in told.tools.items()}
+        return told
 
-    def fold(self, content: bytes, sections: Sequence[SectionName]) -> None:
-        """Take in a `system` entry: its `content`, and the section of each of its blocks."""
-        for section, block in zip(sections, _decode_blocks(content), strict=True):
-            match block:
-                case {"type": "text", "text": str(text)}:
-                    self.texts[section] = _told_text(section, text)
-                case {"type": "tool_addition", "tool": {"definition": dict(tool)}}:
-                    name = str(tool["name"])
-                    self.tools[name] = tool
-                    self.kinds[name] = _kind(tool)
-                case {"type": "tool_removal", "tool": {"name": str(name)}}:
-                    self.tools.pop(name, None)
+    def fold(self, entry: Entry) -> None:
+        """Take in a `system` entry."""
+        for announced, block in zip(entry.sections, _decode_blocks(entry.content), strict=True):
+            self._fold(announced, block)
 
-    def copy(self) -> Briefing:
-        """A briefing of its own, that can be folded further."""
-        twin = Briefing(self.texts, self.tools.values())
-        twin.kinds = dict(self.kinds)
-        return twin
+    def _fold(self, announced: Announced, block: Block) -> None:
+        key: str = announced.section
+        match block:
+            case {"type": "text", "text": str(text)}:
+                self.texts[announced.section] = _told_text(announced.section, text)
+            case {"type": "tool_addition", "tool": {"definition": dict(tool)}}:
+                name = str(tool["name"])
+                self.tools[name] = tool
+                self.kinds[name] = _kind(tool)
+                key = f"tool {name}"
+            case {"type": "tool_removal", "tool": {"name": str(name)}}:
+                self.tools.pop(name, None)
+                key = f"tool {name}"
+        before = self._sizes.get(key, 0)
+        self.superseded[announced.section] = self.superseded.get(announced.section, 0) + before
+        self._sizes[key] = announced.byte_count
 
     @property
     def system(self) -> tuple[tuple[SectionName, str], ...]:
         """The texts in the order in which a head has them."""
         return tuple((name, self.texts[name]) for name in TEXT_SECTIONS if self.texts.get(name))
+
+    @property
+    def definitions(self) -> bytes:
+        """The tools as a JSON list, in the order in which a head has them."""
+        return _encode([*self.tools.values()])
 
 
 def changes(told: Briefing, wanted: Briefing) -> list[Piece] | None:

@@ -8,7 +8,7 @@ nothing secret.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -67,39 +67,21 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GatewayError(Exception):
-    """An expected failure, raised. `failure` is what crosses mailboxes and the wire."""
+    """An expected failure, raised. `failure` is what crosses mailboxes and the wire.
+
+    `details` are the further fields of a `Failure`.
+    """
 
     def __init__(
-        self,
-        code: ErrorCode,
-        message: str,
-        *,
-        retryable: bool = False,
-        retry_after_ms: int | None = None,
-        turn_id: str | None = None,
-        sections: list[SectionWeight] | None = None,
+        self, code: ErrorCode, message: str, *, retryable: bool = False, **details: Any
     ) -> None:
         super().__init__(f"{code}: {message}")
-        self.failure = Failure(
-            code=code,
-            message=message,
-            retryable=retryable,
-            retry_after_ms=retry_after_ms,
-            turn_id=turn_id,
-            sections=sections,
-        )
+        self.failure = Failure(code=code, message=message, retryable=retryable, **details)
 
     @classmethod
-    def of(cls, failure: Failure) -> GatewayError:
+    def of(cls, failure: Failure) -> Self:
         """The exception that carries `failure`."""
-        return cls(
-            failure.code,
-            failure.message,
-            retryable=failure.retryable,
-            retry_after_ms=failure.retry_after_ms,
-            turn_id=failure.turn_id,
-            sections=failure.sections,
-        )
+        return cls(**msgspec.structs.asdict(failure))
 
 
 class InvalidMessage(GatewayError):

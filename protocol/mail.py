@@ -1,5 +1,6 @@
 """What actors say to each other.
 
+A client's question goes to the actor that answers it as it is; here stands what actors alone say.
 A `Request[R]` is answered with an `R`, or with a `Failure`. All of it is data: it crosses
 mailboxes as MessagePack, so an actor could live in another process.
 """
@@ -7,41 +8,36 @@ mailboxes as MessagePack, so an actor could live in another process.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-from protocol.client import AnyClientMessage, ChatSend
-from protocol.context import (
-    Calibration,
-    Section,
-    SectionWeight,
-    SentContext,
-    Totals,
-    Window,
+from protocol.client import (
+    AnyClientMessage,
+    ChatSend,
+    ContextInspect,
+    ModelList,
+    SessionCreate,
+    SessionDelete,
+    SessionHistory,
+    SessionList,
+    UsageQuery,
 )
+from protocol.context import SectionWeight, SentContext, TurnInspection
 from protocol.prompt import Prompt
-from protocol.provider.content import Role, UserContent
+from protocol.provider.content import Role
 from protocol.records import (
     Attached,
-    Entry,
     EntryStatus,
-    ModelTotals,
     SessionRecord,
     TurnRecord,
 )
-from protocol.server import ModelSummary
+from protocol.request import TAG_FIELD, Request
 from protocol.tools import ToolAnswer, ToolRule
 
-Reply = TypeVar("Reply")
 
-
-class Mail(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Mail(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=TAG_FIELD):
     """Something told: no answer is expected."""
-
-
-class Request(msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, tag=True):
-    """Something asked: answered with a `Reply`."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -133,8 +129,9 @@ class ExtendContext(Request[Prompt], frozen=True, kw_only=True):
     """Add `messages` to what the turn has said; the answer is the request with them.
 
     The first of them is the turn's message number `at`, the question not counted: what was added
-    already is not added twice. They are stored with the turn's row, in one commit, before the answer: what goes upstream is
-    on the disk. Raises GatewayError(CONTEXT_TOO_LARGE) when the turn alone is too large.
+    already is not added twice. They are stored with the turn's row, in one commit, before the
+    answer: what goes upstream is on the disk. Raises GatewayError(CONTEXT_TOO_LARGE) when the turn
+    alone is too large.
     """
 
     turn: TurnRecord
@@ -161,8 +158,9 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     `unsent` is what the provider has not taken, and will not be sent again: the whole `turn`, or
     the `results` of tools that were added last. `status` is what the turn's messages are marked as
     in the first case. With `restores` the session's model, system prompt and tools are as they
-    were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped thinking
-    that did not fit: the next turn begins a new epoch. A turn that never began is forgotten.
+    were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped
+    thinking that did not fit: the next turn begins a new epoch. A turn that never began is
+    forgotten.
     """
 
     turn: TurnRecord
@@ -174,94 +172,18 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     mismatched: bool = False
 
 
-class Inspection(msgspec.Struct, frozen=True, kw_only=True):
-    """What the next request weighs."""
-
-    model: str
-    sections: list[Section]
-    totals: Totals
-    window: Window
-    calibration: Calibration
-    left_out: SentContext | None
-    exact_tokens: int | None
-
-
-class InspectContext(Request[Inspection], frozen=True, kw_only=True):
-    """Measure what would be sent with `content` as the user's message."""
-
-    session_id: str
-    content: UserContent | None
-    model: str | None
-    exact: bool
-
-
-class CreateSession(Request[SessionRecord], frozen=True, kw_only=True):
-    """Make an empty session."""
-
-    model: str | None
-    agent_id: str | None
-    system: str | None
-    title: str | None
-
-
-class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Sessions, the most recently active first; `next` is where the following page begins."""
-
-    sessions: list[SessionRecord]
-    next: str | None
-
-
-class ListSessions(Request[SessionPage], frozen=True, kw_only=True):
-    """A page of sessions."""
-
-    limit: int
-    before: str | None
-
-
-class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Entries that people are shown, oldest first; `next` is the older page."""
-
-    entries: list[Entry]
-    next: str | None
-
-
-class ReadHistory(Request[HistoryPage], frozen=True, kw_only=True):
-    """A page of a session's messages."""
-
-    session_id: str
-    limit: int
-    before: str | None
-
-
-class DeleteSession(Request[Done], frozen=True, kw_only=True):
-    """Forget a session's messages."""
-
-    session_id: str
-
-
-class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The models on offer."""
-
-    default_model: str
-    models: list[ModelSummary]
-
-
-class ListModels(Request[ModelPage], frozen=True, kw_only=True):
-    """Which models there are, what they can do and cost."""
-
-
 ContextMail = (
     BuildContext
     | BeginTurn
     | ExtendContext
     | RenewContext
     | CompleteTurn
-    | InspectContext
-    | CreateSession
-    | ListSessions
-    | ReadHistory
-    | DeleteSession
-    | ListModels
+    | ContextInspect
+    | SessionCreate
+    | SessionList
+    | SessionHistory
+    | SessionDelete
+    | ModelList
 )
 
 
@@ -339,32 +261,14 @@ class NoteTurn(Mail, frozen=True, kw_only=True):
     turn: TurnRecord
 
 
-class UsageTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What was billed, by model."""
+class InspectTurn(Request[TurnInspection], frozen=True, kw_only=True):
+    """What a session's turn was estimated at, and what it was billed.
 
-    models: list[ModelTotals]
-
-
-class TurnFound(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn's row; `input_cost` is USD for the input of its first request."""
-
-    turn: TurnRecord
-    input_cost: Decimal | None
-
-
-class FindTurn(Request[TurnFound], frozen=True, kw_only=True):
-    """A session's turn by its id. Raises GatewayError(TURN_NOT_FOUND)."""
+    Raises GatewayError(TURN_NOT_FOUND).
+    """
 
     session_id: str
     turn_id: str
 
 
-class QueryUsage(Request[UsageTotals], frozen=True, kw_only=True):
-    """What was billed; times in milliseconds since the epoch, `since` inclusive."""
-
-    session_id: str | None
-    since: int | None
-    until: int | None
-
-
-UsageMail = Admit | NoteTurn | FindTurn | QueryUsage
+UsageMail = Admit | NoteTurn | InspectTurn | UsageQuery

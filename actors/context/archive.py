@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from actors.context.history import Sessions
 from actors.context.toolset import server_tools
 from actors.ports import Clock, Names, SessionStore
-from protocol.client import ServerTool
+from protocol.client import ServerTool, SessionCreate, SessionDelete, SessionHistory, SessionList
 from protocol.errors import GatewayError
-from protocol.mail import (
-    CreateSession,
-    DeleteSession,
-    Done,
-    HistoryPage,
-    ListSessions,
-    ReadHistory,
-    SessionPage,
+from protocol.moments import written
+from protocol.records import MessageRecord, SessionRecord
+from protocol.server import (
+    HistoryMessage,
+    SessionCreated,
+    SessionDeleted,
+    SessionHistoryPage,
+    SessionListing,
+    SessionSummary,
 )
-from protocol.records import SessionRecord
 
 LONGEST_MESSAGE_ID = 18
 """Decimal digits: what a database's 64-bit integer surely takes."""
 
 
 class Archive:
-    """What a context actor answers of sessions; a new one has `model` and the `tools`."""
+    """What a context actor answers of sessions; a new one has `model` and the `tools`.
+
+    A page has `page_size` rows when its reader does not say how many, and `longest_page` at most.
+    """
 
     def __init__(
         self,
@@ -32,6 +40,8 @@ class Archive:
         *,
         model: str,
         tools: tuple[ServerTool, ...],
+        page_size: int,
+        longest_page: int,
         clock: Clock,
         names: Names,
     ) -> None:
@@ -39,6 +49,8 @@ class Archive:
         self._store = store
         self._model = model
         self._tools = server_tools(tools)
+        self._page_size = page_size
+        self._longest_page = longest_page
         self._clock = clock
         self._names = names
 
@@ -58,7 +70,7 @@ class Archive:
             last_active_at=now,
         )
 
-    async def create(self, request: CreateSession) -> SessionRecord:
+    async def create(self, request: SessionCreate) -> SessionCreated:
         """Store an empty session."""
         session = self.new(
             agent_id=request.agent_id,
@@ -67,39 +79,80 @@ class Archive:
             title=request.title,
         )
         await self._store.save_session(session)
-        return session
-
-    async def list(self, request: ListSessions) -> SessionPage:
-        """A page of sessions."""
-        sessions = await self._store.list_sessions(request.limit + 1, request.before)
-        page = sessions[: request.limit]
-        return SessionPage(
-            sessions=page,
-            next=page[-1].session_id if len(sessions) > request.limit else None,
+        return SessionCreated(
+            session_id=session.session_id, session_key=session.key, request_id=request.id
         )
 
-    async def read(self, request: ReadHistory) -> HistoryPage:
+    async def list(self, request: SessionList) -> SessionListing:
+        """A page of sessions."""
+        limit = self._limit(request.limit)
+        sessions = await self._store.list_sessions(limit + 1, request.before)
+        page = sessions[:limit]
+        return SessionListing(
+            request_id=request.id,
+            sessions=[_summary(session) for session in page],
+            next=page[-1].session_id if len(sessions) > limit else UNSET,
+        )
+
+    async def read(self, request: SessionHistory) -> SessionHistoryPage:
         """A page of a session's messages."""
+        limit = self._limit(request.limit)
         before = _message_id(request.before)
         async with self._sessions.open(request.session_id) as held:
-            messages = await self._store.page_messages(
-                request.session_id, request.limit + 1, before
-            )
-            page = messages[-request.limit :]
-            answered = [m.turn_id for m in page if held.history.has_answer(m.turn_id)]
-        return HistoryPage(
-            messages=page,
-            answered=answered,
-            next=str(page[0].message_id) if len(messages) > request.limit else None,
+            messages = await self._store.page_messages(request.session_id, limit + 1, before)
+            page = messages[-limit:]
+            answered = {m.turn_id for m in page if held.history.has_answer(m.turn_id)}
+        return SessionHistoryPage(
+            request_id=request.id,
+            session_id=request.session_id,
+            messages=[
+                _history_message(record, answered=record.turn_id in answered) for record in page
+            ],
+            next=str(page[0].message_id) if len(messages) > limit else UNSET,
         )
 
-    async def delete(self, request: DeleteSession) -> Done:
+    async def delete(self, request: SessionDelete) -> SessionDeleted:
         """Forget a session."""
         async with self._sessions.forget(request.session_id):
             existed = await self._store.delete_session(request.session_id)
         if not existed:
             raise GatewayError("SESSION_NOT_FOUND", "There is no such session.")
-        return Done()
+        return SessionDeleted(request_id=request.id, session_id=request.session_id)
+
+    def _limit(self, wanted: int | None) -> int:
+        return min(wanted or self._page_size, self._longest_page)
+
+
+def _summary(session: SessionRecord) -> SessionSummary:
+    return SessionSummary(
+        session_id=session.session_id,
+        session_key=session.key,
+        model=session.model,
+        created_at=written(session.created_at),
+        last_active_at=written(session.last_active_at),
+        message_count=session.message_count,
+        title=session.title or UNSET,
+    )
+
+
+def _history_message(record: MessageRecord, *, answered: bool) -> HistoryMessage:
+    """The message as clients read it; `answered` when its turn has an answer."""
+    return HistoryMessage(
+        role=record.role,
+        content=msgspec.json.decode(record.content),
+        created_at=written(record.created_at),
+        tokens=record.token_count + record.media_tokens,
+        turn_id=record.turn_id,
+        status=_status(record, answered=answered),
+    )
+
+
+def _status(
+    record: MessageRecord, *, answered: bool
+) -> Literal["partial", "unanswered", "refused"] | UnsetType:
+    if record.status != "complete":
+        return record.status
+    return UNSET if answered else "unanswered"
 
 
 def _message_id(before: str | None) -> int | None:

@@ -28,7 +28,7 @@ from protocol.tools import OfferedTool
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the context actor is told at its start; tokens, bytes, requests and seconds.
+    """What the context actor is told at its start; tokens, bytes, requests, seconds and rows.
 
     `server_tools` are those of the provider that a new session has.
     """
@@ -41,6 +41,8 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     history_cache_bytes: int
     at_once: int
     keep_seconds: float
+    page_size: int
+    longest_page: int
     prompt_caching: bool = True
     server_tools: tuple[ServerTool, ...] = ()
 

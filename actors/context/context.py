@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 import msgspec
 import trio
+from msgspec import UNSET, UnsetType
 
 from actors.context.archive import Archive
 from actors.context.assembly import title_of
@@ -39,7 +40,15 @@ from actors.ports import (
     Tools,
 )
 from actors.serving import serve
-from protocol.client import ChatSend
+from protocol.client import (
+    ChatSend,
+    ContextInspect,
+    ModelList,
+    SessionCreate,
+    SessionDelete,
+    SessionHistory,
+    SessionList,
+)
 from protocol.errors import GatewayError
 from protocol.mail import (
     BeginTurn,
@@ -48,21 +57,14 @@ from protocol.mail import (
     ContextBuilt,
     ContextExtended,
     ContextMail,
-    CreateSession,
-    DeleteSession,
     Done,
     ExtendContext,
-    InspectContext,
-    Inspection,
-    ListModels,
-    ListSessions,
-    ModelPage,
-    ReadHistory,
 )
 from protocol.prompt import ends_in_thoughtless_calls
 from protocol.provider.models import ModelInfo, Thinking, choose_thinking, without_budget
 from protocol.provider.thinking import ThinkingBudget
 from protocol.records import CalibrationRecord, MessageRecord, SessionRecord
+from protocol.server import ContextInspection, ModelListing
 from protocol.tools import OfferedTool
 
 __all__ = ["Context", "ContextSettings"]
@@ -112,6 +114,8 @@ class Context:
             store,
             model=settings.default_model,
             tools=settings.server_tools,
+            page_size=settings.page_size,
+            longest_page=settings.longest_page,
             clock=clock,
             names=names,
         )
@@ -133,24 +137,27 @@ class Context:
                 return await self._begin(message)
             case CompleteTurn():
                 return await self._complete(message)
-            case InspectContext():
+            case ContextInspect():
                 return await self._inspect(message)
-            case ListModels():
-                models = await self._catalog.list()
-                return ModelPage(default_model=self._settings.default_model, models=models)
+            case ModelList():
+                return ModelListing(
+                    request_id=message.id,
+                    default_model=self._settings.default_model,
+                    models=await self._catalog.list(),
+                )
         return await self._look_up(message)
 
     async def _look_up(
-        self, message: CreateSession | ListSessions | ReadHistory | DeleteSession
+        self, message: SessionCreate | SessionList | SessionHistory | SessionDelete
     ) -> msgspec.Struct:
         match message:
-            case CreateSession():
+            case SessionCreate():
                 return await self._archive.create(message)
-            case ListSessions():
+            case SessionList():
                 return await self._archive.list(message)
-            case ReadHistory():
+            case SessionHistory():
                 return await self._archive.read(message)
-            case DeleteSession():
+            case SessionDelete():
                 return await self._archive.delete(message)
         assert_never(message)
 
@@ -336,7 +343,7 @@ class Context:
 
     # --- inspection ----------------------------------------------------------------------------
 
-    async def _inspect(self, request: InspectContext) -> Inspection:
+    async def _inspect(self, request: ContextInspect) -> ContextInspection:
         if request.exact and request.content is None:
             raise GatewayError("INVALID_MESSAGE", "`exact`: the provider counts with a `content`.")
         composer = self._composer
@@ -357,17 +364,20 @@ class Context:
                 info=info,
                 max_tokens=composer.output_limit(info, None),
             )
-        return await self._inspected(info, weighed, exact=request.exact)
+        return await self._inspected(request, info, weighed)
 
-    async def _inspected(self, info: ModelInfo, weighed: Weighed, *, exact: bool) -> Inspection:
-        exact_tokens = None
-        if exact:
+    async def _inspected(
+        self, request: ContextInspect, info: ModelInfo, weighed: Weighed
+    ) -> ContextInspection:
+        exact_tokens: int | UnsetType = UNSET
+        if request.exact:
             most = self._composer.output_limit(info, None)
             prompt = self._composer.prompt(weighed, Thinking(config=None, effort=None), most)
             exact_tokens = await self._model.count_tokens(prompt.body(), prompt.betas)
             weighed = self._weigher.exact(weighed, exact_tokens)
         sections = weighed.sections(self._clock.now())
-        return Inspection(
+        return ContextInspection(
+            request_id=request.id,
             model=weighed.model,
             sections=sections,
             totals=weighed.totals(sections),
@@ -375,7 +385,7 @@ class Context:
             calibration=self._calibrations.calibration(
                 weighed.model, has_tools=weighed.parts.has_tools
             ),
-            left_out=weighed.unseen,
+            context=weighed.unseen or UNSET,
             exact_tokens=exact_tokens,
         )
 

@@ -11,11 +11,12 @@ import logging
 import msgspec
 import trio
 
-from actors.attachments import attached_by, too_many
+from actors.attachments import attached_by
 from actors.ports import Media, Tools
 from actors.turns.approvals import SessionApprovals
 from actors.turns.turn import Turn
 from protocol.provider.content import Block
+from protocol.provider.limits import too_many
 from protocol.tools import ToolAnswer, ToolRule
 from protocol.turn import ApprovalAsked, ToolAnswered
 

@@ -16,7 +16,7 @@ from protocol.mail import ContextBuilt, NewMessage
 from protocol.prompt import Prompt
 from protocol.records import Attached, TurnRecord
 from protocol.repetition import Repetition
-from protocol.states import TURN, TurnEvent, TurnState, advance
+from protocol.states import TURN, TurnState, TurnTransition, advance
 from protocol.tools import ToolAnswer
 from protocol.turn import Started, ToolAnswered
 from protocol.usage import TokenCounts
@@ -58,7 +58,7 @@ class Turn:
         self._urls: set[str] = set()
         self._call_ids: set[str] = set()
 
-    def advance(self, event: TurnEvent) -> None:
+    def advance(self, event: TurnTransition) -> None:
         """Move to the next state; see `protocol.states`."""
         self.state = advance(TURN, self.state, event)
 

@@ -20,7 +20,7 @@ from actors.turns.faults import BROKE_OFF, SILENT, fault
 from actors.turns.retry import RetryPolicy
 from actors.turns.turn import Turn
 from protocol.errors import ProviderError
-from protocol.provider.events import MessageStart, Ping, ProviderEvent, StreamError
+from protocol.provider.events import MessageStart, ProviderEvent, ProviderPing, StreamError
 from protocol.turn import STOP_BUDGET
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Upstream:
         """Add an event to the answer; whether it brought content."""
         step = turn.step
         match event:
-            case Ping():
+            case ProviderPing():
                 self.pings += 1
                 return False
             case StreamError():

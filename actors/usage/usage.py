@@ -12,22 +12,24 @@ from actors.mailbox import Mailbox
 from actors.ports import Clock, Prices, TurnStore
 from actors.pricing import price_of
 from actors.serving import serve
+from actors.usage.report import inspection, report
+from protocol.client import UsageQuery
+from protocol.context import TurnInspection
 from protocol.errors import GatewayError
 from protocol.mail import (
     Admit,
     Done,
-    FindTurn,
+    InspectTurn,
     NoteTurn,
-    QueryUsage,
-    TurnFound,
     UsageMail,
-    UsageTotals,
 )
+from protocol.moments import parsed
 from protocol.records import TurnRecord
+from protocol.server import UsageReport
 from protocol.usage import TokenCounts
 
 
-class Usage:
+class UsageActor:
     """The actor that admits turns, and knows what they cost."""
 
     def __init__(
@@ -59,10 +61,10 @@ class Usage:
             case NoteTurn(turn=turn):
                 await self._store.note_turn(turn)
                 return None
-            case FindTurn():
-                return await self._find(message)
-            case QueryUsage(session_id=session_id, since=since, until=until):
-                return UsageTotals(models=await self._store.total_usage(session_id, since, until))
+            case InspectTurn():
+                return await self._inspect(message)
+            case UsageQuery():
+                return await self._total(message)
         assert_never(message)
 
     def _interrupted(self, turn: TurnRecord) -> TurnRecord:
@@ -73,12 +75,18 @@ class Usage:
             known, settled_at=self._clock.now(), cost=price_of(known, self._prices)
         )
 
-    async def _find(self, request: FindTurn) -> TurnFound:
+    async def _inspect(self, request: InspectTurn) -> TurnInspection:
         turn = await self._store.load_turn(request.session_id, request.turn_id)
         if turn is None:
             raise GatewayError("TURN_NOT_FOUND", "`turnId`: this session has had no such turn.")
         cost = self._prices.price(turn.model, turn.first_counts)
-        return TurnFound(turn=turn, input_cost=None if cost is None else cost.input_cost)
+        return inspection(turn, None if cost is None else cost.input_cost)
+
+    async def _total(self, query: UsageQuery) -> UsageReport:
+        since = None if query.since is None else parsed("since", query.since)
+        until = None if query.until is None else parsed("until", query.until)
+        totals = await self._store.total_usage(query.session_id, since, until)
+        return report(query.id, totals)
 
 
 def _affordable(max_cost: float | None, estimate: Decimal | None) -> Done:

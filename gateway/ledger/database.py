@@ -29,7 +29,7 @@ from protocol.errors import LedgerUnavailable
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Kind = Literal["read", "write", "for good"]
+JobKind = Literal["read", "write", "for good"]
 Health = Literal["ok", "locked", "full"]
 
 LARGEST_GROUP = 256
@@ -42,7 +42,7 @@ RETRY_SECONDS = 0.05
 class _Job(Generic[T]):
     """A plain function to run in the thread, and who waits for it."""
 
-    def __init__(self, work: Callable[[], T], kind: Kind) -> None:
+    def __init__(self, work: Callable[[], T], kind: JobKind) -> None:
         self.work = work
         self.kind = kind
         self.wanted = True
@@ -93,7 +93,7 @@ class DatabaseThread:
         """Run `work`, now or as soon as it can be written; returns after its commit."""
         return await self._submit(work, "for good")
 
-    async def _submit(self, work: Callable[[], T], kind: Kind) -> T:
+    async def _submit(self, work: Callable[[], T], kind: JobKind) -> T:
         job = _Job(work, kind)
         await self._places.acquire()
         self._jobs.put(job)

@@ -8,25 +8,26 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from gateway.simulator.binding import Binder
 from gateway.simulator.cache import Charge
 from gateway.simulator.ids import Ids
 from gateway.simulator.reply import (
-    Block,
     CodeExecution,
     Json,
     Raw,
     RedactedThinking,
     Reply,
-    ServerTool,
-    Text,
-    Thinking,
+    ReplyBlock,
+    ReplyText,
+    ReplyThinking,
+    ServerCall,
     ToolUse,
     WebFetch,
     WebSearch,
 )
 from gateway.simulator.server_tools import container, input_of, result_of, tool_of
 from gateway.simulator.signature import Signer
-from gateway.simulator.usage import Usage
+from gateway.simulator.usage import ReplyUsage
 
 _encoder = msgspec.json.Encoder()
 
@@ -42,11 +43,13 @@ class Draft(msgspec.Struct, frozen=True):
     content: tuple[Json, ...]
     reply: Reply
     stop_reason: str
-    usage: Usage
+    usage: ReplyUsage
     ratio: float
     container: Json | None = None
     edits: tuple[Json, ...] | None = None
     """What context editing did; None when the request did not ask for any."""
+    transformations: tuple[Json, ...] | None = None
+    """What was done about the request's thinking; None when the request is not to be told."""
 
     def message(self) -> Json:
         """The whole message, for a request that does not stream."""
@@ -70,7 +73,13 @@ class Draft(msgspec.Struct, frozen=True):
             "stop_sequence": None,
             "stop_details": None,
             "usage": self.usage.at_start(),
+            **self._transformed(),
         }
+
+    def _transformed(self) -> Json:
+        if self.transformations is None:
+            return {}
+        return {"input_transformations": list(self.transformations)}
 
     def beside_ending(self) -> Json:
         """What `message_delta` says beside its `delta` and its usage."""
@@ -103,22 +112,27 @@ class Drafter:
         model: str,
         request_id: str,
         charge: Charge,
+        binder: Binder,
         shows_thinking: bool,
         pending: Sequence[str] = (),
         edits: tuple[Json, ...] | None = None,
+        transformations: tuple[Json, ...] | None = None,
     ) -> Draft:
         """Turn what is to be said into what is to be sent; `pending` calls await a result."""
-        content = tuple(self._content(reply.blocks, list(pending), shows_thinking=shows_thinking))
+        content = []
+        for block in self._content(reply.blocks, list(pending), binder, shows=shows_thinking):
+            content.append(block)
+            binder.add(block)  # before the next one is made: its signature covers this one
         thinking, spoken = _bytes_of(reply.blocks)
         executes = any(isinstance(block, CodeExecution) for block in reply.blocks)
         return Draft(
             id=self._ids.message(),
             request_id=request_id,
             model=model,
-            content=content,
+            content=tuple(content),
             reply=reply,
             stop_reason=reply.stop_reason or _stop_reason(reply.blocks),
-            usage=Usage(
+            usage=ReplyUsage(
                 prompt=charge,
                 output=TOKENS_PER_MESSAGE + output_tokens(thinking + spoken, self._ratio),
                 thinking=output_tokens(thinking, self._ratio),
@@ -129,20 +143,25 @@ class Drafter:
             ratio=self._ratio,
             container=container(self._ids) if executes else None,
             edits=edits,
+            transformations=(
+                transformations
+                if reply.input_transformations is None
+                else reply.input_transformations
+            ),
         )
 
     def _content(
-        self, blocks: Iterable[Block], pending: list[str], *, shows_thinking: bool
+        self, blocks: Iterable[ReplyBlock], pending: list[str], binder: Binder, *, shows: bool
     ) -> Iterator[Json]:
         for block in blocks:
             match block:
-                case Thinking(text):
-                    shown = text if shows_thinking else ""
-                    signature = self._signer.sign(text, shown)
+                case ReplyThinking(text):
+                    shown = text if shows else ""
+                    signature = binder.sign(text, shown)
                     yield {"type": "thinking", "thinking": shown, "signature": signature}
                 case RedactedThinking(text):
-                    yield {"type": "redacted_thinking", "data": self._signer.sign(text, "")}
-                case Text(text, citations):
+                    yield {"type": "redacted_thinking", "data": binder.sign(text, "")}
+                case ReplyText(text, citations):
                     cited = {"citations": list(citations)} if citations else {}
                     yield {"type": "text", "text": text, **cited}
                 case ToolUse(name, arguments, call):
@@ -153,7 +172,7 @@ class Drafter:
                 case Raw(raw):
                     yield raw
 
-    def _served(self, block: ServerTool, pending: list[str]) -> Iterator[Json]:
+    def _served(self, block: ServerCall, pending: list[str]) -> Iterator[Json]:
         """The blocks of one of the provider's own tools."""
         call, name = block.id, tool_of(block)
         if call is None and block.part == "result" and pending:
@@ -172,28 +191,28 @@ def output_tokens(size: int, ratio: float) -> int:
     return -int(-size // ratio)
 
 
-def _stop_reason(blocks: Sequence[Block]) -> str:
+def _stop_reason(blocks: Sequence[ReplyBlock]) -> str:
     if any(isinstance(block, ToolUse) for block in blocks):
         return "tool_use"
-    waits = any(isinstance(block, ServerTool) and block.part == "call" for block in blocks)
+    waits = any(isinstance(block, ServerCall) and block.part == "call" for block in blocks)
     return "pause_turn" if waits else "end_turn"
 
 
-def _brought(blocks: Iterable[Block], kind: type[WebSearch | WebFetch]) -> int:
+def _brought(blocks: Iterable[ReplyBlock], kind: type[WebSearch | WebFetch]) -> int:
     """How many of the provider's own tools are billed: those that brought something."""
     return sum(
         isinstance(block, kind) and block.part != "call" and block.error is None for block in blocks
     )
 
 
-def _bytes_of(blocks: Iterable[Block]) -> tuple[int, int]:
+def _bytes_of(blocks: Iterable[ReplyBlock]) -> tuple[int, int]:
     """Bytes of thinking and bytes of everything else that the model wrote."""
     thinking = spoken = 0
     for block in blocks:
         match block:
-            case Thinking(text) | RedactedThinking(text):
+            case ReplyThinking(text) | RedactedThinking(text):
                 thinking += size_of(text)
-            case Text(text):
+            case ReplyText(text):
                 spoken += size_of(text)
             case ToolUse(input=arguments):
                 spoken += len(_encoder.encode(arguments))

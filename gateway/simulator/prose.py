@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from gateway.simulator.directives import without_directives
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.reply import (
-    Block,
     CodeExecution,
     Json,
-    ServerTool,
-    Text,
-    Thinking,
+    ReplyBlock,
+    ReplyText,
+    ReplyThinking,
+    ServerCall,
     ToolUse,
     WebFetch,
     WebSearch,
@@ -23,8 +23,15 @@ from gateway.simulator.reply import (
 from gateway.simulator.request import last_text, thinking_type
 from gateway.simulator.sample import sample
 from gateway.simulator.sources import cite, cite_document, results_for, told_of
+from gateway.simulator.tool_changes import offered
 from gateway.simulator.tool_definitions import offers
-from gateway.simulator.transcript import blocks_of, merged, pending_calls, results_first
+from gateway.simulator.transcript import (
+    blocks_of,
+    last_said,
+    merged,
+    pending_calls,
+    results_first,
+)
 
 _WANTS_SOURCES = re.compile(r"\b(sources?|search|cite|citations?|look up)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_][\w'-]+")
@@ -52,47 +59,47 @@ _POINTS = (
 )
 
 
-def compose(body: Json, model: ModelSpec) -> tuple[Block, ...]:
+def compose(body: Json, model: ModelSpec) -> tuple[ReplyBlock, ...]:
     """The blocks of the answer to this request."""
     text = without_directives(last_text(body))
     thinks = thinking_type(body, model)
     spoken = tuple(_spoken(body, text))
     if thinks == "between_tools" and any(isinstance(block, ToolUse) for block in spoken):
-        return tuple(Thinking(b.text) if isinstance(b, Text) else b for b in spoken)
+        return tuple(ReplyThinking(b.text) if isinstance(b, ReplyText) else b for b in spoken)
     if thinks in {"enabled", "adaptive"}:
-        return (Thinking(_thoughts(text)), *spoken)
+        return (ReplyThinking(_thoughts(text)), *spoken)
     return spoken
 
 
-def _spoken(body: Json, text: str) -> Iterator[Block]:
+def _spoken(body: Json, text: str) -> Iterator[ReplyBlock]:
     results = _tool_results(body)
-    if body["messages"][-1]["role"] == "assistant":
+    if last_said(body["messages"])["role"] == "assistant":
         yield from _continued(body)
     elif results:
-        yield Text(_report(results))
+        yield ReplyText(_report(results))
     elif tool := _wanted_tool(body, text):
-        yield Text(f"I'll use `{tool['name']}` for that.")
+        yield ReplyText(f"I'll use `{tool['name']}` for that.")
         yield ToolUse(tool["name"], sample(tool.get("input_schema") or {}, text))
     elif documents := _citable_documents(body):
-        yield Text("I read the document. ")
+        yield ReplyText("I read the document. ")
         yield cite_document("It begins with what it is about", *documents[0])
-        yield Text(f".\n\n{_answer(text)}")
+        yield ReplyText(f".\n\n{_answer(text)}")
     elif _WANTS_SOURCES.search(text):
         yield from _researched(body, text)
     else:
-        yield Text(_answer(text))
+        yield ReplyText(_answer(text))
 
 
-def _continued(body: Json) -> Iterator[Block]:
+def _continued(body: Json) -> Iterator[ReplyBlock]:
     """What follows an answer that paused: the results it waited for, and an end."""
     for call in pending_calls(merged(body["messages"])):
         served = _served(call)
         yield served
         yield told_of(served)
-    yield Text(" That is where I had paused, and now I am done.")
+    yield ReplyText(" That is where I had paused, and now I am done.")
 
 
-def _served(call: Json) -> ServerTool:
+def _served(call: Json) -> ServerCall:
     """What a call without a result brings."""
     match call:
         case {"id": str(at), "name": "web_search", "input": {"query": str(query)}}:
@@ -108,7 +115,7 @@ def _served(call: Json) -> ServerTool:
 
 def _tool_results(body: Json) -> list[str]:
     found = []
-    for block in results_first(merged(body["messages"])[-1]):
+    for block in results_first(last_said(merged(body["messages"]))):
         parts = blocks_of(block.get("content") or "")
         found.append(" ".join(part.get("text", f"[{part.get('type')}]") for part in parts))
     return found
@@ -122,7 +129,7 @@ def _report(results: list[str]) -> str:
 
 def _wanted_tool(body: Json, text: str) -> Json | None:
     choice: Json = body.get("tool_choice") or {"type": "auto"}
-    tools: list[Json] = [t for t in body.get("tools") or [] if "input_schema" in t]
+    tools: list[Json] = [t for t in offered(body) if "input_schema" in t]
     if choice["type"] == "none":
         return None
     if choice["type"] == "tool":
@@ -147,17 +154,17 @@ def _citable_documents(body: Json) -> list[tuple[int, Json]]:
     ]
 
 
-def _researched(body: Json, text: str) -> Iterator[Block]:
+def _researched(body: Json, text: str) -> Iterator[ReplyBlock]:
     topic = _topic(text)
     results = results_for(topic)
-    if offers(body.get("tools") or [], "web_search"):
-        yield Text("I'll search for that.")
+    if offers(offered(body), "web_search"):
+        yield ReplyText("I'll search for that.")
         yield WebSearch(topic, results)
-    yield Text(f"This is what I found about **{topic}**: ")
+    yield ReplyText(f"This is what I found about **{topic}**: ")
     yield cite(f"the documentation and an overview agree on what {topic} is", results[:2])
-    yield Text(", and ")
+    yield ReplyText(", and ")
     yield cite("there is experience with it in practice", results[2:])
-    yield Text(".\n\n*(These sources are made up: this is a simulator.)*")
+    yield ReplyText(".\n\n*(These sources are made up: this is a simulator.)*")
 
 
 def _answer(text: str) -> str:

@@ -8,7 +8,7 @@ import trio
 Json: TypeAlias = dict[str, Any]
 
 
-class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
+class ReplyThinking(msgspec.Struct, frozen=True, tag="thinking"):
     """Reasoning. Signed by the simulator; its text is left out when the display is `omitted`."""
 
     text: str
@@ -20,7 +20,7 @@ class RedactedThinking(msgspec.Struct, frozen=True, tag="redacted_thinking"):
     text: str = "withheld"
 
 
-class Text(msgspec.Struct, frozen=True, tag="text"):
+class ReplyText(msgspec.Struct, frozen=True, tag="text"):
     """Prose, and the citations (in the API's shapes) that follow it as `citations_delta`."""
 
     text: str
@@ -85,7 +85,7 @@ class CodeExecution(msgspec.Struct, frozen=True, tag="code_execution"):
     id: str | None = None
 
 
-ServerTool: TypeAlias = WebSearch | WebFetch | CodeExecution
+ServerCall: TypeAlias = WebSearch | WebFetch | CodeExecution
 
 
 class Raw(msgspec.Struct, frozen=True, tag="raw"):
@@ -94,7 +94,7 @@ class Raw(msgspec.Struct, frozen=True, tag="raw"):
     block: Json
 
 
-Block: TypeAlias = Thinking | RedactedThinking | Text | ToolUse | ServerTool | Raw
+ReplyBlock: TypeAlias = ReplyThinking | RedactedThinking | ReplyText | ToolUse | ServerCall | Raw
 
 FaultKind = Literal[
     "hang_up",
@@ -140,7 +140,7 @@ class Fault(msgspec.Struct, frozen=True):
     seconds: float = float("inf")
 
 
-class Failure(msgspec.Struct, frozen=True):
+class ErrorReply(msgspec.Struct, frozen=True):
     """An error status instead of an answer. `retry_after` is in seconds."""
 
     status: int
@@ -155,6 +155,7 @@ class Reply(msgspec.Struct, frozen=True):
     - `stop_reason`: unset, `tool_use` when a tool is called, `pause_turn` when one of the
       provider's own tools is called and its result is left for the next answer, else `end_turn`
     - `stop_details`: for a refusal `{"type": "refusal", "category": …, "explanation": …}`
+    - `input_transformations`: what `message_start` lists, in the place of what was done
     - `usage`: figures that replace the measured ones, in `message_start` and `message_delta`
     - `rate`: events a second; 0 is as fast as it goes, unset is the simulator's own rate
     - `chars`: characters in a delta
@@ -164,10 +165,11 @@ class Reply(msgspec.Struct, frozen=True):
     - `limits`: obey the request's `max_tokens` and `stop_sequences`; off, it is sent as written
     """
 
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[ReplyBlock, ...] = ()
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: Json | None = None
+    input_transformations: tuple[Json, ...] | None = None
     usage: Json | None = None
     rate: float | None = None
     chars: int = 16
@@ -175,5 +177,5 @@ class Reply(msgspec.Struct, frozen=True):
     flush: int = 65_536
     limits: bool = False
     gate: trio.Event | None = None
-    failure: Failure | None = None
+    failure: ErrorReply | None = None
     fault: Fault | None = None

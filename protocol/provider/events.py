@@ -161,7 +161,7 @@ class MessageStop(msgspec.Struct, frozen=True, tag_field="type", tag="message_st
     """The answer is complete. Without it, it is not."""
 
 
-class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+class ProviderPing(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
     """A sign of life that carries nothing."""
 
 
@@ -191,7 +191,7 @@ KnownEvent = (
     | ContentBlockStop
     | MessageDelta
     | MessageStop
-    | Ping
+    | ProviderPing
     | StreamError
 )
 ProviderEvent = KnownEvent | UnknownEvent

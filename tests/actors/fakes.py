@@ -24,7 +24,7 @@ from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm, LlmSettings
 from actors.turns.retry import RetryPolicy
 from actors.turns.tools import ToolSettings
-from actors.usage.usage import Usage
+from actors.usage.usage import UsageActor
 from protocol.beginning import Begun, Found, judge
 from protocol.codec import JSON
 from protocol.errors import LedgerUnavailable
@@ -751,7 +751,7 @@ class World:
         self.logs = self._made(
             TurnLogs, keep_seconds=300.0, keep_bytes=1_000_000, clock=trio.current_time
         )
-        self.usage = Usage(
+        self.usage = UsageActor(
             self.usage_box, store=self.store, prices=self.prices, clock=self.clock, at_once=64
         )
         self.context = self._make_context()
@@ -771,6 +771,8 @@ class World:
             history_cache_bytes=1_000_000,
             at_once=64,
             keep_seconds=1.0,
+            page_size=2,
+            longest_page=200,
             prompt_caching=True,
             server_tools=(),
         )
@@ -848,8 +850,6 @@ class World:
                 context=self.context_box,
                 llm=self.llm_box,
                 usage=self.usage_box,
-                page_size=2,
-                longest_page=200,
             ),
             logs=self.logs,
             census=self.census,

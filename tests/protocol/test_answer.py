@@ -25,9 +25,9 @@ from protocol.provider.events import (
     MessageStart,
     MessageStop,
     OutputTokensDetails,
-    Ping,
     ProviderEvent,
     ProviderMessage,
+    ProviderPing,
     ProviderUsage,
     ServerToolUse,
     SignatureDelta,
@@ -76,7 +76,7 @@ def test_a_whole_answer() -> None:
     """Its blocks as the provider will want them back, its stop reason, its text."""
     answer, events = told(
         START,
-        Ping(),
+        ProviderPing(),
         *block(THINKING, ThinkingDelta("Hm"), ThinkingDelta("m."), SignatureDelta("sig")),
         *block(TEXT, TextDelta("It is "), TextDelta("noon."), index=1),
         *block(TOOL, InputJsonDelta('{"zone"'), InputJsonDelta(':"UTC"}'), index=2),
@@ -548,7 +548,7 @@ some_deltas = st.sampled_from(
 )
 indexes = st.integers(0, 2)
 any_events = st.one_of(
-    st.sampled_from([START, END, STOP, Ping(), UnknownEvent("x")]),
+    st.sampled_from([START, END, STOP, ProviderPing(), UnknownEvent("x")]),
     st.builds(ContentBlockStart, indexes, blocks),
     st.builds(ContentBlockDelta, indexes, some_deltas),
     st.builds(ContentBlockStop, indexes),
