@@ -120,6 +120,14 @@ def with_dropped(sent: SentContext | None, blocks: int) -> SentContext | None:
     return msgspec.structs.replace(known, dropped_thinking=blocks)
 
 
+def with_epoch(sent: SentContext | None, epoch: int | UnsetType) -> SentContext | None:
+    """What the model does not see when, besides, the conversation began anew."""
+    if epoch is UNSET:
+        return sent
+    known = sent or SentContext(left_out_turns=0, left_out_messages=0)
+    return msgspec.structs.replace(known, epoch=epoch)
+
+
 class TurnInspection(Wire, frozen=True, kw_only=True):
     """A turn that was sent: what it was estimated at, beside what it was billed.
 

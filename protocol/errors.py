@@ -102,10 +102,12 @@ class TooLong(NamedTuple):
 class ProviderError(GatewayError):
     """A failure of the provider or of the way to it, already mapped to a code of ours.
 
-    `too_long` is there when it refused a prompt as too long, and said by how much.
+    `too_long` is there when it refused a prompt as too long, and said by how much. `refusal` is
+    its explanation when it found fault with the request itself, short and without a secret.
     """
 
     too_long: TooLong | None = None
+    refusal: str | None = None
 
 
 class LedgerUnavailable(GatewayError):

@@ -21,8 +21,6 @@ from protocol.mail import (
     Done,
     InspectTurn,
     NoteTurn,
-    OpenTurn,
-    SettleTurn,
     UsageMail,
 )
 from protocol.moments import parsed
@@ -32,7 +30,7 @@ from protocol.usage import TokenCounts
 
 
 class UsageActor:
-    """The actor that owns the turns' rows."""
+    """The actor that admits turns, and knows what they cost."""
 
     def __init__(
         self,
@@ -48,40 +46,21 @@ class UsageActor:
         self._prices = prices
         self._clock = clock
         self._at_once = at_once
-        self._open: dict[str, int] = {}
-
-    @property
-    def open_rows(self) -> int:
-        """How many rows were opened and are not settled yet."""
-        return len(self._open)
-
-    @property
-    def oldest_open_seconds(self) -> float:
-        """How long ago the oldest unsettled turn began; 0 when every row is settled."""
-        if not self._open:
-            return 0.0
-        return max(0, self._clock.now() - min(self._open.values())) / 1_000
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Settle what a dead process left open, then serve until the mailbox is closed."""
         for turn in await self._store.load_open_turns():
-            await self._store.settle_turn(self._interrupted(turn))
+            await self._store.close_turn(self._interrupted(turn))
         task_status.started()
         await serve(self._mailbox, self._respond, at_once=self._at_once)
 
     async def _respond(self, message: UsageMail) -> msgspec.Struct | None:
         match message:
-            case Admit():
-                return await self._admit(message)
+            case Admit(max_cost=max_cost, cost_estimate=cost_estimate):
+                return _affordable(max_cost, cost_estimate)
             case NoteTurn(turn=turn):
                 await self._store.note_turn(turn)
                 return None
-            case OpenTurn(turn=turn):
-                self._open[turn.turn_id] = turn.created_at
-                await self._store.open_turn(turn)
-                return Done()
-            case SettleTurn(turn=turn):
-                return await self._settle(turn)
             case InspectTurn():
                 return await self._inspect(message)
             case UsageQuery():
@@ -92,12 +71,8 @@ class UsageActor:
         """How a turn that a dead process left open is settled: with what was known of it."""
         counts = turn.counts if turn.counts.any else TokenCounts(uncached=turn.counted_tokens)
         known = msgspec.structs.replace(turn, status="interrupted", counts=counts, estimated=True)
-        return self._settled(known)
-
-    def _settled(self, turn: TurnRecord) -> TurnRecord:
-        """The turn, priced, as it is written now."""
         return msgspec.structs.replace(
-            turn, settled_at=self._clock.now(), cost=price_of(turn, self._prices)
+            known, settled_at=self._clock.now(), cost=price_of(known, self._prices)
         )
 
     async def _inspect(self, request: InspectTurn) -> TurnInspection:
@@ -112,24 +87,6 @@ class UsageActor:
         until = None if query.until is None else parsed("until", query.until)
         totals = await self._store.total_usage(query.session_id, since, until)
         return report(query.id, totals)
-
-    async def _admit(self, request: Admit) -> Done:
-        if request.session_id is not None:
-            turn_id = await self._store.find_turn(request.session_id, request.request_id)
-            if turn_id is not None:
-                raise GatewayError(
-                    "TURN_NOT_FOUND",
-                    "This request has had its turn, too long ago to be resumed. What came of it is "
-                    "in the session's history; a new question needs a new `id`.",
-                    turn_id=turn_id,
-                )
-        return _affordable(request.max_cost, request.cost_estimate)
-
-    async def _settle(self, turn: TurnRecord) -> TurnRecord:
-        settled = self._settled(turn)
-        await self._store.settle_turn(settled)
-        self._open.pop(turn.turn_id, None)
-        return settled
 
 
 def _affordable(max_cost: float | None, estimate: Decimal | None) -> Done:
