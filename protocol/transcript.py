@@ -233,11 +233,13 @@ class Transcript:
                 if mark is not None and first <= mark < last:
                     parts += [messages[first:mark], _MARK]
                     first = mark
-                parts.append(messages[first:last])
+                if first < last:
+                    parts.append(messages[first:last])
                 begin = announced + 1
-            text = b"".join(parts)
+            parts[-1] = parts[-1][:-1]  # without the last comma
+            text = b"".join([*parts, b"]"])
             parts.clear()  # while a part is held, nothing can be added
-        return text[:-1] + b"]"
+        return text
 
     def history_size(self, end: int, *, caches: bool) -> int:
         """Bytes of `history`."""
