@@ -15,11 +15,9 @@ from protocol.errors import GatewayError, ProviderError
 from protocol.mail import AnswerTool, ApproveTool
 from protocol.provider.events import (
     AppliedEdit,
-    ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
     ContextManagement,
-    InputJsonDelta,
     MessageDelta,
     MessageStop,
     ProviderUsage,
@@ -41,25 +39,9 @@ from tests.actors.fakes import (
     reply,
     text_of,
 )
-
-Call = tuple[str, str, str]
-"""A tool call: its id, the tool's name, the arguments' JSON."""
+from tests.actors.turns.scripts import FOUND, SEARCH, TIME, WEATHER, calling, pausing
 
 BAD = ToolAnswer(content="It broke.", is_error=True)
-
-
-def calling(*calls: Call, prompt: int = 100, output: int = 5, stop: str = "tool_use") -> list[Step]:
-    """An answer that says `Well.` and calls tools."""
-    steps: list[Step] = [begin(prompt), open_block(), piece("Well."), ContentBlockStop(0)]
-    for index, (call_id, name, arguments) in enumerate(calls, 1):
-        block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
-        steps += [
-            ContentBlockStart(index, block),
-            ContentBlockDelta(index, InputJsonDelta(arguments)),
-            ContentBlockStop(index),
-        ]
-    end = MessageDelta(StopDetails(stop), ProviderUsage(output_tokens=output))
-    return [*steps, end, MessageStop()]
 
 
 def only(frames: Sequence[Frame], kind: str) -> list[Frame]:
@@ -87,10 +69,6 @@ async def hear_until(client: Client, kind: str) -> list[Frame]:
     while frames[-1]["type"] != kind:
         frames.append(await client.hear())
     return frames
-
-
-WEATHER: Call = ("toolu_1", "weather", '{"at": "sea"}')
-TIME: Call = ("toolu_2", "time", "{}")
 
 
 async def test_a_call_runs_and_its_result_goes_back(autojump_clock: MockClock) -> None:
@@ -614,21 +592,6 @@ async def test_a_next_step_that_does_not_fit_says_so(autojump_clock: MockClock) 
 
 
 # --- how an answer may stop --------------------------------------------------------------------
-
-SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}}
-FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
-
-
-def pausing(*, prompt: int = 100) -> list[Step]:
-    """An answer that pauses in the middle of a search."""
-    end = MessageDelta(StopDetails("pause_turn"), ProviderUsage(output_tokens=5))
-    return [
-        begin(prompt),
-        ContentBlockStart(0, SEARCH),
-        ContentBlockStop(0),
-        end,
-        MessageStop(),
-    ]
 
 
 async def test_an_answer_that_pauses_is_taken_up_where_it_stopped(
