@@ -240,7 +240,7 @@ class Wiring:
         self._census = GatewayCensus(
             server=self._serving,
             llm=self.llm,
-            usage=self.usage,
+            context=self.context,
             logs=self._logs,
             model=model,
             ledger=ledger,
@@ -347,7 +347,6 @@ def _context_settings(settings: Settings) -> ContextSettings:
         thinking_budget=settings.thinking_budget,
         history_cache_bytes=settings.history_cache_bytes,
         at_once=AT_ONCE,
-        keep_seconds=settings.keep_seconds,
         page_size=settings.list_limit_default,
         longest_page=settings.list_limit_max,
         prompt_caching=settings.prompt_caching,

@@ -141,9 +141,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     settle_seconds: Annotated[
         Seconds, _about("Longest wait for the database to take down how a turn ended.")
     ] = 10.0
-    keep_seconds: Annotated[
-        Seconds, _about("Longest wait for the database to take down a step of a turn with tools.")
-    ] = 1.0
     close_seconds: Annotated[Seconds, _about("Longest wait for a client's own close.")] = 5.0
     catalog_seconds: Annotated[
         Seconds, _about("How long is kept what the provider tells of its models.")

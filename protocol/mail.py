@@ -23,13 +23,12 @@ from protocol.client import (
     SessionList,
     UsageQuery,
 )
-from protocol.context import SectionWeight, SentContext, TurnInspection
+from protocol.context import SectionWeight, TurnInspection
 from protocol.prompt import Prompt
 from protocol.provider.content import Role
 from protocol.records import (
     Attached,
     EntryStatus,
-    SessionRecord,
     TurnRecord,
 )
 from protocol.request import TAG_FIELD, Request

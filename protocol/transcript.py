@@ -205,13 +205,16 @@ class Transcript:
         The provider puts the last breakpoint itself, and finds what the former request left behind
         at most `LOOKBACK` blocks before it. Where more lie between, a breakpoint is put there.
         """
+        end = len(self._messages) - 1  # without the last comma
+        at = self._mark(len(self), caches=caches)
+        parts: list[bytes | memoryview] = [head[:-1], b',"messages":[']
         with memoryview(self._messages) as messages:
-            parts = [messages[: len(messages) - 1]]
-            if (at := self._mark(len(self), caches=caches)) is not None:
-                parts = [messages[:at], memoryview(_MARK), messages[at : len(messages) - 1]]
-            body = b"".join([head[:-1], b',"messages":[', *parts, b"]}"])
-            for part in parts:
-                part.release()
+            if at is None:
+                parts.append(messages[:end])
+            else:
+                parts += [messages[:at], _MARK, messages[at:end]]
+            body = b"".join([*parts, b"]}"])
+            parts.clear()  # while a part is held, nothing can be added
         return body
 
     def history(self, end: int, *, caches: bool) -> bytes:
@@ -219,7 +222,8 @@ class Transcript:
 
         Its length is `history_size`.
         """
-        parts, begin = [], 0
+        parts: list[bytes | bytearray] = []
+        begin = 0
         mark = self._mark(end, caches=caches)
         for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
             first, last = self._sums[begin].size, self._sums[announced].size

@@ -7,13 +7,14 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from actors.context.history import Sessions
+from actors.context.sessions import Sessions
 from actors.context.toolset import server_tools
 from actors.ports import Clock, Names, SessionStore
 from protocol.client import ServerTool, SessionCreate, SessionDelete, SessionHistory, SessionList
 from protocol.errors import GatewayError
 from protocol.moments import written
-from protocol.records import MessageRecord, SessionRecord
+from protocol.provider.content import plain_text
+from protocol.records import Entry, EntryStatus, SessionRecord
 from protocol.server import (
     HistoryMessage,
     SessionCreated,
@@ -23,7 +24,7 @@ from protocol.server import (
     SessionSummary,
 )
 
-LONGEST_MESSAGE_ID = 18
+LONGEST_PLACE = 18
 """Decimal digits: what a database's 64-bit integer surely takes."""
 
 
@@ -78,7 +79,7 @@ class Archive:
             system=request.system,
             title=request.title,
         )
-        await self._store.save_session(session)
+        await self._store.create_session(session)
         return SessionCreated(
             session_id=session.session_id, session_key=session.key, request_id=request.id
         )
@@ -97,18 +98,15 @@ class Archive:
     async def read(self, request: SessionHistory) -> SessionHistoryPage:
         """A page of a session's messages."""
         limit = self._limit(request.limit)
-        before = _message_id(request.before)
-        async with self._sessions.open(request.session_id) as held:
-            messages = await self._store.page_messages(request.session_id, limit + 1, before)
-            page = messages[-limit:]
-            answered = {m.turn_id for m in page if held.history.has_answer(m.turn_id)}
+        before = _place(request.before)
+        async with self._sessions.open(request.session_id):
+            entries = await self._store.page_entries(request.session_id, limit + 1, before)
+        page = entries[-limit:]
         return SessionHistoryPage(
             request_id=request.id,
             session_id=request.session_id,
-            messages=[
-                _history_message(record, answered=record.turn_id in answered) for record in page
-            ],
-            next=str(page[0].message_id) if len(messages) > limit else UNSET,
+            messages=[_history_message(entry) for entry in page],
+            next=str(page[0].place) if len(entries) > limit else UNSET,
         )
 
     async def delete(self, request: SessionDelete) -> SessionDeleted:
@@ -135,29 +133,31 @@ def _summary(session: SessionRecord) -> SessionSummary:
     )
 
 
-def _history_message(record: MessageRecord, *, answered: bool) -> HistoryMessage:
-    """The message as clients read it; `answered` when its turn has an answer."""
+def _history_message(entry: Entry) -> HistoryMessage:
+    """The entry as clients read it: a question that is one text is shown as that."""
+    text = plain_text(entry.content) if entry.role == "user" else None
     return HistoryMessage(
-        role=record.role,
-        content=msgspec.json.decode(record.content),
-        created_at=written(record.created_at),
-        tokens=record.token_count + record.media_tokens,
-        turn_id=record.turn_id,
-        status=_status(record, answered=answered),
+        role="assistant" if entry.role == "assistant" else "user",
+        content=msgspec.json.decode(entry.content) if text is None else text,
+        created_at=written(entry.created_at),
+        tokens=entry.token_count + entry.media_tokens,
+        turn_id=entry.turn_id,
+        status=_status(entry.status),
     )
 
 
-def _status(
-    record: MessageRecord, *, answered: bool
-) -> Literal["partial", "unanswered", "refused"] | UnsetType:
-    if record.status != "complete":
-        return record.status
-    return UNSET if answered else "unanswered"
+def _status(status: EntryStatus) -> Literal["partial", "unanswered", "refused"] | UnsetType:
+    """What is said of an entry that is not whole, or that the model does not get."""
+    match status:
+        case "partial" | "unanswered" | "refused":
+            return status
+        case "complete" | "replaced":
+            return UNSET
 
 
-def _message_id(before: str | None) -> int | None:
+def _place(before: str | None) -> int | None:
     if before is None:
         return None
-    if not before.isdecimal() or len(before) > LONGEST_MESSAGE_ID:
+    if not before.isdecimal() or len(before) > LONGEST_PLACE:
         raise GatewayError("INVALID_MESSAGE", "`before`: take it from a former page's `next`.")
     return int(before)

@@ -32,6 +32,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     edits: dict[str, Any] | None
     caches: bool
 
+    @property
+    def kind_of_thinking(self) -> int:
+        """A hash of how the model is to think: another costs the messages their cache."""
+        return hash((repr(self.thinking), self.effort))
+
     def head(self, system: tuple[tuple[SectionName, str], ...], tools: bytes) -> bytes:
         """The body of `POST /v1/messages` without its messages, as JSON.
 

@@ -178,21 +178,27 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         reach = former.reaches(self.beginning(thinking), now=now, least=least)
         if reach == "nothing":
             return {}
-        names = ["tools"] if reach == "tools" else FIXED
-        found = {name: self._old(name, reach == "messages") for name in names}
+        names: Sequence[SectionName] = ("tools",) if reach == "tools" else FIXED
+        found = {name: self._old(name, announced=reach == "messages") for name in names}
         history = 0
         if reach == "messages":
             shared = min(self.scale.shared(self.transcript), self.own)
             known = remembered(
-                self.transcript, shared, former.sent.cleared, self.weight.cleared.tool_uses, self.scale
+                self.transcript,
+                shared,
+                former.sent.cleared,
+                self.weight.cleared.tool_uses,
+                self.scale,
             )
-            announced = sum(found.values()) - sum(self._old(name, announced=False) for name in FIXED)
+            announced = sum(found.values()) - sum(
+                self._old(name, announced=False) for name in FIXED
+            )
             history = max(0, min(round(known) - announced, tokens["history"]))
         if not history and sum(found.values()) < least:
             return {}
         return {**found, OVERHEAD: tokens[OVERHEAD], "history": history}
 
-    def _old(self, name: SectionName, announced: bool) -> int:
+    def _old(self, name: SectionName, *, announced: bool) -> int:
         """A section's tokens that the former request had too."""
         tokens = self.scale.old(self.opening.counted.get(name, 0))
         shared = self.scale.shared(self.transcript)
@@ -262,9 +268,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     def _sizes(self) -> dict[SectionName, int]:
         """The bytes of each of `_contents`."""
         sizes = {name: sum(map(len, parts)) for name, parts in self._fixed_parts().items()}
-        sizes["history"] = self.transcript.history_size(
-            self.own, caches=self.caches
-        )
+        sizes["history"] = self.transcript.history_size(self.own, caches=self.caches)
         sizes["user_message"] = len(self._question)
         return {name: sizes.get(name, 0) for name in self._names}
 

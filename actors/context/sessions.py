@@ -98,31 +98,30 @@ class Held:
         return self._transcript
 
     def adopt(self, change: Change, transcript: Transcript | None = None) -> None:
-        """What was written is so now; a new head comes with the `transcript` behind it."""
-        assert self.session is not None or change.session.version == 0
+        """What was written is so now; a new epoch comes with the `transcript` before it."""
         if change.withheld is not None:
             self._withhold(change.withheld.first)
-        added = [entry for entry in change.entries if entry.status in SENT]
-        self.entries += added
-        self._bytes += sum(entry.byte_count for entry in added)
-        if change.entries:
-            self.next_place = change.entries[-1].place + 1
         if change.head is not None:
             self.head = change.head
             self._leave_out(change.head.first)
+        if transcript is not None:
             self._transcript = transcript
-        elif self._transcript is not None:
-            for entry in added:
-                self._transcript.add(entry)
+            self.is_mismatched = False
+        for entry in change.entries:
+            self.next_place = entry.place + 1
+            if entry.status in SENT:
+                self._append(entry)
         if change.head is not None or change.withheld is not None:
             self._brief()
-        else:
-            for entry in added:
-                if entry.role == "system":
-                    self.told.fold(entry)
-        self.session = msgspec.structs.replace(
-            change.session, version=change.session.version + 1
-        )
+        self.session = msgspec.structs.replace(change.session, version=change.session.version + 1)
+
+    def _append(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._bytes += entry.byte_count
+        if self._transcript is not None:
+            self._transcript.add(entry)
+        if entry.role == "system":
+            self.told.fold(entry)
 
     def _withhold(self, first: int) -> None:
         while self.entries and self.entries[-1].place >= first:

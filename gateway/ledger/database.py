@@ -154,7 +154,7 @@ class DatabaseThread:
         if not jobs:
             return []
         try:
-            results = self._transact([job.work for job in jobs])
+            results = self._transact([job.work for job in jobs], writes=True)
         except Exception as error:  # noqa: BLE001 - each job hears of its own below
             self._note(_ailment(error))
             if self.health == "ok":
@@ -179,7 +179,8 @@ class DatabaseThread:
         held = []
         for job in jobs:
             try:
-                job.result = outcome.Value(self._transact([job.work])[0])
+                (result,) = self._transact([job.work], writes=job.kind != "read")
+                job.result = outcome.Value(result)
             except Exception as error:  # noqa: BLE001 - it is raised where the job came from
                 if job.kind == "for good" and _ailment(error) != "ok":
                     held.append(job)
@@ -187,10 +188,11 @@ class DatabaseThread:
                     job.result = outcome.Error(_unavailable(error))
         return held
 
-    def _transact(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+    def _transact(self, works: Sequence[Callable[[], Any]], *, writes: bool) -> list[Any]:
+        """Run all in one transaction, which locks out other writers before it looks."""
         if self._db.provider is None:
             return [work() for work in works]
-        with orm.db_session:
+        with orm.db_session(immediate=writes):
             return [work() for work in works]
 
     def _note(self, health: Health) -> None:

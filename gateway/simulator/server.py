@@ -92,10 +92,6 @@ class Simulator:
         are asked with the request's body, the latest first; each may leave it with None."""
         self._service.script.add(*entries)
 
-    def clear_script(self) -> None:
-        """Forget what was arranged."""
-        self._service.script.clear()
-
     async def _contain(self, stream: trio.SocketStream) -> None:
         """Serve one connection. Whatever goes wrong in it ends it, and nothing else."""
         try:

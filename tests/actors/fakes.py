@@ -770,7 +770,6 @@ class World:
             thinking_budget=8_000,
             history_cache_bytes=1_000_000,
             at_once=64,
-            keep_seconds=1.0,
             page_size=2,
             longest_page=200,
             prompt_caching=True,

@@ -22,7 +22,6 @@ provider's cache still has is a guess: it may forget earlier, never later.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -32,8 +31,7 @@ from actors.context.estimate.clearing import Cleared, cleared_tokens, foreseen
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Billed
 from actors.ports import Prices
-from protocol.context import SectionName, SectionWeight
-from protocol.errors import GatewayError
+from protocol.context import SectionName
 from protocol.prompt import Allowance
 from protocol.provider.models import least_cacheable
 from protocol.provider.request import NO_TOOLS
@@ -180,15 +178,3 @@ class Weigher:
 def has_tools(opening: Opening, transcript: Transcript) -> bool:
     """Whether any tool goes with a request, or was ever told of in it."""
     return opening.tools != NO_TOOLS or transcript.sums().tool_changes > 0
-
-
-def window_error(
-    what: str, model: str, needed: int, limit: int, sections: Sequence[SectionWeight]
-) -> GatewayError:
-    """The refusal of what cannot fit the model's window, whatever else is left out."""
-    return GatewayError(
-        "CONTEXT_TOO_LARGE",
-        f"{what}, with the system prompt and the tools, needs about {needed:,} tokens; "
-        f"{model} takes {limit:,}. Shorten it, or choose a model with a larger window.",
-        sections=list(sections),
-    )
