@@ -253,6 +253,24 @@ async def test_a_mistake_of_the_gateway_leaves_no_row_open(autojump_clock: MockC
         assert told(completed.messages) == [said("Hel")]
 
 
+async def test_an_estimate_that_cannot_be_had_does_not_hide_the_bill(
+    autojump_clock: MockClock,
+) -> None:
+    """The provider's own figures stand, and the row is settled and priced."""
+    async with open_turn_world() as world:
+        client = world.connect()
+        world.model.will([begin(), open_block(), piece("Hel"), trio.Event()])
+        await client.begun()
+        await client.expect("chat.stream.delta")
+        world.tokenizer.failing = ZeroDivisionError()
+        client.say("chat.cancel", requestId="r1")
+        error = await client.expect("error", code="INTERNAL_ERROR")
+        assert (error["usage"]["inputTokens"], error["usage"]["outputTokens"]) == (100, 1)
+        row = world.context.completed.turn
+        assert (row.status, row.error_code) == ("failed", "INTERNAL_ERROR")
+        assert row.cost == Cost(input_cost=Decimal("0.0003"), output_cost=Decimal("0.000015"))
+
+
 # --- what the session keeps ----------------------------------------------------------------------
 
 
