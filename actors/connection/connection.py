@@ -164,7 +164,7 @@ class Connection:
     async def _read(self) -> None:
         try:
             while True:
-                await self.mailbox.tell(self._understood(await self._socket.receive()))
+                await self.mailbox.keep(self._understood(await self._socket.receive()))
         except SocketClosed as closed:
             self._end(closed.code, closed.reason)
 
