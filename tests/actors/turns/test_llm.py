@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -15,14 +16,16 @@ from actors.mailbox import ActorStopped
 from actors.turns.retry import RetryPolicy
 from protocol.client import ChatSend
 from protocol.errors import GatewayError, ProviderError
-from protocol.mail import DrainTurns, StartTurn
+from protocol.mail import DrainTurns, EndSession, StartTurn
 from protocol.provider.events import (
     CitationsDelta,
     ContentBlockDelta,
     ContentBlockStop,
     ErrorDetails,
+    InputTransformation,
     MalformedEvent,
     MessageDelta,
+    MessageStart,
     ProviderPing,
     ProviderUsage,
     StopDetails,
@@ -45,6 +48,7 @@ from tests.actors.fakes import (
     reply,
     text_of,
 )
+from tests.actors.turns.scripts import refusing, too_long
 
 BUSY = ProviderError("OVERLOADED", "The provider is busy.", retryable=True)
 
@@ -450,6 +454,22 @@ async def test_all_turns_can_be_cut(autojump_clock: MockClock) -> None:
         assert {row.status for row in world.store.rows.values()} == {"cancelled"}
 
 
+async def test_the_turn_of_a_session_that_ends_is_stopped(autojump_clock: MockClock) -> None:
+    """Nobody should pay for it; what the session's turns said cannot be had any more."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        first = await client.converse(id="first")
+        session = first[0]["sessionId"]
+        elsewhere = await other.converse(id="elsewhere")
+        world.model.will(half(trio.Event()))
+        await client.begun(id="second", sessionId=session)
+        await world.llm_box.ask(EndSession(session_id=session))
+        assert (await client.hear_out("second"))[-1]["stopReason"] == "cancelled"
+        await world.llm_box.ask(EndSession(session_id=session))
+        (known, gone) = (elsewhere[-1]["turnId"] in world.logs, first[-1]["turnId"] in world.logs)
+        assert (known, gone) == (True, False)
+
+
 # --- money -------------------------------------------------------------------------------------
 
 
@@ -640,6 +660,76 @@ async def test_a_bug_in_one_turn_ends_it_alone(autojump_clock: MockClock) -> Non
         assert text_of(await client.converse()) == "Hello."
 
 
+# --- thinking that does not fit ------------------------------------------------------------------
+
+
+def thoughtful(text: str, *, mismatched: int = 0) -> list[Step]:
+    """An answer after some thinking; so many earlier thoughts did not fit."""
+    start = begin()
+    dropped = InputTransformation("thinking_dropped", "", "prefix_binding_mismatch")
+    told = msgspec.structs.replace(start.message, input_transformations=[dropped] * mismatched)
+    return [
+        MessageStart(told),
+        open_block(type="thinking", thinking="", signature="sealed"),
+        ContentBlockStop(0),
+        open_block(1),
+        piece(text, index=1),
+        ContentBlockStop(1),
+        *finish()[1:],
+    ]
+
+
+async def test_a_session_survives_a_refusal_of_what_was_said_before(
+    autojump_clock: MockClock,
+) -> None:
+    """The model is asked once more, without the thinking; the answer's own thinking is sent on."""
+    async with open_world() as world:
+        client = world.connect()
+        past = refusing("messages.1.content.0: Invalid `signature` in `thinking` block.")
+        world.model.will(thoughtful("One."), past, thoughtful("Two."), reply("Three."))
+        session = (await client.converse())[0]["sessionId"]
+        end = (await client.converse(sessionId=session))[-1]
+        assert (end["stopReason"], end["context"]["epoch"]) == ("end_turn", 1)
+        bodies = [body.decode() for body in world.model.bodies]
+        assert [body.count("sealed") for body in bodies] == [0, 1, 0]
+        assert "context" not in (await client.converse(sessionId=session))[-1]
+        assert world.model.bodies[-1].decode().count("sealed") == 1
+
+
+async def test_after_a_mismatch_the_next_turn_begins_a_new_epoch(
+    autojump_clock: MockClock,
+) -> None:
+    """The provider would drop the same thinking again and again."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(
+            thoughtful("One."), thoughtful("Two.", mismatched=1), reply("Three."), reply("Four.")
+        )
+        session = (await client.converse())[0]["sessionId"]
+        told = [(await client.converse(sessionId=session))[-1].get("context") for _ in range(3)]
+        assert told == [
+            {"leftOutTurns": 0, "leftOutMessages": 0, "droppedThinking": 1},
+            {"leftOutTurns": 0, "leftOutMessages": 0, "epoch": 1},
+            None,
+        ]
+
+
+async def test_a_prompt_that_the_provider_finds_too_long_is_shortened(
+    autojump_clock: MockClock,
+) -> None:
+    """The oldest turns go, and the answer says so."""
+    async with open_world() as world:
+        client = world.connect()
+        session = (await client.converse("x" * 900))[0]["sessionId"]
+        await client.converse("y" * 900, sessionId=session)
+        world.model.will(too_long(3_000, 2_000), reply("Yes."))
+        end = (await client.converse("z" * 90, sessionId=session))[-1]
+        assert end["stopReason"] == "end_turn"
+        assert end["context"]["leftOutTurns"] > 0
+        first, last = (str(json.loads(body)) for body in world.model.bodies[-2:])
+        assert ("xxx" in first, "xxx" in last, "zzz" in last) == (True, False, True)
+
+
 # --- silence -----------------------------------------------------------------------------------
 
 
@@ -800,24 +890,6 @@ async def test_preparing_a_turn_has_a_deadline(autojump_clock: MockClock) -> Non
         assert kinds_of(frames) == ["error"]
         assert (frames[0]["code"], trio.current_time()) == ("OVERLOADED", 15)
         assert world.model.bodies == []
-
-
-@pytest.mark.parametrize("seconds", [16, 24, 60])
-async def test_a_turn_that_begins_too_late_is_settled(
-    seconds: int, autojump_clock: MockClock
-) -> None:
-    """Its client was told that it failed: its question is not sent again, its session is free."""
-    async with open_world() as world:
-        client = world.connect()
-        session = (await client.converse())[0]["sessionId"]
-        world.store.slow["begin_turn"] = seconds
-        (error,) = await client.converse("Late.", id="late", sessionId=session)
-        assert error["code"] == "OVERLOADED"
-        await trio.sleep(seconds)
-        world.store.works()
-        assert [row.status for row in world.store.rows.values()] == ["completed", "failed"]
-        assert (await client.converse("And?", sessionId=session))[-1]["type"] == "chat.stream.end"
-        assert "Late." not in str(world.model.last_request)
 
 
 # --- the end -----------------------------------------------------------------------------------

@@ -381,6 +381,19 @@ async def test_a_pause_that_is_refused_has_no_results_to_withhold(
         assert (completed.unsent, completed.at, completed.messages) == ("nothing", 1, [])
 
 
+@pytest.mark.parametrize("capped", [True, False])
+async def test_an_answer_that_the_budget_made_short_says_so(
+    autojump_clock: MockClock, capped: bool
+) -> None:
+    """For `maxCost` fewer tokens were asked for than without."""
+    async with open_turn_world() as world:
+        world.context.built["capped"] = capped
+        world.model.will([begin(), open_block(), piece("Hel"), *finish(stop="max_tokens")])
+        end = (await world.connect().converse())[-1]
+        assert end["stopReason"] == ("budget" if capped else "max_tokens")
+        assert world.context.completed.turn.status == "completed"
+
+
 async def test_calls_that_were_not_run_are_answered(autojump_clock: MockClock) -> None:
     """The provider takes no call without its result."""
     async with open_turn_world(max_steps=1) as world:
