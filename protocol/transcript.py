@@ -222,18 +222,22 @@ class Transcript:
 
         Its length is `history_size`.
         """
-        parts: list[bytes | bytearray] = []
-        begin = 0
+        if not self.history_size(end, caches=False):
+            return b""
         mark = self._mark(end, caches=caches)
-        for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
-            first, last = self._sums[begin].size, self._sums[announced].size
-            if mark is not None and first <= mark < last:
-                parts += [self._messages[first:mark], _MARK]
-                first = mark
-            parts.append(self._messages[first:last])
-            begin = announced + 1
-        text = b"".join(parts)
-        return b"[" + text[:-1] + b"]" if text else b""
+        parts: list[bytes | memoryview] = [b"["]
+        begin = 0
+        with memoryview(self._messages) as messages:
+            for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
+                first, last = self._sums[begin].size, self._sums[announced].size
+                if mark is not None and first <= mark < last:
+                    parts += [messages[first:mark], _MARK]
+                    first = mark
+                parts.append(messages[first:last])
+                begin = announced + 1
+            text = b"".join(parts)
+            parts.clear()  # while a part is held, nothing can be added
+        return text[:-1] + b"]"
 
     def history_size(self, end: int, *, caches: bool) -> int:
         """Bytes of `history`."""
