@@ -867,13 +867,20 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(**changes: Any) -> AsyncIterator[World]:
-    """A world that runs; `changes` are settings."""
-    world = World(**changes)
+async def running(world: World) -> AsyncIterator[None]:
+    """The time in which a world's actors run."""
     async with trio.open_nursery() as nursery:
         world.nursery = nursery
         await nursery.start(world.usage.run)
         await nursery.start(world.context.run)
         await nursery.start(world.llm.run)
-        yield world
+        yield
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_world(**changes: Any) -> AsyncIterator[World]:
+    """A world that runs; `changes` are settings."""
+    world = World(**changes)
+    async with running(world):
+        yield world
