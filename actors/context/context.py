@@ -312,8 +312,9 @@ class Context:
                     held.forget()
                 _check(begun)
                 held.adopt(draft.change, draft.transcript)
-                self._underway.begun(flight)
+                flight.draft = None
         except GatewayError:
+            self._underway.end(request.turn.turn_id)
             self._underway.settled(request.turn.turn_id)
             raise
         return Done()
@@ -361,15 +362,18 @@ class Context:
         if flight is not None:
             billed = self._learn(turn, flight)
             try:
+                # A beginning that is still being written has the session's lock, and comes first.
                 async with self._sessions.open(flight.session_id) as held:
-                    await self._settle(request, flight, held)
-                    held.billed = billed or held.billed
-                    held.is_mismatched |= request.mismatched
+                    if flight.has_begun:
+                        await self._settle(request, flight, held)
+                        held.billed = billed or held.billed
+                        held.is_mismatched |= request.mismatched
             except GatewayError as error:
                 if error.failure.code != "SESSION_NOT_FOUND":
                     raise
                 # Deleted while it was answered: the answer is not wanted any more, its bill is.
-                await self._store.settle_turn(Change(session=flight.ground.session), turn)
+                if flight.has_begun:
+                    await self._store.settle_turn(Change(session=flight.ground.session), turn)
         self._underway.settled(turn.turn_id)
         return Done()
 

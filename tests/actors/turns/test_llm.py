@@ -892,6 +892,50 @@ async def test_preparing_a_turn_has_a_deadline(autojump_clock: MockClock) -> Non
         assert world.model.bodies == []
 
 
+@pytest.mark.parametrize("seconds", [16, 24, 60])
+async def test_a_turn_that_begins_too_late_is_settled(
+    seconds: int, autojump_clock: MockClock
+) -> None:
+    """Its client was told that it failed: its question is not sent again, its session is free."""
+    async with open_world() as world:
+        client = world.connect()
+        session = (await client.converse())[0]["sessionId"]
+        world.store.slow["begin_turn"] = seconds
+        (error,) = await client.converse("Late.", id="late", sessionId=session)
+        assert error["code"] == "OVERLOADED"
+        await trio.sleep(seconds)
+        world.store.works()
+        assert [row.status for row in world.store.rows.values()] == ["completed", "failed"]
+        assert (await client.converse("And?", sessionId=session))[-1]["type"] == "chat.stream.end"
+        assert "Late." not in str(world.model.last_request)
+
+
+@pytest.mark.parametrize("seconds", [16, 60])
+async def test_a_session_that_begins_too_late_is_settled(
+    seconds: int, autojump_clock: MockClock
+) -> None:
+    """It is there, with a question that is not sent."""
+    async with open_world() as world:
+        world.store.slow["begin_turn"] = seconds
+        (error,) = await world.connect().converse()
+        assert error["code"] == "OVERLOADED"
+        await trio.sleep(seconds)
+        assert (world.row.status, world.context.open_rows) == ("failed", 0)
+        assert [one.status for one in world.store.messages] == ["unanswered"]
+
+
+async def test_a_turn_that_could_not_begin_is_forgotten(autojump_clock: MockClock) -> None:
+    """Whether its beginning fails at once or late."""
+    async with open_world() as world:
+        client = world.connect()
+        world.store.breaks("begin_turn")
+        for seconds in (0, 20):
+            world.store.slow["begin_turn"] = seconds
+            assert kinds_of(await client.converse()) == ["error"]
+            await trio.sleep(2 * seconds)
+            assert (world.store.rows, world.context.open_rows) == ({}, 0)
+
+
 # --- the end -----------------------------------------------------------------------------------
 
 
