@@ -385,6 +385,18 @@ class Context:
             session = msgspec.structs.replace(
                 session, model=before.model, system=before.system, tools=before.tools
             )
+        try:
+            change = await self._last_change(request, held, session)
+        except Exception:
+            # Its answer cannot be kept, but what it cost is written.
+            await self._write_end(Change(session=session), request.turn, held)
+            raise
+        await self._write_end(change, request.turn, held)
+
+    async def _last_change(
+        self, request: CompleteTurn, held: Held, session: SessionRecord
+    ) -> Change:
+        """What the turn's end adds to its session."""
         own = _turn_of(held, request.turn)
         entries = await self._new(held, request.turn, request.at, request.messages)
         withheld = None
@@ -393,8 +405,10 @@ class Context:
             entries = [msgspec.structs.replace(one, status=request.status) for one in entries]
         elif request.unsent == "results":
             withheld = Withheld(first=own[-1].place, status="replaced")
-        change = Change(session=session, withheld=withheld, entries=tuple(entries))
-        if await self._store.settle_turn(change, request.turn):
+        return Change(session=session, withheld=withheld, entries=tuple(entries))
+
+    async def _write_end(self, change: Change, turn: TurnRecord, held: Held) -> None:
+        if await self._store.settle_turn(change, turn):
             held.adopt(change)
         else:
             held.forget()
