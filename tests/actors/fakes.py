@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.connection.connection import Closing, Connection, ConnectionSettings
+from actors.connection.connection import Connection, ConnectionEnd, ConnectionSettings
 from actors.connection.queries import Queries
 from actors.context.catalog import Catalog
 from actors.context.context import Context, ContextSettings
@@ -650,7 +650,7 @@ class Client:
     def __init__(self, connection: Connection, socket: FakeSocket) -> None:
         self.connection = connection
         self.socket = socket
-        self.closing: Closing | None = None
+        self.closing: ConnectionEnd | None = None
         self.closed = trio.Event()
         self._ids = count(1)
 
