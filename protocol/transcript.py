@@ -83,11 +83,12 @@ class Result(NamedTuple):
 
 
 class Transcript:
-    """The messages of one epoch, as models of one kind get them."""
+    """The messages of one epoch, as models of one kind get them; see `Head` for the places."""
 
-    def __init__(self, binding: Binding, began: int) -> None:
+    def __init__(self, binding: Binding, began: int, bare: int = 0) -> None:
         self.binding = binding
         self.began = began
+        self.bare = bare
         self.entries: list[Entry] = []
         """Those that are sent, in their order."""
         self.turns: list[int] = []
@@ -141,8 +142,8 @@ class Transcript:
 
     def _content(self, entry: Entry) -> tuple[bytes, int]:
         """What is sent of an entry, and its tokens."""
-        is_bound = self.binding == "checked" and entry.place < self.began
-        if not (is_bound and entry.role == "assistant"):
+        first_kept = max(self.bare, self.began if self.binding == "checked" else 0)
+        if entry.place >= first_kept or entry.role != "assistant":
             return _listed(entry.content), entry.token_count
         blocks = _decode(entry.content)
         kept = [block for block in blocks if block.get("type") not in THINKING]
