@@ -91,18 +91,23 @@ class PendingReply:
 class Envelope(Generic[MessageT]):
     """A message as its owner gets it, still sealed, with the way back for an ask."""
 
-    __slots__ = ("_decoder", "_encoded", "reply")
+    __slots__ = ("_decoder", "_sealed", "reply")
 
     def __init__(
-        self, encoded: bytes, decoder: msgspec.msgpack.Decoder[MessageT], reply: PendingReply
+        self,
+        sealed: bytes | MessageT,
+        decoder: msgspec.msgpack.Decoder[MessageT],
+        reply: PendingReply,
     ) -> None:
-        self._encoded = encoded
+        self._sealed = sealed
         self._decoder = decoder
         self.reply = reply
 
     def open(self) -> MessageT:
         """The message. Decoded here, so that one that cannot be read harms no other."""
-        return self._decoder.decode(self._encoded)
+        if isinstance(self._sealed, bytes):
+            return self._decoder.decode(self._sealed)
+        return self._sealed
 
 
 class Address:
@@ -111,7 +116,7 @@ class Address:
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = size
-        self._send, self._receive = trio.open_memory_channel[tuple[bytes, PendingReply]](size)
+        self._send, self._receive = trio.open_memory_channel[tuple[Any, PendingReply]](size)
         self._unanswered: set[PendingReply] = set()
 
     @property
@@ -145,9 +150,9 @@ class Address:
         finally:
             self._unanswered.discard(reply)
 
-    async def _put(self, encoded: bytes, reply: PendingReply) -> None:
+    async def _put(self, sealed: object, reply: PendingReply) -> None:
         try:
-            await self._send.send((encoded, reply))
+            await self._send.send((sealed, reply))
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             raise ActorStopped(self.name) from None
 
@@ -158,6 +163,13 @@ class Mailbox(Address, Generic[MessageT]):
     def __init__(self, name: str, kind: Any, size: int) -> None:
         super().__init__(name, size)
         self._decoder: msgspec.msgpack.Decoder[MessageT] = msgspec.msgpack.Decoder(kind)
+
+    async def keep(self, message: MessageT) -> None:
+        """Put what the owner itself has made into its own mailbox; waits while it is full.
+
+        It crosses no border, so it is not encoded: a client's picture may have megabytes.
+        """
+        await self._put(message, PendingReply())
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -177,8 +189,8 @@ class Mailbox(Address, Generic[MessageT]):
         return self
 
     async def __anext__(self) -> Envelope[MessageT]:
-        encoded, reply = await self._receive.__anext__()
-        return Envelope(encoded, self._decoder, reply)
+        sealed, reply = await self._receive.__anext__()
+        return Envelope(sealed, self._decoder, reply)
 
 
 @cache

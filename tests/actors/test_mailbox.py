@@ -57,6 +57,16 @@ async def test_only_data_crosses() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_what_an_owner_keeps_for_itself_crosses_nothing() -> None:
+    """It gets its own message in its turn, and not a copy of it."""
+    mailbox = make_mailbox()
+    await mailbox.tell(DrainTurns())
+    await mailbox.keep(START)
+    mailbox.close()
+    assert [one.open() async for one in mailbox] == [DrainTurns(), START]
+    assert mailbox.waiting == 0
+
+
 async def test_an_ask_gets_the_reply_that_its_request_is_typed_by() -> None:
     """`Request[R]` is answered with an `R`."""
     mailbox = make_mailbox()
