@@ -160,6 +160,7 @@ def _breaks() -> Iterator[Cell]:
             heard="nothing",
             told="the input",
             doubtful=True,
+            settings={"first_content_seconds": 1.0} if settings else {},
         )
 
 

@@ -30,6 +30,7 @@ from tests.support import (
     open_world,
     reasoning_of,
     status_when,
+    text_block,
     text_of,
 )
 
@@ -294,7 +295,7 @@ async def check_history(stage: Stage, talk: Talk, frames: list[Frame]) -> list[F
 def blocks_of(message: Frame) -> Any:
     """What goes upstream for a message that the history shows."""
     content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return text_block(content) if isinstance(content, str) else content
 
 
 def text_in(message: Frame) -> str:

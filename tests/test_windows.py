@@ -133,7 +133,7 @@ async def test_a_message_larger_than_the_window_is_refused_with_its_weight(
 
 
 async def test_what_the_provider_finds_too_long_is_shortened_at_once(tmp_path: Path) -> None:
-    """It counts twice as much as was learned: it says by how much, and gets what it has room for.
+    """It counts twice as much as was learned: it says by how much, and gets three quarters of that.
 
     The refused request costs nothing, and the next estimate is right.
     """
@@ -150,7 +150,10 @@ async def test_what_the_provider_finds_too_long_is_shortened_at_once(tmp_path: P
         assert len(world.sent()) == 2
         (billed,) = world.simulator.billed
         assert end["context"]["leftOutTurns"] > 0
-        assert end["usage"]["inputTokens"] > 150_000
+        assert end["context"]["epoch"] == 1
+        one = end["usage"]["inputTokens"] / (8 - end["context"]["leftOutTurns"])
+        three_quarters = 3 / 4 * 200_000
+        assert three_quarters - one < end["usage"]["inputTokens"] <= three_quarters
         assert end["usage"]["outputTokens"] == billed.usage["output_tokens"]
         foreseen = await inspected(talk, session, "And?")
         end = (await talk.turn("And?", id="a", sessionId=session))[-1]
