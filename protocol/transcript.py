@@ -171,7 +171,6 @@ class Transcript:
         del self._messages[sums.size :]
         del self.results[sums.results :]
         del self.entries[count:], self._places[count:], self._sums[count + 1 :]
-        del self.turns[bisect_left(self.turns, count) :]
         for marks in (self.turns, self.announced, self.large):
             del marks[bisect_left(marks, count) :]
 
