@@ -105,9 +105,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
     `system` are the texts of the system prompt's sections in their order, empty ones left out,
     `tools` the definitions of the tools as a JSON list. The request goes on with the entries from
-    the place `first` on. Those before `began` are from an earlier epoch: they go without their
-    thinking, which was bound to another head. `left_out_turns` and `left_out_messages` are before
-    `first`.
+    the place `first` on. Those before `began` are from an earlier epoch: for models that check it
+    they go without their thinking, which was bound to another head. Those before `bare` go without
+    it for every model: the provider has refused it. `left_out_turns` and `left_out_messages` are
+    before `first`.
     """
 
     epoch: int
@@ -115,6 +116,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     began: int
     system: tuple[tuple[SectionName, str], ...]
     tools: bytes = b"[]"
+    bare: int = 0
     left_out_turns: int = 0
     left_out_messages: int = 0
 

@@ -83,11 +83,12 @@ class Result(NamedTuple):
 
 
 class Transcript:
-    """The messages of one epoch, as models of one kind get them."""
+    """The messages of one epoch, as models of one kind get them; see `Head` for the places."""
 
-    def __init__(self, binding: Binding, began: int) -> None:
+    def __init__(self, binding: Binding, began: int, bare: int = 0) -> None:
         self.binding = binding
         self.began = began
+        self.bare = bare
         self.entries: list[Entry] = []
         """Those that are sent, in their order."""
         self.turns: list[int] = []
@@ -141,8 +142,8 @@ class Transcript:
 
     def _content(self, entry: Entry) -> tuple[bytes, int]:
         """What is sent of an entry, and its tokens."""
-        is_bound = self.binding == "checked" and entry.place < self.began
-        if not (is_bound and entry.role == "assistant"):
+        first_kept = max(self.bare, self.began if self.binding == "checked" else 0)
+        if entry.place >= first_kept or entry.role != "assistant":
             return _listed(entry.content), entry.token_count
         blocks = _decode(entry.content)
         kept = [block for block in blocks if block.get("type") not in THINKING]
@@ -221,18 +222,24 @@ class Transcript:
 
         Its length is `history_size`.
         """
-        parts: list[bytes | bytearray] = []
-        begin = 0
+        if not self.history_size(end, caches=False):
+            return b""
         mark = self._mark(end, caches=caches)
-        for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
-            first, last = self._sums[begin].size, self._sums[announced].size
-            if mark is not None and first <= mark < last:
-                parts += [self._messages[first:mark], _MARK]
-                first = mark
-            parts.append(self._messages[first:last])
-            begin = announced + 1
-        text = b"".join(parts)
-        return b"[" + text[:-1] + b"]" if text else b""
+        parts: list[bytes | memoryview] = [b"["]
+        begin = 0
+        with memoryview(self._messages) as messages:
+            for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
+                first, last = self._sums[begin].size, self._sums[announced].size
+                if mark is not None and first <= mark < last:
+                    parts += [messages[first:mark], _MARK]
+                    first = mark
+                if first < last:
+                    parts.append(messages[first:last])
+                begin = announced + 1
+            parts[-1] = parts[-1][:-1]  # without the last comma
+            text = b"".join([*parts, b"]"])
+            parts.clear()  # while a part is held, nothing can be added
+        return text
 
     def history_size(self, end: int, *, caches: bool) -> int:
         """Bytes of `history`."""

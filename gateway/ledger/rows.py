@@ -122,6 +122,7 @@ def head_of(row: Any) -> Head:
         began=row.began,
         system=_system.decode(row.system),
         tools=row.tools.encode(),
+        bare=row.bare,
         left_out_turns=row.left_out_turns,
         left_out_messages=row.left_out_messages,
     )

@@ -67,6 +67,7 @@ def define(db: orm.Database) -> None:
         began = orm.Required(int)
         system = orm.Required(orm.LongStr, lazy=False, autostrip=False)
         tools = orm.Required(orm.LongStr, lazy=False, autostrip=False)
+        bare = orm.Required(int)
         left_out_turns = orm.Required(int)
         left_out_messages = orm.Required(int)
         orm.PrimaryKey(session_id, epoch)
