@@ -181,6 +181,7 @@ class Composer:
                 thinking_tokens=measure.thinking,
                 media_tokens=measure.media,
                 attached=measure.attached,
+                model=model if message.role == "assistant" else "",
             )
             for number, (message, measure) in enumerate(zip(messages, measures, strict=True))
         ]
@@ -206,8 +207,12 @@ class Composer:
             )
             for mend in mends
         ]
-        last_turn = mends[0].entry.turn_id if mends else turn_id
-        mended = await self.measured(model, last_turn, messages, held.next_place, now)
+        mended: list[Entry] = []
+        if mends:
+            last = mends[0].entry
+            mended = await self.measured(
+                last.model or model, last.turn_id, messages, held.next_place, now
+            )
         place = held.next_place + len(mended)
         blocks = _encode(user_blocks(content))  # a list: a breakpoint in it then changes nothing
         message = NewMessage(role="user", content=blocks)
