@@ -35,13 +35,14 @@ async def inspected(talk: Talk, session: str, content: str) -> Frame:
 async def test_a_long_conversation_goes_on_with_its_latest_turns(tmp_path: Path) -> None:
     """It never overflows, says what it left out, and mostly finds its prefix in the cache.
 
-    The gateway leaves turns out in blocks: were it as few as need be, every turn of a full window
-    would be paid in full.
+    The gateway shortens it to three quarters of the room, and each time begins a new epoch: were it
+    as little as need be, every turn of a full window would be paid in full.
     """
     async with open_world(tmp_path, default_model=SONNET_45) as world, world.talk() as talk:
         session = (await talk.ask("session.create"))["sessionId"]
         world.simulator.script(*[Reply(blocks=(ReplyText("I see."),)) for _ in range(60)])
         read: list[float] = []
+        epochs: list[int] = []
         end: Frame = {}
         for number in range(60):
             text = page(number, 2_500)
@@ -51,10 +52,14 @@ async def test_a_long_conversation_goes_on_with_its_latest_turns(tmp_path: Path)
             assert end.get("context") == foreseen.get("context")
             assert foreseen["window"]["used"] <= 200_000
             read.append(end["usage"]["inputDetails"]["cacheRead"] / end["usage"]["inputTokens"])
+            if "epoch" in end.get("context", {}):
+                assert end["usage"]["inputTokens"] < 3 / 4 * 200_000
+                epochs.append(end["context"]["epoch"])
         assert end["context"]["leftOutTurns"] * 2 == end["context"]["leftOutMessages"] > 0
         beginnings = [begins_with(body) for body in world.sent()]
         moved = sum(a != b for a, b in pairwise(beginnings))
         assert 1 < moved < 9
+        assert epochs == [*range(1, moved + 1)]
         full = read[-20:]
         assert sum(share > 0.95 for share in full) >= 13
 
