@@ -154,7 +154,8 @@ class TurnWrites:
     async def _settle(self, request: CompleteTurn, flight: Flight, held: Held) -> None:
         own = _turn_of(held, request.turn)
         session, head = held.session, held.head
-        assert session is not None and head is not None
+        assert session is not None
+        assert head is not None
         entries = await self._new(held, request.turn, request.at, request.messages)
         if request.restores:
             before = flight.before
