@@ -299,7 +299,7 @@ class Composer:
     ) -> Plan | None:
         """The request behind the former one; `None` when it cannot go on from there."""
         head = held.head
-        if head is None or held.is_mismatched or self._is_stale(held, ground):
+        if head is None or (announces and (held.is_mismatched or self._is_stale(held, ground))):
             return None
         added = said.entries
         if announces and not held.is_frozen:
