@@ -17,6 +17,7 @@ from actors.context.estimate.clearing import remembered
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Beginning, SentRequest
 from actors.context.estimate.weighing import FIXED, OVERHEAD, Opening, Rates, Weight, has_tools
+from protocol.announcing import Briefing
 from protocol.context import (
     Section,
     SectionName,
@@ -45,8 +46,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """A request of a session. It is looked at while its transcript stands as it was composed.
 
     `own` is the number of the turn's first message. `head` is the epoch's, also for a model that
-    gets another `opening`. `superseded` are the bytes of each section that are said anew further
-    on. `is_new_epoch` when the conversation begins anew with it.
+    gets another `opening`. `is_new_epoch` when the conversation begins anew with it.
     """
 
     model: str
@@ -60,7 +60,6 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
     allowance: Allowance
     weight: Weight
-    superseded: dict[SectionName, int]
 
     @property
     def has_tools(self) -> bool:
@@ -167,7 +166,13 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         And what of it the provider remembers at `now`, in milliseconds since the epoch.
         """
         cached = self.cached(now) if self.caches else None
-        return [self._section(name, content, cached) for name, content in self._contents().items()]
+        superseded = self._superseded
+        return [
+            msgspec.structs.replace(
+                self._section(name, content, cached), superseded=superseded.get(name) or UNSET
+            )
+            for name, content in self._contents().items()
+        ]
 
     def cached(self, now: int, thinking: int | None = None) -> dict[SectionName, int]:
         """The tokens that are most likely in the provider's prompt cache; see `beginning`."""
@@ -246,7 +251,6 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
             byte_count=len(content),
             token_estimate=tokens,
             cost_estimate=self.rates.cost(tokens),
-            superseded=self.superseded.get(name) or UNSET,
         )
         if cached is None:
             return section
@@ -257,6 +261,14 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
             cached_tokens=known,
             cached_cost_estimate=self.rates.cost(tokens, known),
         )
+
+    @property
+    def _superseded(self) -> dict[SectionName, int]:
+        """The bytes of each section that are said anew further on."""
+        told = Briefing.of(self.head)
+        for message in self.transcript.announced:
+            told.fold(self.transcript.entries[message])
+        return told.superseded
 
     def _contents(self) -> dict[SectionName, bytes]:
         """Each section's text in UTF-8, in the order in which they are sent."""

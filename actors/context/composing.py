@@ -415,7 +415,6 @@ class Composer:
             rates=self._weigher.rates(model, weight.total, caches=caches),
             allowance=ground.allowance,
             weight=weight,
-            superseded={} if rebuilt or plan.is_new else held.told.superseded,
         )
 
     async def _counts(
