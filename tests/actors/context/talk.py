@@ -9,7 +9,7 @@ import msgspec
 
 from actors.context.sessions import Held
 from gateway.simulator.validation import check_body
-from protocol.client import ChatSend
+from protocol.client import ChatSend, ContextInspect, ToolDeclaration
 from protocol.mail import (
     BeginTurn,
     BuildContext,
@@ -22,7 +22,8 @@ from protocol.mail import (
 )
 from protocol.prompt import Prompt
 from protocol.provider.content import Block
-from protocol.records import SENT, Entry, Head, SessionRecord, StepRecord, TurnRecord
+from protocol.records import Entry, Head, SessionRecord, StepRecord, TurnRecord
+from protocol.server import ContextInspection
 from protocol.usage import TokenCounts
 from tests.actors.fakes import World
 from tests.protocol.entries import THOUGHT, text
@@ -38,8 +39,16 @@ def results(*blocks: Block) -> NewMessage:
     return NewMessage(role="user", content=msgspec.json.encode(blocks))
 
 
+def declared(name: str, description: str = "Now.") -> ToolDeclaration:
+    """A tool of the client's."""
+    return ToolDeclaration(name, description, {"type": "object"})
+
+
 THOUGHTFUL = answer(THOUGHT, text("So."))
 """An answer with a thought in it."""
+
+SO = ["...", "So."]
+"""How a talk shows it."""
 
 
 class Talk:
@@ -56,10 +65,13 @@ class Talk:
 
     # --- what a turn asks ----------------------------------------------------------------------
 
-    async def build(self, content: Any = "?", **fields: Any) -> ContextBuilt:
+    async def build(
+        self, content: Any = "?", *, request_id: str | None = None, **fields: Any
+    ) -> ContextBuilt:
         """A turn's first request; it has not begun."""
         turn_id = self.world.names.new("turn")
-        send = ChatSend(id=turn_id, content=content, session_id=self.session_id, **fields)
+        self._request_id = request_id or turn_id
+        send = ChatSend(id=self._request_id, content=content, session_id=self.session_id, **fields)
         self.built = await self.world.context_box.ask(BuildContext(turn_id=turn_id, send=send))
         self._turn_id, self._steps, self._confirmed = turn_id, [], 0
         self._take(self.built.prompt)
@@ -72,12 +84,18 @@ class Talk:
         self.session_id = self.built.session_id
         return done
 
-    async def extend(self, *messages: NewMessage, billed: int | None = None) -> Prompt:
-        """The turn goes on; its former request was `billed` so many tokens, if it was."""
+    async def extend(
+        self, *messages: NewMessage, billed: int | None = None, confirms: bool = True
+    ) -> Prompt:
+        """The turn goes on; its former request was `billed` so many tokens, if it was.
+
+        Unless it `confirms`, the turn does not know that it was heard.
+        """
         self._bill(billed)
         request = ExtendContext(turn=self.row, at=self._confirmed, messages=[*messages])
         prompt = self._take(await self.world.context_box.ask(request))
-        self._confirmed += len(messages)
+        if confirms:
+            self._confirmed += len(messages)
         return prompt
 
     async def renew(self, room: int | None = None) -> Prompt:
@@ -106,7 +124,7 @@ class Talk:
         return TurnRecord(
             turn_id=self._turn_id,
             session_id=self.built.session_id,
-            request_id=self._turn_id,
+            request_id=self._request_id,
             model=self.built.model,
             status="open",
             created_at=1,
@@ -172,6 +190,16 @@ class Talk:
         """The session in memory."""
         return self.world.context._sessions._held[self.stored.session_id]
 
+    @property
+    def statuses(self) -> list[tuple[str, str]]:
+        """Whose each entry is, and whether it is sent."""
+        return [(one.role, one.status) for one in self.entries]
+
+    async def inspect(self, **fields: Any) -> ContextInspection:
+        """What would be sent next."""
+        request = ContextInspect(id="i", session_id=self.stored.session_id, **fields)
+        return await self.world.context_box.ask(request)
+
     async def is_as_stored(self) -> bool:
         """Whether the session in memory is what it would be if it were loaded."""
         held, loaded = self.held(), Held()
@@ -197,6 +225,3 @@ def _short(content: list[Block]) -> Any:
         {"thinking": "...", "text": block.get("text")}.get(block["type"], block)
         for block in content
     ]
-
-
-__all__ = ["SENT", "THOUGHTFUL", "Talk", "answer", "facts", "results"]
