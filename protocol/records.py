@@ -82,8 +82,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     `place` is its number in the session, from 0 without a gap. `byte_count` is of `content`,
     `token_count` of its text, of which `thinking_tokens` are the model's thinking. `media_tokens`
-    is what its pictures and documents weigh, which the learned ratio leaves alone. `sections` are
-    those of a `system` entry's blocks, in their order.
+    is what its pictures and documents weigh, which the learned ratio leaves alone. `model` is the
+    one that wrote an answer; `sections` are those of a `system` entry's blocks, in their order.
     """
 
     place: int
@@ -97,6 +97,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     thinking_tokens: int = 0
     media_tokens: int = 0
     attached: Attached = Attached()
+    model: str = ""
     sections: tuple[Announced, ...] = ()
 
 

@@ -30,7 +30,7 @@ import msgspec
 from protocol.closing import THINKING
 from protocol.provider.content import Block, block_types
 from protocol.provider.limits import EDGE_AMONG_MANY, LOOKBACK
-from protocol.provider.models import Binding
+from protocol.provider.models import Binding, binding
 from protocol.records import Entry
 
 PICTURE = 6_000
@@ -142,14 +142,24 @@ class Transcript:
 
     def _content(self, entry: Entry) -> tuple[bytes, int]:
         """What is sent of an entry, and its tokens."""
-        first_kept = max(self.bare, self.began if self.binding == "checked" else 0)
-        if entry.place >= first_kept or entry.role != "assistant":
+        if entry.role != "assistant" or self._keeps_thinking(entry):
             return _listed(entry.content), entry.token_count
         blocks = _decode(entry.content)
         kept = [block for block in blocks if block.get("type") not in THINKING]
         if len(kept) == len(blocks):
             return entry.content, entry.token_count
         return _encode(kept), entry.token_count - entry.thinking_tokens
+
+    def _keeps_thinking(self, entry: Entry) -> bool:
+        """Whether the thinking of an answer still goes upstream.
+
+        What a model of the kind `rebuilt` has thought is bound to a head that was never sent to
+        one that checks, or to nothing: a checking model that can read it would refuse it.
+        """
+        if self.binding != "checked":
+            return entry.place >= self.bare
+        is_bound = not entry.model or binding(entry.model) != "rebuilt"
+        return is_bound and entry.place >= max(self.began, self.bare)
 
     def _add_results(self, content: bytes, results: int, counted: int, media: int) -> None:
         """Several answers of one message share by their size what it weighs."""

@@ -85,6 +85,7 @@ class EntryRow(NamedTuple):
     pictures: int
     documents: int
     edge: int
+    model: str
     sections: str
 
 
@@ -102,6 +103,7 @@ def entry_of(row: EntryRow) -> Entry:
         thinking_tokens=row.thinking_tokens,
         media_tokens=row.media_tokens,
         attached=Attached(pictures=row.pictures, documents=row.documents, edge=row.edge),
+        model=row.model,
         sections=_sections.decode(row.sections),
     )
 

@@ -57,6 +57,7 @@ def define(db: orm.Database) -> None:
         pictures = orm.Required(int)
         documents = orm.Required(int)
         edge = orm.Required(int)
+        model = orm.Optional(str, autostrip=False)
         sections = orm.Required(orm.LongStr, lazy=False, autostrip=False, sql_default="'[]'")
         orm.PrimaryKey(session_id, place)
 
