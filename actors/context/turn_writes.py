@@ -146,8 +146,9 @@ class TurnWrites:
             session = msgspec.structs.replace(
                 session, model=before.model, system=before.system, tools=before.tools
             )
+        own = _turn_of(held, request.turn)
         try:
-            change = await self._last_change(request, held, session)
+            change = await self._last_change(request, held, session, own)
         except Exception:
             # Its answer cannot be kept, but what it cost is written.
             await self._write_end(Change(session=session), request.turn, held)
@@ -155,10 +156,9 @@ class TurnWrites:
         await self._write_end(change, request.turn, held)
 
     async def _last_change(
-        self, request: CompleteTurn, held: Held, session: SessionRecord
+        self, request: CompleteTurn, held: Held, session: SessionRecord, own: list[Entry]
     ) -> Change:
-        """What the turn's end adds to its session."""
-        own = _turn_of(held, request.turn)
+        """What the turn's end adds to its session, where its `own` entries are."""
         entries = await self._new(held, request.turn, request.at, request.messages)
         withheld = None
         if request.unsent == "turn":
