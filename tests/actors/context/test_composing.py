@@ -22,10 +22,9 @@ from protocol.provider.features import (
 from protocol.records import SessionRecord
 from tests.actors.context.talk import SO, THOUGHTFUL, Talk, answer, declared, results
 from tests.actors.fakes import MODEL, World, open_world
-from tests.protocol.entries import THOUGHT, call, entry, result, search, text
+from tests.protocol.entries import REBUILT, THOUGHT, call, entry, result, search, text
 
 APPENDED = "claude-opus-5"
-REBUILT = "claude-sonnet-5"
 
 MEMORY = "\n\nYour memory has changed. What follows replaces all that was said of it before.\n\n"
 NO_ANSWER = "[There was no answer.]"
@@ -379,9 +378,8 @@ async def test_a_full_window_is_cut_to_three_quarters_and_stays_cut(
     async with open_world(prompt_caching=False, max_tokens=1, history_cache_bytes=0) as world:
         world.model.window = 1_001
         talk = Talk(world)
-        for number in range(4):
-            await talk.turn(f"{number}", long(260))
-        assert talk.prompts[-1].context is None
+        prompts = [await talk.turn(f"{number}", long(260)) for number in range(4)]
+        assert {prompt.context for prompt in prompts} == {None}
         await talk.turn("4", long(100))
         assert [content for role, content in talk.messages if role == "user"] == ["2", "3", "4"]
         cut = SentContext(left_out_turns=2, left_out_messages=4, epoch=1)

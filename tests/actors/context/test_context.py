@@ -39,10 +39,9 @@ from tests.actors.fakes import (
     running,
     text_of,
 )
+from tests.protocol.entries import REBUILT
 
 TOOLS = [{"name": "brew", "description": "Brews.", "inputSchema": {"type": "object"}}]
-REBUILT = "claude-sonnet-5"
-"""A model that takes no changes in the middle: its requests are made anew from the beginning."""
 
 
 async def inspect(client: Client, session: str, **fields: Any) -> Frame:
