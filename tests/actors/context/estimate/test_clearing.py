@@ -9,11 +9,12 @@ from actors.context.estimate.clearing import (
     CLEARED_AT_LEAST,
     PLACEHOLDER,
     Cleared,
+    alike,
     cleared_tokens,
     clearing,
     clears_at,
     foreseen,
-    remembered,
+    remaining,
 )
 from protocol.records import Entry
 from protocol.transcript import Transcript
@@ -99,26 +100,30 @@ def test_what_is_too_little_is_left(answers: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "alike"),
+    ("before", "now", "messages", "tokens"),
     [
-        (0, 0, 9_040),
-        (1, 1, 9_040 - GONE),
-        (0, 1, 15),
-        (1, 2, 15),
-        (2, 3, 6_035 - 2 * GONE),
+        (0, 0, 8, 9_040),
+        (1, 1, 8, 9_040 - GONE),
+        (0, 1, 2, 15),
+        (1, 2, 2, 15),
+        (2, 3, 6, 6_035 - 2 * GONE),
     ],
 )
 def test_requests_are_alike_up_to_what_only_one_of_them_has(
-    before: int, now: int, alike: int
+    before: int, now: int, messages: int, tokens: int
 ) -> None:
     """A cleared answer is another text; messages are the smallest parts that are compared."""
     made = of(2, 1)
-    assert remembered(made, len(made), before, now, PLAIN) == pytest.approx(alike)
-    assert remembered(made, len(made), now, before, PLAIN) == pytest.approx(alike)
+    for one, other in ((before, now), (now, before)):
+        end = alike(made, len(made), one, other)
+        assert end == messages
+        assert remaining(made, end, other, PLAIN) == pytest.approx(tokens)
 
 
 def test_what_is_alike_ends_where_the_requests_part() -> None:
     """What was cleared behind that does not count."""
     made = of(2, 1)
-    assert remembered(made, 2, 2, 2, PLAIN) == 15
-    assert remembered(made, 3, 2, 2, PLAIN) == pytest.approx(6_015 - 2 * GONE)
+    assert [alike(made, end, 2, 2) for end in (2, 3)] == [2, 3]
+    assert alike(made, 2, 2, 3) == 2
+    assert remaining(made, 2, 2, PLAIN) == 15
+    assert remaining(made, 3, 2, PLAIN) == pytest.approx(6_015 - 2 * GONE)
