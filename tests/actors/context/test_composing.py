@@ -402,9 +402,7 @@ async def test_inside_a_turn_older_turns_make_room_for_what_tools_answer(
         await talk.build("3", tools=[declared("brew")])
         await talk.begin()
         assert talk.prompts[-1].context is None
-        prompt = await talk.extend(
-            answer(THOUGHT, call("a")), results(result("a", "x" * 500)), billed=1_300
-        )
+        prompt = await talk.extend(answer(THOUGHT, call("a")), results(result("a", "x" * 500)))
         assert prompt.context == SentContext(left_out_turns=1, left_out_messages=2, epoch=1)
         assert [role for role, _ in talk.messages] == [*["user", "assistant"] * 2, "user"]
         assert talk.messages[2:4] == [("user", "3"), ("assistant", [call("a")])]
