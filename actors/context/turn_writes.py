@@ -126,10 +126,7 @@ class TurnWrites:
             try:
                 # A beginning that is still being written has the session's lock, and comes first.
                 async with self._sessions.open(flight.session_id) as held:
-                    if flight.has_begun:
-                        await self._settle(request, flight, held)
-                        held.billed = _billed(turn, flight) or held.billed
-                        held.is_mismatched |= request.mismatched
+                    await self._settle(request, flight, held)
             except GatewayError as error:
                 if error.failure.code != "SESSION_NOT_FOUND":
                     raise
@@ -140,6 +137,8 @@ class TurnWrites:
         return Done()
 
     async def _settle(self, request: CompleteTurn, flight: Flight, held: Held) -> None:
+        if not flight.has_begun:
+            return
         session = held.session
         assert session is not None
         if request.restores:
@@ -155,6 +154,8 @@ class TurnWrites:
             await self._write_end(Change(session=session), request.turn, held)
             raise
         await self._write_end(change, request.turn, held)
+        held.billed = _billed(request.turn, flight) or held.billed
+        held.is_mismatched |= request.mismatched
 
     async def _last_change(
         self, request: CompleteTurn, held: Held, session: SessionRecord, own: list[Entry]
