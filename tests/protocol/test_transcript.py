@@ -231,45 +231,6 @@ def test_answers_of_one_message_share_its_weight(contents: list[Any], shares: li
     assert made.results[-1].media == pytest.approx(400)
 
 
-@pytest.mark.parametrize(
-    ("said", "thoughtless"),
-    [
-        ([], False),
-        ([("user", "Hi")], False),
-        ([("user", "Hi"), ("assistant", many(1)), ("user", "And?")], False),
-        ([("user", "Hi"), ("assistant", [call()]), ("user", [result()]), ("user", "And?")], True),
-        ([("user", "Hi"), ("assistant", [*many(1), call()]), ("user", [result()])], True),
-        ([("user", "Hi"), ("assistant", [THOUGHT, call()]), ("user", [result()])], False),
-        (
-            [("user", "Hi"), *[("assistant", [call()]), ("user", [result()])] * 2, ("user", "?")],
-            True,
-        ),
-        (
-            [
-                ("user", "Hi"),
-                ("assistant", [THOUGHT, call()]),
-                ("user", [result()]),
-                ("assistant", [call()]),
-                ("user", [result()]),
-                ("user", "And?"),
-            ],
-            False,
-        ),
-        ([("user", "Hi"), ("assistant", [HIDDEN, call()]), ("user", [result()])], False),
-        (
-            [("user", "Hi"), ("assistant", [call()]), ("user", [result()]), ("assistant", [])],
-            False,
-        ),
-    ],
-)
-def test_calls_without_a_thought_before_them_are_told(
-    said: list[tuple[Any, Any]], thoughtless: bool
-) -> None:
-    """Until the model has said something behind their results."""
-    entries = [entry(place, role, content) for place, (role, content) in enumerate(said)]
-    assert transcript(*entries).ends_in_thoughtless_calls == thoughtless
-
-
 # --- what is remembered ------------------------------------------------------------------------
 
 

@@ -393,7 +393,7 @@ async def test_a_full_window_is_cut_to_three_quarters_and_stays_cut(
 async def test_inside_a_turn_older_turns_make_room_for_what_tools_answer(
     autojump_clock: MockClock,
 ) -> None:
-    """The turn itself stays, whole; its next step goes on from there."""
+    """The turn itself stays, whole, and its thinking too, which the provider is to drop itself."""
     async with open_world(prompt_caching=False, max_tokens=1) as world:
         world.model.window = 2_001
         talk = Talk(world)
@@ -405,7 +405,8 @@ async def test_inside_a_turn_older_turns_make_room_for_what_tools_answer(
         prompt = await talk.extend(answer(THOUGHT, call("a")), results(result("a", "x" * 500)))
         assert prompt.context == SentContext(left_out_turns=1, left_out_messages=2, epoch=1)
         assert [role for role, _ in talk.messages] == [*["user", "assistant"] * 2, "user"]
-        assert talk.messages[2:4] == [("user", "3"), ("assistant", [call("a")])]
+        assert talk.messages[1] == ("assistant", "x" * 296)
+        assert talk.messages[2:4] == [("user", "3"), ("assistant", ["...", call("a")])]
         assert prompt.own_from == 2
         assert await talk.is_as_stored()
         await talk.extend(answer(THOUGHT, call("b")), results(result("b")))
@@ -518,13 +519,11 @@ async def test_a_request_that_is_too_long_by_itself_is_weighed(autojump_clock: M
         assert len(talk.heads) == 1
 
 
-@pytest.mark.parametrize(
-    ("model", "own"), [(MODEL, [call()]), (APPENDED, ["...", call()]), (REBUILT, ["...", call()])]
-)
+@pytest.mark.parametrize("model", [MODEL, APPENDED, REBUILT])
 async def test_what_was_said_before_and_refused_goes_without_any_thinking(
-    model: str, own: list[Any], autojump_clock: MockClock
+    model: str, autojump_clock: MockClock
 ) -> None:
-    """Whatever the model; the turn's own goes where it is bound to what stood before."""
+    """Whatever the model; the turn's own stays, for its answer is not over."""
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1", model=model)
@@ -532,7 +531,7 @@ async def test_what_was_said_before_and_refused_goes_without_any_thinking(
         await talk.begin()
         await talk.extend(answer(THOUGHT, call()), results(result()))
         await talk.renew()
-        assert answers(talk) == ["So.", own]
+        assert answers(talk) == ["So.", ["...", call()]]
         assert talk.heads[-1].epoch == 1
         assert await talk.is_as_stored()
         await talk.end(THOUGHTFUL)

@@ -93,6 +93,16 @@ async def test_system_prompts_and_tools_count() -> None:
     assert [await shelf.loads(name) for name in "aba"] == [True] * 3
 
 
+async def test_what_its_head_says_counts() -> None:
+    """Decoded, tools take more than their JSON."""
+    shelf = Shelf(50_000, a=1_000, b=1_000)
+    tools = msgspec.json.encode([{"name": "brew", "description": "x" * 9_000}])
+    for name in "ab":
+        made = Head(epoch=0, first=0, began=1, system=(("memory", "x" * 9_000),), tools=tools)
+        shelf.store.heads[name] = {0: made}
+    assert [await shelf.loads(name) for name in "aba"] == [True] * 3
+
+
 async def test_a_session_in_use_is_not_put_out() -> None:
     """Whoever comes meanwhile waits for the same one; it goes when it is left."""
     shelf = Shelf(0, a=1_000, b=1_000)
@@ -239,7 +249,7 @@ def happenings(draw: st.DrawFn) -> list[tuple[str, Any]]:
     one = st.one_of(
         st.tuples(st.just("say"), st.tuples(role, status)),
         st.tuples(st.just("turn"), st.none()),
-        st.tuples(st.just("withhold"), st.integers(0, 3)),
+        st.tuples(st.just("withhold"), st.tuples(st.integers(0, 4), st.none() | st.integers(0, 2))),
         st.tuples(st.just("reword"), st.none()),
         st.tuples(st.just("anew"), st.tuples(st.integers(0, 4), st.booleans())),
         st.tuples(st.just("look"), st.sampled_from(["checked", "appended", "rebuilt"])),
@@ -256,8 +266,10 @@ async def happen(kept: Kept, kind: str, detail: Any, binding: Binding) -> None:
         case "turn":
             kept.turn += 1
         case "withhold":
-            first = max(0, held.next_place - detail)
-            withheld = Withheld(first=first, status="unanswered")
+            back, count = detail
+            first = max(0, held.next_place - back)
+            last = None if count is None else first + count
+            withheld = Withheld(first=first, last=last, status="unanswered")
             await kept.write(binding=binding, withheld=withheld)
         case "reword" if held.head is not None:
             other = msgspec.structs.replace(held.head, system=(("memory", "Other."),))
@@ -308,19 +320,30 @@ async def test_the_last_turn_is_the_one_whose_messages_are_last() -> None:
     assert [one.place for one in kept.held.last_turn()] == [1]
 
 
-async def test_a_head_is_frozen_by_the_first_answer_behind_it() -> None:
-    """Not by one of an earlier epoch."""
+@pytest.mark.parametrize("role", ["assistant", "system"])
+async def test_a_head_is_frozen_by_what_the_model_says_or_is_told_behind_it(role: str) -> None:
+    """Not by what was said in an earlier epoch."""
     kept = Kept()
     kept.held = await kept.load()
     frozen = []
     for kind, detail in (
         ("anew", (0, False)),
-        ("say", ("assistant", "complete")),
+        ("say", (role, "complete")),
         ("anew", (4, False)),
     ):
         await happen(kept, kind, detail, "checked")
         frozen.append(kept.held.is_frozen)
     assert frozen == [False, True, False]
+
+
+async def test_what_is_rendered_for_a_look_is_not_kept() -> None:
+    """The session's own model comes again; another was only inspected."""
+    kept = Kept()
+    kept.store.sessions["s"] = msgspec.structs.replace(session("s"), model="claude-sonnet-5-5")
+    kept.held = await kept.load()
+    own = await kept.held.transcript("checked")
+    assert await kept.held.transcript("rebuilt") is not own
+    assert await kept.held.transcript("checked") is own
 
 
 async def test_a_long_session_is_rendered_while_others_have_their_turn(

@@ -9,15 +9,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.context import flight
 from actors.ports import AgentFiles
 from protocol.client import SessionDelete
 from protocol.errors import GatewayError
-from protocol.mail import BeginTurn, CompleteTurn, ExtendContext
+from protocol.mail import BeginTurn, ExtendContext
 from tests.actors.context.talk import SO, THOUGHTFUL, Talk, answer, declared, results
 from tests.actors.fakes import MODEL, World, open_world
 from tests.protocol.entries import THOUGHT, call, result, text
 
+NO_ANSWER = "[There was no answer.]"
 SAID = [("user", "complete"), ("assistant", "complete")]
 
 
@@ -146,19 +146,19 @@ async def test_a_turn_that_could_not_be_written_has_not_begun(autojump_clock: Mo
         assert await talk.is_as_stored()
 
 
-async def test_turns_that_never_begin_are_forgotten(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
-    """The oldest first."""
-    monkeypatch.setattr(flight, "UNDERWAY", 2)
+async def test_a_turn_that_does_not_begin_is_forgotten(autojump_clock: MockClock) -> None:
+    """After a minute, when another is built."""
     async with open_world() as world:
-        talks = [Talk(world) for _ in range(3)]
-        for talk in talks:
-            await talk.build("1")
+        early, late = Talk(world), Talk(world)
+        await early.build("1")
+        await late.build("1")
+        world.clock.skip(60_000)
+        await Talk(world).build("1")
         with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
-            await talks[0].begin()
-        for talk in talks[1:]:
-            await talk.begin()
+            await early.begin()
+        await Talk(world).build("1")
+        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await late.begin()
 
 
 # --- its steps ---------------------------------------------------------------------------------
@@ -321,7 +321,8 @@ async def test_answers_of_tools_that_the_provider_does_not_take_are_replaced(
         await talk.end(results(result(content="Not shown.")), unsent="results")
         assert talk.statuses == [*SAID, ("user", "replaced"), ("user", "complete")]
         await talk.turn("2")
-        assert talk.messages[2:] == [("user", [result(content="Not shown.")]), ("user", "2")]
+        shown = ("user", [result(content="Not shown.")])
+        assert talk.messages[2:] == [shown, ("assistant", NO_ANSWER), ("user", "2")]
         assert await talk.is_as_stored()
 
 
@@ -388,16 +389,19 @@ async def test_an_answer_that_cannot_be_measured_does_not_hide_its_bill(
         assert talk.statuses == [("user", "complete")]
 
 
-async def test_an_end_that_cannot_be_written_is_told(autojump_clock: MockClock) -> None:
-    """It is not taken for a deleted session."""
+async def test_a_bill_is_written_also_when_the_session_cannot_be_read(
+    autojump_clock: MockClock,
+) -> None:
+    """And what is wrong is told."""
     async with open_world(history_cache_bytes=0) as world:
         talk = Talk(world)
         await talk.build("1")
         await talk.begin()
         world.store.breaks("load_session")
-        request = CompleteTurn(turn=talk.row, at=0, messages=[])
         with pytest.raises(GatewayError, match="The disk is full"):
-            await world.context_box.ask(request)
+            await talk.end(THOUGHTFUL, billed=40)
+        assert (world.row.status, world.row.steps[0].counts.uncached) == ("completed", 40)
+        assert world.context.open_rows == 0
 
 
 # --- what is learned ---------------------------------------------------------------------------
