@@ -543,3 +543,80 @@ async def test_what_was_said_before_and_refused_goes_without_any_thinking(
 def answers(talk: Talk) -> list[Any]:
     """What the model said, in the latest request."""
     return [content for role, content in talk.messages if role == "assistant"]
+
+
+async def test_a_turn_with_a_message_that_is_refused_is_left_out(
+    autojump_clock: MockClock,
+) -> None:
+    """A picture that is gone, for instance. It stays for people; the others go on."""
+    async with open_world() as world:
+        talk = Talk(world)
+        for number in range(3):
+            await talk.turn(f"{number}")
+        await talk.build("3")
+        await talk.begin()
+        await talk.renew(without=2)
+        assert talk.messages == [
+            *(("user", "0"), ("assistant", "So.")),
+            *(("user", "2"), ("assistant", "So.")),
+            ("user", "3"),
+        ]
+        assert [status for _, status in talk.statuses[2:4]] == ["refused", "refused"]
+        assert await talk.is_as_stored()
+        await talk.end(THOUGHTFUL)
+        await talk.turn("4")
+        assert [content for role, content in talk.messages if role == "user"] == ["0", *"234"]
+        assert await talk.is_as_stored()
+
+
+async def test_an_epoch_that_was_of_no_use_is_undone(autojump_clock: MockClock) -> None:
+    """Its turn is not sent again, so what was valid before it still is."""
+    async with open_world(prompt_caching=False) as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        before = talk.prompts[-1]
+        await talk.build("2")
+        await talk.begin()
+        await talk.renew()
+        assert talk.messages[1] == ("assistant", "So.")
+        await talk.end(unsent="turn")
+        await talk.turn("3")
+        assert talk.messages == [("user", "1"), ("assistant", SO), ("user", "3")]
+        assert talk.prompts[-1].body.startswith(before.body[:-2])
+        assert talk.prompts[-1].context is None
+        assert await talk.is_as_stored()
+
+
+async def test_an_epoch_that_leaves_out_what_is_refused_is_not_undone(
+    autojump_clock: MockClock,
+) -> None:
+    """The former one had it."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        await talk.turn("2")
+        await talk.build("3")
+        await talk.begin()
+        await talk.renew(without=0)
+        await talk.end(unsent="turn")
+        await talk.turn("4")
+        assert talk.messages == [("user", "2"), ("assistant", "So."), ("user", "4")]
+        assert await talk.is_as_stored()
+
+
+async def test_thinking_that_cannot_be_dropped_gives_way_inside_a_turn(
+    autojump_clock: MockClock,
+) -> None:
+    """The turn's own thoughts do not fit in the new epoch, and none may be left out by us."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        await talk.build("2", thinking="off")
+        assert talk.body["thinking"] == {"type": "between_tools"}
+        await talk.begin()
+        await talk.extend(answer(THOUGHT, call()), results(result()))
+        assert talk.body["thinking"] == {"type": "between_tools"}
+        await talk.renew()
+        dropping = {"prefix_mismatch_behavior": "drop_block"}
+        assert talk.body["thinking"] == {"type": "adaptive", "block_binding": dropping}
+        assert BINDING_CONTROLS in talk.prompts[-1].betas
