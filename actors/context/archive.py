@@ -152,8 +152,7 @@ def _status(status: EntryStatus) -> Literal["partial", "unanswered", "refused"] 
     match status:
         case "partial" | "unanswered" | "refused":
             return status
-        case "complete" | "replaced":
-            return UNSET
+    return UNSET
 
 
 def _place(before: str | None) -> int | None:

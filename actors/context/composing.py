@@ -44,6 +44,11 @@ class Plan(NamedTuple):
     keep: int
     added: list[Entry]
 
+    @property
+    def sent(self) -> list[Entry]:
+        """The new ones that go upstream: what is mended may be left out with its turn."""
+        return [entry for entry in self.added if entry.place >= self.head.first]
+
 
 class Draft(NamedTuple):
     """A request that is composed, and what it changes in its session.
@@ -87,7 +92,7 @@ class Composer:
         plan = None if renews else await self._going_on(held, ground, said, announces=announces)
         if plan is None:
             plan = await self._anew(held, ground, said, bare=renews and room is None)
-        with plan.base.draft(plan.keep, plan.added):
+        with plan.base.draft(plan.keep, plan.sent):
             composed = await self._composed(held, ground, plan, said.own)
             is_full = composed.weight.total > most or is_crowded(plan.base, ground.allowance)
             if not (is_full and composed.own):
@@ -97,7 +102,7 @@ class Composer:
         if not plan.is_new:
             plan = await self._anew(held, ground, said)
         plan = await self._shortened(plan, ground, said, composed, most)
-        with plan.base.draft(plan.keep, plan.added):
+        with plan.base.draft(plan.keep, plan.sent):
             composed = await self._composed(held, ground, plan, said.own)
             _check_size(composed, limit)
             yield self._drafted(held, ground, plan, said, composed)
@@ -217,7 +222,6 @@ class Composer:
             rates=self._weigher.rates(model, weight.total, caches=caches),
             allowance=ground.allowance,
             weight=weight,
-            superseded={} if rebuilt or plan.is_new else held.told.superseded,
         )
 
     async def _counts(

@@ -111,9 +111,10 @@ class Held:
         if transcript is not None:
             self._transcript = transcript
             self.is_mismatched = False
+        first = 0 if self.head is None else self.head.first
         for entry in change.entries:
             self.next_place = entry.place + 1
-            if entry.status in SENT:
+            if entry.status in SENT and entry.place >= first:
                 self._append(entry)
         if change.head is not None or change.withheld is not None:
             self._brief()

@@ -81,6 +81,7 @@ class TurnWrites:
         async with self._sessions.open(flight.session_id) as held:
             own = _turn_of(held, request.turn)
             entries = await self._new(held, request.turn, request.at, request.messages)
+            held.billed = _billed(request.turn, flight) or held.billed
             return await self._go_on(flight, held, request.turn, Said(entries, own=own[0].place))
 
     async def renew(self, request: RenewContext) -> Prompt:
@@ -139,9 +140,9 @@ class TurnWrites:
             async with self._sessions.open(flight.session_id) as held:
                 if not flight.has_begun:
                     return
-                billed = self._learn(turn, flight)
+                self._learn(turn, flight)
                 await self._settle(request, flight, held)
-                held.billed = billed or held.billed
+                held.billed = _billed(turn, flight) or held.billed
                 held.is_mismatched |= request.mismatched
         except Exception as error:
             # Whatever cannot be kept of its answer, its bill is written. The fence keeps the rest
@@ -192,18 +193,23 @@ class TurnWrites:
             raise GatewayError.of(BUG)
         return flight
 
-    def _learn(self, turn: TurnRecord, flight: Flight) -> Billed | None:
-        """Learn what the turn was billed; its latest request whose bill is known."""
-        latest = None
+    def _learn(self, turn: TurnRecord, flight: Flight) -> None:
+        """Learn what the turn's requests were billed."""
         for step in turn.steps:
             sample = step.sample(turn.model)
-            if sample is None:
-                continue
-            sent = flight.find(sample)
-            self._calibrations.learn(sample, None if sent is None else sent.estimate)
-            if sent is not None:
-                latest = Billed(sent=sent, tokens=sample.billed)
-        return latest
+            if sample is not None:
+                sent = flight.find(sample)
+                self._calibrations.learn(sample, None if sent is None else sent.estimate)
+
+
+def _billed(turn: TurnRecord, flight: Flight) -> Billed | None:
+    """The turn's latest request whose bill is known."""
+    for step in reversed(turn.steps):
+        sample = step.sample(turn.model)
+        sent = None if sample is None else flight.find(sample)
+        if sample is not None and sent is not None:
+            return Billed(sent=sent, tokens=sample.billed)
+    return None
 
 
 def _turn_of(held: Held, turn: TurnRecord) -> list[Entry]:
