@@ -1,7 +1,8 @@
 """A Messages API on loopback, for the demo, the tests and load runs.
 
 It streams or does not, thinks and signs its thoughts, cites, calls tools, caches prompts, counts
-tokens, refuses what the real one refuses, and breaks in whatever way it is told to.
+tokens, binds thinking to its conversation, refuses what the real one refuses, and breaks in
+whatever way it is told to.
 
     async with open_simulator() as simulator:
         client = AsyncAnthropic(base_url=simulator.url, api_key="any", max_retries=0)
@@ -18,6 +19,7 @@ message:
 with tools, `settings.py` the numbers.
 """
 
+from gateway.simulator.binding import prefix_mismatch
 from gateway.simulator.catalogue import MODELS, find_model
 from gateway.simulator.ledger import Billed
 from gateway.simulator.models import ModelSpec
@@ -72,6 +74,7 @@ __all__ = [
     "count_tokens",
     "find_model",
     "open_simulator",
+    "prefix_mismatch",
     "results_for",
     "run_simulator",
     "says",

@@ -12,12 +12,10 @@ import msgspec
 
 from gateway.simulator.errors import invalid
 from gateway.simulator.reply import Json
-from gateway.simulator.transcript import is_server_result, last_turn
+from gateway.simulator.transcript import THOUGHTS, is_server_result, last_turn
 
 LIMIT = 20_000
 """Calls, and paused answers, that are remembered; the oldest go first."""
-
-THOUGHTS = ("thinking", "redacted_thinking")
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 

@@ -42,9 +42,6 @@ _SPECS = (
         name="Claude Haiku 5.5",
         line="haiku",
         released="2026-10-12",
-        thinking=("adaptive", "between_tools"),
-        window=500_000,
-        max_tokens=64_000,
     ),
     _adaptive(
         id="claude-sonnet-5-5",

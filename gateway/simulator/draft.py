@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from gateway.simulator.binding import Binder
 from gateway.simulator.cache import Charge
 from gateway.simulator.ids import Ids
 from gateway.simulator.reply import (
@@ -47,6 +48,8 @@ class Draft(msgspec.Struct, frozen=True):
     container: Json | None = None
     edits: tuple[Json, ...] | None = None
     """What context editing did; None when the request did not ask for any."""
+    transformations: tuple[Json, ...] | None = None
+    """What was done about the request's thinking; None when the request is not to be told."""
 
     def message(self) -> Json:
         """The whole message, for a request that does not stream."""
@@ -70,7 +73,13 @@ class Draft(msgspec.Struct, frozen=True):
             "stop_sequence": None,
             "stop_details": None,
             "usage": self.usage.at_start(),
+            **self._transformed(),
         }
+
+    def _transformed(self) -> Json:
+        if self.transformations is None:
+            return {}
+        return {"input_transformations": list(self.transformations)}
 
     def beside_ending(self) -> Json:
         """What `message_delta` says beside its `delta` and its usage."""
@@ -103,19 +112,24 @@ class Drafter:
         model: str,
         request_id: str,
         charge: Charge,
+        binder: Binder,
         shows_thinking: bool,
         pending: Sequence[str] = (),
         edits: tuple[Json, ...] | None = None,
+        transformations: tuple[Json, ...] | None = None,
     ) -> Draft:
         """Turn what is to be said into what is to be sent; `pending` calls await a result."""
-        content = tuple(self._content(reply.blocks, list(pending), shows_thinking=shows_thinking))
+        content = []
+        for block in self._content(reply.blocks, list(pending), binder, shows=shows_thinking):
+            content.append(block)
+            binder.add(block)  # before the next one is made: its signature covers this one
         thinking, spoken = _bytes_of(reply.blocks)
         executes = any(isinstance(block, CodeExecution) for block in reply.blocks)
         return Draft(
             id=self._ids.message(),
             request_id=request_id,
             model=model,
-            content=content,
+            content=tuple(content),
             reply=reply,
             stop_reason=reply.stop_reason or _stop_reason(reply.blocks),
             usage=Usage(
@@ -129,19 +143,24 @@ class Drafter:
             ratio=self._ratio,
             container=container(self._ids) if executes else None,
             edits=edits,
+            transformations=(
+                transformations
+                if reply.input_transformations is None
+                else reply.input_transformations
+            ),
         )
 
     def _content(
-        self, blocks: Iterable[Block], pending: list[str], *, shows_thinking: bool
+        self, blocks: Iterable[Block], pending: list[str], binder: Binder, *, shows: bool
     ) -> Iterator[Json]:
         for block in blocks:
             match block:
                 case Thinking(text):
-                    shown = text if shows_thinking else ""
-                    signature = self._signer.sign(text, shown)
+                    shown = text if shows else ""
+                    signature = binder.sign(text, shown)
                     yield {"type": "thinking", "thinking": shown, "signature": signature}
                 case RedactedThinking(text):
-                    yield {"type": "redacted_thinking", "data": self._signer.sign(text, "")}
+                    yield {"type": "redacted_thinking", "data": binder.sign(text, "")}
                 case Text(text, citations):
                     cited = {"citations": list(citations)} if citations else {}
                     yield {"type": "text", "text": text, **cited}

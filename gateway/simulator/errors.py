@@ -35,7 +35,10 @@ _encoder = msgspec.json.Encoder()
 
 
 class ApiError(Exception):
-    """A request is refused. `kind` is the error type; unset, it follows from the status."""
+    """A request is refused. `kind` is the error type; unset, it follows from the status.
+
+    `details` are further facts for programs, such as `{"error_code": …}`.
+    """
 
     def __init__(
         self,
@@ -43,11 +46,13 @@ class ApiError(Exception):
         message: str | None = None,
         kind: str | None = None,
         retry_after: float | None = None,
+        details: dict[str, str] | None = None,
     ) -> None:
         self.status = status
         self.kind = kind or ERROR_TYPES.get(status, "api_error")
         self.message = message or MESSAGES.get(self.kind, "Error")
         self.retry_after = retry_after
+        self.details = details
         super().__init__(f"{status} {self.kind}: {self.message}")
 
 
@@ -56,8 +61,9 @@ def invalid(message: str) -> ApiError:
     return ApiError(400, message)
 
 
-def encode_error(kind: str, message: str, request_id: str) -> bytes:
+def encode_error(
+    kind: str, message: str, request_id: str, details: dict[str, str] | None = None
+) -> bytes:
     """The JSON body of an error response, and the data of an `error` event."""
-    return _encoder.encode(
-        {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
-    )
+    error = {"type": kind, "message": message, **({"details": details} if details else {})}
+    return _encoder.encode({"type": "error", "error": error, "request_id": request_id})

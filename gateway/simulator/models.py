@@ -1,5 +1,6 @@
 """The models, and what each of them can do."""
 
+import re
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,8 @@ Lifecycle = Literal["active", "deprecated", "retired"]
 LOW_TO_HIGH = ("low", "medium", "high")
 LOW_TO_MAX = ("low", "medium", "high", "max")
 ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2})(?!\d))?")
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,12 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle: Lifecycle = "active"
     deprecated: str | None = None
     retires: str | None = None
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Its generation, (5, 5) for example; (0, 0) when the id tells none."""
+        told = _VERSION.match(self.id)
+        return (int(told[1]), int(told[2] or 0)) if told else (0, 0)
 
     @property
     def always_thinks(self) -> bool:

@@ -15,13 +15,14 @@ import msgspec
 from gateway.simulator.attachments import image_tokens, pdf_tokens
 from gateway.simulator.reply import Json
 from gateway.simulator.tokenizer import BYTES_PER_TOKEN, Tokenizer
-from gateway.simulator.transcript import blocks_of, every_block, merged
+from gateway.simulator.tool_changes import definition_of, offered, starts_without_tools
+from gateway.simulator.transcript import THOUGHTS, blocks_of, every_block, merged
 
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_TOOL = 12
 DEFAULT_EFFORT = "high"
 
-UNMARKABLE = ("thinking", "redacted_thinking")
+UNMARKABLE = THOUGHTS
 """Blocks that cannot carry a breakpoint."""
 RUNS = ("tool_use", "tool_result")
 """Blocks of which a run counts as one position when the cache looks back."""
@@ -48,13 +49,15 @@ def segments(body: Json, tokenizer: Tokenizer) -> list[Segment]:
     """The request's prompt, in the order in which it is read and cached, as it is billed."""
     found = list(_segments(body, tokenizer))
     _mark_automatically(found, ttl_of(body))
-    return list(_billed(found, tokenizer, tokenizer.added(has_tools=bool(body.get("tools")))))
+    return list(_billed(found, tokenizer, tokenizer.added(has_tools=bool(offered(body)))))
 
 
 def _segments(body: Json, tokenizer: Tokenizer) -> Iterator[Segment]:
+    salt = b"tools" if starts_without_tools(body) else b""
     for tool in body.get("tools") or []:
-        yield _segment("tool", tool, tokenizer, TOKENS_PER_TOOL)
-    salt = _system_salt(body)
+        yield _segment("tool", tool, tokenizer, TOKENS_PER_TOOL, salt)
+        salt = b""
+    salt += _system_salt(body)
     for block in blocks_of(body.get("system") or []):
         yield _segment("system", block, tokenizer, 0, salt)
         salt = b""
@@ -89,7 +92,7 @@ def _segment(
     canonical = _canonical(block)
     digest = hashlib.blake2b(role.encode() + salt + canonical, digest_size=16).digest()
     tokens = _measure(block, len(canonical), tokenizer) + extra
-    return Segment(tokens, digest, ttl_of(block), str(block.get("type")))
+    return Segment(tokens, digest, _ttl_in(block), str(block.get("type")))
 
 
 def _canonical(block: Json) -> bytes:
@@ -101,6 +104,8 @@ def _canonical(block: Json) -> bytes:
             {name: value for name, value in part.items() if name != "cache_control"}
             for part in parts
         ]
+    if (definition := definition_of(plain)) is not None:
+        plain["tool"] = msgspec.Raw(_canonical(definition))
     for name in ("input", "input_schema"):
         if name in plain:
             plain[name] = msgspec.Raw(_encode(plain[name]))
@@ -119,6 +124,8 @@ def _measure(block: Json, size: int, tokenizer: Tokenizer) -> int:
             return _measure_document(source, tokenizer)
         case {"type": "tool_result"}:
             return TOKENS_PER_MESSAGE + _measure_parts(block.get("content"), tokenizer)
+        case {"type": "tool_addition"} if definition_of(block) is not None:
+            return TOKENS_PER_TOOL + tokenizer.count_bytes(size)
         case _:
             return tokenizer.count_bytes(size)
 
@@ -144,6 +151,11 @@ def ttl_of(owner: Json) -> str | None:
     if not isinstance(control, dict):
         return None
     return str(control.get("ttl") or "5m")
+
+
+def _ttl_in(block: Json) -> str | None:
+    """The same, of a block that may hold a tool which asks for it."""
+    return ttl_of(block) or ttl_of(definition_of(block) or {})
 
 
 def _mark_automatically(found: list[Segment], ttl: str | None) -> None:

@@ -23,8 +23,15 @@ from gateway.simulator.reply import (
 from gateway.simulator.request import last_text, thinking_type
 from gateway.simulator.sample import sample
 from gateway.simulator.sources import cite, cite_document, results_for, told_of
+from gateway.simulator.tool_changes import offered
 from gateway.simulator.tool_definitions import offers
-from gateway.simulator.transcript import blocks_of, merged, pending_calls, results_first
+from gateway.simulator.transcript import (
+    blocks_of,
+    last_said,
+    merged,
+    pending_calls,
+    results_first,
+)
 
 _WANTS_SOURCES = re.compile(r"\b(sources?|search|cite|citations?|look up)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_][\w'-]+")
@@ -66,7 +73,7 @@ def compose(body: Json, model: ModelSpec) -> tuple[Block, ...]:
 
 def _spoken(body: Json, text: str) -> Iterator[Block]:
     results = _tool_results(body)
-    if body["messages"][-1]["role"] == "assistant":
+    if last_said(body["messages"])["role"] == "assistant":
         yield from _continued(body)
     elif results:
         yield Text(_report(results))
@@ -108,7 +115,7 @@ def _served(call: Json) -> ServerTool:
 
 def _tool_results(body: Json) -> list[str]:
     found = []
-    for block in results_first(merged(body["messages"])[-1]):
+    for block in results_first(last_said(merged(body["messages"]))):
         parts = blocks_of(block.get("content") or "")
         found.append(" ".join(part.get("text", f"[{part.get('type')}]") for part in parts))
     return found
@@ -122,7 +129,7 @@ def _report(results: list[str]) -> str:
 
 def _wanted_tool(body: Json, text: str) -> Json | None:
     choice: Json = body.get("tool_choice") or {"type": "auto"}
-    tools: list[Json] = [t for t in body.get("tools") or [] if "input_schema" in t]
+    tools: list[Json] = [t for t in offered(body) if "input_schema" in t]
     if choice["type"] == "none":
         return None
     if choice["type"] == "tool":
@@ -150,7 +157,7 @@ def _citable_documents(body: Json) -> list[tuple[int, Json]]:
 def _researched(body: Json, text: str) -> Iterator[Block]:
     topic = _topic(text)
     results = results_for(topic)
-    if offers(body.get("tools") or [], "web_search"):
+    if offers(offered(body), "web_search"):
         yield Text("I'll search for that.")
         yield WebSearch(topic, results)
     yield Text(f"This is what I found about **{topic}**: ")

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.reply import Json
-from gateway.simulator.transcript import blocks_of
+from gateway.simulator.transcript import blocks_of, last_said
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -28,8 +28,8 @@ def betas(request: Received) -> frozenset[str]:
 
 
 def last_text(body: Json) -> str:
-    """The text of the last message, its blocks joined by line ends."""
-    blocks = blocks_of(body["messages"][-1]["content"])
+    """The text of the last message that is not the system's, its blocks joined by line ends."""
+    blocks = blocks_of(last_said(body["messages"])["content"])
     return "\n".join(block["text"] for block in blocks if block.get("type") == "text")
 
 

@@ -1,11 +1,13 @@
 """What a model refuses: thinking, effort, sampling, prefill, size, thoughts it never thought."""
 
 from gateway.simulator.answers import Answers
+from gateway.simulator.binding import check_block_binding
 from gateway.simulator.errors import ApiError, invalid
+from gateway.simulator.generations import takes_system_messages
 from gateway.simulator.models import ModelSpec, ThinkingType
 from gateway.simulator.reply import Json
 from gateway.simulator.signature import Signer
-from gateway.simulator.transcript import blocks_of, merged, results_first
+from gateway.simulator.transcript import THOUGHTS, blocks_of, last_said, merged, results_first
 
 SAMPLING = ("temperature", "top_p", "top_k")
 NO_SAMPLING_SINCE = "2026-10-21"
@@ -20,12 +22,15 @@ _INSTEAD: dict[str, str] = {
 }
 
 
-def check_model(body: Json, model: ModelSpec | None, *, version: str) -> ModelSpec:
+def check_model(
+    body: Json, model: ModelSpec | None, *, version: str, betas: frozenset[str]
+) -> ModelSpec:
     """The model, if it exists and takes everything the request asks of it."""
     if model is None or model.lifecycle == "retired":
         raise ApiError(404, f"model: {body['model']}")
     _check_max_tokens(body, model)
-    _check_thinking(body, model)
+    _check_system_messages(body, model)
+    _check_thinking(body, model, betas)
     _check_effort(body, model)
     _check_sampling(body, model, version)
     _check_tool_choice(body, model)
@@ -72,7 +77,15 @@ def _check_max_tokens(body: Json, model: ModelSpec) -> None:
         )
 
 
-def _check_thinking(body: Json, model: ModelSpec) -> None:
+def _check_system_messages(body: Json, model: ModelSpec) -> None:
+    if takes_system_messages(model):
+        return
+    for at, message in enumerate(body["messages"]):
+        if message["role"] == "system":
+            raise invalid(f"messages.{at}: role 'system' is not supported on this model")
+
+
+def _check_thinking(body: Json, model: ModelSpec, betas: frozenset[str]) -> None:
     thinking = body.get("thinking")
     if not thinking:
         return
@@ -84,6 +97,7 @@ def _check_thinking(body: Json, model: ModelSpec) -> None:
         )
     if kind not in model.thinking:
         raise invalid(_refusal(kind, model))
+    check_block_binding(thinking, betas)
     if thinking.get("display") not in (None, "summarized", "omitted"):
         raise invalid(f"thinking.{kind}.display: Input should be 'summarized' or 'omitted'")
     if kind == "enabled":
@@ -157,9 +171,16 @@ def _check_tool_choice(body: Json, model: ModelSpec) -> None:
 
 
 def check_end(body: Json, model: ModelSpec, answers: Answers) -> None:
-    """A request ends with the user, with an answer that paused or, on older models, a prefill."""
-    last = merged(body["messages"])[-1]
-    if last["role"] != "assistant" or answers.paused(last):
+    """A request ends with the user, with an answer that paused or, on older models, a prefill.
+
+    A system message at the end does not count. No answer ends with thinking, but one that paused.
+    """
+    messages = merged(body["messages"])
+    last = last_said(messages)
+    paused = last["role"] == "assistant" and answers.paused(last)
+    for at, message in enumerate(messages):
+        _check_last_block(message, at, paused=paused and message is last)
+    if last["role"] != "assistant" or paused:
         return
     if not model.takes_prefill:
         raise invalid(
@@ -169,3 +190,12 @@ def check_end(body: Json, model: ModelSpec, answers: Answers) -> None:
     text = str(last["content"][-1].get("text", "")) if last["content"] else ""
     if text != text.rstrip():
         raise invalid("messages: final assistant content cannot end with trailing whitespace")
+
+
+def _check_last_block(message: Json, at: int, *, paused: bool) -> None:
+    """The real API says this of the answer a request ends with; strictly it holds for each."""
+    if message["role"] != "assistant" or paused or not message["content"]:
+        return
+    kind = message["content"][-1]["type"]
+    if kind in THOUGHTS:
+        raise invalid(f"messages.{at}: The final block in an assistant message cannot be `{kind}`.")

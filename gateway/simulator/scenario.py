@@ -74,7 +74,7 @@ def turn(*steps: Step, when: str = "") -> Responder:
 
 def tool_results(body: Json) -> list[ToolResult]:
     """The results with which the last message begins, in the order of their calls."""
-    messages = merged(body["messages"])
+    messages = [m for m in merged(body["messages"]) if m["role"] != "system"]
     if len(messages) < 2:
         return []
     given = {block["tool_use_id"]: block for block in results_first(messages[-1])}

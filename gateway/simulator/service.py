@@ -10,6 +10,7 @@ import trio
 
 from gateway.simulator.answers import Answers
 from gateway.simulator.attachments import check_attachments
+from gateway.simulator.binding import BINDING_CONTROLS, Binder, Screened, screen
 from gateway.simulator.cache import PromptCache
 from gateway.simulator.catalogue import MODELS, find_model
 from gateway.simulator.context_editing import edit, measure
@@ -124,7 +125,8 @@ class Service:
                 raise ApiError(404)
 
     def _count(self, request: Received) -> Answer:
-        body, model = self._checked(request, counting=True)
+        screened, model = self._checked(request, counting=True)
+        body = screened.body
         edited = edit(body, model, self._tokenizer)
         if edited is None:
             return _whole({"input_tokens": measure(body, self._tokenizer)})
@@ -135,23 +137,25 @@ class Service:
             }
         )
 
-    def _checked(self, request: Received, *, counting: bool = False) -> tuple[Json, ModelSpec]:
-        """The request's body and model, if there is nothing to refuse about them."""
-        body = check_body(request.body, betas(request), counting=counting)
+    def _checked(self, request: Received, *, counting: bool = False) -> tuple[Screened, ModelSpec]:
+        """The request as its model reads it, if there is nothing to refuse about it."""
+        asked = betas(request)
+        body = check_body(request.body, asked, counting=counting)
         version = request.headers["anthropic-version"]
-        model = check_model(body, find_model(body["model"]), version=version)
+        model = check_model(body, find_model(body["model"]), version=version, betas=asked)
         check_attachments(body, model)
         if not counting:
             check_end(body, model, self._answers)
-            check_signatures(body, self._signer)
-            if thinking_type(body, model) != "disabled":
-                self._answers.check_thoughts(merged(body["messages"]))
-        return body, model
+        check_signatures(body, self._signer)
+        if not counting and thinking_type(body, model) != "disabled":
+            self._answers.check_thoughts(merged(body["messages"]))
+        return screen(body, model, self.settings.account, asked), model
 
     def _message(self, request: Received) -> Answer:
-        body, model = self._checked(request)
-        edited = edit(body, model, self._tokenizer)
-        prompt = segments(edited.body if edited else body, self._tokenizer)
+        screened, model = self._checked(request)
+        body: Json = request.body  # as it was sent: what is read of it may lack thinking
+        edited = edit(screened.body, model, self._tokenizer)
+        prompt = segments(edited.body if edited else screened.body, self._tokenizer)
         size = sum(segment.tokens for segment in prompt)
         check_size(size, body, model)
         reply = self._reply(body, model)
@@ -166,9 +170,11 @@ class Service:
             model=model.snapshot or model.id,
             request_id=request.request_id,
             charge=self._cache.charge(model.snapshot or model.id, prompt, model.cacheable),
+            binder=Binder(screened, model, self._signer),
             shows_thinking=shows_thinking(body, model),
             pending=[str(call["id"]) for call in pending_calls(merged(body["messages"]))],
             edits=edited.applied if edited else None,
+            transformations=screened.entries if BINDING_CONTROLS in betas(request) else None,
         )
         self._answers.remember(draft.content, draft.stop_reason)
         return Message(draft, streamed=streamed)
@@ -196,7 +202,7 @@ def refusal(error: ApiError, request_id: str) -> Whole:
         ]
     elif error.retry_after is not None:
         headers.append(("retry-after", f"{error.retry_after:g}"))
-    body = encode_error(error.kind, error.message, request_id)
+    body = encode_error(error.kind, error.message, request_id, error.details)
     return Whole(error.status, body, tuple(headers))
 
 

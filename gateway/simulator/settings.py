@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gateway.simulator.binding import Account
 from gateway.simulator.tokenizer import BYTES_PER_TOKEN, TOKENS_FOR_TOOLS, Tokenizer
 
 
@@ -14,6 +15,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     - `token_ratio`: tokens it bills for each that it counts, of input and output
     - `overhead_tokens`: input it bills on top of every request
     - `tools_overhead_tokens`: input it bills on top of a request with tools
+    - `account`: "new" for one made since 2026-08-31, where every model that checks thinking blocks
+      refuses a mismatch; "old" for one before that, where the models of before Fable and Mythos 5.2
+      let it through unless the request asks for the check
     - `body_limit`: bytes of a request's body; more is a 413
     - `idle_timeout`: seconds a connection may take to send its next request
     - `keep`: how many requests and bills are remembered
@@ -25,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_ratio: float = 1.0
     overhead_tokens: int = 0
     tools_overhead_tokens: int = TOKENS_FOR_TOOLS
+    account: Account = "new"
     body_limit: int = 32 * 1024 * 1024
     idle_timeout: float = 300.0
     keep: int = 10_000

@@ -43,9 +43,7 @@ def check_tools(tools: Any) -> None:
     if not isinstance(tools, list):
         raise invalid("tools: Input should be a valid list")
     for at, tool in enumerate(tools):
-        if not isinstance(tool, dict):
-            raise invalid(f"tools.{at}: Input should be a valid dictionary")
-        _check_tool(tool, f"tools.{at}")
+        check_tool(tool, f"tools.{at}")
     names = [tool["name"] for tool in tools if "name" in tool]
     if len(set(names)) < len(names):
         raise invalid("tools: Tool names must be unique.")
@@ -56,7 +54,26 @@ def offers(tools: list[Json], name: str) -> bool:
     return any(SERVER_TOOLS.get(str(tool.get("type"))) == name for tool in tools)
 
 
-def _check_tool(tool: Json, place: str) -> None:
+def is_deferred(tool: Json) -> bool:
+    """Whether the tool is withheld until something brings it up."""
+    return tool.get("defer_loading") is True
+
+
+def finds_tools(tool: Json) -> bool:
+    """Whether the tool searches for deferred ones."""
+    return str(tool.get("type")).startswith("tool_search_tool_")
+
+
+def kind_of(tool: Json) -> str:
+    """What sort of tool a checked definition is, whatever its version."""
+    kind = str(tool.get("type") or "custom")
+    return _NAMES.get(kind, kind) if kind != "custom" else kind
+
+
+def check_tool(tool: Any, place: str) -> None:
+    """The definition at `place` must be well formed."""
+    if not isinstance(tool, dict):
+        raise invalid(f"{place}: Input should be a valid dictionary")
     match tool.get("type"):
         case None | "custom":
             _check_custom(tool, f"{place}.custom")
@@ -65,7 +82,8 @@ def _check_tool(tool: Json, place: str) -> None:
                 raise invalid(f"{place}.{kind}.name: Input should be '{_NAMES[kind]}'")
             _check_domains(tool, f"{place}.{kind}")
         case str(kind) if kind in TOOLSETS:
-            pass
+            if "name" in tool:
+                raise invalid(f"{place}.{kind}.name: Extra inputs are not permitted")
         case kind:
             expected = ", ".join(f"'{known}'" for known in sorted({*_NAMES, *TOOLSETS, "custom"}))
             raise invalid(

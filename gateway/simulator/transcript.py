@@ -5,6 +5,8 @@ from typing import Any
 
 from gateway.simulator.reply import Json
 
+THOUGHTS = ("thinking", "redacted_thinking")
+
 
 def blocks_of(content: Any) -> list[Json]:
     """A message's content as blocks; a string is one text block."""
@@ -23,6 +25,11 @@ def merged(messages: Sequence[Json]) -> list[Json]:
         else:
             found.append({"role": message["role"], "content": blocks})
     return found
+
+
+def last_said(messages: Sequence[Json]) -> Json:
+    """The last message that is not the system's: what an answer answers."""
+    return next(m for m in reversed(messages) if m["role"] != "system")
 
 
 def results_first(message: Json) -> list[Json]:

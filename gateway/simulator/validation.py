@@ -9,7 +9,9 @@ from gateway.simulator.context_editing import CONTEXT_MANAGEMENT
 from gateway.simulator.errors import ApiError, invalid
 from gateway.simulator.prompt import UNMARKABLE, ttl_of
 from gateway.simulator.reply import Json
+from gateway.simulator.system_messages import check_first, check_system_messages
 from gateway.simulator.tool_calls import check_tool_calls
+from gateway.simulator.tool_changes import check_tool_changes, definition_of, offered
 from gateway.simulator.tool_definitions import check_tools
 from gateway.simulator.transcript import blocks_of, merged
 
@@ -72,6 +74,8 @@ def check_body(body: Any, betas: frozenset[str], *, counting: bool = False) -> J
     check_tools(body.get("tools"))
     _check_choices(body)
     _check_messages(body["messages"])
+    check_tool_changes(body, betas)
+    _check_tool_choice(body)
     _check_breakpoints(body)
     return body
 
@@ -109,9 +113,6 @@ def _check_choices(body: Json) -> None:
         option = body.get(name)
         if option is not None and (not isinstance(option, dict) or "type" not in option):
             raise invalid(f"{name}.type: Field required")
-    choice = body.get("tool_choice") or {}
-    if choice.get("type") in ("any", "tool") and not body.get("tools"):
-        raise invalid("tool_choice may only be specified while providing tools")
     config = body.get("output_config")
     if config is not None and not isinstance(config, dict):
         raise invalid("output_config: Input should be a valid dictionary")
@@ -120,6 +121,19 @@ def _check_choices(body: Json) -> None:
         raise invalid("stop_sequences: Input should be a valid list of strings")
     if not all(stop.strip() for stop in stops):
         raise invalid("stop_sequences: each stop sequence must contain non-whitespace")
+
+
+def _check_tool_choice(body: Json) -> None:
+    """A tool can be forced that is on offer at the end of the conversation."""
+    choice = body.get("tool_choice") or {}
+    if choice.get("type") not in ("any", "tool"):
+        return
+    tools = offered(body)
+    if not tools:
+        raise invalid("tool_choice may only be specified while providing tools")
+    name = choice.get("name")
+    if choice["type"] == "tool" and all(tool.get("name") != name for tool in tools):
+        raise invalid(f"Tool '{name}' not found in provided tools")
 
 
 def _check_messages(messages: list[Any]) -> None:
@@ -132,9 +146,11 @@ def _check_messages(messages: list[Any]) -> None:
         if message["role"] not in ROLES:
             raise invalid(f"messages.{at}.role: Input should be 'user', 'assistant' or 'system'")
         _check_content(message, at, is_last=at == len(messages) - 1)
+    check_first(messages)
     if messages[0]["role"] != "user":
         raise invalid('messages: first message must use the "user" role')
     check_tool_calls(merged(messages))
+    check_system_messages(messages)
 
 
 def _check_content(message: Json, at: int, *, is_last: bool) -> None:
@@ -172,7 +188,13 @@ def _check_breakpoints(body: Json) -> None:
     blocks = [
         *(body.get("tools") or []),
         *blocks_of(body.get("system") or []),
-        *(block for message in body["messages"] for block in blocks_of(message["content"])),
+        *(
+            owner
+            for message in body["messages"]
+            for block in blocks_of(message["content"])
+            for owner in (block, definition_of(block))
+            if owner is not None
+        ),
     ]
     marked = [block for block in blocks if block.get("cache_control")]
     for block in marked:

@@ -231,6 +231,7 @@ async def test_an_automatic_breakpoint_avoids_thinking(
     async with client.messages.stream(
         model="claude-sonnet-5-5",
         max_tokens=2000,
+        system=SYSTEM,
         messages=[{"role": "user", "content": SYSTEM}],
         thinking={"type": "adaptive", "display": "summarized"},
     ) as stream:

@@ -14,12 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.simulator import Raw, Reply, Settings, Simulator, open_simulator, run_simulator
+from gateway.simulator.binding import BINDING_CONTROLS
 from gateway.simulator.cache import PromptCache
+from gateway.simulator.context_editing import CONTEXT_MANAGEMENT
 from gateway.simulator.metronome import Metronome
 from gateway.simulator.request import Received
 from gateway.simulator.sample import sample
 from gateway.simulator.service import Message, Service, Whole
+from gateway.simulator.signature import Signer
 from gateway.simulator.sources import cite_document
+from gateway.simulator.tool_changes import INLINE_TOOLS
 
 HEADERS = {"x-api-key": "any", "anthropic-version": "2026-10-21"}
 
@@ -198,7 +202,8 @@ def test_whatever_the_body_says_it_is_an_answer_or_a_refusal(
     service = Service(Settings(), cache=PromptCache(), seed=1)
     whole = {**json.loads(message()), **body}
     path = "/v1/messages/count_tokens" if counting else "/v1/messages"
-    headers = {**HEADERS, "anthropic-beta": "context-management-2025-06-27"}
+    betas = f"{CONTEXT_MANAGEMENT},{INLINE_TOOLS},{BINDING_CONTROLS}"
+    headers = {**HEADERS, "anthropic-beta": betas}
     match service.answer(Received("POST", path, {}, headers, whole, b"", "req_1")):
         case Whole(status):
             assert status in (200, 400, 404)
@@ -258,11 +263,28 @@ async def test_an_answer_that_cannot_be_written_ends_its_connection(
 KINDS = [
     *("text", "image", "document", "thinking", "tool_use", "tool_result", "server_tool_use"),
     *("web_search_tool_result", "base64", "url", "clear_tool_uses_20250919"),
+    *("tool_addition", "tool_removal", "tool_reference", "redacted_thinking"),
 ]
+SIGNATURES = [Signer().sign("", ""), "AAAA"]
+tools = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["custom", "web_search_20250305", "tool_search_tool_regex"]),
+        "name": st.sampled_from(["f", "web_search"]) | json_values,
+        "input_schema": st.just({"type": "object"}) | json_values,
+        **dict.fromkeys(("defer_loading", "cache_control"), json_values),
+    },
+)
+changed = st.fixed_dictionaries(
+    {"type": st.sampled_from(["tool_reference", "tool_definition"])},
+    optional={"name": st.just("f") | json_values, "definition": tools | json_values},
+)
 blocks = st.fixed_dictionaries(
     {"type": st.sampled_from(KINDS)},
     optional={
-        **dict.fromkeys(("text", "thinking", "signature", "data", "name"), st.text(max_size=3)),
+        **dict.fromkeys(("text", "thinking", "name"), st.text(max_size=3)),
+        **dict.fromkeys(("signature", "data"), st.sampled_from(SIGNATURES)),
+        "tool": changed | json_values,
         **dict.fromkeys(("id", "tool_use_id"), st.sampled_from(["a", "b"])),
         **dict.fromkeys(("content", "source", "input", "is_error", "citations"), json_values),
     },
@@ -279,18 +301,27 @@ turns = st.lists(
 edits = st.fixed_dictionaries({"edits": st.lists(blocks | json_values, max_size=2)})
 
 
-@given(turns, st.none() | edits, st.booleans())
+thinking = st.fixed_dictionaries(
+    {"type": st.just("adaptive")},
+    optional={
+        "block_binding": st.just({"prefix_mismatch_behavior": "drop_block"}) | json_values,
+    },
+)
+
+
+@given(turns, st.none() | edits, st.none() | st.lists(tools, max_size=2), thinking, st.booleans())
 @settings(max_examples=500, deadline=None)
 def test_whatever_the_blocks_are_it_is_an_answer_or_a_refusal(
-    more: list[Any], management: Any, counting: bool
+    more: list[Any], management: Any, offered: Any, thinking: Any, counting: bool
 ) -> None:
     """Ill-made blocks of every kind are a 400, never an exception."""
     service = Service(Settings(), cache=PromptCache(), seed=1)
-    body = json.loads(message())
+    body = json.loads(message(model="claude-sonnet-5-5"))
     body["messages"] += more
-    body["context_management"] = management
+    body |= {"context_management": management, "tools": offered, "thinking": thinking}
     path = "/v1/messages/count_tokens" if counting else "/v1/messages"
-    headers = {**HEADERS, "anthropic-beta": "context-management-2025-06-27"}
+    betas = f"{CONTEXT_MANAGEMENT},{INLINE_TOOLS},{BINDING_CONTROLS}"
+    headers = {**HEADERS, "anthropic-beta": betas}
     match service.answer(Received("POST", path, {}, headers, body, b"", "req_1")):
         case Whole(status):
             assert status in (200, 400)
