@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
 
 from protocol.errors import Failure, GatewayError
-from protocol.mail import Mail, Request
+from protocol.mail import Mail
+from protocol.request import Request, answer_type
 
-Message = TypeVar("Message")
+MessageT = TypeVar("MessageT")
 R = TypeVar("R")
 
 _encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
 
 
 STOPPING = Failure(
@@ -36,7 +38,7 @@ class ActorStopped(GatewayError):
     """The actor that was told or asked has ended: so does the gateway, soon."""
 
     def __init__(self, actor: str) -> None:
-        super().__init__(STOPPING.code, STOPPING.message, retryable=STOPPING.retryable)
+        super().__init__(**msgspec.structs.asdict(STOPPING))
         self.actor = actor
 
 
@@ -44,19 +46,25 @@ class MailboxFull(Exception):
     """The mailbox takes no more now."""
 
 
-class Reply:
+class PendingReply:
     """Where an ask's answer arrives; set once."""
 
-    __slots__ = ("_arrived", "_encoded", "_failure")
+    __slots__ = ("_arrived", "_encoded", "_failure", "_in_json")
 
     def __init__(self) -> None:
         self._arrived = trio.Event()
         self._encoded: bytes | None = None
+        self._in_json = False
         self._failure: Failure | None = None
 
     def send(self, answer: msgspec.Struct) -> None:
         """Answer. Whoever asked may be gone: then nobody reads it."""
-        self._encoded = _encode(answer)
+        try:
+            self._encoded = _encode(answer)
+        except OverflowError:
+            # A model's tool call, which a history shows again, may hold an integer of more than
+            # 64 bits, which MessagePack lacks.
+            self._encoded, self._in_json = _encode_json(answer), True
         self._arrived.set()
 
     def fail(self, failure: Failure) -> None:
@@ -68,31 +76,38 @@ class Reply:
         """The owner ends: an ask that has no answer yet gets `ActorStopped`."""
         self._arrived.set()
 
-    async def receive(self, decoder: msgspec.msgpack.Decoder[R], owner: str) -> R:
+    async def receive(self, request: type[Request[R]], owner: str) -> R:
         """The answer. Raises GatewayError for a failure, ActorStopped when there is none."""
         await self._arrived.wait()
         if self._failure is not None:
             raise GatewayError.of(self._failure)
         if self._encoded is None:
             raise ActorStopped(owner)
-        return decoder.decode(self._encoded)
+        in_msgpack, in_json = _answer_decoders(request)
+        answer: R = (in_json if self._in_json else in_msgpack).decode(self._encoded)
+        return answer
 
 
-class Envelope(Generic[Message]):
+class Envelope(Generic[MessageT]):
     """A message as its owner gets it, still sealed, with the way back for an ask."""
 
-    __slots__ = ("_decoder", "_encoded", "reply")
+    __slots__ = ("_decoder", "_sealed", "reply")
 
     def __init__(
-        self, encoded: bytes, decoder: msgspec.msgpack.Decoder[Message], reply: Reply
+        self,
+        sealed: bytes | MessageT,
+        decoder: msgspec.msgpack.Decoder[MessageT],
+        reply: PendingReply,
     ) -> None:
-        self._encoded = encoded
+        self._sealed = sealed
         self._decoder = decoder
         self.reply = reply
 
-    def open(self) -> Message:
+    def open(self) -> MessageT:
         """The message. Decoded here, so that one that cannot be read harms no other."""
-        return self._decoder.decode(self._encoded)
+        if isinstance(self._sealed, bytes):
+            return self._decoder.decode(self._sealed)
+        return self._sealed
 
 
 class Address:
@@ -101,8 +116,8 @@ class Address:
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = size
-        self._send, self._receive = trio.open_memory_channel[tuple[bytes, Reply]](size)
-        self._unanswered: set[Reply] = set()
+        self._send, self._receive = trio.open_memory_channel[tuple[Any, PendingReply]](size)
+        self._unanswered: set[PendingReply] = set()
 
     @property
     def waiting(self) -> int:
@@ -111,12 +126,12 @@ class Address:
 
     async def tell(self, message: Mail) -> None:
         """Put `message` into the mailbox; waits while it is full. Raises ActorStopped."""
-        await self._put(_encode(message), Reply())
+        await self._put(_encode(message), PendingReply())
 
     def offer(self, message: Mail) -> None:
         """Put `message` into the mailbox now. Raises MailboxFull, ActorStopped."""
         try:
-            self._send.send_nowait((_encode(message), Reply()))
+            self._send.send_nowait((_encode(message), PendingReply()))
         except trio.WouldBlock:
             raise MailboxFull(f"{self.name} takes no more now") from None
         except (trio.ClosedResourceError, trio.BrokenResourceError):
@@ -127,27 +142,34 @@ class Address:
 
         Raises GatewayError for an expected failure and ActorStopped when the owner ends first.
         """
-        reply = Reply()
+        reply = PendingReply()
         self._unanswered.add(reply)
         try:
             await self._put(_encode(request), reply)
-            return await reply.receive(_reply_decoder(type(request)), self.name)
+            return await reply.receive(type(request), self.name)
         finally:
             self._unanswered.discard(reply)
 
-    async def _put(self, encoded: bytes, reply: Reply) -> None:
+    async def _put(self, sealed: object, reply: PendingReply) -> None:
         try:
-            await self._send.send((encoded, reply))
+            await self._send.send((sealed, reply))
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             raise ActorStopped(self.name) from None
 
 
-class Mailbox(Address, Generic[Message]):
+class Mailbox(Address, Generic[MessageT]):
     """The owner's side. `kind` is the union of what the owner understands; `size` in messages."""
 
     def __init__(self, name: str, kind: Any, size: int) -> None:
         super().__init__(name, size)
-        self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(kind)
+        self._decoder: msgspec.msgpack.Decoder[MessageT] = msgspec.msgpack.Decoder(kind)
+
+    async def keep(self, message: MessageT) -> None:
+        """Put what the owner itself has made into its own mailbox; waits while it is full.
+
+        It crosses no border, so it is not encoded: a client's picture may have megabytes.
+        """
+        await self._put(message, PendingReply())
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -163,16 +185,17 @@ class Mailbox(Address, Generic[Message]):
         """Take nothing more: what waits is still read, and then the reading ends."""
         self._send.close()
 
-    def __aiter__(self) -> Mailbox[Message]:
+    def __aiter__(self) -> Mailbox[MessageT]:
         return self
 
-    async def __anext__(self) -> Envelope[Message]:
-        encoded, reply = await self._receive.__anext__()
-        return Envelope(encoded, self._decoder, reply)
+    async def __anext__(self) -> Envelope[MessageT]:
+        sealed, reply = await self._receive.__anext__()
+        return Envelope(sealed, self._decoder, reply)
 
 
 @cache
-def _reply_decoder(request: type[Request[Any]]) -> msgspec.msgpack.Decoder[Any]:
-    (base,) = request.__orig_bases__  # type: ignore[attr-defined]  # it is `Request[R]`
-    (answer,) = get_args(base)
-    return msgspec.msgpack.Decoder(answer)
+def _answer_decoders(
+    request: type[Request[Any]],
+) -> tuple[msgspec.msgpack.Decoder[Any], msgspec.json.Decoder[Any]]:
+    answer = answer_type(request)
+    return msgspec.msgpack.Decoder(answer), msgspec.json.Decoder(answer)

@@ -12,15 +12,18 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from protocol.beginning import Begun
 from protocol.errors import CloseCode
 from protocol.provider.content import Block
 from protocol.provider.events import ProviderEvent
 from protocol.provider.models import ModelInfo
 from protocol.records import (
     CalibrationRecord,
-    MessageRecord,
+    Change,
+    Entry,
     ModelTotals,
     SessionRecord,
+    StoredSession,
     TurnRecord,
 )
 from protocol.server import GatewayStatusReport
@@ -124,6 +127,13 @@ class Tools(Protocol):
         """
         ...
 
+    def may_return(self, name: str) -> bool:
+        """Whether a tool of this name belongs to a server that is down just now.
+
+        Such a tool stays told to the model, which learns from a call that the server is down.
+        """
+        ...
+
     def absent(self, name: str) -> str:
         """Why no tool of this name can be called now, for the model."""
         ...
@@ -144,58 +154,50 @@ class Library(Protocol):
 class SessionStore(Protocol):
     """The durable half of the context actor. Raises LedgerUnavailable."""
 
-    async def save_session(self, session: SessionRecord) -> None:
-        """Insert or update a session; `message_count` is not stored."""
+    async def create_session(self, session: SessionRecord) -> None:
+        """Insert an empty session."""
         ...
 
-    async def begin_turn(self, session: SessionRecord, message: MessageRecord) -> None:
-        """Save a session and the user's message, in one commit."""
-        ...
+    async def begin_turn(self, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:
+        """Write the question and the turn's open row, in one commit, if the turn may begin.
 
-    async def keep_answer(
-        self, session_id: str, turn_id: str, answer: Sequence[MessageRecord], *, kept: int | None
-    ) -> None:
-        """What the turn has behind its question so far, in one commit.
-
-        The first `kept` messages of `answer` are stored already; `None`: whatever was is replaced.
-        Nothing is stored when the session has been deleted.
+        Nothing is written unless the outcome is `begun`: see `protocol.beginning`. The change of a
+        session that `is_new` makes it.
         """
         ...
 
-    async def store_answer(
-        self,
-        session_id: str,
-        turn_id: str,
-        messages: Sequence[MessageRecord],
-        *,
-        was_kept: bool,
-    ) -> None:
-        """What the turn has behind its question, in one commit; what `was_kept` of it gives way.
+    async def extend_turn(self, change: Change, turn: TurnRecord) -> bool:
+        """Write what a running turn has gathered, and its row, in one commit.
 
-        Nothing is stored when the session has been deleted.
+        Whether it was written: not when the session is gone, or of another version.
         """
         ...
 
-    async def load_session(self, session_id: str) -> SessionRecord | None:
-        """The session, or `None`."""
+    async def settle_turn(self, change: Change, turn: TurnRecord) -> bool:
+        """Write how a turn ended, in one commit, now or as soon as it can be written.
+
+        The row is written in any case. Whether the change was: not when the session is gone, or of
+        another version.
+        """
         ...
 
-    async def load_messages(self, session_id: str) -> list[MessageRecord]:
-        """All messages, oldest first."""
+    async def load_session(self, session_id: str) -> StoredSession | None:
+        """The session as it goes upstream, or `None`."""
         ...
 
     async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
         """Sessions by last activity, newest first, those after the session `before`."""
         ...
 
-    async def page_messages(
-        self, session_id: str, limit: int, before: int | None
-    ) -> list[MessageRecord]:
-        """The newest `limit` messages older than the message id `before`, oldest first."""
+    async def page_entries(self, session_id: str, limit: int, before: int | None) -> list[Entry]:
+        """The newest `limit` entries that people are shown, before the place, oldest first.
+
+        Those are all but the `system` and the `replaced` ones.
+        """
         ...
 
     async def delete_session(self, session_id: str) -> bool:
-        """Delete a session with its messages; whether there was one."""
+        """Delete a session with its heads and entries; whether there was one."""
         ...
 
     async def load_calibration(self) -> list[CalibrationRecord]:
@@ -206,16 +208,8 @@ class SessionStore(Protocol):
 class TurnStore(Protocol):
     """The durable half of the usage actor. Raises LedgerUnavailable."""
 
-    async def open_turn(self, turn: TurnRecord) -> None:
-        """Insert the intent row."""
-        ...
-
-    async def settle_turn(self, turn: TurnRecord) -> None:
-        """Write the outcome, inserting the row when its intent never arrived."""
-        ...
-
-    async def find_turn(self, session_id: str, request_id: str) -> str | None:
-        """The id of the turn that this request started in this session, or `None`."""
+    async def close_turn(self, turn: TurnRecord) -> None:
+        """Write the outcome of a turn that a dead process left open."""
         ...
 
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:

@@ -18,7 +18,7 @@ from protocol.errors import Failure, GatewayError
 
 log = logging.getLogger(__name__)
 
-Message = TypeVar("Message")
+MessageT = TypeVar("MessageT")
 
 BUG = Failure(
     code="INTERNAL_ERROR",
@@ -28,15 +28,15 @@ BUG = Failure(
 
 
 async def serve(
-    mailbox: Mailbox[Message],
-    respond: Callable[[Message], Awaitable[msgspec.Struct | None]],
+    mailbox: Mailbox[MessageT],
+    respond: Callable[[MessageT], Awaitable[msgspec.Struct | None]],
     *,
     at_once: int,
 ) -> None:
     """Answer what comes into `mailbox` with `respond`, at most `at_once` requests side by side."""
     places = trio.Semaphore(at_once)
 
-    async def answer(envelope: Envelope[Message]) -> None:
+    async def answer(envelope: Envelope[MessageT]) -> None:
         try:
             await _answer(envelope, respond)
         finally:
@@ -50,7 +50,7 @@ async def serve(
 
 
 async def _answer(
-    envelope: Envelope[Message], respond: Callable[[Message], Awaitable[msgspec.Struct | None]]
+    envelope: Envelope[MessageT], respond: Callable[[MessageT], Awaitable[msgspec.Struct | None]]
 ) -> None:
     try:
         answer = await respond(envelope.open())

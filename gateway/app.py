@@ -25,7 +25,7 @@ from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm, LlmSettings
 from actors.turns.retry import RetryPolicy
 from actors.turns.tools import ToolSettings
-from actors.usage.usage import Usage
+from actors.usage.usage import UsageActor
 from gateway import __version__
 from gateway.access import access_rules
 from gateway.anthropic.model import AnthropicModel
@@ -111,7 +111,7 @@ class Gateway:
             trust_env=not _is_local(settings.anthropic_base_url),
         )
         try:
-            parts = Parts(settings, ledger, model)
+            parts = Wiring(settings, ledger, model)
             server = Server(_server_settings(settings), rules, parts.connect)
             parts.server = server
             await self._serve(parts, server, task_status)
@@ -121,7 +121,9 @@ class Gateway:
                 await model.aclose()
                 await ledger.close()
 
-    async def _serve(self, parts: Parts, server: Server, task_status: trio.TaskStatus[str]) -> None:
+    async def _serve(
+        self, parts: Wiring, server: Server, task_status: trio.TaskStatus[str]
+    ) -> None:
         settings = self._settings
         async with trio.open_nursery() as stores:
             await stores.start(parts.usage.run)
@@ -147,7 +149,7 @@ class Gateway:
             parts.context_mailbox.close()
             stores.cancel_scope.deadline = trio.current_time() + settings.settle_seconds
 
-    async def _drain(self, parts: Parts, server: Server) -> None:
+    async def _drain(self, parts: Wiring, server: Server) -> None:
         """Take no more, and wait until the last client has gone; who comes now gets a 503."""
         log.info("draining for at most %g s", self._settings.drain_seconds)
         server.drain(round(self._settings.drain_seconds * 1_000))
@@ -173,7 +175,7 @@ class Gateway:
         return None if found is None else found.key
 
 
-class Parts:
+class Wiring:
     """The actors and what they share, wired."""
 
     def __init__(self, settings: Settings, ledger: Ledger, model: AnthropicModel) -> None:
@@ -197,7 +199,7 @@ class Parts:
             keep_bytes=settings.log_retention_bytes,
             clock=time.monotonic,
         )
-        self.usage = Usage(
+        self.usage = UsageActor(
             self.usage_mailbox, store=ledger, prices=prices, clock=clock, at_once=AT_ONCE
         )
         self.context = Context(
@@ -234,13 +236,11 @@ class Parts:
             context=self.context_mailbox,
             llm=self.llm_mailbox,
             usage=self.usage_mailbox,
-            page_size=settings.list_limit_default,
-            longest_page=settings.list_limit_max,
         )
         self._census = GatewayCensus(
             server=self._serving,
             llm=self.llm,
-            usage=self.usage,
+            context=self.context,
             logs=self._logs,
             model=model,
             ledger=ledger,
@@ -347,7 +347,8 @@ def _context_settings(settings: Settings) -> ContextSettings:
         thinking_budget=settings.thinking_budget,
         history_cache_bytes=settings.history_cache_bytes,
         at_once=AT_ONCE,
-        keep_seconds=settings.keep_seconds,
+        page_size=settings.list_limit_default,
+        longest_page=settings.list_limit_max,
         prompt_caching=settings.prompt_caching,
         server_tools=settings.server_tools,
     )

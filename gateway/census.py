@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from actors.context.context import Context
 from actors.mailbox import Address
 from actors.ports import Model
 from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm
-from actors.usage.usage import Usage
 from gateway import __version__
 from gateway.ledger.ledger import Ledger
 from gateway.server import Server
@@ -28,7 +28,7 @@ class GatewayCensus:
         *,
         server: Callable[[], Server],
         llm: Llm,
-        usage: Usage,
+        context: Context,
         logs: TurnLogs,
         model: Model,
         ledger: Ledger,
@@ -36,7 +36,7 @@ class GatewayCensus:
     ) -> None:
         self._server = server
         self._llm = llm
-        self._usage = usage
+        self._context = context
         self._logs = logs
         self._model = model
         self._ledger = ledger
@@ -63,8 +63,8 @@ class GatewayCensus:
             mailboxes=self._depths(server),
             ledger=self._ledger.health,
             ledger_queue=self._ledger.waiting,
-            open_rows=self._usage.open_rows,
-            oldest_open_row_seconds=self._usage.oldest_open_seconds,
+            open_rows=self._context.open_rows,
+            oldest_open_row_seconds=self._context.oldest_open_seconds,
             memory_bytes=resident_bytes(),
             draining=server.draining,
         )

@@ -35,9 +35,9 @@ Bytes = Annotated[int, _kind("bytes: a whole number from 1024 up", ge=1_024, le=
 Switch = Annotated[bool, _kind("true or false")]
 Folder = Annotated[Path, _kind("a path")]
 OptionalFile = Annotated[Path | None, _kind("a path")]
-Text = Annotated[str, _kind("text in UTF-8, without NUL")]
+PlainText = Annotated[str, _kind("text in UTF-8, without NUL")]
 Host = Annotated[str, _kind("an address or a host name", pattern=r"^[A-Za-z0-9.:_%-]{1,255}\Z")]
-ModelId = Annotated[str, _kind("a model's id", pattern=r"^[!-~]{1,128}\Z")]
+ModelName = Annotated[str, _kind("a model's id", pattern=r"^[!-~]{1,128}\Z")]
 # What a subprotocol can carry too (RFC 9110, section 5.6.2): that is where browsers put a token.
 _Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{16,512}\Z")]
 OptionalToken = Annotated[
@@ -97,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     anthropic_base_url: Annotated[
         OptionalUrl, _about("Address of the Messages API; not given: the provider's.", secret=True)
     ] = None
-    default_model: Annotated[ModelId, _about("Model of a session that names none.")] = (
+    default_model: Annotated[ModelName, _about("Model of a session that names none.")] = (
         "claude-sonnet-5-5"
     )
     max_tokens: Annotated[
@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     thinking_budget: Annotated[
         Budget, _about("Tokens to think with, for models that take a budget.")
     ] = 8_000
-    system_prompt: Annotated[Text, _about("System prompt of a session that brings none.")] = (
+    system_prompt: Annotated[PlainText, _about("System prompt of a session that brings none.")] = (
         "You are a helpful assistant. Be accurate and brief, and say so when you do not know."
     )
     response_format: Annotated[
@@ -141,9 +141,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     settle_seconds: Annotated[
         Seconds, _about("Longest wait for the database to take down how a turn ended.")
     ] = 10.0
-    keep_seconds: Annotated[
-        Seconds, _about("Longest wait for the database to take down a step of a turn with tools.")
-    ] = 1.0
     close_seconds: Annotated[Seconds, _about("Longest wait for a client's own close.")] = 5.0
     catalog_seconds: Annotated[
         Seconds, _about("How long is kept what the provider tells of its models.")

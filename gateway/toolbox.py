@@ -27,6 +27,10 @@ class ToolSource(Protocol):
         """What can be called now, in an order that changes only when the tools do."""
         ...
 
+    def may_return(self, name: str) -> bool:
+        """Whether a tool of this name may be on offer again."""
+        ...
+
     def absent(self, name: str) -> str:
         """Why no tool of this name can be called, for the model."""
         ...
@@ -59,6 +63,10 @@ class Toolbox:
         # The name is taken, whether or not the agent has skills: it always means the same.
         others = [tool for tool in others if tool.name != READ_SKILL]
         return [_read_skill(files.skills), *others] if files.skills else others
+
+    def may_return(self, name: str) -> bool:
+        """Whether a tool of this name belongs to a server that is down just now."""
+        return self._source is not None and name != READ_SKILL and self._source.may_return(name)
 
     def absent(self, name: str) -> str:
         """Why no tool of this name can be called: there is none, or its server is down."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
 from typing import Any, assert_never
 
 import msgspec
 
+from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter
 from protocol.provider.content import Block, is_too_deep
 from protocol.provider.events import (
@@ -112,6 +112,8 @@ class Answer:
         """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
         """What the provider left out of the prompt by itself."""
+        self.mismatched = 0
+        """Thinking blocks of the request that did not fit what stood before them."""
 
     def feed(self, event: ProviderEvent) -> list[TurnEvent]:
         """What `event` adds to the turn's log. Raises MalformedEvent when it is out of order."""
@@ -126,6 +128,8 @@ class Answer:
                 if self.started:
                     raise MalformedEvent("a second message_start")
                 self.started = True
+                found = message.input_transformations or []
+                self.mismatched = sum(one.is_mismatch for one in found)
                 self._bill(message.usage)
             case MessageDelta():
                 self._stop(event)
@@ -188,35 +192,34 @@ class Answer:
         """Whether the provider wants it back as it is, to go on."""
         return self.complete and self.stop_reason == "pause_turn"
 
-    def kept_blocks(
-        self, held: Sequence[Block] = (), answered: Collection[str] = ()
-    ) -> list[Block]:
+    def kept_blocks(self) -> list[Block]:
         """The blocks for the session's history: as they came, where the provider takes them back.
 
-        `held` came before, in an answer that paused; `answered` are the ids of uses of the
-        provider's own tools whose results came, or may yet come, in a later answer. Left out are
-        blank text, a use of those tools without its result, and thinking at the end. An answer
-        that broke off keeps neither tool calls nor thinking without a signature.
+        It takes back no blank text. Of an answer that broke off it takes neither the tool calls,
+        which nobody ran, nor thinking without a signature; the text of an open block is kept.
+        Where a block is missing, the thinking after it goes too: it is bound to what stood before.
+        So does thinking at the end, with which no message may end. A use of one of the provider's
+        own tools stays without its result: see `protocol.closing`.
         """
-        own = self.blocks if self.complete else self._partial_blocks()
-        blocks = [block for block in (*held, *own) if not _is_blank(block)]
-        done = {block["tool_use_id"] for block in blocks if "tool_use_id" in block}
-        kept = [
-            block
-            for block in blocks
-            if block.get("type") != "server_tool_use" or block.get("id") in {*done, *answered}
-        ]
-        while kept and kept[-1].get("type") in _THINKING:
+        blocks = self.blocks if self.complete else [*self.blocks, *self._open_texts()]
+        kept = without_gap(blocks, [at for at, one in enumerate(blocks) if not self._stays(one)])
+        while kept and kept[-1].get("type") in THINKING:
             kept.pop()
         return kept
 
-    def _partial_blocks(self) -> list[Block]:
+    def _open_texts(self) -> list[Block]:
         unfinished = [self._open[index] for index in sorted(self._open)]
-        texts = [block.whole() for block in unfinished if block.begun.get("type") == "text"]
-        kept = [block for block in (*self.blocks, *texts) if _is_sendable(block)]
-        while kept and kept[-1]["type"] != "text":
-            kept.pop()
-        return kept
+        return [block.whole() for block in unfinished if block.begun.get("type") == "text"]
+
+    def _stays(self, block: Block) -> bool:
+        match block:
+            case {"type": "text"}:
+                return bool(str(block.get("text", "")).strip())
+            case {"type": "thinking"}:
+                return self.complete or bool(block.get("signature"))
+            case {"type": "tool_use"}:
+                return self.complete
+        return True
 
     def flush(self) -> list[TurnEvent]:
         """The text still held back, when the answer is over or broke off."""
@@ -365,19 +368,3 @@ _CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 """What a client can say again: the wire's ids."""
 
 _CUT_OFF = ("max_tokens", "model_context_window_exceeded", "refusal")
-_THINKING = ("thinking", "redacted_thinking")
-
-
-def _is_blank(block: Block) -> bool:
-    return block.get("type") == "text" and not str(block.get("text", "")).strip()
-
-
-def _is_sendable(block: Block) -> bool:
-    match block:
-        case {"type": "text", "text": str(text)}:
-            return bool(text.strip())
-        case {"type": "thinking"}:
-            return bool(block.get("signature"))
-        case {"type": "redacted_thinking"}:
-            return True
-    return False

@@ -1,5 +1,7 @@
 """What a client may send: one tagged union.
 
+A question that an actor answers is itself the `Request`, typed by the message that answers it.
+
 Unknown extra fields are ignored; unknown types, missing and ill-typed fields are refused by the
 codec with the field's name.
 """
@@ -13,6 +15,16 @@ from msgspec import Meta
 
 from protocol.provider.content import UserContent
 from protocol.provider.thinking import Effort, ThinkingBudget
+from protocol.request import TAG_FIELD, Request
+from protocol.server import (
+    ContextInspection,
+    ModelListing,
+    SessionCreated,
+    SessionDeleted,
+    SessionHistoryPage,
+    SessionListing,
+    UsageReport,
+)
 
 # `(?!\n)$`: Python's `$` would let one trailing newline pass, ECMAScript's would not.
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+(?!\n)$")]
@@ -43,7 +55,12 @@ class ToolDeclaration(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ClientMessage(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    tag_field=TAG_FIELD,
+    omit_defaults=True,
 ):
     """What every client message has: the `id` that answers echo as `requestId`."""
 
@@ -81,7 +98,7 @@ class ChatResume(ClientMessage, frozen=True, tag="chat.resume"):
     after: Annotated[int, Meta(ge=-1, le=2**53)] | None = None
 
 
-class ContextInspect(ClientMessage, frozen=True, tag="context.inspect"):
+class ContextInspect(ClientMessage, Request[ContextInspection], frozen=True, tag="context.inspect"):
     """What the next request would weigh, with `content` as the user's message.
 
     With `turn_id` the answer also has what that turn was estimated at and billed.
@@ -94,7 +111,7 @@ class ContextInspect(ClientMessage, frozen=True, tag="context.inspect"):
     turn_id: Id | None = None
 
 
-class UsageQuery(ClientMessage, frozen=True, tag="usage.query"):
+class UsageQuery(ClientMessage, Request[UsageReport], frozen=True, tag="usage.query"):
     """What was billed, `since` inclusive, `until` exclusive."""
 
     session_id: Id | None = None
@@ -102,7 +119,7 @@ class UsageQuery(ClientMessage, frozen=True, tag="usage.query"):
     until: Timestamp | None = None
 
 
-class SessionCreate(ClientMessage, frozen=True, tag="session.create"):
+class SessionCreate(ClientMessage, Request[SessionCreated], frozen=True, tag="session.create"):
     """Make an empty session."""
 
     model: ModelId | None = None
@@ -111,14 +128,16 @@ class SessionCreate(ClientMessage, frozen=True, tag="session.create"):
     title: Annotated[str, Meta(max_length=200)] | None = None
 
 
-class SessionList(ClientMessage, frozen=True, tag="session.list"):
+class SessionList(ClientMessage, Request[SessionListing], frozen=True, tag="session.list"):
     """Sessions, the most recently active first; `before` is a former page's `next`."""
 
     limit: PageSize | None = None
     before: Id | None = None
 
 
-class SessionHistory(ClientMessage, frozen=True, tag="session.history"):
+class SessionHistory(
+    ClientMessage, Request[SessionHistoryPage], frozen=True, tag="session.history"
+):
     """A page of a session's messages, the newest page first, oldest first within it."""
 
     session_id: Id
@@ -126,13 +145,13 @@ class SessionHistory(ClientMessage, frozen=True, tag="session.history"):
     before: Id | None = None
 
 
-class SessionDelete(ClientMessage, frozen=True, tag="session.delete"):
+class SessionDelete(ClientMessage, Request[SessionDeleted], frozen=True, tag="session.delete"):
     """Forget a session's messages; what it was billed stays in the usage."""
 
     session_id: Id
 
 
-class ModelList(ClientMessage, frozen=True, tag="model.list"):
+class ModelList(ClientMessage, Request[ModelListing], frozen=True, tag="model.list"):
     """The models that the provider offers."""
 
 

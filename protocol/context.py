@@ -35,7 +35,7 @@ class Section(Wire, frozen=True, kw_only=True):
 
     `cost_estimate` is for a provider that remembers nothing. `cached` when the provider most
     likely has all of it in its prompt cache, `cached_tokens` how much of it; `cached_cost_estimate`
-    is the USD with that.
+    is the USD with that. `superseded` are the bytes of it that a later part of it replaces.
     """
 
     name: SectionName
@@ -46,6 +46,7 @@ class Section(Wire, frozen=True, kw_only=True):
     cached: bool | UnsetType = UNSET
     cached_tokens: int | UnsetType = UNSET
     cached_cost_estimate: Decimal | UnsetType | None = UNSET
+    superseded: int | UnsetType = UNSET
 
 
 class SectionWeight(Wire, frozen=True, kw_only=True):
@@ -87,15 +88,20 @@ class Calibration(Wire, frozen=True, kw_only=True):
 
 
 class SentContext(Wire, frozen=True, kw_only=True):
-    """What of the history the model did not see: it did not fit the window.
+    """What of the history the model did not see.
 
-    Whole turns were left out of the request, or the provider cleared old tool results.
+    What did not fit the window: whole turns were left out of the request, or the provider cleared
+    old tool results. `dropped_thinking` are blocks that it found bound to another conversation. And
+    `epoch` when with this turn the conversation began anew for the model: it got the turns from
+    before without their thinking.
     """
 
     left_out_turns: int
     left_out_messages: int
     cleared_tool_uses: int | UnsetType = UNSET
     cleared_tokens: int | UnsetType = UNSET
+    dropped_thinking: int | UnsetType = UNSET
+    epoch: int | UnsetType = UNSET
 
 
 def with_cleared(sent: SentContext | None, tool_uses: int, tokens: float) -> SentContext | None:
@@ -104,6 +110,22 @@ def with_cleared(sent: SentContext | None, tool_uses: int, tokens: float) -> Sen
         return sent
     known = sent or SentContext(left_out_turns=0, left_out_messages=0)
     return msgspec.structs.replace(known, cleared_tool_uses=tool_uses, cleared_tokens=round(tokens))
+
+
+def with_dropped(sent: SentContext | None, blocks: int) -> SentContext | None:
+    """What the model does not see when, besides, thinking `blocks` did not fit."""
+    if not blocks:
+        return sent
+    known = sent or SentContext(left_out_turns=0, left_out_messages=0)
+    return msgspec.structs.replace(known, dropped_thinking=blocks)
+
+
+def with_epoch(sent: SentContext | None, epoch: int | UnsetType) -> SentContext | None:
+    """What the model does not see when, besides, the conversation began anew."""
+    if epoch is UNSET:
+        return sent
+    known = sent or SentContext(left_out_turns=0, left_out_messages=0)
+    return msgspec.structs.replace(known, epoch=epoch)
 
 
 class TurnInspection(Wire, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ nothing secret.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -67,39 +67,21 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GatewayError(Exception):
-    """An expected failure, raised. `failure` is what crosses mailboxes and the wire."""
+    """An expected failure, raised. `failure` is what crosses mailboxes and the wire.
+
+    `details` are the further fields of a `Failure`.
+    """
 
     def __init__(
-        self,
-        code: ErrorCode,
-        message: str,
-        *,
-        retryable: bool = False,
-        retry_after_ms: int | None = None,
-        turn_id: str | None = None,
-        sections: list[SectionWeight] | None = None,
+        self, code: ErrorCode, message: str, *, retryable: bool = False, **details: Any
     ) -> None:
         super().__init__(f"{code}: {message}")
-        self.failure = Failure(
-            code=code,
-            message=message,
-            retryable=retryable,
-            retry_after_ms=retry_after_ms,
-            turn_id=turn_id,
-            sections=sections,
-        )
+        self.failure = Failure(code=code, message=message, retryable=retryable, **details)
 
     @classmethod
-    def of(cls, failure: Failure) -> GatewayError:
+    def of(cls, failure: Failure) -> Self:
         """The exception that carries `failure`."""
-        return cls(
-            failure.code,
-            failure.message,
-            retryable=failure.retryable,
-            retry_after_ms=failure.retry_after_ms,
-            turn_id=failure.turn_id,
-            sections=failure.sections,
-        )
+        return cls(**msgspec.structs.asdict(failure))
 
 
 class InvalidMessage(GatewayError):
@@ -120,10 +102,12 @@ class TooLong(NamedTuple):
 class ProviderError(GatewayError):
     """A failure of the provider or of the way to it, already mapped to a code of ours.
 
-    `too_long` is there when it refused a prompt as too long, and said by how much.
+    `too_long` is there when it refused a prompt as too long, and said by how much. `refusal` is
+    its explanation when it found fault with the request itself, short and without a secret.
     """
 
     too_long: TooLong | None = None
+    refusal: str | None = None
 
 
 class LedgerUnavailable(GatewayError):

@@ -1,5 +1,6 @@
 """What actors say to each other.
 
+A client's question goes to the actor that answers it as it is; here stands what actors alone say.
 A `Request[R]` is answered with an `R`, or with a `Failure`. All of it is data: it crosses
 mailboxes as MessagePack, so an actor could live in another process.
 """
@@ -7,41 +8,35 @@ mailboxes as MessagePack, so an actor could live in another process.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Literal
 
 import msgspec
 
-from protocol.client import AnyClientMessage, ChatSend
-from protocol.context import (
-    Calibration,
-    Section,
-    SectionWeight,
-    SentContext,
-    Totals,
-    Window,
+from protocol.client import (
+    AnyClientMessage,
+    ChatSend,
+    ContextInspect,
+    ModelList,
+    SessionCreate,
+    SessionDelete,
+    SessionHistory,
+    SessionList,
+    UsageQuery,
 )
+from protocol.context import SectionWeight, TurnInspection
 from protocol.prompt import Prompt
-from protocol.provider.content import Role, UserContent
+from protocol.provider.content import Role
 from protocol.records import (
-    CalibrationRecord,
-    MessageRecord,
-    MessageStatus,
-    ModelTotals,
-    SessionRecord,
+    Attached,
+    EntryStatus,
     TurnRecord,
 )
-from protocol.server import ModelSummary
+from protocol.request import TAG_FIELD, Request
 from protocol.tools import ToolAnswer, ToolRule
 
-Reply = TypeVar("Reply")
 
-
-class Mail(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Mail(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=TAG_FIELD):
     """Something told: no answer is expected."""
-
-
-class Request(msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, tag=True):
-    """Something asked: answered with a `Reply`."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -77,29 +72,30 @@ ConnectionMail = FromClient | Malformed | Drain
 
 
 class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """A request ready to be sent.
+    """A turn's first request, ready to be sent.
 
-    `session` is as it will be once the turn is begun, `before` as it was. `token_estimate` is what
-    the provider is likely to bill, of which `weights` says what each section has; `cost_estimate`
-    in USD, for the input, when the provider remembers nothing, `likely_cost` with what it most
-    likely remembers, where there is a `maxCost` to hold it against. `ratio` is what a counted
-    token of text is likely to be billed as. `capped` when `maxCost` leaves fewer output tokens
-    than were asked for. `tools` are those that the gateway runs, `client_tools` the names of those
-    that the client runs.
+    The session has the id `session_id`, on the wire `session_key`; the turn makes it when it
+    `is_new`. `cost_estimate` is in USD, for the input, when the provider remembers nothing;
+    `weights` says what each section has of the estimate. `ratio` is what a counted token of text
+    is likely to be billed as. `capped` when `maxCost` leaves fewer output tokens than were asked
+    for. `tools` are those that the gateway runs, `client_tools` the names of those that the client
+    runs. The question has the pictures and documents `attached`, of which the model takes
+    `most_attached`; the input may take `room` tokens.
     """
 
-    session: SessionRecord
-    before: SessionRecord
+    session_id: str
+    session_key: str
+    agent_id: str
+    model: str
     is_new: bool
     prompt: Prompt
-    user_message: MessageRecord
-    token_estimate: int
     cost_estimate: Decimal | None
-    likely_cost: Decimal | None
-    ratio: float
     weights: tuple[SectionWeight, ...]
-    left_out: SentContext | None
+    ratio: float
     capped: bool
+    attached: Attached
+    most_attached: int
+    room: int
     tools: list[ToolRule] = []
     client_tools: list[str] = []
 
@@ -112,11 +108,12 @@ class BuildContext(Request[ContextBuilt], frozen=True, kw_only=True):
 
 
 class BeginTurn(Request[Done], frozen=True, kw_only=True):
-    """Store the session as it is now, and the user's message, in one commit."""
+    """Store what was built for the turn, and its open row, in one commit.
 
-    session: SessionRecord
-    is_new: bool
-    user_message: MessageRecord
+    Raises GatewayError when it may not begin (`protocol.beginning`).
+    """
+
+    turn: TurnRecord
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,139 +121,68 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     role: Role
     content: bytes
-    status: MessageStatus = "complete"
+    status: EntryStatus = "complete"
 
 
-class ContextExtended(msgspec.Struct, frozen=True, kw_only=True):
-    """The next step's request; see `ContextBuilt`. `left_out` is of the whole turn so far."""
+class ExtendContext(Request[Prompt], frozen=True, kw_only=True):
+    """Add `messages` to what the turn has said; the answer is the request with them.
 
-    prompt: Prompt
-    token_estimate: int
-    likely_cost: Decimal | None
-    left_out: SentContext | None
-
-
-class ExtendContext(Request[ContextExtended], frozen=True, kw_only=True):
-    """Measure `messages` and put them behind `prompt`, which was billed as `billed` tokens.
-
-    With `keeps` the turn's answer so far is stored, if the database takes it at once: should the
-    process die, the history knows what the turn's tools have done. Oldest turns are left out to
-    make room. Raises GatewayError(CONTEXT_TOO_LARGE) when that does not help.
+    The first of them is the turn's message number `at`, the question not counted: what was added
+    already is not added twice. They are stored with the turn's row, in one commit, before the
+    answer: what goes upstream is on the disk. Raises GatewayError(CONTEXT_TOO_LARGE) when the turn
+    alone is too large.
     """
 
-    session_id: str
-    turn_id: str
-    prompt: Prompt
-    billed: int
+    turn: TurnRecord
+    at: int
     messages: list[NewMessage]
-    keeps: bool
-    left_out: SentContext | None
+
+
+class RenewContext(Request[Prompt], frozen=True, kw_only=True):
+    """Make the turn's latest request anew: the provider did not take it.
+
+    With `room` it was too long: older turns are left out until the input has less than so many
+    tokens. Without, the provider found fault with what was said before the turn: the conversation
+    goes on in a new epoch. Raises GatewayError(CONTEXT_TOO_LARGE) when nothing is left to go.
+    """
+
+    turn: TurnRecord
+    room: int | None
 
 
 class CompleteTurn(Request[Done], frozen=True, kw_only=True):
-    """Store what the turn added to the history, in one commit; learn from what was billed.
+    """Store the turn's last messages and its settled row, in one commit; learn from its bills.
 
-    What was kept of it before gives way, if it `was_kept`.
-    `samples` are its requests whose input the provider has billed. `restore` is the session as it
-    was, when the provider refused the request: a bad model or tool is not asked for again.
+    The first of the `messages` is the turn's message number `at`, the question not counted.
+    `unsent` is what the provider has not taken, and will not be sent again: the whole `turn`, or
+    the `results` of tools that were added last. `status` is what the turn's messages are marked as
+    in the first case. With `restores` the session's model, system prompt and tools are as they
+    were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped
+    thinking that did not fit: the next turn begins a new epoch. A turn that never began is
+    forgotten.
     """
 
-    session_id: str
-    turn_id: str
+    turn: TurnRecord
+    at: int
     messages: list[NewMessage]
-    was_kept: bool
-    samples: list[CalibrationRecord]
-    restore: SessionRecord | None
-
-
-class Inspection(msgspec.Struct, frozen=True, kw_only=True):
-    """What the next request weighs."""
-
-    model: str
-    sections: list[Section]
-    totals: Totals
-    window: Window
-    calibration: Calibration
-    left_out: SentContext | None
-    exact_tokens: int | None
-
-
-class InspectContext(Request[Inspection], frozen=True, kw_only=True):
-    """Measure what would be sent with `content` as the user's message."""
-
-    session_id: str
-    content: UserContent | None
-    model: str | None
-    exact: bool
-
-
-class CreateSession(Request[SessionRecord], frozen=True, kw_only=True):
-    """Make an empty session."""
-
-    model: str | None
-    agent_id: str | None
-    system: str | None
-    title: str | None
-
-
-class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Sessions, the most recently active first; `next` is where the following page begins."""
-
-    sessions: list[SessionRecord]
-    next: str | None
-
-
-class ListSessions(Request[SessionPage], frozen=True, kw_only=True):
-    """A page of sessions."""
-
-    limit: int
-    before: str | None
-
-
-class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages, oldest first; turns in `answered` have an answer; `next` is the older page."""
-
-    messages: list[MessageRecord]
-    answered: list[str]
-    next: str | None
-
-
-class ReadHistory(Request[HistoryPage], frozen=True, kw_only=True):
-    """A page of a session's messages."""
-
-    session_id: str
-    limit: int
-    before: str | None
-
-
-class DeleteSession(Request[Done], frozen=True, kw_only=True):
-    """Forget a session's messages."""
-
-    session_id: str
-
-
-class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
-    """The models on offer."""
-
-    default_model: str
-    models: list[ModelSummary]
-
-
-class ListModels(Request[ModelPage], frozen=True, kw_only=True):
-    """Which models there are, what they can do and cost."""
+    unsent: Literal["nothing", "turn", "results"] = "nothing"
+    status: EntryStatus = "unanswered"
+    restores: bool = False
+    mismatched: bool = False
 
 
 ContextMail = (
     BuildContext
-    | ExtendContext
     | BeginTurn
+    | ExtendContext
+    | RenewContext
     | CompleteTurn
-    | InspectContext
-    | CreateSession
-    | ListSessions
-    | ReadHistory
-    | DeleteSession
-    | ListModels
+    | ContextInspect
+    | SessionCreate
+    | SessionList
+    | SessionHistory
+    | SessionDelete
+    | ModelList
 )
 
 
@@ -322,21 +248,10 @@ LlmMail = StartTurn | CancelTurn | EndSession | AnswerTool | ApproveTool | Drain
 
 
 class Admit(Request[Done], frozen=True, kw_only=True):
-    """May this turn, whose input most likely costs `cost_estimate` USD, be sent?
+    """May a turn be sent whose input most likely costs `cost_estimate` USD?"""
 
-    Not when the session has had a turn of the same request already.
-    """
-
-    session_id: str | None
-    request_id: str
     max_cost: float | None
     cost_estimate: Decimal | None
-
-
-class OpenTurn(Request[Done], frozen=True, kw_only=True):
-    """Write the intent row."""
-
-    turn: TurnRecord
 
 
 class NoteTurn(Mail, frozen=True, kw_only=True):
@@ -345,38 +260,14 @@ class NoteTurn(Mail, frozen=True, kw_only=True):
     turn: TurnRecord
 
 
-class SettleTurn(Request[TurnRecord], frozen=True, kw_only=True):
-    """Price the turn and write its outcome; answered when it is committed."""
+class InspectTurn(Request[TurnInspection], frozen=True, kw_only=True):
+    """What a session's turn was estimated at, and what it was billed.
 
-    turn: TurnRecord
-
-
-class UsageTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What was billed, by model."""
-
-    models: list[ModelTotals]
-
-
-class TurnFound(msgspec.Struct, frozen=True, kw_only=True):
-    """A turn's row; `input_cost` is USD for the input of its first request."""
-
-    turn: TurnRecord
-    input_cost: Decimal | None
-
-
-class FindTurn(Request[TurnFound], frozen=True, kw_only=True):
-    """A session's turn by its id. Raises GatewayError(TURN_NOT_FOUND)."""
+    Raises GatewayError(TURN_NOT_FOUND).
+    """
 
     session_id: str
     turn_id: str
 
 
-class QueryUsage(Request[UsageTotals], frozen=True, kw_only=True):
-    """What was billed; times in milliseconds since the epoch, `since` inclusive."""
-
-    session_id: str | None
-    since: int | None
-    until: int | None
-
-
-UsageMail = Admit | OpenTurn | NoteTurn | SettleTurn | FindTurn | QueryUsage
+UsageMail = Admit | NoteTurn | InspectTurn | UsageQuery

@@ -11,17 +11,31 @@ from typing import Literal
 
 import msgspec
 
-from protocol.context import SectionWeight
-from protocol.provider.content import Role
+from protocol.context import SectionName, SectionWeight
 from protocol.usage import Cost, TokenCounts
 
 TurnStatus = Literal["open", "completed", "cancelled", "failed", "interrupted"]
-MessageStatus = Literal["complete", "partial", "refused"]
-"""A `refused` answer is kept for people to read, and its turn is not sent to the model again."""
+
+EntryRole = Literal["user", "assistant", "system"]
+"""A `system` entry tells the model what has changed since it was told (`protocol.announcing`)."""
+
+EntryStatus = Literal["complete", "partial", "unanswered", "refused", "replaced"]
+"""How an entry ended, and whether the model gets it.
+
+`complete` and `partial` entries go upstream. An `unanswered` question was never accepted by the
+provider, and a `refused` turn is one that the model would not answer: both are kept for people.
+A `replaced` entry stands again, mended, further on; nobody is shown it.
+"""
+
+SENT: frozenset[EntryStatus] = frozenset({"complete", "partial"})
+"""The statuses of what the model gets."""
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One session. `model`, `system` and `tools` (JSON) are the last ones asked for."""
+    """One session. `model`, `system` and `tools` (JSON) are the last ones asked for.
+
+    `version` grows by one with every write to the session or its entries.
+    """
 
     session_id: str
     agent_id: str
@@ -32,6 +46,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     last_active_at: int
     message_count: int = 0
+    version: int = 0
 
     @property
     def key(self) -> str:
@@ -54,23 +69,86 @@ class Attached(msgspec.Struct, frozen=True):
         )
 
 
-class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a session, measured once: bytes of `content`, tokens of its text.
+class Announced(msgspec.Struct, frozen=True, array_like=True):
+    """What one block of a `system` entry adds to a section: UTF-8 bytes, and tokens as counted."""
 
-    `media_tokens` is what its pictures and documents weigh, which the learned ratio leaves alone.
+    section: SectionName
+    byte_count: int
+    token_count: int
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a session's transcript: written once, measured once.
+
+    `place` is its number in the session, from 0 without a gap. `byte_count` is of `content`,
+    `token_count` of its text, of which `thinking_tokens` are the model's thinking. `media_tokens`
+    is what its pictures and documents weigh, which the learned ratio leaves alone. `sections` are
+    those of a `system` entry's blocks, in their order.
     """
 
-    session_id: str
+    place: int
     turn_id: str
-    role: Role
+    role: EntryRole
     content: bytes
-    status: MessageStatus
+    status: EntryStatus
     created_at: int
     byte_count: int
     token_count: int
+    thinking_tokens: int = 0
     media_tokens: int = 0
     attached: Attached = Attached()
-    message_id: int = 0
+    sections: tuple[Announced, ...] = ()
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What every request of an epoch begins with.
+
+    `system` are the texts of the system prompt's sections in their order, empty ones left out,
+    `tools` the definitions of the tools as a JSON list. The request goes on with the entries from
+    the place `first` on. Those before `began` are from an earlier epoch: they go without their
+    thinking, which was bound to another head. `left_out_turns` and `left_out_messages` are before
+    `first`.
+    """
+
+    epoch: int
+    first: int
+    began: int
+    system: tuple[tuple[SectionName, str], ...]
+    tools: bytes = b"[]"
+    left_out_turns: int = 0
+    left_out_messages: int = 0
+
+
+class Withheld(msgspec.Struct, frozen=True, kw_only=True):
+    """The entries from the place `first` on do not go upstream any more, and say why."""
+
+    first: int
+    status: EntryStatus
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What one write does to a session, in this order: withhold, append, put a head.
+
+    `session` is as it is afterwards, but for its `version`: that is the one that the change was
+    built on, and the write is refused when the stored one differs.
+    """
+
+    session: SessionRecord
+    withheld: Withheld | None = None
+    entries: tuple[Entry, ...] = ()
+    head: Head | None = None
+
+
+class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session as it is loaded: its newest head, and the entries from that head's `first` on.
+
+    `next_place` is that of the next entry. Without a head all entries are there.
+    """
+
+    session: SessionRecord
+    head: Head | None
+    entries: list[Entry]
+    next_place: int
 
 
 class CalibrationRecord(msgspec.Struct, frozen=True, kw_only=True):

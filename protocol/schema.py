@@ -16,7 +16,7 @@ from protocol.client import AnyClientMessage
 from protocol.errors import CloseCode, ErrorCode
 from protocol.server import AnyServerMessage
 
-Json: TypeAlias = dict[str, Any]
+Document: TypeAlias = dict[str, Any]
 Sender = Literal["client", "gateway"]
 
 _MESSAGES: dict[Sender, tuple[type[msgspec.Struct], ...]] = {
@@ -43,7 +43,7 @@ _REFUSALS = {
 _SNAKE_CASE = re.compile(r"`[a-z0-9]+(?:_[a-z0-9]+)+`")
 
 
-def message_schema(type_name: str, sender: Sender | None = None) -> Json:
+def message_schema(type_name: str, sender: Sender | None = None) -> Document:
     """A self-contained JSON Schema for the message `type_name`.
 
     Some types are a request and its answer: without a `sender`, either is valid. Raises
@@ -61,7 +61,7 @@ def message_schema(type_name: str, sender: Sender | None = None) -> Json:
     }
 
 
-def asyncapi() -> Json:
+def asyncapi() -> Document:
     """The whole protocol as an AsyncAPI 3.0 document."""
     kinds = [*_MESSAGES["client"], *_MESSAGES["gateway"]]
     references, schemas = _components(kinds, "#/components/schemas/{name}")
@@ -95,7 +95,9 @@ def _type_of(kind: type[msgspec.Struct]) -> str:
     return str(kind.__struct_config__.tag)
 
 
-def _components(kinds: list[type[msgspec.Struct]], template: str) -> tuple[list[Json], Json]:
+def _components(
+    kinds: list[type[msgspec.Struct]], template: str
+) -> tuple[list[Document], Document]:
     references, definitions = msgspec.json.schema_components(kinds, ref_template=template)
     return list(references), {name: _as_sent(schema) for name, schema in definitions.items()}
 
@@ -128,7 +130,7 @@ def _wire_names(description: Any) -> Any:
     )
 
 
-def _message(kind: type[msgspec.Struct], reference: Json, schema: Json) -> Json:
+def _message(kind: type[msgspec.Struct], reference: Document, schema: Document) -> Document:
     return {
         "name": _type_of(kind),
         "title": _type_of(kind),
@@ -137,7 +139,7 @@ def _message(kind: type[msgspec.Struct], reference: Json, schema: Json) -> Json:
     }
 
 
-def _channel(messages: Json) -> Json:
+def _channel(messages: Document) -> Document:
     return {
         "address": "/gateway",
         "description": "One WebSocket; each of its messages is one protocol message.",
@@ -149,7 +151,7 @@ def _channel(messages: Json) -> Json:
     }
 
 
-def _operation(action: Literal["send", "receive"], sender: Sender, summary: str) -> Json:
+def _operation(action: Literal["send", "receive"], sender: Sender, summary: str) -> Document:
     return {
         "action": action,
         "channel": {"$ref": "#/channels/gateway"},
@@ -184,7 +186,7 @@ Instead of the upgrade:
 {_table(_REFUSALS)}
 """
 
-_SERVER: Json = {
+_SERVER: Document = {
     "host": "127.0.0.1:3271",
     "protocol": "ws",
     "protocolVersion": "13",
@@ -195,7 +197,7 @@ _SERVER: Json = {
     ],
 }
 
-_SECURITY_SCHEMES: Json = {
+_SECURITY_SCHEMES: Document = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
@@ -210,7 +212,7 @@ _SECURITY_SCHEMES: Json = {
     },
 }
 
-_HEADERS: Json = {
+_HEADERS: Document = {
     "type": "object",
     "properties": {
         "Sec-WebSocket-Protocol": {

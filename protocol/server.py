@@ -256,8 +256,15 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
     sections: list[SectionWeight] | UnsetType = UNSET
 
     @classmethod
-    def of(cls, failure: Failure, request_id: str | None) -> ErrorMessage:
-        """The wire form of an expected failure that is no turn's end."""
+    def of(
+        cls,
+        failure: Failure,
+        request_id: str | None,
+        *,
+        usage: Usage | UnsetType = UNSET,
+        cost: WireCost | UnsetType | None = UNSET,
+    ) -> ErrorMessage:
+        """The wire form of an expected failure, and of what was billed until then."""
         return cls(
             code=failure.code,
             message=failure.message,
@@ -265,6 +272,8 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
             request_id=UNSET if request_id is None else request_id,
             turn_id=UNSET if failure.turn_id is None else failure.turn_id,
             retry_after_ms=UNSET if failure.retry_after_ms is None else failure.retry_after_ms,
+            usage=usage,
+            cost=cost,
             sections=failure.sections or UNSET,
         )
 

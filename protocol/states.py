@@ -26,10 +26,10 @@ from typing import Literal, TypeVar
 ConnectionState = Literal["idle", "streaming", "cancelling", "draining", "closed"]
 ConnectionEvent = Literal["send", "resume", "cancel", "turn_ended", "drain", "close"]
 TurnState = Literal["admitted", "assembling", "streaming", "awaiting_tools", "settling", "done"]
-TurnEvent = Literal["assemble", "call", "tools_called", "tools_answered", "settle", "finish"]
+TurnTransition = Literal["assemble", "call", "tools_called", "tools_answered", "settle", "finish"]
 
-State = TypeVar("State", bound=str)
-Event = TypeVar("Event", bound=str)
+StateT = TypeVar("StateT", bound=str)
+EventT = TypeVar("EventT", bound=str)
 
 CONNECTION: Mapping[tuple[ConnectionState, ConnectionEvent], ConnectionState] = {
     ("idle", "send"): "streaming",
@@ -49,7 +49,7 @@ CONNECTION: Mapping[tuple[ConnectionState, ConnectionEvent], ConnectionState] = 
     ("draining", "close"): "closed",
 }
 
-TURN: Mapping[tuple[TurnState, TurnEvent], TurnState] = {
+TURN: Mapping[tuple[TurnState, TurnTransition], TurnState] = {
     ("admitted", "assemble"): "assembling",
     ("admitted", "settle"): "settling",
     ("assembling", "call"): "streaming",
@@ -72,7 +72,7 @@ class ImpossibleEvent(Exception):
         self.event = event
 
 
-def advance(table: Mapping[tuple[State, Event], State], state: State, event: Event) -> State:
+def advance(table: Mapping[tuple[StateT, EventT], StateT], state: StateT, event: EventT) -> StateT:
     """The state after `event`. Raises ImpossibleEvent when the table has no such cell."""
     try:
         return table[state, event]

@@ -248,16 +248,7 @@ def _tool_frame(
 
 
 def _error(event: Failed, request_id: str) -> ErrorMessage:
-    failure = event.failure
-    billed = event.usage is not None
-    return ErrorMessage(
-        code=failure.code,
-        message=failure.message,
-        retryable=failure.retryable,
-        request_id=request_id,
-        turn_id=failure.turn_id or event.turn_id,
-        retry_after_ms=UNSET if failure.retry_after_ms is None else failure.retry_after_ms,
-        usage=event.usage if event.usage is not None else UNSET,
-        cost=event.cost if billed else UNSET,
-        sections=failure.sections or UNSET,
-    )
+    failure = msgspec.structs.replace(event.failure, turn_id=event.failure.turn_id or event.turn_id)
+    if event.usage is None:
+        return ErrorMessage.of(failure, request_id)
+    return ErrorMessage.of(failure, request_id, usage=event.usage, cost=event.cost)

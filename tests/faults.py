@@ -25,7 +25,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.simulator import Failure, Fault
+from gateway.simulator import ErrorReply, Fault
 from gateway.simulator.reply import FaultKind
 
 Heard = Literal["nothing", "the first block", "half", "all"]
@@ -48,7 +48,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    failure: Failure | None = None
+    failure: ErrorReply | None = None
     fault: Fault | None = None
     delay: float = 0.0
     times: int = 1
@@ -84,9 +84,9 @@ def cells() -> Iterator[Cell]:
 def _refusals() -> Iterator[Cell]:
     """What is not tried again."""
     refusals = {
-        "400": ("LLM_ERROR", Failure(400)),
-        "401": ("NO_API_KEY", Failure(401)),
-        "429-for_a_minute": ("RATE_LIMITED", Failure(429, retry_after=60)),
+        "400": ("LLM_ERROR", ErrorReply(400)),
+        "401": ("NO_API_KEY", ErrorReply(401)),
+        "429-for_a_minute": ("RATE_LIMITED", ErrorReply(429, retry_after=60)),
     }
     for name, (code, failure) in refusals.items():
         yield Cell(name=name, failure=failure, code=code, heard="nothing", told="nothing")
@@ -94,7 +94,7 @@ def _refusals() -> Iterator[Cell]:
 
 def _failures_to_begin() -> Iterator[Cell]:
     for status, code in ((429, "RATE_LIMITED"), (500, "LLM_ERROR"), (529, "OVERLOADED")):
-        failure = Failure(status, retry_after=0.01 if status == 429 else None)
+        failure = ErrorReply(status, retry_after=0.01 if status == 429 else None)
         yield from _tried_again(Cell(name=f"{status}", failure=failure, code=code))
     yield from _tried_again(Cell(name="hang_up", fault=Fault("hang_up"), code="LLM_ERROR"))
     yield from _tried_again(Cell(name="silence", delay=math.inf, code="LLM_TIMEOUT", doubtful=True))

@@ -25,8 +25,7 @@ from websockets.typing import Subprotocol
 
 from gateway.app import Gateway
 from gateway.config import Settings
-from gateway.simulator import Settings as SimulatorSettings
-from gateway.simulator import Simulator, open_simulator
+from gateway.simulator import Simulator, SimulatorSettings, open_simulator
 from gateway.tokenizer import TiktokenTokenizer
 from gateway.vault import Vault
 from protocol.schema import message_schema

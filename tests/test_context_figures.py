@@ -8,8 +8,7 @@ import pytest
 
 from gateway import server, vault
 from gateway.ledger import ledger
-from gateway.simulator import Reply, Text
-from gateway.simulator import Settings as SimulatorSettings
+from gateway.simulator import Reply, ReplyText, SimulatorSettings
 from tests.support import Frame, Talk, open_world
 
 SYSTEM = "You know all there is to know about tea. " * 80
@@ -40,7 +39,7 @@ async def test_the_money_is_foreseen(tmp_path: Path, caching: bool) -> None:
     """As the provider's cache is cold at first, and warm for every further request."""
     async with open_world(tmp_path, prompt_caching=caching) as world, world.talk() as talk:
         session = (await talk.ask("session.create", system=SYSTEM))["sessionId"]
-        world.simulator.script(*[Reply(blocks=(Text(ANSWER),)) for _ in range(12)])
+        world.simulator.script(*[Reply(blocks=(ReplyText(ANSWER),)) for _ in range(12)])
         for turn in range(12):
             inspection, end = await inspected_and_sent(talk, session, f"Question {turn}?")
             totals, details = inspection["totals"], end["usage"]["inputDetails"]
@@ -82,7 +81,7 @@ async def test_twenty_turns_of_any_text_are_enough_for_an_estimate(
     async with open_world(tmp_path, provider=provider) as world, world.talk() as talk:
         session = (await talk.ask("session.create"))["sessionId"]
         for turn in range(24):
-            world.simulator.script(Reply(blocks=(Text(TEXTS[turn * 5 % 6]),)))
+            world.simulator.script(Reply(blocks=(ReplyText(TEXTS[turn * 5 % 6]),)))
             question = f"{turn}: {TEXTS[turn % 6]}"
             inspection, end = await inspected_and_sent(talk, session, question)
             if turn >= 20:

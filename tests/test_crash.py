@@ -16,7 +16,7 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
-from gateway.simulator import Billed, Reply, Simulator, Text, calls, open_simulator, turn
+from gateway.simulator import Bill, Reply, ReplyText, Simulator, calls, open_simulator, turn
 from gateway.simulator.request import last_text
 from tests.child import Child, log_of, open_child
 from tests.support import SECONDS, TERMINAL, Frame, Talk, text_of
@@ -131,7 +131,7 @@ def rows_of(folder: Path) -> dict[str, Row]:
     return {row["request_id"]: row for row in rows}
 
 
-def billed_by(simulator: Simulator) -> dict[str, Billed | None]:
+def billed_by(simulator: Simulator) -> dict[str, Bill | None]:
     """For each turn that the provider has heard of, what it billed."""
     bills = {bill.request_id: bill for bill in simulator.billed}
     received = [request for request in simulator.requests if request.path == "/v1/messages"]
@@ -160,7 +160,7 @@ def usage_of(row: Row) -> Frame:
     }
 
 
-def input_of(bill: Billed) -> int:
+def input_of(bill: Bill) -> int:
     """All input tokens of a bill."""
     parts = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     return sum(bill.usage[part] for part in parts)
@@ -192,7 +192,7 @@ async def check_told(talk: Talk, said: Said, row: Row) -> None:
     assert kept.get("status") == (None if is_whole else "partial")
 
 
-def check_interrupted(row: Row, bill: Billed | None, *, noted: bool) -> None:
+def check_interrupted(row: Row, bill: Bill | None, *, noted: bool) -> None:
     """Settled by the next process, with the provider's figure of the input where it had come."""
     assert row["status"] == "interrupted"
     assert row["settled_at"] >= row["created_at"]
@@ -262,7 +262,7 @@ async def test_a_killed_turn_leaves_what_its_tools_have_done(tmp_path: Path) -> 
     tide = [{"name": "tide", "description": "Tides.", "inputSchema": {"type": "object"}}]
     steps = [calls(("tide", {"at": place}), say=f"To {place}.") for place in ("Kiel", "Cork")]
     async with open_simulator() as simulator:
-        simulator.script(turn(*steps, Reply(blocks=(Text("So."),), delay=60), when="Tide?"))
+        simulator.script(turn(*steps, Reply(blocks=(ReplyText("So."),), delay=60), when="Tide?"))
         async with open_child(tmp_path, simulator) as child, child.talk() as talk:
             await talk.say("chat.send", id="killed", content="Tide?", tools=tide)
             for answer in ("low", "high"):
@@ -287,7 +287,7 @@ async def test_a_killed_turn_leaves_what_its_tools_have_done(tmp_path: Path) -> 
             assert [block["content"] for block in (results[1][0], results[2][0])] == ["low", "high"]
 
 
-async def check_sums(talk: Talk, rows: dict[str, Row], bills: dict[str, Billed | None]) -> None:
+async def check_sums(talk: Talk, rows: dict[str, Row], bills: dict[str, Bill | None]) -> None:
     """Turn by turn and in sum, what was completed cost what the provider says."""
     kept, billed = Counter[str](), Counter[str]()
     for name, row in rows.items():

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 import trio
 
-from gateway.simulator import Fault, Reply, Text
-from gateway.simulator import Settings as SimulatorSettings
+from gateway.simulator import Fault, Reply, ReplyText, SimulatorSettings
 from tests.support import SECONDS, Frame, Talk, kinds_of, open_world, status_when, text_of
 
 PINGS = SimulatorSettings(ping_every=0.05)
@@ -105,7 +104,7 @@ async def test_a_silence_in_mid_answer_has_a_deadline(tmp_path: Path, kind: str)
     limits: dict[str, Any] = {"first_content_seconds": LONG, "llm_idle_seconds": SHORT}
     async with open_world(tmp_path, provider=PINGS, **limits) as world, world.talk() as talk:
         fault = Fault(kind, at=6)  # type: ignore[arg-type]
-        world.simulator.script(Reply(blocks=(Text("word " * 40),), flush=1, fault=fault))
+        world.simulator.script(Reply(blocks=(ReplyText("word " * 40),), flush=1, fault=fault))
         began = trio.current_time()
         frames = await talk.turn("Hi")
         assert SHORT <= trio.current_time() - began < SECONDS
@@ -129,7 +128,7 @@ async def test_a_silence_with_pings_shows_while_the_turn_waits(tmp_path: Path) -
     ):
         assert (await other.ask("gateway.status"))["longestSilenceSeconds"] == 0
         fault = Fault("pings", at=6, seconds=2.5)
-        answer = Reply(blocks=(Text("word " * 100),), flush=1, fault=fault)
+        answer = Reply(blocks=(ReplyText("word " * 100),), flush=1, fault=fault)
         world.simulator.script(answer)
         request_id = await talk.say("chat.send", content="Hi")
         early = await status_when(other, lambda now: bool(now["providerPings"] >= 3))

@@ -20,8 +20,7 @@ import msgspec
 import pytest
 import trio
 
-from gateway.simulator import Billed, Failure, Reply, Text, Thinking
-from gateway.simulator import Settings as SimulatorSettings
+from gateway.simulator import Bill, ErrorReply, Reply, ReplyText, ReplyThinking, SimulatorSettings
 from tests.faults import DELTAS, Cell, cells
 from tests.support import (
     SECONDS,
@@ -57,7 +56,7 @@ class Stage:
         """Make the session, and arrange what the provider answers."""
         self.session_id = (await self.watcher.ask("session.create"))["sessionId"]
         answer = Reply(
-            blocks=(Thinking(THOUGHT), Text(self._first), Text(self._second)),
+            blocks=(ReplyThinking(THOUGHT), ReplyText(self._first), ReplyText(self._second)),
             chars=self.chars,
             flush=1,
         )
@@ -261,7 +260,7 @@ def check_row(stage: Stage, frames: list[Frame]) -> None:
 INPUT = ("uncached", "cache_read", "cache_write5m", "cache_write1h")
 
 
-def input_of(billed: Billed) -> dict[str, int]:
+def input_of(billed: Bill) -> dict[str, int]:
     """What the provider billed for the input."""
     usage = billed.usage
     written = usage["cache_creation"]
@@ -308,7 +307,7 @@ async def test_the_pause_that_the_provider_asks_for_is_kept(tmp_path: Path) -> N
 
     def respond(_body: Any) -> Reply | None:
         came.append(trio.current_time())
-        return Reply(failure=Failure(429, retry_after=0.3)) if len(came) == 1 else None
+        return Reply(failure=ErrorReply(429, retry_after=0.3)) if len(came) == 1 else None
 
     async with open_world(tmp_path) as world, world.talk() as talk:
         world.simulator.script(respond)

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -16,6 +17,10 @@ ENTANGLED = {
     ("actors.context.estimate.weighed", "actors.context.assembly"),
     ("actors.context.estimate.weighing", "actors.context.assembly"),
 }
+
+# Names that several types still share: the turn, its messages in a history, its row's table. No
+# name may be added.
+NAMESAKES = {"Turn"}
 
 # Where each library may be imported: one module, unless it has more than one face.
 LIBRARIES = {
@@ -175,3 +180,23 @@ def test_nothing_is_imported_for_types_alone(module: str) -> None:
     names = {node.id for node in ast.walk(TREES[module]) if isinstance(node, ast.Name)}
     attributes = {node.attr for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
     assert "TYPE_CHECKING" not in names | attributes
+
+
+def names_of_types(tree: ast.Module) -> Iterator[str]:
+    """Classes, and aliases of types; not type variables, which mean nothing outside of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+    for node in tree.body:
+        match node:
+            case ast.Assign(value=ast.Call()):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                if name[0].isupper() and not name.isupper():
+                    yield name
+
+
+def test_one_name_means_one_type() -> None:
+    """A reader who has met a name once knows it everywhere."""
+    times = Counter(name for tree in TREES.values() for name in names_of_types(tree))
+    assert {name for name, count in times.items() if count > 1} == NAMESAKES

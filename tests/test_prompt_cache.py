@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.simulator import Billed, Reply, Text, Thinking, calls, says, turn
+from gateway.simulator import Bill, Reply, ReplyText, ReplyThinking, calls, says, turn
 from tests.support import Frame, Talk, World, open_world
 
 LOOK = [{"name": "look", "description": "Looks it up.", "inputSchema": {"type": "object"}}]
@@ -40,7 +40,7 @@ def assert_each_begins_with_the_former(bodies: Sequence[dict[str, Any]]) -> None
         known = parts
 
 
-def input_cost(billed: Billed, *, cold: bool) -> Decimal:
+def input_cost(billed: Bill, *, cold: bool) -> Decimal:
     """USD for a prompt of claude-sonnet-5-5, as it was billed or, `cold`, without a cache."""
     usage: dict[str, int] = billed.usage
     read, written = usage["cache_read_input_tokens"], usage["cache_creation_input_tokens"]
@@ -53,7 +53,7 @@ def input_cost(billed: Billed, *, cold: bool) -> Decimal:
 
 async def tool_turn(world: World, talk: Talk, session: str, number: int) -> Frame:
     """A turn with two calls at once, then a further one, answered by the client; its end."""
-    thought = (Thinking(f"I had better look {number} up."),)
+    thought = (ReplyThinking(f"I had better look {number} up."),)
     world.simulator.script(
         turn(
             calls(("look", {"n": number}), ("look", {"n": -number}), first=thought),
@@ -87,8 +87,8 @@ async def test_twenty_turns_are_read_again_and_never_paid_in_full_again(tmp_path
             if number % 3 == 0:
                 end = await tool_turn(world, talk, session, number)
             else:
-                thought = Thinking(f"The user asks for the {number}th time.")
-                world.simulator.script(Reply(blocks=(thought, Text(PROSE * 5))))
+                thought = ReplyThinking(f"The user asks for the {number}th time.")
+                world.simulator.script(Reply(blocks=(thought, ReplyText(PROSE * 5))))
                 end = (await talk.turn(PROSE * 4, sessionId=session))[-1]
             assert end["type"] == "chat.stream.end"
         assert_each_begins_with_the_former(world.sent())
@@ -112,14 +112,14 @@ async def interrupted(world: World, talk: Talk, session: str, how: str) -> None:
     """A turn that does not go well, or a gateway that is asked for something else."""
     match how:
         case "cancelled":
-            world.simulator.script(Reply(blocks=(Text(PROSE * 200),), rate=200))
+            world.simulator.script(Reply(blocks=(ReplyText(PROSE * 200),), rate=200))
             request_id = await talk.say("chat.send", content="Long?", sessionId=session)
             while (await talk.hear())["type"] != "chat.stream.delta":
                 pass
             await talk.say("chat.cancel", requestId=request_id)
             await talk.rest(request_id)
         case "failed":
-            world.simulator.script(Reply(blocks=(Text("Tea is"),), stop_reason="refusal"))
+            world.simulator.script(Reply(blocks=(ReplyText("Tea is"),), stop_reason="refusal"))
             await talk.turn("Fail?", sessionId=session)
         case "inspected":
             await talk.ask("context.inspect", sessionId=session, content="?", exact=True)

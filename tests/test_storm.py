@@ -20,8 +20,7 @@ import msgspec
 import pytest
 import trio
 
-from gateway.simulator import Settings as SimulatorSettings
-from gateway.simulator import open_simulator
+from gateway.simulator import SimulatorSettings, open_simulator
 from tests.child import log_of, open_child
 from tests.support import SECONDS, TERMINAL, Frame, Talk, World, open_world, text_of
 

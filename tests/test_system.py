@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from gateway.simulator import Failure, Fault, Reply, Text, Thinking
+from gateway.simulator import ErrorReply, Fault, Reply, ReplyText, ReplyThinking
 from gateway.simulator.request import last_text
 from tests.support import kinds_of, open_world, reasoning_of, text_of
 
@@ -17,7 +17,7 @@ from tests.support import kinds_of, open_world, reasoning_of, text_of
 async def test_an_answer_is_streamed_with_one_start_and_one_end(tmp_path: Path) -> None:
     """A first message makes a session, starts once, streams, and ends once with its bill."""
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Thinking("Hm."), Text("Hello there."))))
+        world.simulator.script(Reply(blocks=(ReplyThinking("Hm."), ReplyText("Hello there."))))
         frames = await talk.turn("Hi")
     assert kinds_of(frames) == [
         "session.created",
@@ -43,14 +43,14 @@ async def test_each_way_of_speaking_carries_the_same_answer(
 ) -> None:
     """Without a subprotocol, with JSON and with MessagePack, the text is the same."""
     async with open_world(tmp_path) as world, world.talk(subprotocol) as talk:
-        world.simulator.script(Reply(blocks=(Text("Grüße, 世界 🌍"),), chars=1))
+        world.simulator.script(Reply(blocks=(ReplyText("Grüße, 世界 🌍"),), chars=1))
         assert text_of(await talk.turn("Hi")) == "Grüße, 世界 🌍"
 
 
 async def test_a_second_send_is_refused_and_the_first_is_untouched(tmp_path: Path) -> None:
     """Two sends in one packet: the second gets STREAM_IN_PROGRESS, the first its whole answer."""
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Text("whole " * 50),), delay=0.05))
+        world.simulator.script(Reply(blocks=(ReplyText("whole " * 50),), delay=0.05))
         first = {"type": "chat.send", "id": "one", "content": "a"}
         second = {"type": "chat.send", "id": "two", "content": "b"}
         packet = b"".join(_text_frame(json.dumps(message)) for message in (first, second))
@@ -71,7 +71,7 @@ async def test_code_is_told_from_prose_however_the_deltas_are_cut(tmp_path: Path
     """From an opening fence to its closing fence the content type is `code`."""
     answer = "See:\n\n```python\nprint(1)\n```\n\nDone."
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Text(answer),), chars=1, rate=400))
+        world.simulator.script(Reply(blocks=(ReplyText(answer),), chars=1, rate=400))
         frames = await talk.turn("code")
     assert text_of(frames) == answer
     code = [f["delta"] for f in frames if f.get("contentType") == "code"]
@@ -91,7 +91,7 @@ async def test_url_sources_come_once_each(tmp_path: Path) -> None:
         for name in ("a", "b", "a")
     ]
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Text("Cited.", citations=tuple(cited)),)))
+        world.simulator.script(Reply(blocks=(ReplyText("Cited.", citations=tuple(cited)),)))
         frames = await talk.turn("cite")
     sources = [frame["source"] for frame in frames if frame["type"] == "chat.stream.source"]
     assert sources == [
@@ -176,7 +176,7 @@ async def test_the_bill_is_the_provider_s_to_the_token_and_the_cent(tmp_path: Pa
         "output_tokens_details": {"thinking_tokens": 20},
     }
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Text("Yes."),), usage=usage))
+        world.simulator.script(Reply(blocks=(ReplyText("Yes."),), usage=usage))
         frames = await talk.turn("Hi", model="claude-sonnet-4-5-20250929")
         end = frames[-1]
         report = await talk.ask("usage.query", sessionId=frames[0]["sessionId"])
@@ -216,17 +216,17 @@ async def test_an_unknown_model_costs_null(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("failure", "code", "retryable"),
     [
-        (Failure(400, message="messages.0: no"), "LLM_ERROR", False),
-        (Failure(401), "NO_API_KEY", False),
-        (Failure(404), "MODEL_NOT_FOUND", False),
-        (Failure(413), "CONTEXT_TOO_LARGE", False),
-        (Failure(429, retry_after=60), "RATE_LIMITED", True),
-        (Failure(500), "LLM_ERROR", True),
-        (Failure(529), "OVERLOADED", True),
+        (ErrorReply(400, message="messages.0: no"), "LLM_ERROR", False),
+        (ErrorReply(401), "NO_API_KEY", False),
+        (ErrorReply(404), "MODEL_NOT_FOUND", False),
+        (ErrorReply(413), "CONTEXT_TOO_LARGE", False),
+        (ErrorReply(429, retry_after=60), "RATE_LIMITED", True),
+        (ErrorReply(500), "LLM_ERROR", True),
+        (ErrorReply(529), "OVERLOADED", True),
     ],
 )
 async def test_a_provider_s_refusal_is_a_clear_error(
-    tmp_path: Path, failure: Failure, code: str, *, retryable: bool
+    tmp_path: Path, failure: ErrorReply, code: str, *, retryable: bool
 ) -> None:
     """Before the first byte each status has its code, the connection is usable afterwards."""
     async with open_world(tmp_path, retry_attempts=0) as world, world.talk() as talk:
@@ -244,7 +244,7 @@ async def test_a_fault_in_mid_stream_is_never_a_false_end(tmp_path: Path, kind: 
     """The turn ends with an error and its bill; what came is kept and marked; the next works."""
     async with open_world(tmp_path) as world, world.talk() as talk:
         fault = Fault(kind, at=6)  # type: ignore[arg-type]
-        world.simulator.script(Reply(blocks=(Text("word " * 40),), flush=1, fault=fault))
+        world.simulator.script(Reply(blocks=(ReplyText("word " * 40),), flush=1, fault=fault))
         frames = await talk.turn("Hi")
         session_id = frames[0]["sessionId"]
         assert frames[-1]["type"] == "error"
@@ -262,7 +262,9 @@ async def test_a_fault_in_mid_stream_is_never_a_false_end(tmp_path: Path, kind: 
 async def test_an_answer_that_does_not_begin_with_its_beginning_is_refused(tmp_path: Path) -> None:
     """Events out of order end the turn with an error, and nothing is invented."""
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Text("Hello"),), fault=Fault("out_of_order", at=0)))
+        world.simulator.script(
+            Reply(blocks=(ReplyText("Hello"),), fault=Fault("out_of_order", at=0))
+        )
         frames = await talk.turn("Hi")
     assert kinds_of(frames) == ["session.created", "chat.stream.start", "error"]
     assert frames[-1]["code"] == "LLM_ERROR"
@@ -271,7 +273,7 @@ async def test_an_answer_that_does_not_begin_with_its_beginning_is_refused(tmp_p
 async def test_a_failure_before_the_first_byte_is_tried_again(tmp_path: Path) -> None:
     """An overloaded provider is asked again, and the client sees one start and one end."""
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(failure=Failure(529, retry_after=0.01)))
+        world.simulator.script(Reply(failure=ErrorReply(529, retry_after=0.01)))
         frames = await talk.turn("Hi")
         assert kinds_of(frames)[-1] == "chat.stream.end"
         assert [f["type"] for f in frames].count("chat.stream.start") == 1
@@ -281,7 +283,7 @@ async def test_a_failure_before_the_first_byte_is_tried_again(tmp_path: Path) ->
 async def test_sessions_outlive_the_process(tmp_path: Path) -> None:
     """After a restart a session is listed, its blocks are as they were, and it goes on."""
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Thinking("Signed."), Text("Kept."))))
+        world.simulator.script(Reply(blocks=(ReplyThinking("Signed."), ReplyText("Kept."))))
         session_id = (await talk.turn("Remember", system="Sail."))[0]["sessionId"]
         before = await talk.ask("session.history", sessionId=session_id)
     async with open_world(tmp_path) as world, world.talk() as talk:
@@ -291,7 +293,7 @@ async def test_sessions_outlive_the_process(tmp_path: Path) -> None:
         assert [s["sessionId"] for s in listed["sessions"]] == [session_id]
         assert listed["sessions"][0]["messageCount"] == 2
         # A signature that this simulator did not give would be refused as by the provider.
-        world.simulator.script(Reply(blocks=(Text("Still here."),)))
+        world.simulator.script(Reply(blocks=(ReplyText("Still here."),)))
         assert (await talk.turn("And?", sessionId=session_id))[-1]["type"] == "chat.stream.end"
         body = world.sent()[-1]
         assert body["messages"][1]["content"] == before["messages"][1]["content"]

@@ -12,7 +12,17 @@ import pytest
 import trio
 
 from gateway.mcp.settings import McpServer
-from gateway.simulator import Reply, Text, Thinking, WebSearch, calls, cite, results_for, says, turn
+from gateway.simulator import (
+    Reply,
+    ReplyText,
+    ReplyThinking,
+    WebSearch,
+    calls,
+    cite,
+    results_for,
+    says,
+    turn,
+)
 from tests.support import Frame, Talk, World, open_world, text_of
 
 TIDE = [{"name": "tide", "description": "Tides.", "inputSchema": {"type": "object"}}]
@@ -63,7 +73,7 @@ async def test_a_cancel_between_call_and_result_leaves_a_usable_session(
 
     Nor does it matter whether the model was to think before: an older one cannot begin behind it.
     """
-    thought = (Thinking("Hm."),) if thinking == "auto" else ()
+    thought = (ReplyThinking("Hm."),) if thinking == "auto" else ()
     async with open_world(tmp_path) as world, world.talk() as talk:
         world.simulator.script(
             turn(calls(("tide", {}), first=thought), says("{tide}"), when="Tide?")
@@ -180,7 +190,7 @@ async def test_a_search_that_pauses_goes_on_in_the_same_turn(tmp_path: Path) -> 
     async with open_world(tmp_path) as world, world.talk() as talk:
         world.simulator.script(
             Reply(blocks=(WebSearch("tides", part="call"),)),
-            Reply(blocks=(WebSearch("tides", found, part="result"), Text("They rise."))),
+            Reply(blocks=(WebSearch("tides", found, part="result"), ReplyText("They rise."))),
         )
         frames = await talk.turn("Tides?", serverTools=["web_search"])
         assert (frames[-1]["stopReason"], text_of(frames)) == ("end_turn", "They rise.")
@@ -191,7 +201,7 @@ async def test_a_search_that_pauses_goes_on_in_the_same_turn(tmp_path: Path) -> 
 
 async def test_who_thinks_within_a_budget_does_so_once_a_turn(tmp_path: Path) -> None:
     """Its later calls come without a thought, and the next message may ask for a budget again."""
-    first = (Thinking("I had better look."),)
+    first = (ReplyThinking("I had better look."),)
     async with open_world(tmp_path, max_steps=3) as world, world.talk() as talk:
         steps = [calls(("tide", {"n": n}), first=first if n == 1 else ()) for n in (1, 2, 3)]
         world.simulator.script(turn(*steps, when="Tide?"))
@@ -204,7 +214,7 @@ async def test_who_thinks_within_a_budget_does_so_once_a_turn(tmp_path: Path) ->
             await talk.say("tool.output", toolCallId=frames[-1]["toolCallId"], content="low")
         frames += await talk.rest(request_id)
         assert frames[-1]["stopReason"] == "max_steps"
-        world.simulator.script(Reply(blocks=(Text("Low."),)))
+        world.simulator.script(Reply(blocks=(ReplyText("Low."),)))
         again = await talk.turn(
             "So?", sessionId=frames[0]["sessionId"], thinking={"budgetTokens": 2_000}
         )

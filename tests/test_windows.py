@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.simulator import Reply, Text, Thinking, calls, says, turn
-from gateway.simulator import Settings as SimulatorSettings
+from gateway.simulator import Reply, ReplyText, ReplyThinking, SimulatorSettings, calls, says, turn
 from tests.gateway.media.test_pictures import image, png
 from tests.support import TERMINAL, Frame, Talk, World, open_world
 
@@ -41,7 +40,7 @@ async def test_a_long_conversation_goes_on_with_its_latest_turns(tmp_path: Path)
     """
     async with open_world(tmp_path, default_model=SONNET_45) as world, world.talk() as talk:
         session = (await talk.ask("session.create"))["sessionId"]
-        world.simulator.script(*[Reply(blocks=(Text("I see."),)) for _ in range(60)])
+        world.simulator.script(*[Reply(blocks=(ReplyText("I see."),)) for _ in range(60)])
         read: list[float] = []
         end: Frame = {}
         for number in range(60):
@@ -64,7 +63,7 @@ async def loops(world: World, talk: Talk, session: str, count: int, words: int) 
     """So many turns, each of which reads a page with the client's tool; their ends."""
     ends = []
     for number in range(count):
-        call = calls(("read", {"page": number}), first=(Thinking("Which page?"),))
+        call = calls(("read", {"page": number}), first=(ReplyThinking("Which page?"),))
         world.simulator.script(turn(call, says("Read.")))
         request_id = await talk.say("chat.send", content=f"Page {number}?", sessionId=session)
         heard = await talk.hear()
@@ -90,7 +89,7 @@ async def test_the_provider_clears_old_answers_of_tools(model: str, tmp_path: Pa
         assert cleared[-1] == 10 - 3
         assert not any(end.get("context", {}).get("leftOutTurns") for end in ends)
         foreseen = await inspected(talk, session, "So?")
-        world.simulator.script(Reply(blocks=(Text("So it is."),)))
+        world.simulator.script(Reply(blocks=(ReplyText("So it is."),)))
         end = (await talk.turn("So?", sessionId=session))[-1]
         assert foreseen["context"]["clearedToolUses"] == end["context"]["clearedToolUses"]
         read = end["usage"]["inputDetails"]["cacheRead"]
@@ -108,7 +107,7 @@ async def test_an_older_model_has_room_for_its_answer_too(tmp_path: Path) -> Non
     older = {"default_model": "claude-opus-4-1"}
     cheap, dear = SimulatorSettings(token_ratio=0.8), SimulatorSettings()
     async with open_world(tmp_path, provider=cheap, **older) as world, world.talk() as talk:
-        world.simulator.script(*[Reply(blocks=(Text("I see."),)) for _ in range(9)])
+        world.simulator.script(*[Reply(blocks=(ReplyText("I see."),)) for _ in range(9)])
         session = (await talk.ask("session.create"))["sessionId"]
         for number in range(9):
             await talk.turn(page(number, 12_000), sessionId=session)
@@ -140,7 +139,7 @@ async def test_what_the_provider_finds_too_long_is_shortened_at_once(tmp_path: P
     """
     cheap = SimulatorSettings(token_ratio=0.8)
     async with open_world(tmp_path, provider=cheap) as world, world.talk() as talk:
-        world.simulator.script(*[Reply(blocks=(Text("I see."),)) for _ in range(8)])
+        world.simulator.script(*[Reply(blocks=(ReplyText("I see."),)) for _ in range(8)])
         session = (await talk.ask("session.create"))["sessionId"]
         for number in range(8):
             await talk.turn(page(number, 12_000), sessionId=session)

@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from actors.connection.outbox import Outbox
-from actors.connection.queries import Queries
+from actors.connection.queries import Queries, Question
 from actors.connection.tool_mail import tool_mail
 from actors.deadline import deadline
 from actors.mailbox import STOPPING, Address, Mailbox
@@ -164,7 +164,7 @@ class Connection:
     async def _read(self) -> None:
         try:
             while True:
-                await self.mailbox.tell(self._understood(await self._socket.receive()))
+                await self.mailbox.keep(self._understood(await self._socket.receive()))
         except SocketClosed as closed:
             self._end(closed.code, closed.reason)
 
@@ -214,7 +214,7 @@ class Connection:
             case ToolOutput() | ToolApprovalResponse():
                 await self._tell_turn(message)
             case _:
-                self._ask(message)
+                self._ask(message)  # mypy refuses a message that nobody answers
 
     async def _send(self, send: ChatSend) -> None:
         if self._watch is not None and self._watch.request_id == send.id:
@@ -288,7 +288,7 @@ class Connection:
 
     # --- queries -------------------------------------------------------------------------------
 
-    def _ask(self, message: AnyClientMessage) -> None:
+    def _ask(self, question: Question) -> None:
         if self._pending >= self._settings.max_pending:
             raise GatewayError(
                 "RATE_LIMITED",
@@ -297,19 +297,19 @@ class Connection:
             )
         assert self._nursery is not None
         self._pending += 1
-        self._nursery.start_soon(self._answer, message)
+        self._nursery.start_soon(self._answer, question)
 
-    async def _answer(self, message: AnyClientMessage) -> None:
+    async def _answer(self, question: Question) -> None:
         try:
             # A deletion is done whole: were its client to leave in the middle, a turn would go on.
-            whole = isinstance(message, SessionDelete)
+            whole = isinstance(question, SessionDelete)
             with deadline(self._settings.ask_seconds, shield=whole):
-                answer = await self._queries.answer(message)
+                answer = await self._queries.answer(question)
         except GatewayError as error:
-            answer = ErrorMessage.of(error.failure, message.id)
+            answer = ErrorMessage.of(error.failure, question.id)
         except Exception:
             log.exception("a client's question could not be answered")
-            answer = ErrorMessage.of(BUG, message.id)
+            answer = ErrorMessage.of(BUG, question.id)
         await self._outbox.put(answer)
         self._pending -= 1  # not before: who never reads must not be answered without end
 

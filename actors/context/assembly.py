@@ -1,7 +1,4 @@
-"""Assembling a request from its sections: plain functions on plain data.
-
-What is inspected is what is sent: the same `Parts` make the sections and the request's body.
-"""
+"""Assembling a request: the texts of its system prompt, and its JSON without the messages."""
 
 from __future__ import annotations
 
@@ -9,13 +6,10 @@ from typing import Any
 
 import msgspec
 
-from actors.context.toolset import Toolset
 from actors.ports import AgentFiles
 from protocol.context import SectionName
-from protocol.prompt import sent_messages
 from protocol.provider.content import UserContent
-from protocol.provider.request import CACHE_BREAKPOINT, RequestHead, SystemBlock
-from protocol.records import MessageRecord
+from protocol.provider.request import CACHE_BREAKPOINT, NO_TOOLS, RequestHead, SystemBlock
 
 RESPONSE_FORMAT = """\
 # Response format
@@ -24,74 +18,52 @@ Write Markdown. Put code into fenced blocks that name their language. Use lists 
 list and block quotes for what is quoted. Answer a simple question in plain sentences, without \
 headings."""
 
-SYSTEM_SECTIONS: tuple[SectionName, ...] = ("system_prompt", "response_format", "memory", "skills")
-
+_MARK = b',"cache_control":{"type":"ephemeral"}}]'
 _encode = msgspec.json.Encoder().encode
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The context's parts before they are joined. Texts may be empty: then nothing is sent."""
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """A request but for its texts: how the model is to answer. `max_tokens` are of output."""
 
-    system: dict[SectionName, str]
-    toolset: Toolset
-    turns: list[list[MessageRecord]]
-    user: MessageRecord | None
+    model: str
+    max_tokens: int
+    thinking: dict[str, Any] | None
+    effort: str | None
+    edits: dict[str, Any] | None
     caches: bool
 
-    def contents(self) -> dict[SectionName, bytes]:
-        """Each section's text in UTF-8, in the order in which they are sent."""
-        sections: dict[SectionName, bytes] = {
-            name: self.system[name].encode() for name in SYSTEM_SECTIONS
-        }
-        sections["tools"] = self.toolset.json or b""
-        sections["history"] = self._history()
-        sections["user_message"] = shown(self.user.content) if self.user else b""
-        return sections
-
     @property
-    def has_tools(self) -> bool:
-        """Whether any tool goes with it."""
-        return self.toolset.json is not None
+    def kind_of_thinking(self) -> int:
+        """A hash of how the model is to think: another costs the messages their cache."""
+        return hash((repr(self.thinking), self.effort))
 
-    def head(
-        self,
-        *,
-        model: str,
-        max_tokens: int,
-        thinking: dict[str, Any] | None,
-        effort: str | None,
-        edits: dict[str, Any] | None,
-    ) -> bytes:
-        """The body of `POST /v1/messages` without its messages, as JSON."""
-        system = [SystemBlock(text) for text in self.system.values() if text]
+    def head(self, system: tuple[tuple[SectionName, str], ...], tools: bytes) -> bytes:
+        """The body of `POST /v1/messages` without its messages, as JSON.
+
+        `tools` is a JSON list, as `marked` makes it.
+        """
         breakpoint_ = CACHE_BREAKPOINT if self.caches else None
-        if system:
-            system[-1] = SystemBlock(system[-1].text, breakpoint_)
-        tools = self.toolset.json
+        blocks = [SystemBlock(text) for _, text in system]
+        if blocks:
+            blocks[-1] = SystemBlock(blocks[-1].text, breakpoint_)
         return _encode(
             RequestHead(
-                model=model,
-                max_tokens=max_tokens,
-                system=system,
-                tools=msgspec.UNSET if tools is None else msgspec.Raw(tools),
-                thinking=thinking,
-                output_config={"effort": effort} if effort else None,
-                context_management=edits,
+                model=self.model,
+                max_tokens=self.max_tokens,
+                system=blocks,
+                tools=msgspec.UNSET if tools == NO_TOOLS else msgspec.Raw(tools),
+                thinking=self.thinking,
+                output_config={"effort": self.effort} if self.effort else None,
+                context_management=self.edits,
                 cache_control=breakpoint_,
                 stream=True,
             )
         )
 
-    @property
-    def records(self) -> list[MessageRecord]:
-        """All messages, the user's last."""
-        own = [] if self.user is None else [self.user]
-        return [message for turn in self.turns for message in turn] + own
 
-    def _history(self) -> bytes:
-        sent = sent_messages(self.records, caches=self.caches)
-        history = sent if self.user is None else sent[:-1]
-        return _encode(history) if history else b""
+def marked(tools: bytes, *, caches: bool) -> bytes:
+    """A JSON list of tools as it is sent: with a breakpoint at the last one, if it `caches`."""
+    return tools if tools == NO_TOOLS or not caches else tools[:-2] + _MARK
 
 
 def system_texts(
@@ -111,13 +83,6 @@ def _skills(files: AgentFiles) -> str:
         return ""
     lines = [f"- {skill.name}: {skill.description}" for skill in files.skills]
     return "\n".join(["# Skills", "", "You have been given these skills:", *lines])
-
-
-def shown(content: bytes) -> bytes:
-    """A content's JSON as a section shows it: a string's own text, or the blocks' JSON."""
-    if content[:1] == b'"':
-        return msgspec.json.decode(content, type=str).encode()
-    return content
 
 
 def title_of(content: UserContent) -> str | None:

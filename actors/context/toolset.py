@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
+from protocol.announcing import Definition
 from protocol.client import ChatSend, ServerTool, ToolDeclaration
 from protocol.errors import GatewayError
-from protocol.provider.request import CACHE_BREAKPOINT, Tool
+from protocol.provider.request import Tool
 from protocol.tools import OfferedTool, ToolRule
 
 SERVER_TYPES: dict[ServerTool, str] = {
@@ -28,43 +29,37 @@ _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 class Toolset(msgspec.Struct, frozen=True, kw_only=True):
-    """The tools of one request: `json` as it is sent, `text` as it is counted.
+    """The tools that a request is to have, in the provider's shapes.
 
     `rules` are of those that the gateway runs, `client_names` name those that the client runs.
     """
 
-    json: bytes | None
-    text: str
+    definitions: list[Definition]
     rules: list[ToolRule]
     client_names: list[str]
 
 
 def assemble_tools(
-    offered: Sequence[OfferedTool], remembered: bytes | None, *, caches: bool
+    offered: Sequence[OfferedTool], down: Sequence[Definition], remembered: bytes | None
 ) -> Toolset:
-    """What goes upstream. A remembered tool gives way to an offered one of its name."""
-    taken = {tool.name for tool in offered}
+    """What is to go upstream: a tool gives way to an earlier one of its name.
+
+    Those that are `offered` come first, then those of servers that are `down`, which the model was
+    told of, then the session's own as it `remembered` them.
+    """
+    given = [*(_entry(tool) for tool in offered), *down]
+    taken = {tool["name"] for tool in given}
     chosen = [tool for tool in _decode(remembered or b"[]") if tool["name"] not in taken]
     chosen.sort(key=lambda tool: "type" not in tool)
-    tools = [
-        *(_entry(tool) for tool in offered),
-        *chosen,
-    ]
-    text = _encode(tools).decode() if tools else ""
-    if tools and caches:
-        tools[-1] = {**tools[-1], "cache_control": CACHE_BREAKPOINT}
     return Toolset(
-        json=_encode(tools) if tools else None,
-        text=text,
+        definitions=[*given, *chosen],
         rules=[tool.rule for tool in offered],
         client_names=[tool["name"] for tool in chosen if "type" not in tool],
     )
 
 
-def _entry(tool: OfferedTool | ToolDeclaration) -> dict[str, Any]:
-    entry: dict[str, Any] = msgspec.to_builtins(
-        Tool(tool.name, tool.description, tool.input_schema)
-    )
+def _entry(tool: OfferedTool | ToolDeclaration) -> Definition:
+    entry: Definition = msgspec.to_builtins(Tool(tool.name, tool.description, tool.input_schema))
     return entry
 
 

@@ -7,28 +7,28 @@ from typing import Generic, TypeVar
 
 import trio
 
-Answer = TypeVar("Answer")
+AnswerT = TypeVar("AnswerT")
 
 SESSIONS = 10_000
 """Of which it is remembered what they may; the one unused for longest is asked again."""
 
 
-class Answers(Generic[Answer]):
+class Answers(Generic[AnswerT]):
     """What a turn's clients say, by the id of the tool call; the first answer counts."""
 
     def __init__(self) -> None:
-        self._given: dict[str, Answer] = {}
+        self._given: dict[str, AnswerT] = {}
         self._waiting = trio.lowlevel.ParkingLot()
 
     def __contains__(self, call_id: str) -> bool:
         return call_id in self._given
 
-    def give(self, call_id: str, answer: Answer) -> None:
+    def give(self, call_id: str, answer: AnswerT) -> None:
         """Here is the answer."""
         self._given.setdefault(call_id, answer)
         self._waiting.unpark_all()
 
-    async def wait(self, call_id: str) -> Answer:
+    async def wait(self, call_id: str) -> AnswerT:
         """The answer, once it is there."""
         while call_id not in self._given:
             await self._waiting.park()

@@ -15,18 +15,22 @@ from actors.mailbox import Address
 from actors.ports import Prices
 from actors.serving import BUG
 from actors.turns.budget import left_of
+from actors.turns.ending import Ending
 from actors.turns.faults import MALFORMED
+from actors.turns.renewing import renewal
 from actors.turns.tools import ToolRunner
 from actors.turns.turn import Turn
 from actors.turns.upstream import Upstream, UpstreamSettings
-from protocol.errors import Failure, GatewayError, ProviderError, TooLong
-from protocol.mail import ContextBuilt, ContextExtended, ExtendContext, NewMessage
+from protocol.errors import Failure, GatewayError, ProviderError
+from protocol.mail import ContextBuilt, ExtendContext, RenewContext
 from protocol.prompt import Prompt
 from protocol.provider.events import MalformedEvent
 from protocol.turn import STOP_BUDGET, STOP_REPETITION, STOP_STEPS
 from protocol.usage import ZERO
 
 log = logging.getLogger(__name__)
+
+OUT_OF_MONEY = Ending(stop=STOP_BUDGET)
 
 
 class ConversationSettings(UpstreamSettings, frozen=True, kw_only=True):
@@ -47,7 +51,7 @@ class Conversation:
         *,
         context: Address,
         prices: Prices,
-        note: Callable[[Turn, ContextBuilt], None],
+        note: Callable[[Turn], None],
     ) -> None:
         self._upstream = upstream
         self._runner = runner
@@ -56,94 +60,77 @@ class Conversation:
         self._prices = prices
         self._note = note
 
-    async def hold(self, turn: Turn, context: ContextBuilt) -> None:
-        """Step by step until the model is done; whatever ends it is left in the turn."""
-        turn.begin(context)
+    async def hold(self, turn: Turn) -> Ending:
+        """Step by step until the model is done, or something ends it: how it ended."""
         try:
-            while await self._step(turn, context):
+            while (ending := await self._step(turn)) is None:
                 pass
         except GatewayError as error:
-            turn.fail(_weighed(error.failure, context))
+            return Ending(failure=_weighed(error.failure, turn.built))
         except MalformedEvent as error:
             log.warning("turn %s: %s", turn.turn_id, error)
-            turn.fail(MALFORMED)
+            return Ending(failure=MALFORMED)
         except Exception:
             log.exception("turn %s broke off by a mistake of the gateway", turn.turn_id)
-            turn.fail(BUG)
+            return Ending(failure=BUG)
+        return ending
 
-    async def _step(self, turn: Turn, context: ContextBuilt) -> bool:
-        """Ask the provider, and run what it calls; whether it is to be asked again."""
+    async def _step(self, turn: Turn) -> Ending | None:
+        """Ask the provider, and run what it calls; `None` when it is to be asked again."""
         try:
-            await self._upstream.answer(turn, context)
+            stop = await self._upstream.answer(turn)
         except ProviderError as error:
-            found = error.too_long
-            if found is None or found.counted <= found.most or not turn.step.prompt.turns:
-                raise
-            await self._shorten(turn, context, found)
-            return True
-        if turn.is_over:
-            return False
+            return await self._renew(turn, error)
+        if stop is not None or not turn.step.wants_more:
+            return Ending(stop=stop)
         if len(turn.steps) >= self._settings.max_steps:
-            turn.stop = STOP_STEPS
-            return False
-        self._note(turn, context)
-        if turn.step.answer.pauses:
-            messages = [turn.step.pause()]
-        else:
-            await self._run_tools(turn, context)
-            messages = turn.step.messages()
-        return turn.stop is None and await self._extend(turn, context, messages)
+            return Ending(stop=STOP_STEPS)
+        self._note(turn)
+        if not turn.step.answer.pauses and await self._run_tools(turn):
+            return Ending(stop=STOP_REPETITION)
+        return await self._extend(turn)
 
-    async def _run_tools(self, turn: Turn, context: ContextBuilt) -> None:
+    async def _run_tools(self, turn: Turn) -> bool:
+        """Run what the model calls; whether it goes in a circle."""
         turn.advance("tools_called")
-        await self._runner.run(turn, context)
+        await self._runner.run(turn)
         calls = turn.step.answer.calls
-        if turn.repetition.observe(calls, [turn.step.answers[call["id"]] for call in calls]):
-            turn.stop = STOP_REPETITION
+        return turn.repetition.observe(calls, [turn.step.answers[call["id"]] for call in calls])
 
-    async def _shorten(self, turn: Turn, context: ContextBuilt, found: TooLong) -> None:
-        """Leave out more of a prompt that the provider did not take.
-
-        The estimate was too low: for the rest of the turn, the room is taken to be smaller by as
-        much. It is less than the estimate, so something goes, or there is nothing left to go.
-        """
-        prompt, estimate = turn.step.prompt, turn.step.estimate
-        room = min(context.prompt.allowance.room, found.most) * estimate // found.counted
-        log.info("turn %s: %d tokens estimated, %d counted", turn.turn_id, estimate, found.counted)
-        allowance = msgspec.structs.replace(prompt.allowance, room=room)
-        smaller = msgspec.structs.replace(prompt, allowance=allowance)
-        turn.replace(context, await self._extended(turn, smaller, [], keeps=False))
-        turn.advance("call")
-
-    async def _extended(
-        self, turn: Turn, prompt: Prompt, messages: list[NewMessage], *, keeps: bool
-    ) -> ContextExtended:
-        turn.kept = turn.kept or keeps
-        request = ExtendContext(
-            session_id=turn.session_id,
-            turn_id=turn.turn_id,
-            prompt=prompt,
-            billed=turn.step.counts.input,
-            messages=messages,
-            keeps=keeps,
-            left_out=turn.left_out,
-        )
-        with deadline(self._settings.ask_seconds):
-            return await self._context.ask(request)
-
-    async def _extend(self, turn: Turn, context: ContextBuilt, messages: list[NewMessage]) -> bool:
+    async def _extend(self, turn: Turn) -> Ending | None:
         """Make the next step's request, unless the money does not suffice for it."""
-        # An answer that paused is a part of the next one: it is no message of its own.
-        keeps = not turn.step.answer.pauses
-        extended = await self._extended(turn, turn.base, messages, keeps=keeps)
-        billed = [step.counts for step in turn.steps]
-        left = left_of(turn.send.max_cost, self._prices, context.session.model, billed)
-        if left is not None and (extended.likely_cost or ZERO) > left:
-            turn.stop = STOP_BUDGET
-            return False
+        messages = turn.step.messages()
+        request = ExtendContext(turn=turn.row, at=turn.confirmed, messages=messages)
+        with deadline(self._settings.ask_seconds):
+            prompt = await self._context.ask(request)
+        turn.confirm(messages)
+        if not self._is_affordable(turn, prompt):
+            return OUT_OF_MONEY
         turn.advance("call" if turn.step.answer.pauses else "tools_answered")
-        turn.resume(context, extended)
-        return True
+        turn.resume(prompt)
+        return None
+
+    async def _renew(self, turn: Turn, error: ProviderError) -> Ending | None:
+        """Make a request anew that the provider refused. Raises `error` where that is no use."""
+        new = renewal(error, turn.step.prompt, turn.built.room, turn.rooms)
+        if new is None:
+            raise error
+        how = "in a new epoch" if new.room is None else "with less"
+        log.warning("turn %s: %s; the model is asked again %s", turn.turn_id, error, how)
+        turn.rooms.append(new.room)
+        with deadline(self._settings.ask_seconds):
+            prompt = await self._context.ask(RenewContext(turn=turn.row, room=new.room))
+        if not self._is_affordable(turn, prompt):
+            return OUT_OF_MONEY
+        turn.advance("call")
+        turn.replace(prompt)
+        return None
+
+    def _is_affordable(self, turn: Turn, prompt: Prompt) -> bool:
+        """Whether what is left of the client's limit suffices for the request's input."""
+        billed = [step.counts for step in turn.steps]
+        left = left_of(turn.send.max_cost, self._prices, turn.built.model, billed)
+        return left is None or (prompt.likely_cost or ZERO) <= left
 
 
 def _weighed(failure: Failure, context: ContextBuilt) -> Failure:

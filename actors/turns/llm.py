@@ -8,9 +8,9 @@ happened.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TypeVar, assert_never, get_args
+from typing import assert_never
 
 import msgspec
 import trio
@@ -22,11 +22,14 @@ from actors.pricing import price_of
 from actors.serving import BUG, serve
 from actors.turn_log import TurnLogs
 from actors.turns.conversation import Conversation, ConversationSettings
+from actors.turns.ending import Ending
+from actors.turns.outcome import FREE, completion, ended, refused, settled
+from actors.turns.running import Running
 from actors.turns.tools import ToolRunner, ToolSettings
 from actors.turns.turn import Turn
 from actors.turns.upstream import Upstream
 from protocol.client import ChatSend
-from protocol.errors import GatewayError
+from protocol.errors import Failure, GatewayError
 from protocol.mail import (
     Admit,
     AnswerTool,
@@ -35,21 +38,16 @@ from protocol.mail import (
     BuildContext,
     Cancelling,
     CancelTurn,
-    ContextBuilt,
     Done,
     DrainTurns,
     EndSession,
     LlmMail,
     NoteTurn,
-    OpenTurn,
-    SettleTurn,
     StartTurn,
     TurnAccepted,
 )
-from protocol.states import TurnState
 from protocol.turn import Ended, Failed
-
-T = TypeVar("T")
+from protocol.usage import Cost
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +93,7 @@ class Llm:
         self._logs = logs
         self._clock = clock
         self._names = names
-        self._turns: dict[str, Turn] = {}
-        self._busy: dict[str, Turn] = {}
-        self._started: dict[tuple[str, str], str] = {}
+        self._running = Running(logs)
         self._draining = False
         self._nursery: trio.Nursery | None = None
         self.finished = trio.Event()
@@ -114,10 +110,7 @@ class Llm:
     @property
     def states(self) -> dict[str, int]:
         """How many turns are in each state."""
-        counts = {state: 0 for state in get_args(TurnState) if state != "done"}
-        for turn in self._turns.values():
-            counts[turn.state] = counts.get(turn.state, 0) + 1
-        return counts
+        return self._running.states
 
     @property
     def pings(self) -> int:
@@ -131,9 +124,9 @@ class Llm:
 
     def cancel_all(self) -> None:
         """Stop every turn; each settles and ends by itself."""
-        for turn in self._turns.values():
+        for turn in self._running:
             turn.scope.cancel()
-        if not self._turns:
+        if not self._running:
             self.quiet.set()
 
     async def _respond(self, message: LlmMail) -> msgspec.Struct | None:
@@ -141,9 +134,13 @@ class Llm:
             case StartTurn(send=send):
                 return self._start(send)
             case CancelTurn():
-                return self._cancel(message)
+                turn = self._running.named(message)
+                turn.scope.cancel()
+                return Cancelling(turn.turn_id)
             case EndSession(session_id=session_id):
-                return self._end_session(session_id)
+                self._running.end_session(session_id)
+                self._runner.forget(session_id)
+                return Done()
             case AnswerTool():
                 return self._answer_tool(message)
             case ApproveTool():
@@ -155,12 +152,12 @@ class Llm:
 
     # The one turn of a session: checked and set without an await between.
     def _start(self, send: ChatSend) -> TurnAccepted:
-        known = self._known_turn(send)
+        known = self._running.of_request(send)
         if known is not None:
             return TurnAccepted(known)
         if self._draining:
             raise GatewayError.of(STOPPING)
-        running = self._busy.get(send.session_id) if send.session_id else None
+        running = self._running.of_session(send.session_id)
         if running is not None:
             raise GatewayError(
                 "SESSION_BUSY",
@@ -170,85 +167,20 @@ class Llm:
             )
         turn_id = self._names.new("turn")
         turn = Turn(turn_id, send, self._logs.create(turn_id), self._clock.now())
-        self._turns[turn_id] = turn
-        if send.session_id is not None:
-            self._busy[send.session_id] = turn
-            self._started[send.session_id, send.id] = turn_id
+        self._running.add(turn)
         assert self._nursery is not None
         self._nursery.start_soon(self._run_turn, turn)
         return TurnAccepted(turn_id)
 
-    def _known_turn(self, send: ChatSend) -> str | None:
-        """The turn that this very request has already started, while its log is kept."""
-        while self._started:
-            oldest = next(iter(self._started))
-            if self._started[oldest] in self._logs:
-                break
-            del self._started[oldest]  # logs expire in about the order of their start
-        if send.session_id is None:
-            return None
-        turn_id = self._started.get((send.session_id, send.id), "")
-        turn = self._turns.get(turn_id)
-        if turn is not None and turn.send.content != send.content:
-            raise GatewayError(
-                "INVALID_MESSAGE",
-                "`id`: this session answers another message of this `id` just now; a new message "
-                "needs a new one.",
-            )
-        return turn_id if turn_id in self._logs else None
-
-    def _cancel(self, request: CancelTurn) -> Cancelling:
-        turn = self._find(request)
-        if turn is None:
-            raise GatewayError(
-                "REQUEST_NOT_FOUND",
-                "There is no such turn to cancel, or no more, or `requestId` names several: then "
-                "`turnId` says which.",
-            )
-        turn.scope.cancel()
-        return Cancelling(turn.turn_id)
-
-    def _end_session(self, session_id: str) -> Done:
-        turn = self._busy.get(session_id)
-        if turn is not None:
-            turn.scope.cancel()
-        self._runner.forget(session_id)
-        for (session, _), turn_id in self._started.items():
-            if session == session_id:
-                self._logs.forget(turn_id)
-        return Done()
-
-    def _find(self, request: CancelTurn) -> Turn | None:
-        if request.turn_id is not None:
-            return self._turns.get(request.turn_id)
-        # Clients choose their requests' ids, and two of them may well count from 1: only a turn
-        # that nobody watches can be meant by a client that does not watch it.
-        named = [
-            turn
-            for turn in self._turns.values()
-            if turn.send.id == request.request_id and not turn.log.watchers
-        ]
-        return named[0] if len(named) == 1 else None
-
-    # Calls have the provider's ids; should two turns have the same, the watched one is meant.
-    def _asking(self, turn_id: str | None, waits: Callable[[Turn], bool]) -> Turn:
-        running = [turn for turn in self._turns.values() if not turn.scope.cancel_called]
-        asking = [turn for turn in running if waits(turn)]
-        if not asking:
-            raise GatewayError(
-                "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer, or no more."
-            )
-        return next((turn for turn in asking if turn.turn_id == turn_id), asking[0])
-
     def _answer_tool(self, request: AnswerTool) -> Done:
         call_id = request.tool_call_id
-        turn = self._asking(request.turn_id, lambda turn: turn.awaits_output(call_id))
+        turn = self._running.asking(request.turn_id, lambda turn: turn.awaits_output(call_id))
         turn.outputs.give(call_id, request.answer)
         return Done()
 
     def _approve_tool(self, request: ApproveTool) -> Done:
         call_id = request.tool_call_id
-        turn = self._asking(request.turn_id, lambda turn: turn.awaits_approval(call_id))
+        turn = self._running.asking(request.turn_id, lambda turn: turn.awaits_approval(call_id))
         self._runner.approve(
             turn, call_id, approved=request.approved, for_session=request.for_session
         )
@@ -262,106 +194,87 @@ class Llm:
             terminal = await self._live(turn)
         except Exception:
             log.exception("turn %s ended by a mistake of the gateway", turn.turn_id)
-            terminal = turn.refused(BUG)
+            await self._abandon(turn, BUG)
+            terminal = refused(turn, BUG)
         turn.state = "done"
-        del self._turns[turn.turn_id]
-        if self._busy.get(turn.session_id) is turn:
-            del self._busy[turn.session_id]
+        self._running.remove(turn)
         turn.log.append(terminal)
         self._logs.retire(turn.log)
-        if self._draining and not self._turns:
+        if self._draining and not self._running:
             self.quiet.set()
 
     async def _live(self, turn: Turn) -> Ended | Failed:
         try:
             with deadline(self._settings.ask_seconds):
-                context = await self._measure(turn)
-                await self._open(turn, context)
+                await self._begin(turn)
         except GatewayError as error:
-            # It has had no turn: the same request may be sent again, and find the cause mended.
-            self._started.pop((turn.session_id, turn.send.id), None)
-            turn.fail(error.failure)
-            if turn.opened is not None:
-                # Its row may yet be written, late: it must not stay open.
-                assert self._nursery is not None
-                self._nursery.start_soon(self._settle_refused, turn, turn.opened)
-            return turn.refused(error.failure)
+            self._running.forget_request(turn)
+            # It may yet begin, late: its row must not stay open.
+            assert self._nursery is not None
+            self._nursery.start_soon(self._abandon, turn, error.failure)
+            return refused(turn, error.failure)
+        turn.log.append(turn.started)
+        ending = Ending()  # of a turn that is cancelled
         with turn.scope:
-            await self._conversation.hold(turn, context)
-        return await self._settle(turn, context)
+            ending = await self._conversation.hold(turn)
+        return await self._settle(turn, ending)
 
-    async def _measure(self, turn: Turn) -> ContextBuilt:
-        """What would be sent, if it may be. Raises GatewayError."""
+    async def _begin(self, turn: Turn) -> None:
+        """Build what is to be sent, and write it down if it may be. Raises GatewayError."""
         turn.advance("assemble")
-        context = await self._context.ask(BuildContext(turn_id=turn.turn_id, send=turn.send))
-        await self._usage.ask(
-            Admit(
-                session_id=turn.send.session_id,
-                request_id=turn.send.id,
-                max_cost=turn.send.max_cost,
-                cost_estimate=context.likely_cost,
-            )
-        )
-        return context
-
-    async def _open(self, turn: Turn, context: ContextBuilt) -> None:
-        """Write down the intent. Raises GatewayError."""
-        session = context.session
-        turn.session_id = session.session_id
-        self._busy[turn.session_id] = turn
-        self._started[turn.session_id, turn.send.id] = turn.turn_id
-        await self._context.ask(
-            BeginTurn(session=session, is_new=context.is_new, user_message=context.user_message)
-        )
-        turn.opened = context
-        await self._usage.ask(OpenTurn(turn=turn.row(context)))
+        turn.build(await self._context.ask(BuildContext(turn_id=turn.turn_id, send=turn.send)))
+        likely_cost = turn.built.prompt.likely_cost
+        await self._usage.ask(Admit(max_cost=turn.send.max_cost, cost_estimate=likely_cost))
+        self._running.occupy(turn)
+        await self._context.ask(BeginTurn(turn=turn.row))
+        turn.begin()
         turn.advance("call")
-        turn.log.append(turn.started(context))
 
-    # --- the epilogue --------------------------------------------------------------------------
-
-    async def _settle(self, turn: Turn, context: ContextBuilt) -> Ended | Failed:
+    async def _settle(self, turn: Turn, ending: Ending) -> Ended | Failed:
         """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
         turn.close_calls()
-        await self._attempt(turn, self._estimate_output(turn, context))
-        await self._attempt(turn, self._remember(turn, context))
-        outcome = turn.outcome(context)
-        row = await self._attempt(turn, self._usage.ask(SettleTurn(turn=outcome)))
-        if row is None:  # it is told all the same what was billed
-            row = msgspec.structs.replace(outcome, cost=price_of(outcome, self._prices))
+        ending = ending.but(await self._attempt(turn, self._estimate_output(turn)))
+        cost = price_of(turn.row, self._prices)
+        row = settled(turn, ending, at=self._clock.now(), cost=cost)
+        completed = self._context.ask(completion(turn, ending, row))
+        ending = ending.but(await self._attempt(turn, completed))
         turn.advance("finish")
-        return turn.ended(row)
+        return ended(turn, ending, row)
 
-    async def _settle_refused(self, turn: Turn, context: ContextBuilt) -> None:
-        await self._attempt(turn, self._usage.ask(SettleTurn(turn=turn.outcome(context))))
+    async def _abandon(self, turn: Turn, failure: Failure) -> None:
+        """Settle a turn of which nothing is told but its failure."""
+        if turn.is_built:
+            cost = None if turn.counts.any else FREE
+            await self._attempt(turn, self._complete(turn, Ending(failure=failure), cost))
 
-    async def _attempt(self, turn: Turn, step: Awaitable[T]) -> T | None:
-        """One step of settling; when it fails, so does the turn, but the next step is done."""
+    async def _complete(self, turn: Turn, ending: Ending, cost: Cost | None) -> Done:
+        """Store how the turn ended, with all that it said, in one commit."""
+        row = settled(turn, ending, at=self._clock.now(), cost=cost)
+        return await self._context.ask(completion(turn, ending, row))
+
+    async def _attempt(self, turn: Turn, step: Awaitable[object]) -> Failure | None:
+        """One step of settling: how it failed, if it did. The next step is done all the same."""
         try:
             with deadline(self._settings.settle_seconds, shield=True):
-                return await step
+                await step
         except GatewayError as error:
-            turn.fail(error.failure)
+            return error.failure
         except Exception:
             log.exception("turn %s could not be settled in full", turn.turn_id)
-            turn.fail(BUG)
+            return BUG
         return None
 
-    async def _remember(self, turn: Turn, context: ContextBuilt) -> Done:
-        """Append what the turn said to the session's history."""
-        return await self._context.ask(turn.completion(context))
-
-    async def _estimate_output(self, turn: Turn, context: ContextBuilt) -> None:
+    async def _estimate_output(self, turn: Turn) -> None:
         """Count what came of an answer whose final figure the provider never told."""
         step = turn.step
         if step.answer.started and step.is_estimated:
             texts = [step.answer.text, step.answer.reasoning]
             said, thought = await self._tokenizer.count_many(texts)
-            step.output_estimate = round(said * context.ratio)
-            step.thinking_estimate = round(thought * context.ratio)
+            step.output_estimate = round(said * turn.built.ratio)
+            step.thinking_estimate = round(thought * turn.built.ratio)
 
-    def _note(self, turn: Turn, context: ContextBuilt) -> None:
+    def _note(self, turn: Turn) -> None:
         """Write down what was billed so far: should we die now, it is known."""
         with suppress(MailboxFull, ActorStopped):
-            self._usage.offer(NoteTurn(turn=turn.row(context)))
+            self._usage.offer(NoteTurn(turn=turn.row))

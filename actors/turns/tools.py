@@ -11,12 +11,12 @@ import logging
 import msgspec
 import trio
 
-from actors.attachments import attached_by, too_many
+from actors.attachments import attached_by
 from actors.ports import Media, Tools
 from actors.turns.approvals import SessionApprovals
 from actors.turns.turn import Turn
-from protocol.mail import ContextBuilt
 from protocol.provider.content import Block
+from protocol.provider.limits import too_many
 from protocol.tools import ToolAnswer, ToolRule
 from protocol.turn import ApprovalAsked, ToolAnswered
 
@@ -42,14 +42,14 @@ class ToolRunner:
         self._settings = settings
         self._approvals = SessionApprovals()
 
-    async def run(self, turn: Turn, context: ContextBuilt) -> None:
+    async def run(self, turn: Turn) -> None:
         """Run every call of the turn's latest step; the answers are left in it."""
         places = trio.CapacityLimiter(self._settings.tools_at_once)
         for call in turn.step.answer.calls:  # in their order, which a nursery does not keep
-            self._ask_for_consent(turn, context, call)
+            self._ask_for_consent(turn, call)
         async with trio.open_nursery() as nursery:
             for call in turn.step.answer.calls:
-                nursery.start_soon(self._run_one, turn, context, call, places)
+                nursery.start_soon(self._run_one, turn, call, places)
 
     def approve(self, turn: Turn, call_id: str, *, approved: bool, for_session: bool) -> None:
         """A person's word on a call of `turn`; for the session it counts for its like at once."""
@@ -65,15 +65,13 @@ class ToolRunner:
         """The session is no more: nothing is allowed to it."""
         self._approvals.forget(session_id)
 
-    async def _run_one(
-        self, turn: Turn, context: ContextBuilt, call: Block, places: trio.CapacityLimiter
-    ) -> None:
+    async def _run_one(self, turn: Turn, call: Block, places: trio.CapacityLimiter) -> None:
         name, call_id = call["name"], call["id"]
-        if name in context.client_tools:
+        if name in turn.built.client_tools:
             answer = await self._ask_client(turn, call_id)
         else:
-            answer = await self._run_here(turn, context, call, places)
-        answer = await self._shown(_acceptable(answer), turn, context)
+            answer = await self._run_here(turn, call, places)
+        answer = await self._shown(_acceptable(answer), turn)
         answer = _shortened(answer, self._settings.result_bytes)
         turn.step.answers[call_id] = answer
         turn.log.append(ToolAnswered(call_id, name, answer))
@@ -85,11 +83,9 @@ class ToolRunner:
             return await turn.outputs.wait(call_id)
         return ToolAnswer.failed(f"The client did not answer within {seconds:g} seconds.")
 
-    async def _run_here(
-        self, turn: Turn, context: ContextBuilt, call: Block, places: trio.CapacityLimiter
-    ) -> ToolAnswer:
+    async def _run_here(self, turn: Turn, call: Block, places: trio.CapacityLimiter) -> ToolAnswer:
         name = call["name"]
-        if _rule(context, name) is None:
+        if _rule(turn, name) is None:
             return ToolAnswer.failed(self._tools.absent(name))
         if (refusal := await self._refusal(turn, call["id"])) is not None:
             return refusal
@@ -98,9 +94,8 @@ class ToolRunner:
             with trio.fail_after(seconds):
                 async with places:
                     turn.step.running.add(call["id"])
-                    return await self._tools.call(
-                        context.session.agent_id, name, call.get("input") or {}
-                    )
+                    args = call.get("input") or {}
+                    return await self._tools.call(turn.built.agent_id, name, args)
         except trio.TooSlowError:
             return ToolAnswer.failed(
                 f"The tool was stopped: it took longer than {seconds:g} seconds."
@@ -109,8 +104,8 @@ class ToolRunner:
             log.exception("the tool %s could not be run", name)
             return ToolAnswer.failed("The tool could not be run.")
 
-    def _ask_for_consent(self, turn: Turn, context: ContextBuilt, call: Block) -> None:
-        rule = _rule(context, call["name"])
+    def _ask_for_consent(self, turn: Turn, call: Block) -> None:
+        rule = _rule(turn, call["name"])
         if rule is None or rule.approval == "auto":
             return
         if rule.approval == "session" and self._approvals.allows(turn.session_id, rule.name):
@@ -136,16 +131,16 @@ class ToolRunner:
         turn.approvals.give(call_id, False)
         return ToolAnswer.failed("Nobody allowed this call in time, so it was not run.")
 
-    async def _shown(self, answer: ToolAnswer, turn: Turn, context: ContextBuilt) -> ToolAnswer:
+    async def _shown(self, answer: ToolAnswer, turn: Turn) -> ToolAnswer:
         """The answer with a word in the place of each picture that the provider would refuse.
 
         Or refuse beside the others of the turn, which are sent in any case.
         """
         if isinstance(answer.content, str):
             return answer
-        most = context.prompt.allowance.most_attached
+        most = turn.built.most_attached
         refusals = await self._media.refusals(answer.content, most)
-        weights = await self._media.weigh(context.session.model, answer.content)
+        weights = await self._media.weigh(turn.built.model, answer.content)
         blocks: list[Block] = []
         for block, refusal, weight in zip(answer.content, refusals, weights, strict=True):
             more = turn.attached
@@ -159,11 +154,11 @@ class ToolRunner:
         return msgspec.structs.replace(answer, content=blocks)
 
 
-def _rule(context: ContextBuilt, name: str) -> ToolRule | None:
+def _rule(turn: Turn, name: str) -> ToolRule | None:
     """What must be known of a tool that the gateway runs; `None` for no such tool."""
-    if name in context.client_tools:
+    if name in turn.built.client_tools:
         return None
-    return next((rule for rule in context.tools if rule.name == name), None)
+    return next((rule for rule in turn.built.tools if rule.name == name), None)
 
 
 def _acceptable(answer: ToolAnswer) -> ToolAnswer:

@@ -20,8 +20,7 @@ from actors.turns.faults import BROKE_OFF, SILENT, fault
 from actors.turns.retry import RetryPolicy
 from actors.turns.turn import Turn
 from protocol.errors import ProviderError
-from protocol.mail import ContextBuilt
-from protocol.provider.events import MessageStart, Ping, StreamError
+from protocol.provider.events import MessageStart, ProviderEvent, ProviderPing, StreamError
 from protocol.turn import STOP_BUDGET
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ class Upstream:
         model: Model,
         prices: Prices,
         settings: UpstreamSettings,
-        note: Callable[[Turn, ContextBuilt], None],
+        note: Callable[[Turn], None],
     ) -> None:
         self._model = model
         self._note = note
@@ -59,21 +58,24 @@ class Upstream:
         now = trio.current_time()
         return max((now - heard for heard in self._heard.values()), default=0.0)
 
-    async def answer(self, turn: Turn, context: ContextBuilt) -> None:
-        """Stream the turn's latest step into its log. Raises GatewayError, MalformedEvent."""
+    async def answer(self, turn: Turn) -> str | None:
+        """Stream the turn's latest step into its log; why the gateway stopped it, if it did.
+
+        Raises GatewayError, MalformedEvent.
+        """
         try:
-            await self._stream_with_retry(turn, context)
+            return await self._stream_with_retry(turn)
         finally:
             for event in turn.step.answer.flush():
                 turn.log.append(event)
 
-    async def _stream_with_retry(self, turn: Turn, context: ContextBuilt) -> None:
+    async def _stream_with_retry(self, turn: Turn) -> str | None:
         attempt, step = 0, turn.step
         while True:
             attempt += 1
             asked_before = step.asked
             try:
-                return await self._stream(turn, context)
+                return await self._stream(turn)
             except ProviderError as error:
                 silent = error.failure.code == "LLM_TIMEOUT"
                 step.asked = asked_before or step.taken or silent
@@ -83,49 +85,64 @@ class Upstream:
                 log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
             await trio.sleep(delay)
 
-    async def _stream(self, turn: Turn, context: ContextBuilt) -> None:
-        step = turn.step
-        answer = step.answer
-        append = turn.log.append
-        idle = self._settings.idle_seconds
+    async def _stream(self, turn: Turn) -> str | None:
+        step, idle = turn.step, self._settings.idle_seconds
         # Moving a deadline at every delta would cost more than the delta.
         coarse = min(idle / 10, 1.0)
-        guard = self._guard(turn, context)
+        guard = self._guard(turn)
         limit = self._settings.first_content_seconds
         with self._listening(turn), trio.move_on_after(limit) as watch:
             moved = -math.inf
             step.asked = True
-            async with self._model.stream(step.prompt.body(), step.prompt.betas) as events:
+            async with self._model.stream(step.prompt.body, step.prompt.betas) as events:
                 step.taken = True
                 async for event in events:
-                    if isinstance(event, Ping):
-                        self.pings += 1
-                        continue
-                    if isinstance(event, StreamError):
-                        log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
-                        step.taken = False
-                        raise ProviderError.of(fault(event))
-                    for shown in answer.feed(event):
-                        append(shown)
-                    if isinstance(event, MessageStart):
-                        self._note(turn, context)
+                    if not self._take(turn, event):
                         continue
                     now = trio.current_time()
                     if now - moved > coarse:
                         watch.deadline, moved = now + idle, now
                         self._heard[turn.turn_id] = now
-                    if answer.complete:
-                        return
-                    if guard.is_spent(answer):
-                        turn.stop = STOP_BUDGET
-                        return
+                    if step.answer.complete:
+                        return None
+                    if guard.is_spent(step.answer):
+                        return STOP_BUDGET
         raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
 
-    def _guard(self, turn: Turn, context: ContextBuilt) -> BudgetGuard:
-        model = context.session.model
+    def _take(self, turn: Turn, event: ProviderEvent) -> bool:
+        """Add an event to the answer; whether it brought content."""
+        step = turn.step
+        match event:
+            case ProviderPing():
+                self.pings += 1
+                return False
+            case StreamError():
+                log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
+                step.taken = False
+                raise ProviderError.of(fault(event))
+        for shown in step.answer.feed(event):
+            turn.log.append(shown)
+        if not isinstance(event, MessageStart):
+            return True
+        step.let_go()
+        self._note(turn)
+        self._warn(turn)
+        return False
+
+    def _warn(self, turn: Turn) -> None:
+        """Thinking that does not fit is a mistake of ours, that costs the model its thoughts."""
+        if turn.step.answer.mismatched:
+            log.warning(
+                "turn %s: the provider found %d thinking blocks bound to another conversation",
+                turn.turn_id,
+                turn.step.answer.mismatched,
+            )
+
+    def _guard(self, turn: Turn) -> BudgetGuard:
+        model = turn.built.model
         billed = (step.counts for step in turn.steps[:-1])
         left = left_of(turn.send.max_cost, self._prices, model, billed)
-        return BudgetGuard(self._prices, left, model, ratio=context.ratio)
+        return BudgetGuard(self._prices, left, model, ratio=turn.built.ratio)
 
     @contextmanager
     def _listening(self, turn: Turn) -> Iterator[None]:

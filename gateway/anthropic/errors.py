@@ -76,7 +76,9 @@ def _status_error(error: anthropic.APIStatusError) -> ProviderError:
         return ProviderError(
             "LLM_ERROR", "The provider's address redirects elsewhere; correct the base address."
         )
-    return ProviderError("LLM_ERROR", f"The provider refuses the request: {explanation}")
+    refused = ProviderError("LLM_ERROR", f"The provider refuses the request: {explanation}")
+    refused.refusal = explanation
+    return refused
 
 
 def _too_long(explanation: str) -> TooLong | None:

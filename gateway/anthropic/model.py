@@ -18,11 +18,11 @@ import trio
 from anthropic.types import ModelInfo as ProviderModelInfo
 from anthropic.types import RawMessageStreamEvent
 
-from actors.context.estimate.clearing import CLEAR_TOOL_USES
 from gateway.anthropic.errors import KEY_HINT, provider_error
 from gateway.anthropic.sse import EventReader
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.events import MessageStop, ProviderEvent, decode_event
+from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.provider.models import ModelInfo, fallback
 from protocol.provider.thinking import Effort, ThinkingType
 

@@ -13,7 +13,7 @@ from gateway.cli.options import settings_of
 from gateway.cli.running import FAILED, run
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
-from gateway.cli.talk.conversation import Conversation
+from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.desk import LAST_MESSAGES
 from gateway.cli.talk.keyboard import Editor, Keyboard, PlainLines, open_history
 from gateway.cli.talk.link import open_link
@@ -65,7 +65,7 @@ async def hold_chat(
 ) -> bool:
     """The chat, from the first connection to the goodbye; whether the last turn went well."""
     async with open_link(target) as link:
-        conversation = Conversation(link, session_id, model)
+        conversation = ChatSession(link, session_id, model)
         screen = _screen()
         chat = Chat(conversation, screen, _keyboard(conversation, history_folder), tools)
         if is_interactive():
@@ -74,7 +74,7 @@ async def hold_chat(
     return is_interactive() or not chat.failed
 
 
-async def _greet(conversation: Conversation, screen: Screen, target: Target) -> None:
+async def _greet(conversation: ChatSession, screen: Screen, target: Target) -> None:
     screen.show(Text(f"Connected to {target.url}. /help lists the commands.", style="dim"))
     if conversation.session_id is not None:
         screen.show(history(await conversation.history(LAST_MESSAGES)))
@@ -87,7 +87,7 @@ def _screen() -> Screen:
     return PlainScreen(out, out if out.is_terminal else stderr())
 
 
-def _keyboard(conversation: Conversation, history_folder: Path) -> Keyboard:
+def _keyboard(conversation: ChatSession, history_folder: Path) -> Keyboard:
     if not is_interactive():
         return PlainLines()
 

@@ -25,8 +25,7 @@ from gateway.cli.talk.showcase import QUESTIONS, TOOL_QUESTION, hold_showcase
 from gateway.client import Target
 from gateway.config import Settings
 from gateway.mcp.settings import McpServer
-from gateway.simulator import Settings as SimulatorSettings
-from gateway.simulator import Simulator
+from gateway.simulator import Simulator, SimulatorSettings
 from gateway.vault import Vault, VaultError
 
 RATE: Final = 40.0

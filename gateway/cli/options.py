@@ -13,7 +13,7 @@ from gateway.cli.views.harmless import harmless
 from gateway.config import ConfigError, Settings, load_settings
 from protocol.errors import ExitCode
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
 class Stop(click.ClickException):
@@ -36,7 +36,7 @@ def settings_of(flags: dict[str, object]) -> Settings:
         raise Stop(str(error)) from error
 
 
-def data_dir_option(command: Command) -> Command:
+def data_dir_option(command: CommandT) -> CommandT:
     """`--data-dir`."""
     return click.option(
         "--data-dir", type=click.Path(path_type=Path), help="Folder of database and token."

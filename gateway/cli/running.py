@@ -14,13 +14,13 @@ from gateway.client import ConnectError, ConnectionLost
 from gateway.config import ConfigError
 from protocol.errors import ExitCode, GatewayError
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 FAILED = 1
 """Exit code of a command that asked in good order and was refused."""
 
 
-def run(main: Callable[[], Awaitable[Result]]) -> Result:
+def run(main: Callable[[], Awaitable[ResultT]]) -> ResultT:
     """Run `main`; an expected failure becomes a Stop, whatever nurseries it came through."""
     try:
         return trio.run(main)

@@ -38,7 +38,7 @@ GC_THRESHOLDS = (20_000, 20, 50)
 """Streams make many short-lived objects and few cycles; the default looks for these every 700."""
 
 
-class Ready(msgspec.Struct, frozen=True, tag="gateway.ready"):
+class GatewayReady(msgspec.Struct, frozen=True, tag="gateway.ready"):
     """The one line on stdout."""
 
     url: str
@@ -112,7 +112,7 @@ class _Announce(trio.TaskStatus[str]):
 
     def started(self, value: str | None = None) -> None:
         assert value is not None
-        ready = Ready(url=value, pid=os.getpid(), version=__version__, protocol=1)
+        ready = GatewayReady(url=value, pid=os.getpid(), version=__version__, protocol=1)
         _settle_memory()
         sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
         sys.stdout.flush()

@@ -12,10 +12,10 @@ import trio
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop
 from gateway.cli.running import run
-from gateway.simulator import Settings, Simulator, run_simulator
+from gateway.simulator import Simulator, SimulatorSettings, run_simulator
 
 
-class Ready(msgspec.Struct, frozen=True, tag="simulator.ready"):
+class SimulatorReady(msgspec.Struct, frozen=True, tag="simulator.ready"):
     """The one line on stdout."""
 
     url: str
@@ -49,7 +49,7 @@ def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signals, nursery.cancel_scope)
             await run_simulator(
-                host, port, settings=Settings(rate=rate), seed=seed, on_ready=_announce
+                host, port, settings=SimulatorSettings(rate=rate), seed=seed, on_ready=_announce
             )
 
     try:
@@ -66,5 +66,5 @@ async def _stop_on_signals(scope: trio.CancelScope) -> None:
 
 
 def _announce(simulator: Simulator) -> None:
-    sys.stdout.write(msgspec.json.encode(Ready(url=simulator.url)).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(SimulatorReady(url=simulator.url)).decode() + "\n")
     sys.stdout.flush()

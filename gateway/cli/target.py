@@ -19,20 +19,20 @@ from protocol.client import AnyClientMessage
 from protocol.codec import JSON
 from protocol.server import ServerMessage
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer", bound=ServerMessage)
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+AnswerT = TypeVar("AnswerT", bound=ServerMessage)
 
 ANSWER_SECONDS: Final = 60.0
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find it
 
 
-def gateway_options(command: Command) -> Command:
+def gateway_options(command: CommandT) -> CommandT:
     """`--url` and `--data-dir`: the gateway to talk to, and where its token is."""
     url = click.option("--url", metavar="URL", help="Gateway to talk to; default: the local one.")
     return url(data_dir_option(command))
 
 
-def json_option(command: Command) -> Command:
+def json_option(command: CommandT) -> CommandT:
     """`--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
         command
@@ -56,17 +56,19 @@ def default_url(settings: Settings) -> str:
     return f"ws://{name}:{settings.port}{PATH}"
 
 
-def ask(target: Target, question: AnyClientMessage, expected: type[Answer]) -> Answer:
+def ask(target: Target, question: AnyClientMessage, expected: type[AnswerT]) -> AnswerT:
     """The gateway's answer, in a connection of its own. Raises Stop."""
 
-    async def converse() -> Answer:
+    async def converse() -> AnswerT:
         async with connect(target) as client:
             return await ask_in_time(client, question, expected)
 
     return run(converse)
 
 
-async def ask_in_time(client: Client, question: AnyClientMessage, expected: type[Answer]) -> Answer:
+async def ask_in_time(
+    client: Client, question: AnyClientMessage, expected: type[AnswerT]
+) -> AnswerT:
     """The answer. Raises GatewayError and ConnectionLost, and Stop when it takes too long."""
     try:
         with trio.fail_after(ANSWER_SECONDS):

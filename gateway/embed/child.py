@@ -27,14 +27,14 @@ PIPE_SECONDS: Final = 1.0
 """How long the pipes of a process that is gone may stay open: a process of its own holds them."""
 
 
-class Ready(msgspec.Struct, frozen=True, tag="gateway.ready"):
+class ReadyLine(msgspec.Struct, frozen=True, tag="gateway.ready"):
     """What counts of the line that a gateway prints when it can serve."""
 
     url: str
     pid: int
 
 
-_decode_ready = msgspec.json.Decoder(Ready).decode
+_decode_ready = msgspec.json.Decoder(ReadyLine).decode
 
 
 class Child:
@@ -43,12 +43,12 @@ class Child:
     def __init__(self, process: Process, take_line: Callable[[str], None]) -> None:
         self._process = process
         self._take_line = take_line
-        self._ready: Ready | None = None
+        self._ready: ReadyLine | None = None
         self._said = anyio.Event()
         self._reading = anyio.CancelScope(shield=True)
         self._read = anyio.Event()
 
-    async def ready(self) -> Ready | None:
+    async def ready(self) -> ReadyLine | None:
         """Wait for the ready line; `None` when stdout ends without one."""
         await self._said.wait()
         return self._ready

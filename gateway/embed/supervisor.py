@@ -18,7 +18,7 @@ import anyio.to_thread
 import msgspec
 
 from gateway.config import ConfigError
-from gateway.embed.child import Child, Ready, open_child
+from gateway.embed.child import Child, ReadyLine, open_child
 from gateway.embed.events import GatewayEnded, GatewayEvent, GatewayFailed, GatewayStarted
 from gateway.embed.launch import COMMAND, Launch
 from gateway.embed.lines import LAST_WORD, LastLine, log_line
@@ -50,7 +50,7 @@ class Supervised:
         """
         await self._ready.wait()
 
-    def _became_ready(self, ready: Ready) -> None:
+    def _became_ready(self, ready: ReadyLine) -> None:
         self.url, self.pid = ready.url, ready.pid
         self._ready.set()
 
@@ -190,7 +190,7 @@ class _Supervisor:
                 served_seconds = await self._serve(child, ready)
         return _Ended(child.exit_code, str(last_line), served_seconds)
 
-    async def _serve(self, child: Child, ready: Ready) -> float:
+    async def _serve(self, child: Child, ready: ReadyLine) -> float:
         """From the ready line to the end; the seconds between."""
         since = anyio.current_time()
         self._port = urlsplit(ready.url).port or 0

@@ -29,7 +29,7 @@ from protocol.errors import LedgerUnavailable
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Kind = Literal["read", "write", "for good"]
+JobKind = Literal["read", "write", "for good"]
 Health = Literal["ok", "locked", "full"]
 
 LARGEST_GROUP = 256
@@ -42,7 +42,7 @@ RETRY_SECONDS = 0.05
 class _Job(Generic[T]):
     """A plain function to run in the thread, and who waits for it."""
 
-    def __init__(self, work: Callable[[], T], kind: Kind) -> None:
+    def __init__(self, work: Callable[[], T], kind: JobKind) -> None:
         self.work = work
         self.kind = kind
         self.wanted = True
@@ -93,7 +93,7 @@ class DatabaseThread:
         """Run `work`, now or as soon as it can be written; returns after its commit."""
         return await self._submit(work, "for good")
 
-    async def _submit(self, work: Callable[[], T], kind: Kind) -> T:
+    async def _submit(self, work: Callable[[], T], kind: JobKind) -> T:
         job = _Job(work, kind)
         await self._places.acquire()
         self._jobs.put(job)
@@ -154,7 +154,7 @@ class DatabaseThread:
         if not jobs:
             return []
         try:
-            results = self._transact([job.work for job in jobs])
+            results = self._transact([job.work for job in jobs], writes=True)
         except Exception as error:  # noqa: BLE001 - each job hears of its own below
             self._note(_ailment(error))
             if self.health == "ok":
@@ -179,7 +179,8 @@ class DatabaseThread:
         held = []
         for job in jobs:
             try:
-                job.result = outcome.Value(self._transact([job.work])[0])
+                (result,) = self._transact([job.work], writes=job.kind != "read")
+                job.result = outcome.Value(result)
             except Exception as error:  # noqa: BLE001 - it is raised where the job came from
                 if job.kind == "for good" and _ailment(error) != "ok":
                     held.append(job)
@@ -187,10 +188,11 @@ class DatabaseThread:
                     job.result = outcome.Error(_unavailable(error))
         return held
 
-    def _transact(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+    def _transact(self, works: Sequence[Callable[[], Any]], *, writes: bool) -> list[Any]:
+        """Run all in one transaction, which locks out other writers before it looks."""
         if self._db.provider is None:
             return [work() for work in works]
-        with orm.db_session:
+        with orm.db_session(immediate=writes):
             return [work() for work in works]
 
     def _note(self, health: Health) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pony import orm
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 PICO = 12
 """Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
@@ -34,16 +34,17 @@ def define(db: orm.Database) -> None:
         session_id = orm.PrimaryKey(str)
         agent_id = orm.Required(str)
         model = orm.Required(str)
-        system = orm.Optional(orm.LongStr, nullable=True, autostrip=False)
-        tools = orm.Optional(orm.LongStr, nullable=True, autostrip=False)
+        system = orm.Optional(orm.LongStr, lazy=False, nullable=True, autostrip=False)
+        tools = orm.Optional(orm.LongStr, lazy=False, nullable=True, autostrip=False)
         title = orm.Optional(str, nullable=True, autostrip=False)
         created_at = orm.Required(int, size=64)
         last_active_at = orm.Required(int, size=64, index=True)
         message_count = orm.Required(int)
+        version = orm.Required(int)
 
-    class Message(db.Entity):  # type: ignore[misc]
-        number = orm.PrimaryKey(int, size=64, auto=True)
+    class Entry(db.Entity):  # type: ignore[misc]
         session_id = orm.Required(str)
+        place = orm.Required(int)
         turn_id = orm.Required(str)
         role = orm.Required(str)
         content = orm.Required(orm.LongStr, lazy=False, autostrip=False)
@@ -51,19 +52,33 @@ def define(db: orm.Database) -> None:
         created_at = orm.Required(int, size=64)
         byte_count = orm.Required(int, size=64)
         token_count = orm.Required(int, size=64)
+        thinking_tokens = orm.Required(int, size=64)
         media_tokens = orm.Required(int, size=64)
         pictures = orm.Required(int)
         documents = orm.Required(int)
         edge = orm.Required(int)
-        orm.composite_index(session_id, number)
+        sections = orm.Required(orm.LongStr, lazy=False, autostrip=False, sql_default="'[]'")
+        orm.PrimaryKey(session_id, place)
+
+    class Head(db.Entity):  # type: ignore[misc]
+        session_id = orm.Required(str)
+        epoch = orm.Required(int)
+        first = orm.Required(int)
+        began = orm.Required(int)
+        system = orm.Required(orm.LongStr, lazy=False, autostrip=False)
+        tools = orm.Required(orm.LongStr, lazy=False, autostrip=False)
+        left_out_turns = orm.Required(int)
+        left_out_messages = orm.Required(int)
+        orm.PrimaryKey(session_id, epoch)
 
     class Turn(db.Entity):  # type: ignore[misc]
         turn_id = orm.PrimaryKey(str)
         session_id = orm.Required(str)
         request_id = orm.Required(str)
-        orm.composite_index(session_id, request_id)
+        orm.composite_key(session_id, request_id)
         model = orm.Required(str)
-        status = orm.Required(str, index=True)
+        status = orm.Required(str)
+        orm.composite_index(status, session_id)  # few rows are open: those of a session are found
         created_at = orm.Required(int, size=64, index=True)
         settled_at = orm.Optional(int, size=64, nullable=True)
         stop_reason = orm.Optional(str, nullable=True)
@@ -92,4 +107,4 @@ def define(db: orm.Database) -> None:
         cursor.execute("PRAGMA busy_timeout = 100")
 
     # pony collects the classes by itself; naming them here says that they are meant.
-    assert {Meta, Session, Message, Turn} <= set(db.entities.values())
+    assert {Meta, Session, Entry, Head, Turn} <= set(db.entities.values())

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from actors.attachments import attached_by
-from actors.context.estimate.counting import countable
 from actors.ports import MediaWeight
 from gateway.ledger.schema import SCHEMA_VERSION
+from gateway.ledger.writes import unique_request
 from gateway.media.pictures import longest_edge
 from protocol.errors import LedgerUnavailable
 from protocol.provider.content import Block
@@ -26,6 +26,39 @@ from protocol.tools import NOT_RUN, tool_result
 
 BYTES_A_TOKEN = 4
 """A rough figure for the few messages that a step writes."""
+
+# The table as pony would make it; pony itself makes the one for heads, of which there are none yet.
+_ENTRY = """
+CREATE TABLE "Entry" (
+  "session_id" TEXT NOT NULL, "place" INTEGER NOT NULL, "turn_id" TEXT NOT NULL,
+  "role" TEXT NOT NULL, "content" TEXT NOT NULL, "status" TEXT NOT NULL,
+  "created_at" BIGINT NOT NULL, "byte_count" BIGINT NOT NULL, "token_count" BIGINT NOT NULL,
+  "thinking_tokens" BIGINT NOT NULL, "media_tokens" BIGINT NOT NULL, "pictures" INTEGER NOT NULL,
+  "documents" INTEGER NOT NULL, "edge" INTEGER NOT NULL, "sections" TEXT DEFAULT '[]' NOT NULL,
+  PRIMARY KEY ("session_id", "place")
+)
+"""
+_MOVE = """
+INSERT INTO Entry SELECT session_id,
+  row_number() OVER (PARTITION BY session_id ORDER BY number) - 1, turn_id, role, content, status,
+  created_at, byte_count, token_count, 0, media_tokens, pictures, documents, edge, '[]'
+FROM Message
+"""
+_UNANSWERED = """
+UPDATE Entry SET status = 'unanswered' WHERE (session_id, turn_id) NOT IN
+  (SELECT session_id, turn_id FROM Entry WHERE role = 'assistant')
+"""
+_REFUSED = """
+UPDATE Entry SET status = 'refused' WHERE (session_id, turn_id) IN
+  (SELECT session_id, turn_id FROM Message WHERE status = 'refused'
+  UNION SELECT session_id, turn_id FROM Turn WHERE stop_reason = 'refusal')
+"""
+_TURN_INDEXES = (
+    'DROP INDEX "idx_turn__session_id_request_id"',
+    'CREATE UNIQUE INDEX "unq_turn__session_id_request_id" ON "Turn" ("session_id", "request_id")',
+    'DROP INDEX "idx_turn__status"',
+    'CREATE INDEX "idx_turn__status_session_id" ON "Turn" ("status", "session_id")',
+)
 
 _blocks = msgspec.json.Decoder(list[Block] | str)
 _encode = msgspec.json.Encoder().encode
@@ -95,13 +128,30 @@ def _to_3(database: sqlite3.Connection) -> None:
         (content,) = database.execute(
             "SELECT content FROM Message WHERE number = ?", (number,)
         ).fetchone()
-        _, media = countable(content.encode())
+        media = _media(_decode(content))
         each = (attached_by(block, MediaWeight(0, longest_edge(block))) for block in media)
         found = sum(each, Attached())
         database.execute(
             "UPDATE Message SET pictures = ?, documents = ?, edge = ? WHERE number = ?",
             (found.pictures, found.documents, found.edge, number),
         )
+
+
+def _to_4(database: sqlite3.Connection) -> None:
+    """A session is a transcript: entries with a place, which say whether the model gets them.
+
+    What decided that before was looked up in the turn, whenever a request was made: a turn that the
+    model refused was left out, and one without an answer. A refusal without a word has left no
+    message: its row alone tells.
+    """
+    database.execute("ALTER TABLE Session ADD COLUMN version INTEGER NOT NULL DEFAULT 0")
+    for statement in (_ENTRY, _MOVE, _UNANSWERED, _REFUSED):
+        database.execute(statement)
+    database.execute("DROP TABLE Message")
+    _count_thinking(database)
+    _keep_one_turn_a_request(database)
+    for statement in _TURN_INDEXES:
+        database.execute(statement)
 
 
 def _open_calls(database: sqlite3.Connection) -> Iterator[tuple[int, list[str]]]:
@@ -149,10 +199,47 @@ def _withdraw_late_results(database: sqlite3.Connection) -> None:
             )
 
 
+def _media(blocks: list[Block]) -> Iterator[Block]:
+    """The pictures and documents, those in the results of tools too."""
+    for block in blocks:
+        match block:
+            case {"type": "image" | "document"}:
+                yield block
+            case {"type": "tool_result", "content": list(parts)}:
+                yield from _media(parts)
+
+
+def _keep_one_turn_a_request(database: sqlite3.Connection) -> None:
+    """The first turn of a request keeps its name; no later one is lost, for it may be billed."""
+    later = database.execute(
+        "SELECT turn_id, request_id FROM (SELECT turn_id, request_id, row_number() OVER "
+        "(PARTITION BY session_id, request_id ORDER BY created_at, turn_id) AS number FROM Turn) "
+        "WHERE number > 1"
+    ).fetchall()
+    database.executemany(
+        "UPDATE Turn SET request_id = ? WHERE turn_id = ?",
+        [(unique_request(request_id, turn_id), turn_id) for turn_id, request_id in later],
+    )
+
+
+def _count_thinking(database: sqlite3.Connection) -> None:
+    """About how much of an entry's tokens are the model's thinking."""
+    database.create_function("thinking_bytes", 1, _thinking_bytes, deterministic=True)
+    database.execute(
+        "UPDATE Entry SET thinking_tokens = min(token_count, thinking_bytes(content) / ?) "
+        "WHERE role = 'assistant' AND instr(content, '\"thinking\"')",
+        (BYTES_A_TOKEN,),
+    )
+
+
+def _thinking_bytes(content: str) -> int:
+    return sum(len(str(block.get("thinking", "")).encode()) for block in _decode(content))
+
+
 def _decode(content: str) -> list[Block]:
     blocks: Any = _blocks.decode(content)
     return [] if isinstance(blocks, str) else blocks
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (lambda _: None, _to_2, _to_3)
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (lambda _: None, _to_2, _to_3, _to_4)
 """By the version that they step from; there was none before 1."""

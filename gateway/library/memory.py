@@ -21,7 +21,7 @@ _SLACK = 2
 """Bytes read beyond the budget: a line's end, which is stripped, and one that tells of more."""
 
 
-class Piece(msgspec.Struct, frozen=True):
+class MemoryFile(msgspec.Struct, frozen=True):
     """One file: its size in bytes, and its text, which need not be the whole."""
 
     name: str
@@ -40,7 +40,7 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 def read_memory(folder: ConfinedFolder, names: Sequence[str], budget: int) -> tuple[str, list[str]]:
     """The memory in these files, of at most `budget` bytes, and what a person should be told."""
-    pieces: list[Piece] = []
+    pieces: list[MemoryFile] = []
     warnings: list[str] = []
     room = budget + _SLACK
     for name in names:
@@ -51,7 +51,7 @@ def read_memory(folder: ConfinedFolder, names: Sequence[str], budget: int) -> tu
             warnings.append(f"{error}; it is left out of the memory")
             continue
         size = len(data) if stamp is None else max(stamp.size, len(data))
-        pieces.append(Piece(name, size, text_of(data), len(data) < room))
+        pieces.append(MemoryFile(name, size, text_of(data), len(data) < room))
         room -= len(data)
     text, note = compose(pieces, budget)
     return text, [*warnings, note] if note else warnings
@@ -62,7 +62,7 @@ def text_of(data: bytes) -> str:
     return data.decode("utf-8-sig", errors="replace").replace("\0", "�").strip()
 
 
-def compose(pieces: Sequence[Piece], budget: int) -> tuple[str, str]:
+def compose(pieces: Sequence[MemoryFile], budget: int) -> tuple[str, str]:
     """The pieces' text, note included, and the note; that is empty when everything fits."""
     text, left_out = _fill(pieces, budget)
     if not left_out:
@@ -78,7 +78,7 @@ def cut(text: str, room: int) -> str:
     return data[: max(data.rfind(b"\n"), 0)].decode().rstrip()
 
 
-def _fill(pieces: Sequence[Piece], room: int) -> tuple[str, list[LeftOut]]:
+def _fill(pieces: Sequence[MemoryFile], room: int) -> tuple[str, list[LeftOut]]:
     kept: list[str] = []
     left_out: list[LeftOut] = []
     for piece in pieces:

@@ -25,7 +25,7 @@ MOST_NONSENSE: Final = 1_000
 """Lines without meaning, on end; some servers print a banner or a log to their stdout."""
 
 
-class Pace:
+class TokenBucket:
     """A bucket of `burst` messages that is filled with `rate` a second."""
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -45,7 +45,7 @@ class PacedStream:
     def __init__(self, stream: ReadStream[SessionMessage | Exception], sift: Sift) -> None:
         self._stream = stream
         self._sift = sift
-        self._pace = Pace(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
+        self._pace = TokenBucket(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
         self._nonsense = 0
 
     async def receive(self) -> SessionMessage | Exception:

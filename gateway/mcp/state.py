@@ -58,9 +58,14 @@ class ServerState:
         """Whether `name` is what a tool of this server could be called."""
         return name.startswith(prefix(self.server.name))
 
+    @property
+    def is_down(self) -> bool:
+        """Whether its tools are not known just now."""
+        return self._call is None
+
     def absent(self, name: str) -> str:
         """Why a tool of this name, which the server could have, cannot be called."""
-        if self._call is None:
+        if self.is_down:
             return (
                 f"The MCP server {self.server.name} is not running at the moment, so {name} "
                 "cannot be called. Go on without it, or try again later."

@@ -34,6 +34,11 @@ class McpTools:
         tools = [tool.offered for state in self._states for tool in state.tools.values()]
         return sorted(tools, key=lambda tool: tool.name)
 
+    def may_return(self, name: str) -> bool:
+        """Whether a tool of this name could be one of a server that is down."""
+        state = self._owner(name)
+        return state is not None and state.is_down
+
     def absent(self, name: str) -> str:
         """Why no tool of this name can be called, for the model."""
         state = self._owner(name)

@@ -6,7 +6,7 @@ whatever way it is told to.
 
     async with open_simulator() as simulator:
         client = AsyncAnthropic(base_url=simulator.url, api_key="any", max_retries=0)
-        simulator.script(Reply(blocks=(Text("Hello."),), rate=50, fault=Fault("reset", at=5)))
+        simulator.script(Reply(blocks=(ReplyText("Hello."),), rate=50, fault=Fault("reset", at=5)))
 
 Left alone it writes a pleasant answer to the last message: with thinking where the request asks
 for it, with citations where the text asks for sources or a document allows them, with a call of a
@@ -21,50 +21,50 @@ with tools, `settings.py` the numbers.
 
 from gateway.simulator.binding import prefix_mismatch
 from gateway.simulator.catalogue import MODELS, find_model
-from gateway.simulator.ledger import Billed
+from gateway.simulator.ledger import Bill
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.prompt import count_tokens
 from gateway.simulator.reply import (
     FAULT_KINDS,
-    Block,
     CodeExecution,
-    Failure,
+    ErrorReply,
     Fault,
     Raw,
     RedactedThinking,
     Reply,
-    Text,
-    Thinking,
+    ReplyBlock,
+    ReplyText,
+    ReplyThinking,
     ToolUse,
     WebFetch,
     WebSearch,
 )
 from gateway.simulator.request import Received
-from gateway.simulator.scenario import ToolResult, calls, says, tool_results, turn
+from gateway.simulator.scenario import ToolReturn, calls, says, tool_results, turn
 from gateway.simulator.script import Responder
 from gateway.simulator.server import Simulator, open_simulator, run_simulator
-from gateway.simulator.settings import Settings
+from gateway.simulator.settings import SimulatorSettings
 from gateway.simulator.sources import cite, cite_page, results_for
 
 __all__ = [
     "FAULT_KINDS",
     "MODELS",
-    "Billed",
-    "Block",
+    "Bill",
     "CodeExecution",
-    "Failure",
+    "ErrorReply",
     "Fault",
     "ModelSpec",
     "Raw",
     "Received",
     "RedactedThinking",
     "Reply",
+    "ReplyBlock",
+    "ReplyText",
+    "ReplyThinking",
     "Responder",
-    "Settings",
     "Simulator",
-    "Text",
-    "Thinking",
-    "ToolResult",
+    "SimulatorSettings",
+    "ToolReturn",
     "ToolUse",
     "WebFetch",
     "WebSearch",

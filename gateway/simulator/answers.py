@@ -20,7 +20,7 @@ LIMIT = 20_000
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Answers:
+class AnswerMemory:
     """Remembers the thinking before each call, and the last block of each answer that paused."""
 
     def __init__(self, limit: int = LIMIT) -> None:

@@ -27,7 +27,7 @@ from gateway.simulator.errors import invalid
 from gateway.simulator.generations import checks_every_account, checks_prefix, reads
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.prefix import Growing, parts_of
-from gateway.simulator.reply import Failure, Json
+from gateway.simulator.reply import ErrorReply, Json
 from gateway.simulator.signature import Binding, Prefix, Signer, binding_of, mark_of
 from gateway.simulator.transcript import THOUGHTS
 
@@ -115,12 +115,12 @@ def screen(body: Json, model: ModelSpec, account: Account, betas: frozenset[str]
     return _Check(body, model, _outcome(body, model, account), betas).run()
 
 
-def prefix_mismatch(path: str = "messages.1.content.0", *, controls: bool = True) -> Failure:
+def prefix_mismatch(path: str = "messages.1.content.0", *, controls: bool = True) -> ErrorReply:
     """The refusal of a block that is bound to another conversation, for a script.
 
     `controls`: the request sends the beta of `block_binding`.
     """
-    return Failure(400, message=_refusal(path, "thinking", controls=controls))
+    return ErrorReply(400, message=_refusal(path, "thinking", controls=controls))
 
 
 def _outcome(body: Json, model: ModelSpec, account: Account) -> Outcome:

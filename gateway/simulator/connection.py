@@ -14,7 +14,7 @@ from gateway.simulator.delivery import deliver, json_headers
 from gateway.simulator.errors import ApiError
 from gateway.simulator.request import Received
 from gateway.simulator.service import Service, refusal
-from gateway.simulator.wire import Wire
+from gateway.simulator.wire import HttpWire
 
 RECEIVE = 65_536
 EARLY = 1_048_576
@@ -25,14 +25,14 @@ LINGER = 1.0
 _decode = msgspec.json.Decoder().decode
 
 
-class Connection:
+class HttpConnection:
     """Serves one client until it leaves, errs, or is idle for too long."""
 
     def __init__(self, stream: trio.SocketStream, service: Service) -> None:
         self._stream = stream
         self._service = service
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=RECEIVE)
-        self._wire = Wire(stream, self._http)
+        self._wire = HttpWire(stream, self._http)
 
     async def serve(self) -> None:
         """Answer requests, one after the other."""

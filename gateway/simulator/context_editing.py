@@ -11,7 +11,7 @@ from gateway.simulator.errors import invalid
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.prompt import segments
 from gateway.simulator.reply import Json
-from gateway.simulator.tokenizer import Tokenizer
+from gateway.simulator.tokenizer import ByteTokenizer
 from gateway.simulator.transcript import blocks_of
 
 CONTEXT_MANAGEMENT = "context-management-2025-06-27"
@@ -31,7 +31,7 @@ class Edited(msgspec.Struct, frozen=True):
     applied: tuple[Json, ...] = ()
 
 
-def edit(body: Json, model: ModelSpec, tokenizer: Tokenizer) -> Edited | None:
+def edit(body: Json, model: ModelSpec, tokenizer: ByteTokenizer) -> Edited | None:
     """The request after the edits it asks for, if it does; ApiError for one that cannot be."""
     if body.get("context_management") is None:
         return None
@@ -46,7 +46,7 @@ def edit(body: Json, model: ModelSpec, tokenizer: Tokenizer) -> Edited | None:
     return edited
 
 
-def measure(body: Json, tokenizer: Tokenizer) -> int:
+def measure(body: Json, tokenizer: ByteTokenizer) -> int:
     """The tokens of a request's prompt."""
     return sum(segment.tokens for segment in segments(body, tokenizer))
 
@@ -58,7 +58,7 @@ def _edits(body: Json) -> list[Any]:
     return list(management.get("edits", []))
 
 
-def _clear(edited: Edited, asked: Json, place: str, tokenizer: Tokenizer) -> Edited:
+def _clear(edited: Edited, asked: Json, place: str, tokenizer: ByteTokenizer) -> Edited:
     keep = _figure(asked, "keep", ("tool_uses",), DEFAULT_KEEP, place)
     least = _figure(asked, "clear_at_least", ("input_tokens",), 0, place)
     trigger = _figure(asked, "trigger", ("input_tokens", "tool_uses"), DEFAULT_TRIGGER, place)

@@ -14,8 +14,8 @@ from gateway.simulator.ledger import Tally, bill
 from gateway.simulator.pace import Pace, Paced, Unpaced
 from gateway.simulator.playback import play
 from gateway.simulator.reply import Fault, Reply
-from gateway.simulator.service import Answer, Message, Service, Whole
-from gateway.simulator.wire import Wire
+from gateway.simulator.service import Generated, HttpAnswer, Service, Whole
+from gateway.simulator.wire import HttpWire
 
 ORGANIZATION = "00000000-51a1-4000-8000-000000000000"
 BREAKING = ("error", "reset", "truncate", "end")
@@ -23,18 +23,18 @@ BREAKING = ("error", "reset", "truncate", "end")
 _encode = msgspec.json.Encoder().encode
 
 
-async def deliver(answer: Answer, request_id: str, wire: Wire, service: Service) -> None:
+async def deliver(answer: HttpAnswer, request_id: str, wire: HttpWire, service: Service) -> None:
     """Send an answer; what was generated is billed, however far it gets."""
     match answer:
         case Whole(status, body, more, delay, gate):
             await _wait(delay, gate)
             await wire.respond(status, (*json_headers(request_id), *more), body)
-        case Message(Draft(reply=Reply(fault=Fault("hang_up")) as reply)):
+        case Generated(Draft(reply=Reply(fault=Fault("hang_up")) as reply)):
             await _wait(reply.delay, reply.gate)
             await wire.reset()
-        case Message(draft, streamed=True):
+        case Generated(draft, streamed=True):
             await _stream(draft, wire, service)
-        case Message(draft):
+        case Generated(draft):
             await _send_whole(draft, wire, service)
 
 
@@ -70,7 +70,7 @@ def _billing(draft: Draft, service: Service) -> Iterator[Tally]:
         tally.settle()
 
 
-async def _stream(draft: Draft, wire: Wire, service: Service) -> None:
+async def _stream(draft: Draft, wire: HttpWire, service: Service) -> None:
     reply = draft.reply
     with service.open_stream(), _billing(draft, service) as tally:
         await trio.sleep(reply.delay)
@@ -90,7 +90,7 @@ async def _stream(draft: Draft, wire: Wire, service: Service) -> None:
         )
 
 
-def _pace(reply: Reply, wire: Wire, tally: Tally, service: Service) -> Pace:
+def _pace(reply: Reply, wire: HttpWire, tally: Tally, service: Service) -> Pace:
     settings = service.settings
     rate = settings.rate if reply.rate is None else reply.rate
     if not rate:
@@ -98,7 +98,7 @@ def _pace(reply: Reply, wire: Wire, tally: Tally, service: Service) -> Pace:
     return Paced(wire, tally, service.metronome, rate=rate, ping_every=settings.ping_every)
 
 
-async def _send_whole(draft: Draft, wire: Wire, service: Service) -> None:
+async def _send_whole(draft: Draft, wire: HttpWire, service: Service) -> None:
     """Without a stream, some faults have their like; the others have none."""
     reply = draft.reply
     headers, body = json_headers(draft.request_id), _encode(draft.message())

@@ -37,15 +37,15 @@ import msgspec
 from gateway.simulator.errors import invalid
 from gateway.simulator.notation import Word, directives
 from gateway.simulator.reply import (
-    Block,
     CodeExecution,
-    Failure,
+    ErrorReply,
     Fault,
     Json,
     Reply,
-    ServerTool,
-    Text,
-    Thinking,
+    ReplyBlock,
+    ReplyText,
+    ReplyThinking,
+    ServerCall,
     ToolUse,
     WebFetch,
     WebSearch,
@@ -82,7 +82,7 @@ def without_directives(text: str) -> str:
     return "".join((*kept, text[start:])).strip()
 
 
-def directed(text: str, own: tuple[Block, ...]) -> Reply | None:
+def directed(text: str, own: tuple[ReplyBlock, ...]) -> Reply | None:
     """The reply that the text's directives ask for, if there are any; ApiError for nonsense.
 
     `own` is what the simulator would have said, for a directive that does not say what to say.
@@ -131,26 +131,28 @@ def _number(key: str, value: str) -> float:
     return number
 
 
-def _blocks(asked: dict[str, Any], chars: int, own: tuple[Block, ...]) -> tuple[Block, ...]:
+def _blocks(
+    asked: dict[str, Any], chars: int, own: tuple[ReplyBlock, ...]
+) -> tuple[ReplyBlock, ...]:
     if not asked.keys() & _CONTENT:
         return own
-    blocks: list[Block] = []
+    blocks: list[ReplyBlock] = []
     if asked.get("thinking"):
-        blocks.append(Thinking(_filler(asked["thinking"], chars)))
+        blocks.append(ReplyThinking(_filler(asked["thinking"], chars)))
     for served in _served(asked):
         if asked.get("pause") == "on":
             return (*blocks, msgspec.structs.replace(served, part="call"))
         blocks += [served, told_of(served)]
     if "count" in asked:
-        blocks.append(Text(_filler(asked["count"], chars)))
+        blocks.append(ReplyText(_filler(asked["count"], chars)))
     else:
-        blocks += [block for block in own if isinstance(block, Text)]
+        blocks += [block for block in own if isinstance(block, ReplyText)]
     return (*blocks, *asked.get("tool", ()))
 
 
-def _served(asked: dict[str, Any]) -> list[ServerTool]:
+def _served(asked: dict[str, Any]) -> list[ServerCall]:
     """What the provider's own tools are to do."""
-    served: list[ServerTool] = []
+    served: list[ServerCall] = []
     if asked.get("search"):
         served.append(WebSearch("simulators", results_for("simulators", asked["search"])))
     if "fetch" in asked:
@@ -178,12 +180,12 @@ def _filler(count: int, chars: int) -> str:
     return (_FILLER * (size // len(_FILLER) + 1))[:size]
 
 
-def _failure(asked: dict[str, Any]) -> Failure | None:
+def _failure(asked: dict[str, Any]) -> ErrorReply | None:
     if "status" not in asked:
         return None
     if not 400 <= asked["status"] <= 599:
         raise invalid(f"sim: status is out of range: {asked['status']}")
-    return Failure(asked["status"], retry_after=asked.get("retry_after"))
+    return ErrorReply(asked["status"], retry_after=asked.get("retry_after"))
 
 
 def _fault(text: str) -> Fault:

@@ -12,22 +12,22 @@ from gateway.simulator.binding import Binder
 from gateway.simulator.cache import Charge
 from gateway.simulator.ids import Ids
 from gateway.simulator.reply import (
-    Block,
     CodeExecution,
     Json,
     Raw,
     RedactedThinking,
     Reply,
-    ServerTool,
-    Text,
-    Thinking,
+    ReplyBlock,
+    ReplyText,
+    ReplyThinking,
+    ServerCall,
     ToolUse,
     WebFetch,
     WebSearch,
 )
 from gateway.simulator.server_tools import container, input_of, result_of, tool_of
 from gateway.simulator.signature import Signer
-from gateway.simulator.usage import Usage
+from gateway.simulator.usage import ReplyUsage
 
 _encoder = msgspec.json.Encoder()
 
@@ -43,7 +43,7 @@ class Draft(msgspec.Struct, frozen=True):
     content: tuple[Json, ...]
     reply: Reply
     stop_reason: str
-    usage: Usage
+    usage: ReplyUsage
     ratio: float
     container: Json | None = None
     edits: tuple[Json, ...] | None = None
@@ -132,7 +132,7 @@ class Drafter:
             content=tuple(content),
             reply=reply,
             stop_reason=reply.stop_reason or _stop_reason(reply.blocks),
-            usage=Usage(
+            usage=ReplyUsage(
                 prompt=charge,
                 output=TOKENS_PER_MESSAGE + output_tokens(thinking + spoken, self._ratio),
                 thinking=output_tokens(thinking, self._ratio),
@@ -151,17 +151,17 @@ class Drafter:
         )
 
     def _content(
-        self, blocks: Iterable[Block], pending: list[str], binder: Binder, *, shows: bool
+        self, blocks: Iterable[ReplyBlock], pending: list[str], binder: Binder, *, shows: bool
     ) -> Iterator[Json]:
         for block in blocks:
             match block:
-                case Thinking(text):
+                case ReplyThinking(text):
                     shown = text if shows else ""
                     signature = binder.sign(text, shown)
                     yield {"type": "thinking", "thinking": shown, "signature": signature}
                 case RedactedThinking(text):
                     yield {"type": "redacted_thinking", "data": binder.sign(text, "")}
-                case Text(text, citations):
+                case ReplyText(text, citations):
                     cited = {"citations": list(citations)} if citations else {}
                     yield {"type": "text", "text": text, **cited}
                 case ToolUse(name, arguments, call):
@@ -172,7 +172,7 @@ class Drafter:
                 case Raw(raw):
                     yield raw
 
-    def _served(self, block: ServerTool, pending: list[str]) -> Iterator[Json]:
+    def _served(self, block: ServerCall, pending: list[str]) -> Iterator[Json]:
         """The blocks of one of the provider's own tools."""
         call, name = block.id, tool_of(block)
         if call is None and block.part == "result" and pending:
@@ -191,28 +191,28 @@ def output_tokens(size: int, ratio: float) -> int:
     return -int(-size // ratio)
 
 
-def _stop_reason(blocks: Sequence[Block]) -> str:
+def _stop_reason(blocks: Sequence[ReplyBlock]) -> str:
     if any(isinstance(block, ToolUse) for block in blocks):
         return "tool_use"
-    waits = any(isinstance(block, ServerTool) and block.part == "call" for block in blocks)
+    waits = any(isinstance(block, ServerCall) and block.part == "call" for block in blocks)
     return "pause_turn" if waits else "end_turn"
 
 
-def _brought(blocks: Iterable[Block], kind: type[WebSearch | WebFetch]) -> int:
+def _brought(blocks: Iterable[ReplyBlock], kind: type[WebSearch | WebFetch]) -> int:
     """How many of the provider's own tools are billed: those that brought something."""
     return sum(
         isinstance(block, kind) and block.part != "call" and block.error is None for block in blocks
     )
 
 
-def _bytes_of(blocks: Iterable[Block]) -> tuple[int, int]:
+def _bytes_of(blocks: Iterable[ReplyBlock]) -> tuple[int, int]:
     """Bytes of thinking and bytes of everything else that the model wrote."""
     thinking = spoken = 0
     for block in blocks:
         match block:
-            case Thinking(text) | RedactedThinking(text):
+            case ReplyThinking(text) | RedactedThinking(text):
                 thinking += size_of(text)
-            case Text(text):
+            case ReplyText(text):
                 spoken += size_of(text)
             case ToolUse(input=arguments):
                 spoken += len(_encoder.encode(arguments))

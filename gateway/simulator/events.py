@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+class StreamEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `spoken` and `thought` are the bytes of output in it, before any encoding.
 
     `tells`: the final bill is in it. `ends`: whoever has read it knows that nothing more will come.
@@ -35,22 +35,24 @@ def frame(name: str, body: Json) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode({"type": name, **body}))
 
 
-def events(draft: Draft) -> Iterator[Event]:
+def events(draft: Draft) -> Iterator[StreamEvent]:
     """Every event of the answer in order; `message_start` first, a `ping` after the first block."""
-    yield Event(frame("message_start", {"message": draft.opening()}))
+    yield StreamEvent(frame("message_start", {"message": draft.opening()}))
     for index, block in enumerate(draft.content):
-        yield Event(frame("content_block_start", {"index": index, "content_block": _empty(block)}))
+        yield StreamEvent(
+            frame("content_block_start", {"index": index, "content_block": _empty(block)})
+        )
         if index == 0:
-            yield Event(PING)
+            yield StreamEvent(PING)
         yield from _deltas(index, block, draft.reply.chars)
-        yield Event(frame("content_block_stop", {"index": index}))
+        yield StreamEvent(frame("content_block_stop", {"index": index}))
     ending = {
         "delta": draft.ending(),
         "usage": draft.usage.in_delta(),
         **draft.beside_ending(),
     }
-    yield Event(frame("message_delta", ending), tells=True)
-    yield Event(frame("message_stop", {}), ends=True)
+    yield StreamEvent(frame("message_delta", ending), tells=True)
+    yield StreamEvent(frame("message_stop", {}), ends=True)
 
 
 def _empty(block: Json) -> Json:
@@ -68,7 +70,7 @@ def _empty(block: Json) -> Json:
             return block
 
 
-def _deltas(index: int, block: Json, chars: int) -> Iterator[Event]:
+def _deltas(index: int, block: Json, chars: int) -> Iterator[StreamEvent]:
     match block:
         case {"type": "text", "text": text}:
             yield from _pieces(index, "text_delta", "text", text, chars)
@@ -83,11 +85,13 @@ def _deltas(index: int, block: Json, chars: int) -> Iterator[Event]:
             yield from _pieces(index, "input_json_delta", "partial_json", text, chars)
 
 
-def _delta(index: int, delta: Json) -> Event:
-    return Event(frame("content_block_delta", {"index": index, "delta": delta}), is_delta=True)
+def _delta(index: int, delta: Json) -> StreamEvent:
+    return StreamEvent(
+        frame("content_block_delta", {"index": index, "delta": delta}), is_delta=True
+    )
 
 
-def _pieces(index: int, kind: str, field: str, text: str, chars: int) -> Iterator[Event]:
+def _pieces(index: int, kind: str, field: str, text: str, chars: int) -> Iterator[StreamEvent]:
     head = (
         f'event: content_block_delta\ndata: {{"type":"content_block_delta","index":{index},'
         f'"delta":{{"type":"{kind}","{field}":'
@@ -97,4 +101,4 @@ def _pieces(index: int, kind: str, field: str, text: str, chars: int) -> Iterato
         piece = text[start : start + chars]
         size = len(piece.encode())
         whole = b"%b%b}}\n\n" % (head, _encode(piece))
-        yield Event(whole, True, 0 if thinks else size, size if thinks else 0)
+        yield StreamEvent(whole, True, 0 if thinks else size, size if thinks else 0)

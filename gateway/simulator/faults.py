@@ -8,7 +8,7 @@ import msgspec
 import trio
 
 from gateway.simulator.errors import MESSAGES, encode_error
-from gateway.simulator.events import Event, frame
+from gateway.simulator.events import StreamEvent, frame
 from gateway.simulator.reply import Fault, Reply
 
 
@@ -16,7 +16,7 @@ class Fragment(msgspec.Struct, frozen=True):
     """Bytes to send at once and alone, whatever they are a part of."""
 
     piece: bytes
-    of: Event
+    of: StreamEvent
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Silence(msgspec.Struct, frozen=True):
     pings: bool
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldBack(msgspec.Struct, frozen=True):
     """Nothing until `gate` is set."""
 
     gate: trio.Event
@@ -46,7 +46,7 @@ class End(msgspec.Struct, frozen=True):
     """The body ends here, tidily."""
 
 
-Step: TypeAlias = Event | Fragment | Silence | Held | Reset | Truncation | End
+FaultStep: TypeAlias = StreamEvent | Fragment | Silence | HeldBack | Reset | Truncation | End
 
 _BAD_UTF8 = frame(
     "content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "broken: ~"}}
@@ -58,7 +58,7 @@ _UNKNOWN = frame("content_block_telemetry", {"index": 0, "telemetry": {"note": "
 _SIZES = (1, 2, 3, 5, 7, 11, 1, 13)
 
 
-def steps(events: Iterable[Event], reply: Reply, request_id: str) -> Iterator[Step]:
+def steps(events: Iterable[StreamEvent], reply: Reply, request_id: str) -> Iterator[FaultStep]:
     """The steps of a stream: its events, with the reply's fault (if any) where it belongs."""
     fault = reply.fault
     if fault is None:
@@ -66,11 +66,13 @@ def steps(events: Iterable[Event], reply: Reply, request_id: str) -> Iterator[St
     if fault.kind == "double_stop":
         return _double_stop(events)
     before, after = _cut(events, fault.at)
-    held = () if reply.gate is None else (Held(reply.gate),)
+    held = () if reply.gate is None else (HeldBack(reply.gate),)
     return chain(before, held, _failing(after, fault, request_id))
 
 
-def _cut(events: Iterable[Event], at: int) -> tuple[Iterator[Event], Iterator[Event]]:
+def _cut(
+    events: Iterable[StreamEvent], at: int
+) -> tuple[Iterator[StreamEvent], Iterator[StreamEvent]]:
     if at < 0:
         whole = list(events)
         return iter(whole[:at]), iter(whole[at:])
@@ -78,7 +80,7 @@ def _cut(events: Iterable[Event], at: int) -> tuple[Iterator[Event], Iterator[Ev
     return islice(remaining, at), remaining
 
 
-def _failing(rest: Iterator[Event], fault: Fault, request_id: str) -> Iterator[Step]:
+def _failing(rest: Iterator[StreamEvent], fault: Fault, request_id: str) -> Iterator[FaultStep]:
     """What follows the events before the fault. A stream shorter than that has no fault."""
     first = next(rest, None)
     if first is None:
@@ -100,15 +102,15 @@ def _failing(rest: Iterator[Event], fault: Fault, request_id: str) -> Iterator[S
             yield from rest
 
 
-def _surprise(first: Event, rest: Iterator[Event], fault: Fault) -> Iterator[Step]:
+def _surprise(first: StreamEvent, rest: Iterator[StreamEvent], fault: Fault) -> Iterator[FaultStep]:
     """The faults after which the stream goes on."""
     match fault.kind:
         case "bad_json":
-            yield Event(_BAD_JSON, is_delta=True)
+            yield StreamEvent(_BAD_JSON, is_delta=True)
         case "bad_utf8":
-            yield Event(_BAD_UTF8, is_delta=True)
+            yield StreamEvent(_BAD_UTF8, is_delta=True)
         case "unknown_event":
-            yield Event(_UNKNOWN)
+            yield StreamEvent(_UNKNOWN)
             yield first
         case "out_of_order":
             yield from islice(rest, 1)
@@ -118,13 +120,13 @@ def _surprise(first: Event, rest: Iterator[Event], fault: Fault) -> Iterator[Ste
             yield first
 
 
-def _error(fault: Fault, request_id: str) -> Event:
+def _error(fault: Fault, request_id: str) -> StreamEvent:
     message = fault.message or MESSAGES.get(fault.error_type, "Error")
     body = encode_error(fault.error_type, message, request_id)
-    return Event(b"event: error\ndata: %b\n\n" % body, ends=True)
+    return StreamEvent(b"event: error\ndata: %b\n\n" % body, ends=True)
 
 
-def _double_stop(events: Iterable[Event]) -> Iterator[Step]:
+def _double_stop(events: Iterable[StreamEvent]) -> Iterator[FaultStep]:
     last = None
     for last in events:
         yield last
@@ -132,9 +134,9 @@ def _double_stop(events: Iterable[Event]) -> Iterator[Step]:
         yield last
 
 
-def _fragments(event: Event) -> Iterator[Fragment]:
+def _fragments(event: StreamEvent) -> Iterator[Fragment]:
     start = 0
-    silent = Event(b"")
+    silent = StreamEvent(b"")
     for size in cycle(_SIZES):
         piece = event.frame[start : start + size]
         start += size

@@ -6,13 +6,13 @@ from typing import Literal
 import msgspec
 
 from gateway.simulator.draft import Draft, output_tokens
-from gateway.simulator.events import Event
+from gateway.simulator.events import StreamEvent
 from gateway.simulator.reply import Json
 
 Outcome = Literal["completed", "aborted", "faulted"]
 
 
-class Billed(msgspec.Struct, frozen=True):
+class Bill(msgspec.Struct, frozen=True):
     """One answer's bill.
 
     `outcome`: `completed` when `message_stop` (or the whole body) went out, `faulted` when the
@@ -45,7 +45,7 @@ class Tally:
         self.told = False
         self._settle: Callable[[Tally], None] | None = settle
 
-    def add(self, event: Event) -> None:
+    def add(self, event: StreamEvent) -> None:
         """Count one event."""
         self.deltas += event.is_delta
         self.spoken += event.spoken
@@ -62,7 +62,7 @@ class Tally:
             self._settle = None
 
 
-def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Billed:
+def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Bill:
     """The line for an answer that has ended, one way or another."""
     usage = draft.usage
     if not (tally.told or tally.complete):
@@ -71,7 +71,7 @@ def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Billed:
         usage = usage.after(output, thinking)
     figures = usage.in_message()
     outcome: Outcome = "faulted" if faulted else "aborted"
-    return Billed(
+    return Bill(
         message_id=draft.id,
         request_id=draft.request_id,
         model=draft.model,

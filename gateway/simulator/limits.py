@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.simulator.draft import TOKENS_PER_MESSAGE, size_of
-from gateway.simulator.reply import Block, Json, Reply, Text, Thinking
+from gateway.simulator.reply import Json, Reply, ReplyBlock, ReplyText, ReplyThinking
 
 
 def limited(reply: Reply, body: Json, *, room: int, ratio: float) -> Reply:
@@ -23,12 +23,12 @@ def limited(reply: Reply, body: Json, *, room: int, ratio: float) -> Reply:
 def _stopped(reply: Reply, sequences: Sequence[str]) -> Reply:
     """The reply up to the first stop sequence in its text."""
     for at, block in enumerate(reply.blocks):
-        if not isinstance(block, Text):
+        if not isinstance(block, ReplyText):
             continue
         found = [(block.text.find(s), s) for s in sequences if s in block.text]
         if found:
             end, sequence = min(found)
-            kept = (Text(block.text[:end]),) if end else ()
+            kept = (ReplyText(block.text[:end]),) if end else ()
             return msgspec.structs.replace(
                 reply,
                 blocks=(*reply.blocks[:at], *kept),
@@ -38,12 +38,12 @@ def _stopped(reply: Reply, sequences: Sequence[str]) -> Reply:
     return reply
 
 
-def _within(blocks: tuple[Block, ...], budget: int, ratio: float) -> tuple[Block, ...]:
+def _within(blocks: tuple[ReplyBlock, ...], budget: int, ratio: float) -> tuple[ReplyBlock, ...]:
     """The blocks that fit into `budget` tokens; the last text among them may be cut."""
     left = int(max(0, budget - TOKENS_PER_MESSAGE) * ratio)
-    kept: list[Block] = []
+    kept: list[ReplyBlock] = []
     for block in blocks:
-        if not isinstance(block, Text | Thinking):
+        if not isinstance(block, ReplyText | ReplyThinking):
             kept.append(block)
             continue
         size = size_of(block.text)

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.simulator.reply import Json
 
-ThinkingType = Literal["enabled", "adaptive", "disabled", "between_tools"]
+ThinkingMode = Literal["enabled", "adaptive", "disabled", "between_tools"]
 Lifecycle = Literal["active", "deprecated", "retired"]
 
 LOW_TO_HIGH = ("low", "medium", "high")
@@ -30,7 +30,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     line: str
     released: str
-    thinking: tuple[ThinkingType, ...]
+    thinking: tuple[ThinkingMode, ...]
     window: int = 1_000_000
     max_tokens: int = 128_000
     efforts: tuple[str, ...] = ALL_EFFORTS

@@ -10,17 +10,17 @@ from typing import Protocol
 
 import trio
 
-from gateway.simulator.events import PING, Event
-from gateway.simulator.faults import Step
+from gateway.simulator.events import PING, StreamEvent
+from gateway.simulator.faults import FaultStep
 from gateway.simulator.ledger import Tally
 from gateway.simulator.metronome import Metronome
-from gateway.simulator.wire import Wire
+from gateway.simulator.wire import HttpWire
 
 
 class Pace(Protocol):
     """Sends events."""
 
-    async def send_events(self, steps: Iterator[Step]) -> Step | None:
+    async def send_events(self, steps: Iterator[FaultStep]) -> FaultStep | None:
         """Send events up to a step that is none, and return that, or None at the end."""
         ...
 
@@ -32,17 +32,17 @@ class Pace(Protocol):
 class Unpaced:
     """As fast as it goes, in pieces of at least `flush` bytes."""
 
-    def __init__(self, wire: Wire, tally: Tally, flush: int) -> None:
+    def __init__(self, wire: HttpWire, tally: Tally, flush: int) -> None:
         self._wire = wire
         self._tally = tally
         self._flush = flush
 
-    async def send_events(self, steps: Iterator[Step]) -> Step | None:
+    async def send_events(self, steps: Iterator[FaultStep]) -> FaultStep | None:
         """Send events up to a step that is none, and return that, or None at the end."""
-        batch: list[Event] = []
+        batch: list[StreamEvent] = []
         size = 0
         for step in steps:
-            if not isinstance(step, Event):
+            if not isinstance(step, StreamEvent):
                 await self._send(batch)
                 return step
             batch.append(step)
@@ -56,7 +56,7 @@ class Unpaced:
     def postpone(self, seconds: float) -> None:
         """Nothing is due at a time."""
 
-    async def _send(self, batch: list[Event]) -> None:
+    async def _send(self, batch: list[StreamEvent]) -> None:
         """Send a batch, then count it; but an end is counted before it is sent."""
         last = batch.pop() if batch and batch[-1].ends else None
         if batch:
@@ -72,7 +72,7 @@ class Paced:
     """`rate` deltas a second, and a ping after `ping_every` seconds without an event."""
 
     def __init__(
-        self, wire: Wire, tally: Tally, metronome: Metronome, *, rate: float, ping_every: float
+        self, wire: HttpWire, tally: Tally, metronome: Metronome, *, rate: float, ping_every: float
     ) -> None:
         self._wire = wire
         self._tally = tally
@@ -81,14 +81,14 @@ class Paced:
         self._ping_every = ping_every
         self._due = self._sent = trio.current_time()
         self._unsent = b""
-        self._next: Step | None = None
-        self._steps: Iterator[Step] = iter(())
+        self._next: FaultStep | None = None
+        self._steps: Iterator[FaultStep] = iter(())
 
-    async def send_events(self, steps: Iterator[Step]) -> Step | None:
+    async def send_events(self, steps: Iterator[FaultStep]) -> FaultStep | None:
         """Send events up to a step that is none, and return that, or None at the end."""
         self._steps = steps
         self._next = next(steps, None)
-        while isinstance(self._next, Event):
+        while isinstance(self._next, StreamEvent):
             await self._metronome.conduct(self._beat, self._sent)
             unsent, self._unsent = self._unsent, b""
             await self._wire.send(unsent)
@@ -101,7 +101,7 @@ class Paced:
 
     def _beat(self, now: float) -> float | None:
         """Send what is due. None when the wire is full, or the next step is not an event."""
-        while isinstance(self._next, Event):
+        while isinstance(self._next, StreamEvent):
             due = self._due + self._interval if self._next.is_delta else self._sent
             if due > now:
                 ping_due = self._sent + self._ping_every
@@ -116,7 +116,7 @@ class Paced:
                 return None
         return None
 
-    def _advance(self, event: Event, due: float) -> bytes:
+    def _advance(self, event: StreamEvent, due: float) -> bytes:
         if event.is_delta:
             self._due = due
         self._tally.add(event)

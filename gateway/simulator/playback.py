@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 import trio
 
-from gateway.simulator.events import PING, Event
-from gateway.simulator.faults import End, Fragment, Held, Reset, Silence, Step, Truncation
+from gateway.simulator.events import PING, StreamEvent
+from gateway.simulator.faults import End, FaultStep, Fragment, HeldBack, Reset, Silence, Truncation
 from gateway.simulator.ledger import Tally
 from gateway.simulator.pace import Pace
-from gateway.simulator.wire import Wire
+from gateway.simulator.wire import HttpWire
 
 
 async def play(
-    steps: Iterator[Step], wire: Wire, tally: Tally, pace: Pace, *, ping_every: float
+    steps: Iterator[FaultStep], wire: HttpWire, tally: Tally, pace: Pace, *, ping_every: float
 ) -> None:
     """Take every step, or as many as lead to the end of the connection or of the body."""
     while True:
@@ -24,7 +24,7 @@ async def play(
             case Silence(seconds, pings):
                 await _fall_silent(wire, seconds, ping_every if pings else math.inf)
                 pace.postpone(seconds)
-            case Held(gate):
+            case HeldBack(gate):
                 await gate.wait()
             case Reset():
                 tally.settle()
@@ -35,11 +35,11 @@ async def play(
             case End() | None:
                 tally.settle()
                 return await wire.end()
-            case Event():
+            case StreamEvent():
                 raise AssertionError("a pace sends every event")
 
 
-async def _fall_silent(wire: Wire, seconds: float, ping_every: float) -> None:
+async def _fall_silent(wire: HttpWire, seconds: float, ping_every: float) -> None:
     until = trio.current_time() + seconds
     while trio.current_time() + ping_every < until:
         await trio.sleep(ping_every)

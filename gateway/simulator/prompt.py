@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.simulator.attachments import image_tokens, pdf_tokens
 from gateway.simulator.reply import Json
-from gateway.simulator.tokenizer import BYTES_PER_TOKEN, Tokenizer
+from gateway.simulator.tokenizer import BYTES_PER_TOKEN, ByteTokenizer
 from gateway.simulator.tool_changes import definition_of, offered, starts_without_tools
 from gateway.simulator.transcript import THOUGHTS, blocks_of, every_block, merged
 
@@ -42,17 +42,17 @@ class Segment(msgspec.Struct, frozen=True):
 
 def count_tokens(text: str, ratio: float = BYTES_PER_TOKEN) -> int:
     """The tokens of a text: its UTF-8 bytes, divided by `ratio`, rounded up."""
-    return Tokenizer(bytes_per_token=ratio).count(text)
+    return ByteTokenizer(bytes_per_token=ratio).count(text)
 
 
-def segments(body: Json, tokenizer: Tokenizer) -> list[Segment]:
+def segments(body: Json, tokenizer: ByteTokenizer) -> list[Segment]:
     """The request's prompt, in the order in which it is read and cached, as it is billed."""
     found = list(_segments(body, tokenizer))
     _mark_automatically(found, ttl_of(body))
     return list(_billed(found, tokenizer, tokenizer.added(has_tools=bool(offered(body)))))
 
 
-def _segments(body: Json, tokenizer: Tokenizer) -> Iterator[Segment]:
+def _segments(body: Json, tokenizer: ByteTokenizer) -> Iterator[Segment]:
     salt = b"tools" if starts_without_tools(body) else b""
     for tool in body.get("tools") or []:
         yield _segment("tool", tool, tokenizer, TOKENS_PER_TOOL, salt)
@@ -87,7 +87,7 @@ def _messages_salt(body: Json) -> bytes:
 
 
 def _segment(
-    role: str, block: Json, tokenizer: Tokenizer, extra: int, salt: bytes = b""
+    role: str, block: Json, tokenizer: ByteTokenizer, extra: int, salt: bytes = b""
 ) -> Segment:
     canonical = _canonical(block)
     digest = hashlib.blake2b(role.encode() + salt + canonical, digest_size=16).digest()
@@ -112,7 +112,7 @@ def _canonical(block: Json) -> bytes:
     return _sort.encode(plain)
 
 
-def _measure(block: Json, size: int, tokenizer: Tokenizer) -> int:
+def _measure(block: Json, size: int, tokenizer: ByteTokenizer) -> int:
     match block:
         case {"type": "text", "text": str(text)} | {"type": "thinking", "thinking": str(text)}:
             return tokenizer.count(text)
@@ -130,7 +130,7 @@ def _measure(block: Json, size: int, tokenizer: Tokenizer) -> int:
             return tokenizer.count_bytes(size)
 
 
-def _measure_document(source: Any, tokenizer: Tokenizer) -> int:
+def _measure_document(source: Any, tokenizer: ByteTokenizer) -> int:
     match source:
         case {"type": "text", "data": str(text)}:
             return TOKENS_PER_MESSAGE + tokenizer.count(text)
@@ -140,7 +140,7 @@ def _measure_document(source: Any, tokenizer: Tokenizer) -> int:
             return pdf_tokens(source)
 
 
-def _measure_parts(content: Any, tokenizer: Tokenizer) -> int:
+def _measure_parts(content: Any, tokenizer: ByteTokenizer) -> int:
     parts = blocks_of(content)
     return sum(_measure(part, len(_sort.encode(part)), tokenizer) for part in parts)
 
@@ -168,7 +168,7 @@ def _mark_automatically(found: list[Segment], ttl: str | None) -> None:
             return
 
 
-def _billed(found: list[Segment], tokenizer: Tokenizer, added: int) -> Iterator[Segment]:
+def _billed(found: list[Segment], tokenizer: ByteTokenizer, added: int) -> Iterator[Segment]:
     """The segments at their price: rounded so that they add up, what is added comes first."""
     own = 0
     for segment in found:

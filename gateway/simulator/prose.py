@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from gateway.simulator.directives import without_directives
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.reply import (
-    Block,
     CodeExecution,
     Json,
-    ServerTool,
-    Text,
-    Thinking,
+    ReplyBlock,
+    ReplyText,
+    ReplyThinking,
+    ServerCall,
     ToolUse,
     WebFetch,
     WebSearch,
@@ -59,47 +59,47 @@ _POINTS = (
 )
 
 
-def compose(body: Json, model: ModelSpec) -> tuple[Block, ...]:
+def compose(body: Json, model: ModelSpec) -> tuple[ReplyBlock, ...]:
     """The blocks of the answer to this request."""
     text = without_directives(last_text(body))
     thinks = thinking_type(body, model)
     spoken = tuple(_spoken(body, text))
     if thinks == "between_tools" and any(isinstance(block, ToolUse) for block in spoken):
-        return tuple(Thinking(b.text) if isinstance(b, Text) else b for b in spoken)
+        return tuple(ReplyThinking(b.text) if isinstance(b, ReplyText) else b for b in spoken)
     if thinks in {"enabled", "adaptive"}:
-        return (Thinking(_thoughts(text)), *spoken)
+        return (ReplyThinking(_thoughts(text)), *spoken)
     return spoken
 
 
-def _spoken(body: Json, text: str) -> Iterator[Block]:
+def _spoken(body: Json, text: str) -> Iterator[ReplyBlock]:
     results = _tool_results(body)
     if last_said(body["messages"])["role"] == "assistant":
         yield from _continued(body)
     elif results:
-        yield Text(_report(results))
+        yield ReplyText(_report(results))
     elif tool := _wanted_tool(body, text):
-        yield Text(f"I'll use `{tool['name']}` for that.")
+        yield ReplyText(f"I'll use `{tool['name']}` for that.")
         yield ToolUse(tool["name"], sample(tool.get("input_schema") or {}, text))
     elif documents := _citable_documents(body):
-        yield Text("I read the document. ")
+        yield ReplyText("I read the document. ")
         yield cite_document("It begins with what it is about", *documents[0])
-        yield Text(f".\n\n{_answer(text)}")
+        yield ReplyText(f".\n\n{_answer(text)}")
     elif _WANTS_SOURCES.search(text):
         yield from _researched(body, text)
     else:
-        yield Text(_answer(text))
+        yield ReplyText(_answer(text))
 
 
-def _continued(body: Json) -> Iterator[Block]:
+def _continued(body: Json) -> Iterator[ReplyBlock]:
     """What follows an answer that paused: the results it waited for, and an end."""
     for call in pending_calls(merged(body["messages"])):
         served = _served(call)
         yield served
         yield told_of(served)
-    yield Text(" That is where I had paused, and now I am done.")
+    yield ReplyText(" That is where I had paused, and now I am done.")
 
 
-def _served(call: Json) -> ServerTool:
+def _served(call: Json) -> ServerCall:
     """What a call without a result brings."""
     match call:
         case {"id": str(at), "name": "web_search", "input": {"query": str(query)}}:
@@ -154,17 +154,17 @@ def _citable_documents(body: Json) -> list[tuple[int, Json]]:
     ]
 
 
-def _researched(body: Json, text: str) -> Iterator[Block]:
+def _researched(body: Json, text: str) -> Iterator[ReplyBlock]:
     topic = _topic(text)
     results = results_for(topic)
     if offers(offered(body), "web_search"):
-        yield Text("I'll search for that.")
+        yield ReplyText("I'll search for that.")
         yield WebSearch(topic, results)
-    yield Text(f"This is what I found about **{topic}**: ")
+    yield ReplyText(f"This is what I found about **{topic}**: ")
     yield cite(f"the documentation and an overview agree on what {topic} is", results[:2])
-    yield Text(", and ")
+    yield ReplyText(", and ")
     yield cite("there is experience with it in practice", results[2:])
-    yield Text(".\n\n*(These sources are made up: this is a simulator.)*")
+    yield ReplyText(".\n\n*(These sources are made up: this is a simulator.)*")
 
 
 def _answer(text: str) -> str:

@@ -8,7 +8,7 @@ import trio
 Json: TypeAlias = dict[str, Any]
 
 
-class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
+class ReplyThinking(msgspec.Struct, frozen=True, tag="thinking"):
     """Reasoning. Signed by the simulator; its text is left out when the display is `omitted`."""
 
     text: str
@@ -20,7 +20,7 @@ class RedactedThinking(msgspec.Struct, frozen=True, tag="redacted_thinking"):
     text: str = "withheld"
 
 
-class Text(msgspec.Struct, frozen=True, tag="text"):
+class ReplyText(msgspec.Struct, frozen=True, tag="text"):
     """Prose, and the citations (in the API's shapes) that follow it as `citations_delta`."""
 
     text: str
@@ -85,7 +85,7 @@ class CodeExecution(msgspec.Struct, frozen=True, tag="code_execution"):
     id: str | None = None
 
 
-ServerTool: TypeAlias = WebSearch | WebFetch | CodeExecution
+ServerCall: TypeAlias = WebSearch | WebFetch | CodeExecution
 
 
 class Raw(msgspec.Struct, frozen=True, tag="raw"):
@@ -94,7 +94,7 @@ class Raw(msgspec.Struct, frozen=True, tag="raw"):
     block: Json
 
 
-Block: TypeAlias = Thinking | RedactedThinking | Text | ToolUse | ServerTool | Raw
+ReplyBlock: TypeAlias = ReplyThinking | RedactedThinking | ReplyText | ToolUse | ServerCall | Raw
 
 FaultKind = Literal[
     "hang_up",
@@ -140,7 +140,7 @@ class Fault(msgspec.Struct, frozen=True):
     seconds: float = float("inf")
 
 
-class Failure(msgspec.Struct, frozen=True):
+class ErrorReply(msgspec.Struct, frozen=True):
     """An error status instead of an answer. `retry_after` is in seconds."""
 
     status: int
@@ -165,7 +165,7 @@ class Reply(msgspec.Struct, frozen=True):
     - `limits`: obey the request's `max_tokens` and `stop_sequences`; off, it is sent as written
     """
 
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[ReplyBlock, ...] = ()
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: Json | None = None
@@ -177,5 +177,5 @@ class Reply(msgspec.Struct, frozen=True):
     flush: int = 65_536
     limits: bool = False
     gate: trio.Event | None = None
-    failure: Failure | None = None
+    failure: ErrorReply | None = None
     fault: Fault | None = None

@@ -1,10 +1,10 @@
 """What a model refuses: thinking, effort, sampling, prefill, size, thoughts it never thought."""
 
-from gateway.simulator.answers import Answers
+from gateway.simulator.answers import AnswerMemory
 from gateway.simulator.binding import check_block_binding
 from gateway.simulator.errors import ApiError, invalid
 from gateway.simulator.generations import takes_system_messages
-from gateway.simulator.models import ModelSpec, ThinkingType
+from gateway.simulator.models import ModelSpec, ThinkingMode
 from gateway.simulator.reply import Json
 from gateway.simulator.signature import Signer
 from gateway.simulator.transcript import THOUGHTS, blocks_of, last_said, merged, results_first
@@ -89,7 +89,7 @@ def _check_thinking(body: Json, model: ModelSpec, betas: frozenset[str]) -> None
     thinking = body.get("thinking")
     if not thinking:
         return
-    kind: ThinkingType = thinking["type"]
+    kind: ThinkingMode = thinking["type"]
     if kind not in ("enabled", "adaptive", "disabled", "between_tools"):
         raise invalid(
             f"thinking: Input tag '{kind}' found using 'type' does not match any of the expected "
@@ -104,7 +104,7 @@ def _check_thinking(body: Json, model: ModelSpec, betas: frozenset[str]) -> None
         _check_budget(thinking.get("budget_tokens"), body)
 
 
-def _refusal(kind: ThinkingType, model: ModelSpec) -> str:
+def _refusal(kind: ThinkingMode, model: ModelSpec) -> str:
     if kind == "disabled" and "between_tools" in model.thinking:
         instead = 'To turn thinking off on this model, send "thinking": {"type": "between_tools"}.'
         return f'"thinking.type.disabled" is not supported for this model. {instead}'
@@ -170,7 +170,7 @@ def _check_tool_choice(body: Json, model: ModelSpec) -> None:
         raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
 
 
-def check_end(body: Json, model: ModelSpec, answers: Answers) -> None:
+def check_end(body: Json, model: ModelSpec, answers: AnswerMemory) -> None:
     """A request ends with the user, with an answer that paused or, on older models, a prefill.
 
     A system message at the end does not count. No answer ends with thinking, but one that paused.

@@ -15,12 +15,12 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.simulator.reply import Block, Json, Reply, Text, ToolUse
+from gateway.simulator.reply import Json, Reply, ReplyBlock, ReplyText, ToolUse
 from gateway.simulator.script import Responder
 from gateway.simulator.transcript import blocks_of, last_turn, merged, results_first
 
 
-class ToolResult(msgspec.Struct, frozen=True):
+class ToolReturn(msgspec.Struct, frozen=True):
     """What came back for a call: its text, and how many blocks of other kinds are in it."""
 
     id: str
@@ -31,29 +31,29 @@ class ToolResult(msgspec.Struct, frozen=True):
     attachments: int = 0
 
 
-Step: TypeAlias = Reply | Callable[[list[ToolResult]], Reply]
+ScenarioStep: TypeAlias = Reply | Callable[[list[ToolReturn]], Reply]
 """An answer, or how to make one of the results that the request brings."""
 
 
-def calls(*tools: tuple[str, Json], say: str = "", first: tuple[Block, ...] = ()) -> Reply:
+def calls(*tools: tuple[str, Json], say: str = "", first: tuple[ReplyBlock, ...] = ()) -> Reply:
     """An answer that calls these tools at once, each a name and its input, after saying `say`."""
-    said = (Text(say),) if say else ()
+    said = (ReplyText(say),) if say else ()
     return Reply(blocks=(*first, *said, *(ToolUse(name, given) for name, given in tools)))
 
 
-def says(text: str) -> Callable[[list[ToolResult]], Reply]:
+def says(text: str) -> Callable[[list[ToolReturn]], Reply]:
     """An answer in text, in which `{name}` stands for what the tool of that name brought."""
 
-    def reply(results: list[ToolResult]) -> Reply:
+    def reply(results: list[ToolReturn]) -> Reply:
         said = text
         for result in results:
             said = said.replace(f"{{{result.name}}}", result.text)
-        return Reply(blocks=(Text(said),))
+        return Reply(blocks=(ReplyText(said),))
 
     return reply
 
 
-def turn(*steps: Step, when: str = "") -> Responder:
+def turn(*steps: ScenarioStep, when: str = "") -> Responder:
     """Answers for `Simulator.script`: one step a request, in every turn whose message has `when`.
 
     Once the steps are used up, the request is left to whoever comes next.
@@ -72,7 +72,7 @@ def turn(*steps: Step, when: str = "") -> Responder:
     return respond
 
 
-def tool_results(body: Json) -> list[ToolResult]:
+def tool_results(body: Json) -> list[ToolReturn]:
     """The results with which the last message begins, in the order of their calls."""
     messages = [m for m in merged(body["messages"]) if m["role"] != "system"]
     if len(messages) < 2:
@@ -82,10 +82,10 @@ def tool_results(body: Json) -> list[ToolResult]:
     return [_result(call, given[call["id"]]) for call in asked if call["id"] in given]
 
 
-def _result(call: Json, block: Json) -> ToolResult:
+def _result(call: Json, block: Json) -> ToolReturn:
     parts = blocks_of(block.get("content"))
     texts = [part["text"] for part in parts if part["type"] == "text"]
-    return ToolResult(
+    return ToolReturn(
         id=call["id"],
         name=call["name"],
         input=call["input"],

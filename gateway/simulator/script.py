@@ -25,11 +25,6 @@ class Script:
             else:
                 self._responders.appendleft(entry)
 
-    def clear(self) -> None:
-        """Forget everything that was arranged."""
-        self._replies.clear()
-        self._responders.clear()
-
     def next(self, body: Json) -> Reply | None:
         """The reply arranged for this request, if any."""
         if self._replies:

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import trio
 
 from gateway.simulator.cache import PromptCache
-from gateway.simulator.connection import Connection
-from gateway.simulator.ledger import Billed
+from gateway.simulator.connection import HttpConnection
+from gateway.simulator.ledger import Bill
 from gateway.simulator.reply import Reply
 from gateway.simulator.request import Received
 from gateway.simulator.script import Responder
 from gateway.simulator.service import Service
-from gateway.simulator.settings import Settings
+from gateway.simulator.settings import SimulatorSettings
 
 _log = logging.getLogger(__name__)
 
@@ -31,13 +31,15 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
-        settings: Settings | None = None,
+        settings: SimulatorSettings | None = None,
         seed: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
         self._port = port
-        self._service = Service(settings or Settings(), cache=PromptCache(clock), seed=seed)
+        self._service = Service(
+            settings or SimulatorSettings(), cache=PromptCache(clock), seed=seed
+        )
 
     async def serve(
         self, *, task_status: trio.TaskStatus["Simulator"] = trio.TASK_STATUS_IGNORED
@@ -67,7 +69,7 @@ class Simulator:
         return self._service.requests
 
     @property
-    def billed(self) -> deque[Billed]:
+    def billed(self) -> deque[Bill]:
         """The bills of the answers that have ended, oldest first; a bounded number of them."""
         return self._service.billed
 
@@ -90,14 +92,10 @@ class Simulator:
         are asked with the request's body, the latest first; each may leave it with None."""
         self._service.script.add(*entries)
 
-    def clear_script(self) -> None:
-        """Forget what was arranged."""
-        self._service.script.clear()
-
     async def _contain(self, stream: trio.SocketStream) -> None:
         """Serve one connection. Whatever goes wrong in it ends it, and nothing else."""
         try:
-            await Connection(stream, self._service).serve()
+            await HttpConnection(stream, self._service).serve()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client is gone
         except* Exception:  # noqa: BLE001 - the one boundary: it is logged, the rest goes on
@@ -111,7 +109,7 @@ async def open_simulator(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
-    settings: Settings | None = None,
+    settings: SimulatorSettings | None = None,
     seed: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Simulator]:
@@ -127,7 +125,7 @@ async def run_simulator(
     host: str = "127.0.0.1",
     port: int = 3280,
     *,
-    settings: Settings | None = None,
+    settings: SimulatorSettings | None = None,
     seed: int | None = None,
     on_ready: Callable[[Simulator], object] | None = None,
 ) -> None:

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from gateway.simulator.ids import Ids
-from gateway.simulator.reply import CodeExecution, Json, ServerTool, WebFetch, WebSearch
+from gateway.simulator.reply import CodeExecution, Json, ServerCall, WebFetch, WebSearch
 from gateway.simulator.signature import Signer
 
 CONTAINER_LIFE = timedelta(minutes=30)
 
 
-def tool_of(block: ServerTool) -> str:
+def tool_of(block: ServerCall) -> str:
     """The name of the tool."""
     match block:
         case WebSearch():
@@ -20,7 +20,7 @@ def tool_of(block: ServerTool) -> str:
             return tool
 
 
-def input_of(block: ServerTool) -> Json:
+def input_of(block: ServerCall) -> Json:
     """What the model asks of the tool."""
     match block:
         case WebSearch(query):
@@ -33,7 +33,7 @@ def input_of(block: ServerTool) -> Json:
             return {"command": code}
 
 
-def result_of(block: ServerTool, signer: Signer) -> list[Json] | Json:
+def result_of(block: ServerCall, signer: Signer) -> list[Json] | Json:
     """The `content` of the tool's result."""
     if block.error is not None:
         return {"type": f"{tool_of(block)}_tool_result_error", "error_code": block.error}

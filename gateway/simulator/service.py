@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 import trio
 
-from gateway.simulator.answers import Answers
+from gateway.simulator.answers import AnswerMemory
 from gateway.simulator.attachments import check_attachments
 from gateway.simulator.binding import BINDING_CONTROLS, Binder, Screened, screen
 from gateway.simulator.cache import PromptCache
@@ -18,14 +18,14 @@ from gateway.simulator.directives import directed
 from gateway.simulator.draft import Draft, Drafter
 from gateway.simulator.errors import ApiError, encode_error
 from gateway.simulator.ids import Ids
-from gateway.simulator.ledger import Billed
+from gateway.simulator.ledger import Bill
 from gateway.simulator.limits import limited
 from gateway.simulator.metronome import Metronome
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.pages import page
 from gateway.simulator.prompt import segments
 from gateway.simulator.prose import compose
-from gateway.simulator.reply import Failure, Json, Reply
+from gateway.simulator.reply import ErrorReply, Json, Reply
 from gateway.simulator.request import (
     Received,
     betas,
@@ -35,7 +35,7 @@ from gateway.simulator.request import (
 )
 from gateway.simulator.rules import check_end, check_model, check_signatures, check_size
 from gateway.simulator.script import Script
-from gateway.simulator.settings import Settings
+from gateway.simulator.settings import SimulatorSettings
 from gateway.simulator.signature import Signer
 from gateway.simulator.transcript import merged, pending_calls
 from gateway.simulator.validation import check_body, check_headers
@@ -53,26 +53,28 @@ class Whole(msgspec.Struct, frozen=True):
     gate: trio.Event | None = None
 
 
-class Message(msgspec.Struct, frozen=True):
+class Generated(msgspec.Struct, frozen=True):
     """An answer that was generated: streamed, or whole when the request asks for that."""
 
     draft: Draft
     streamed: bool
 
 
-Answer: TypeAlias = Whole | Message
+HttpAnswer: TypeAlias = Whole | Generated
 
 
 class Service:
     """One simulated API: its script, its prompt cache, and what it remembers."""
 
-    def __init__(self, settings: Settings, *, cache: PromptCache, seed: int | None) -> None:
+    def __init__(
+        self, settings: SimulatorSettings, *, cache: PromptCache, seed: int | None
+    ) -> None:
         self.settings = settings
         self.script = Script()
         self.ids = Ids(seed)
         self.metronome = Metronome()
         self.requests: deque[Received] = deque(maxlen=settings.keep)
-        self.billed: deque[Billed] = deque(maxlen=settings.keep)
+        self.billed: deque[Bill] = deque(maxlen=settings.keep)
         self.open_streams = 0
         self.streams_started = 0
         self._idle = trio.lowlevel.ParkingLot()
@@ -80,7 +82,7 @@ class Service:
         self._signer = Signer()
         self._tokenizer = settings.tokenizer
         self._drafter = Drafter(self.ids, self._signer, self._tokenizer.bytes_per_billed)
-        self._answers = Answers()
+        self._answers = AnswerMemory()
 
     @contextmanager
     def open_stream(self) -> Iterator[None]:
@@ -99,7 +101,7 @@ class Service:
         while self.open_streams:
             await self._idle.park()
 
-    def answer(self, request: Received) -> Answer:
+    def answer(self, request: Received) -> HttpAnswer:
         """The answer to a request; errors are answers, too."""
         self.requests.append(request)
         try:
@@ -107,7 +109,7 @@ class Service:
         except ApiError as error:
             return refusal(error, request.request_id)
 
-    def _route(self, request: Received) -> Answer:
+    def _route(self, request: Received) -> HttpAnswer:
         check_headers(request.headers)
         match request.method, request.path.rstrip("/").split("/")[1:]:
             case "POST", ["v1", "messages"]:
@@ -124,7 +126,7 @@ class Service:
             case _:
                 raise ApiError(404)
 
-    def _count(self, request: Received) -> Answer:
+    def _count(self, request: Received) -> HttpAnswer:
         screened, model = self._checked(request, counting=True)
         body = screened.body
         edited = edit(body, model, self._tokenizer)
@@ -151,7 +153,7 @@ class Service:
             self._answers.check_thoughts(merged(body["messages"]))
         return screen(body, model, self.settings.account, asked), model
 
-    def _message(self, request: Received) -> Answer:
+    def _message(self, request: Received) -> HttpAnswer:
         screened, model = self._checked(request)
         body: Json = request.body  # as it was sent: what is read of it may lack thinking
         edited = edit(screened.body, model, self._tokenizer)
@@ -177,7 +179,7 @@ class Service:
             transformations=screened.entries if BINDING_CONTROLS in betas(request) else None,
         )
         self._answers.remember(draft.content, draft.stop_reason)
-        return Message(draft, streamed=streamed)
+        return Generated(draft, streamed=streamed)
 
     def _reply(self, body: Json, model: ModelSpec) -> Reply:
         """What was arranged for this request, what its text directs, or what comes to mind."""
@@ -206,15 +208,15 @@ def refusal(error: ApiError, request_id: str) -> Whole:
     return Whole(error.status, body, tuple(headers))
 
 
-def _failure(reply: Reply, *, streamed: bool) -> Failure | None:
+def _failure(reply: Reply, *, streamed: bool) -> ErrorReply | None:
     """The status instead of an answer; without a stream, an `error` fault is one."""
     fault = reply.fault
     if fault is not None and fault.kind == "error" and not streamed:
-        return Failure(529, fault.error_type, fault.message)
+        return ErrorReply(529, fault.error_type, fault.message)
     return reply.failure
 
 
-def _failed(reply: Reply, failure: Failure, request_id: str) -> Whole:
+def _failed(reply: Reply, failure: ErrorReply, request_id: str) -> Whole:
     error = ApiError(failure.status, failure.message, failure.type, failure.retry_after)
     whole = refusal(error, request_id)
     return msgspec.structs.replace(whole, delay=reply.delay, gate=reply.gate)

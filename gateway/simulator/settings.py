@@ -3,10 +3,10 @@
 import msgspec
 
 from gateway.simulator.binding import Account
-from gateway.simulator.tokenizer import BYTES_PER_TOKEN, TOKENS_FOR_TOOLS, Tokenizer
+from gateway.simulator.tokenizer import BYTES_PER_TOKEN, TOKENS_FOR_TOOLS, ByteTokenizer
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a simulator behaves, whatever it is asked.
 
     - `rate`: deltas a second of a reply that does not say; 0 is as fast as it goes
@@ -35,9 +35,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep: int = 10_000
 
     @property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> ByteTokenizer:
         """How it counts, and what it bills."""
-        return Tokenizer(
+        return ByteTokenizer(
             bytes_per_token=self.bytes_per_token,
             ratio=self.token_ratio,
             overhead=self.overhead_tokens,

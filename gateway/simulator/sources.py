@@ -4,7 +4,14 @@ import base64
 import hashlib
 import re
 
-from gateway.simulator.reply import CodeExecution, Json, ServerTool, Text, WebFetch, WebSearch
+from gateway.simulator.reply import (
+    CodeExecution,
+    Json,
+    ReplyText,
+    ServerCall,
+    WebFetch,
+    WebSearch,
+)
 
 _SITES = (
     ("https://docs.example.org/{slug}", "{topic}: the documentation"),
@@ -25,9 +32,9 @@ def results_for(topic: str, count: int = 3) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def cite(text: str, results: tuple[tuple[str, str], ...]) -> Text:
+def cite(text: str, results: tuple[tuple[str, str], ...]) -> ReplyText:
     """A text that rests on these results."""
-    return Text(text, tuple(_web_citation(url, title) for url, title in results))
+    return ReplyText(text, tuple(_web_citation(url, title) for url, title in results))
 
 
 def _web_citation(url: str, title: str) -> Json:
@@ -41,13 +48,13 @@ def _web_citation(url: str, title: str) -> Json:
     }
 
 
-def cite_page(text: str, page: WebFetch) -> Text:
+def cite_page(text: str, page: WebFetch) -> ReplyText:
     """A text that rests on a page that was fetched."""
     document = {"title": page.title, "source": {"type": "text", "data": page.text}}
     return cite_document(text, 0, document)
 
 
-def told_of(served: ServerTool) -> Text:
+def told_of(served: ServerCall) -> ReplyText:
     """A text that tells what one of the provider's own tools brought, with its sources."""
     match served:
         case WebSearch(results=results):
@@ -55,14 +62,14 @@ def told_of(served: ServerTool) -> Text:
         case WebFetch(cited=True):
             return cite_page("What the page says.", served)
         case WebFetch():
-            return Text("What the page says.")
+            return ReplyText("What the page says.")
         case CodeExecution(stdout=stdout):
-            return Text(f"It printed `{stdout.strip()}`.")
+            return ReplyText(f"It printed `{stdout.strip()}`.")
 
 
-def cite_document(text: str, index: int, document: Json) -> Text:
+def cite_document(text: str, index: int, document: Json) -> ReplyText:
     """A text that rests on a document of the request."""
-    return Text(text, (_document_citation(index, document),))
+    return ReplyText(text, (_document_citation(index, document),))
 
 
 def _document_citation(index: int, document: Json) -> Json:

@@ -9,7 +9,7 @@ TOKENS_FOR_TOOLS = 290
 """What the provider adds to a prompt with tools: it tells the model how to call them."""
 
 
-class Tokenizer(msgspec.Struct, frozen=True, kw_only=True):
+class ByteTokenizer(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes divided by a figure; deterministic and cheap, and no client's own estimate.
 
     - `ratio`: billed tokens for a token of its own count; input and output alike

@@ -6,7 +6,7 @@ from gateway.simulator.cache import Charge
 from gateway.simulator.reply import Json
 
 
-class Usage(msgspec.Struct, frozen=True):
+class ReplyUsage(msgspec.Struct, frozen=True):
     """What an answer costs: tokens, searches, fetches. `overrides` replace single figures."""
 
     prompt: Charge
@@ -35,7 +35,7 @@ class Usage(msgspec.Struct, frozen=True):
         """The usage of a whole message."""
         return {**self.at_start(), **self._output(), **self.overrides}
 
-    def after(self, output: int, thinking: int) -> "Usage":
+    def after(self, output: int, thinking: int) -> "ReplyUsage":
         """The bill of an answer that broke off after this much output."""
         return msgspec.structs.replace(self, output=output, thinking=thinking)
 

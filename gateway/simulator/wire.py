@@ -18,7 +18,7 @@ import trio
 Headers = Iterable[tuple[str, str]]
 
 
-class Wire:
+class HttpWire:
     """Sends responses over `stream`, in step with the h11 connection that reads its requests."""
 
     def __init__(self, stream: trio.SocketStream, http: h11.Connection) -> None:

@@ -95,6 +95,16 @@ def block_types(content: bytes) -> list[str]:
     return ["text"] if isinstance(blocks, str) else [block.type for block in blocks]
 
 
+def plain_text(content: bytes) -> str | None:
+    """The text of a content that is one text block and nothing else; `None` for any other."""
+    match msgspec.json.decode(content):
+        case [{"type": "text", "text": str(text), **rest}] if not rest:
+            return text
+        case str(text):
+            return text
+    return None
+
+
 def is_blank(content: UserContent) -> bool:
     """Whether there is nothing for a model to read: the provider refuses blank text."""
     if isinstance(content, str):

@@ -43,12 +43,29 @@ class ProviderUsage(msgspec.Struct, frozen=True):
     output_tokens_details: OutputTokensDetails | None = None
 
 
+class InputTransformation(msgspec.Struct, frozen=True):
+    """What the provider did to a thinking block of the request: dropped it, or let it through.
+
+    `path` is where it stood, as `messages.3.content.0`.
+    """
+
+    type: str
+    path: str = ""
+    reason: str = ""
+
+    @property
+    def is_mismatch(self) -> bool:
+        """Whether what stood before the block was not what it was bound to."""
+        return self.reason == "prefix_binding_mismatch"
+
+
 class ProviderMessage(msgspec.Struct, frozen=True):
     """The beginning of an answer."""
 
     id: str
     model: str
     usage: ProviderUsage
+    input_transformations: list[InputTransformation] | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag_field="type", tag="text_delta", gc=False):
@@ -144,7 +161,7 @@ class MessageStop(msgspec.Struct, frozen=True, tag_field="type", tag="message_st
     """The answer is complete. Without it, it is not."""
 
 
-class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+class ProviderPing(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
     """A sign of life that carries nothing."""
 
 
@@ -174,7 +191,7 @@ KnownEvent = (
     | ContentBlockStop
     | MessageDelta
     | MessageStop
-    | Ping
+    | ProviderPing
     | StreamError
 )
 ProviderEvent = KnownEvent | UnknownEvent

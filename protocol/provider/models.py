@@ -8,7 +8,7 @@ thinking and on effort, November 2026.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -47,6 +47,16 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         return 100 if self.max_input_tokens <= 200_000 else 600
 
 
+Binding = Literal["checked", "appended", "rebuilt"]
+"""How a model's thinking is bound to the conversation before it, and how changes are told to it.
+
+- `checked`: the provider checks that nothing before a thinking block has changed; changes go into
+  messages of the role `system` behind it.
+- `appended`: the same messages are taken, and nothing is checked.
+- `rebuilt`: no such messages are taken: the head of the request is made anew.
+"""
+
+
 class Thinking(msgspec.Struct, frozen=True, kw_only=True):
     """What goes upstream: `thinking`, and `output_config.effort`; `None` is left out."""
 
@@ -81,7 +91,6 @@ _GENERATIONS = (
     _Generation(("fable", "mythos"), (5, 0), 1_000_000, 128_000, _ALWAYS, _EFFORTS_47),
     _Generation(("opus",), (5, 5), 1_000_000, 128_000, _ALWAYS, _EFFORTS_47),
     _Generation(("sonnet",), (5, 5), 1_000_000, 128_000, _BETWEEN_TOOLS, _EFFORTS_47),
-    _Generation(("haiku",), (5, 5), 500_000, 64_000, _BETWEEN_TOOLS, _EFFORTS_47),
     _Generation((), (4, 7), 1_000_000, 128_000, _ADAPTIVE, _EFFORTS_47),
     _Generation(("sonnet",), (4, 6), 1_000_000, 64_000, _EITHER, _EFFORTS_46),
     _Generation((), (4, 6), 1_000_000, 128_000, _EITHER, _EFFORTS_46),
@@ -103,20 +112,38 @@ _LEAST_CACHEABLE: tuple[tuple[tuple[str, ...], tuple[int, int], int], ...] = (
     (("haiku",), (0, 0), 2048),
     ((), (0, 0), 1024),
 )
+# The provider's pages on prefix checks and on system messages in a conversation, November 2026;
+# the models API does not tell. An id without a version is taken for a new model.
+_BINDINGS: tuple[tuple[tuple[str, ...], tuple[int, int], Binding], ...] = (
+    (("fable", "mythos"), (5, 1), "checked"),
+    (("opus", "sonnet", "haiku"), (5, 5), "checked"),
+    (("fable", "mythos", "opus"), (5, 0), "appended"),
+    (("opus",), (4, 8), "appended"),
+    ((), (0, 1), "rebuilt"),
+    ((), (0, 0), "checked"),
+)
 _PREVIEW = (4, 6)  # `claude-mythos-preview` has no version; it is of this generation
-_WORD = re.compile(r"[^-@.:]+")
+_WORD = re.compile(r"[^-@.:/]+")  # clouds and other gateways put a name of theirs before
 _NUMBER = re.compile(r"[0-9]{1,2}")  # a date has more digits
+
+
+Row = TypeVar("Row", bound="tuple[Any, ...]")
+
+
+def _of(table: tuple[Row, ...], model: str) -> Row:
+    """The first row whose lines, first in it, and least version, second, fit the model's id."""
+    words = _WORD.findall(model)
+    version = _version(words)
+    return next(
+        row
+        for row in table
+        if version >= row[1] and (not row[0] or not set(words).isdisjoint(row[0]))
+    )
 
 
 def fallback(model: str) -> ModelInfo:
     """What is known of `model` from its id alone; an unknown family is asked for nothing."""
-    words = _WORD.findall(model)
-    version = _version(words)
-    known = next(
-        row
-        for row in _GENERATIONS
-        if version >= row.since and (not row.lines or not set(words).isdisjoint(row.lines))
-    )
+    known = _of(_GENERATIONS, model)
     return ModelInfo(
         id=model,
         display_name=model,
@@ -130,18 +157,30 @@ def fallback(model: str) -> ModelInfo:
 
 def least_cacheable(model: str) -> int:
     """Tokens of the shortest prompt that the provider's cache keeps for `model`."""
-    words = _WORD.findall(model)
-    version = _version(words)
-    return next(
-        least
-        for lines, since, least in _LEAST_CACHEABLE
-        if version >= since and (not lines or not set(words).isdisjoint(lines))
-    )
+    return _of(_LEAST_CACHEABLE, model)[2]
+
+
+def binding(model: str) -> Binding:
+    """How the thinking of `model` is bound to what stands before it."""
+    return _of(_BINDINGS, model)[2]
+
+
+def guarded(model: str, config: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The `thinking` of a request that is not to fail for thinking that does not fit.
+
+    A model that checks is asked to drop such blocks, where its kind of thinking takes the wish
+    (the provider's page on prefix checks): it may still refuse the others.
+    """
+    if config is None or config["type"] not in ("adaptive", "enabled"):
+        return config
+    if binding(model) != "checked":
+        return config
+    return {**config, "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 
 
 def _version(words: list[str]) -> tuple[int, int]:
     """`(4, 1)` for the words of `claude-opus-4-1-20250805`, `(3, 7)` for `claude-3-7-sonnet`."""
-    if "claude" not in words[:1]:
+    if "claude" not in words:
         return (0, 0)
     if "preview" in words:
         return _PREVIEW

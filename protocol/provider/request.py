@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 CACHE_BREAKPOINT: dict[str, str] = {"type": "ephemeral"}
 """A `cache_control`: the provider remembers the prompt up to its place, for five minutes."""
+
+
+NO_TOOLS = b"[]"
+"""No tools, as JSON: then the field is left out."""
 
 
 class SystemBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text", omit_defaults=True):
@@ -23,13 +27,6 @@ class Tool(msgspec.Struct, frozen=True):
     name: str
     description: str
     input_schema: dict[str, Any]
-
-
-class RequestMessage(msgspec.Struct, frozen=True):
-    """One message of a request; `content` is JSON, kept as it was stored."""
-
-    role: Literal["user", "assistant"]
-    content: msgspec.Raw
 
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -24,7 +24,8 @@ from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm, LlmSettings
 from actors.turns.retry import RetryPolicy
 from actors.turns.tools import ToolSettings
-from actors.usage.usage import Usage
+from actors.usage.usage import UsageActor
+from protocol.beginning import Begun, Found, judge
 from protocol.codec import JSON
 from protocol.errors import LedgerUnavailable
 from protocol.mail import ConnectionMail, ContextMail, LlmMail, UsageMail
@@ -44,10 +45,14 @@ from protocol.provider.events import (
 )
 from protocol.provider.models import ModelInfo, fallback
 from protocol.records import (
+    SENT,
     CalibrationRecord,
-    MessageRecord,
+    Change,
+    Entry,
+    Head,
     ModelTotals,
     SessionRecord,
+    StoredSession,
     TurnRecord,
 )
 from protocol.server import GatewayStatusReport, ServerMessage
@@ -258,6 +263,7 @@ class FakeTools:
 
     def __init__(self) -> None:
         self.tools: list[OfferedTool] = []
+        self.down: set[str] = set()
         self.scripts: dict[str, deque[ToolAnswer | float | Exception]] = {}
         self.called: list[tuple[str, dict[str, Any]]] = []
         self.running = 0
@@ -273,6 +279,10 @@ class FakeTools:
     def offered(self, files: AgentFiles) -> list[OfferedTool]:
         """See `Tools`."""
         return self.tools
+
+    def may_return(self, name: str) -> bool:
+        """See `Tools`."""
+        return name in self.down
 
     def absent(self, name: str) -> str:
         """See `Tools`."""
@@ -362,11 +372,16 @@ class FakeCensus:
 
 
 class FakeStore:
-    """Both stores in memory; each method can be made slow, or fail."""
+    """Both stores in memory; each method can be made slow, or fail.
+
+    What is written keeps the rules of the ledger: a change of another version of its session is
+    refused, and so is a turn that may not begin.
+    """
 
     def __init__(self) -> None:
         self.sessions: dict[str, SessionRecord] = {}
-        self.messages: list[MessageRecord] = []
+        self.heads: dict[str, dict[int, Head]] = {}
+        self.entries: dict[str, list[Entry]] = {}
         self.rows: dict[str, TurnRecord] = {}
         self.settled: list[str] = []
         self.calibration: list[CalibrationRecord] = []
@@ -379,6 +394,16 @@ class FakeStore:
         for method in methods:
             self.failing[method] = LedgerUnavailable("The disk is full.")
 
+    def works(self) -> None:
+        """It can be again, and fast."""
+        self.slow.clear()
+        self.failing.clear()
+
+    @property
+    def messages(self) -> list[Entry]:
+        """What people are shown of all sessions."""
+        return [one for entries in self.entries.values() for one in entries if _is_shown(one)]
+
     async def _enter(self, method: str) -> None:
         await trio.lowlevel.checkpoint()
         await trio.sleep(self.slow.get(method, 0))
@@ -386,68 +411,95 @@ class FakeStore:
         if method in self.failing:
             raise self.failing[method]
 
-    async def save_session(self, session: SessionRecord) -> None:
+    # --- sessions ------------------------------------------------------------------------------
+
+    async def create_session(self, session: SessionRecord) -> None:
         """See `SessionStore`."""
-        await self._enter("save_session")
+        await self._enter("create_session")
+        assert session.session_id not in self.sessions
         self.sessions[session.session_id] = session
 
-    async def begin_turn(self, session: SessionRecord, message: MessageRecord) -> None:
+    async def begin_turn(self, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:
         """See `SessionStore`."""
         await self._enter("begin_turn")
-        self.sessions[session.session_id] = session
-        self._append(message)
-
-    async def keep_answer(
-        self, session_id: str, turn_id: str, answer: Sequence[MessageRecord], *, kept: int | None
-    ) -> None:
-        """See `SessionStore`."""
-        await self._enter("keep_answer")
-        if session_id in self.sessions:
-            self._replace_answer(session_id, turn_id, answer, kept)
-
-    async def store_answer(
-        self,
-        session_id: str,
-        turn_id: str,
-        messages: Sequence[MessageRecord],
-        *,
-        was_kept: bool,
-    ) -> None:
-        """See `SessionStore`."""
-        await self._enter("store_answer")
-        if session_id in self.sessions:
-            kept = [one for one in self.messages if one.turn_id == turn_id][1:]
-            assert was_kept or not kept
-            self._replace_answer(session_id, turn_id, messages, None)
-
-    def _replace_answer(
-        self, session_id: str, turn_id: str, answer: Sequence[MessageRecord], kept: int | None
-    ) -> None:
-        gone = [one for one in self.messages if one.turn_id == turn_id][1 if kept is None else 99 :]
-        self.messages = [one for one in self.messages if one not in gone]
-        session = self.sessions[session_id]
-        self.sessions[session_id] = msgspec.structs.replace(
-            session, message_count=session.message_count - len(gone)
+        session = change.session
+        rows = [row for row in self.rows.values() if row.session_id == session.session_id]
+        same = [row.turn_id for row in rows if row.request_id == turn.request_id]
+        still = [row.turn_id for row in rows if row.status == "open"]
+        stored = self.sessions.get(session.session_id)
+        found = Found(
+            version=None if stored is None else stored.version,
+            same_request=next(iter(same), None),
+            open_turn=next(iter(still), None),
         )
-        for message in answer[kept or 0 :]:
-            self._append(message)
+        begun = judge(found, is_new=is_new, version=session.version)
+        if begun.outcome == "begun":
+            if is_new:
+                self.sessions[session.session_id] = session
+            assert self._apply(change)
+            assert turn.turn_id not in self.rows, "one row a turn"
+            self.rows[turn.turn_id] = turn
+        return begun
 
-    def _append(self, message: MessageRecord) -> None:
-        self.messages.append(msgspec.structs.replace(message, message_id=len(self.messages) + 1))
-        session = self.sessions[message.session_id]
-        self.sessions[message.session_id] = msgspec.structs.replace(
-            session, message_count=session.message_count + 1
+    async def extend_turn(self, change: Change, turn: TurnRecord) -> bool:
+        """See `SessionStore`."""
+        await self._enter("extend_turn")
+        held = self._apply(change)
+        if held and self.rows[turn.turn_id].status == "open":
+            self.rows[turn.turn_id] = turn
+        return held
+
+    async def settle_turn(self, change: Change, turn: TurnRecord) -> bool:
+        """See `SessionStore`."""
+        await self._enter("settle_turn")
+        assert turn.turn_id not in self.settled, "a turn is settled once"
+        assert turn.status != "open", "a settled turn is not open"
+        self.settled.append(turn.turn_id)
+        self.rows[turn.turn_id] = turn
+        return self._apply(change)
+
+    def _apply(self, change: Change) -> bool:
+        session = change.session
+        stored = self.sessions.get(session.session_id)
+        if stored is None or stored.version != session.version:
+            return False
+        entries = self.entries.setdefault(session.session_id, [])
+        shown = sum(map(_is_shown, entries))
+        if (gone := change.withheld) is not None:
+            entries[:] = [
+                msgspec.structs.replace(one, status=gone.status)
+                if one.place >= gone.first and one.status in SENT
+                else one
+                for one in entries
+            ]
+        for entry in change.entries:
+            assert entry.place == len(entries), "places have no gap"
+            entries.append(entry)
+        if change.head is not None:
+            self.heads.setdefault(session.session_id, {})[change.head.epoch] = change.head
+        self.sessions[session.session_id] = msgspec.structs.replace(
+            session,
+            version=session.version + 1,
+            message_count=stored.message_count + sum(map(_is_shown, entries)) - shown,
         )
+        return True
 
-    async def load_session(self, session_id: str) -> SessionRecord | None:
+    async def load_session(self, session_id: str) -> StoredSession | None:
         """See `SessionStore`."""
         await self._enter("load_session")
-        return self.sessions.get(session_id)
-
-    async def load_messages(self, session_id: str) -> list[MessageRecord]:
-        """See `SessionStore`."""
-        await self._enter("load_messages")
-        return [message for message in self.messages if message.session_id == session_id]
+        session = self.sessions.get(session_id)
+        if session is None:
+            return None
+        heads = self.heads.get(session_id, {})
+        head = heads[max(heads)] if heads else None
+        entries = self.entries.get(session_id, [])
+        first = 0 if head is None else head.first
+        return StoredSession(
+            session=session,
+            head=head,
+            entries=[one for one in entries if one.place >= first and one.status in SENT],
+            next_place=len(entries),
+        )
 
     async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
         """See `SessionStore`."""
@@ -458,22 +510,21 @@ class FakeStore:
             newest = newest[ids.index(before) + 1 :] if before in ids else []
         return newest[:limit]
 
-    async def page_messages(
-        self, session_id: str, limit: int, before: int | None
-    ) -> list[MessageRecord]:
+    async def page_entries(self, session_id: str, limit: int, before: int | None) -> list[Entry]:
         """See `SessionStore`."""
-        await self._enter("page_messages")
+        await self._enter("page_entries")
         older = [
-            message
-            for message in self.messages
-            if message.session_id == session_id and (before is None or message.message_id < before)
+            one
+            for one in self.entries.get(session_id, [])
+            if _is_shown(one) and (before is None or one.place < before)
         ]
         return older[-limit:]
 
     async def delete_session(self, session_id: str) -> bool:
         """See `SessionStore`."""
         await self._enter("delete_session")
-        self.messages = [one for one in self.messages if one.session_id != session_id]
+        self.heads.pop(session_id, None)
+        self.entries.pop(session_id, None)
         return self.sessions.pop(session_id, None) is not None
 
     async def load_calibration(self) -> list[CalibrationRecord]:
@@ -481,26 +532,13 @@ class FakeStore:
         await self._enter("load_calibration")
         return self.calibration
 
-    async def open_turn(self, turn: TurnRecord) -> None:
-        """See `TurnStore`."""
-        await self._enter("open_turn")
-        assert turn.turn_id not in self.rows, "one row a turn"
-        self.rows[turn.turn_id] = turn
+    # --- turns ---------------------------------------------------------------------------------
 
-    async def settle_turn(self, turn: TurnRecord) -> None:
+    async def close_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
-        await self._enter("settle_turn")
-        assert turn.turn_id not in self.settled, "a turn is settled once"
-        self.settled.append(turn.turn_id)
+        await self._enter("close_turn")
+        assert self.rows[turn.turn_id].status == "open"
         self.rows[turn.turn_id] = turn
-
-    async def find_turn(self, session_id: str, request_id: str) -> str | None:
-        """See `TurnStore`."""
-        await self._enter("find_turn")
-        for row in self.rows.values():
-            if (row.session_id, row.request_id) == (session_id, request_id):
-                return row.turn_id
-        return None
 
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
         """See `TurnStore`."""
@@ -511,7 +549,7 @@ class FakeStore:
     async def note_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
         await self._enter("note_turn")
-        if self.rows[turn.turn_id].status == "open":
+        if turn.turn_id in self.rows and self.rows[turn.turn_id].status == "open":
             self.rows[turn.turn_id] = turn
 
     async def load_open_turns(self) -> list[TurnRecord]:
@@ -541,6 +579,11 @@ class FakeStore:
                 unpriced=total.unpriced + (row.cost is None),
             )
         return list(totals.values())
+
+
+def _is_shown(entry: Entry) -> bool:
+    """Whether people are shown it."""
+    return entry.role != "system" and entry.status != "replaced"
 
 
 # --- clients -----------------------------------------------------------------------------------
@@ -708,7 +751,7 @@ class World:
         self.logs = self._made(
             TurnLogs, keep_seconds=300.0, keep_bytes=1_000_000, clock=trio.current_time
         )
-        self.usage = Usage(
+        self.usage = UsageActor(
             self.usage_box, store=self.store, prices=self.prices, clock=self.clock, at_once=64
         )
         self.context = self._make_context()
@@ -727,7 +770,8 @@ class World:
             thinking_budget=8_000,
             history_cache_bytes=1_000_000,
             at_once=64,
-            keep_seconds=1.0,
+            page_size=2,
+            longest_page=200,
             prompt_caching=True,
             server_tools=(),
         )
@@ -805,8 +849,6 @@ class World:
                 context=self.context_box,
                 llm=self.llm_box,
                 usage=self.usage_box,
-                page_size=2,
-                longest_page=200,
             ),
             logs=self.logs,
             census=self.census,

@@ -7,17 +7,19 @@ import trio
 import trio.testing
 
 from actors.mailbox import ActorStopped, Mailbox, MailboxFull
-from protocol.client import ChatSend
+from protocol.client import ChatSend, SessionHistory
 from protocol.errors import Failure, GatewayError
 from protocol.mail import (
     Cancelling,
     CancelTurn,
+    ContextMail,
     DrainTurns,
     LlmMail,
     StartTurn,
     TurnAccepted,
 )
 from protocol.provider.content import TextBlock, UserBlock
+from protocol.server import HistoryMessage, SessionHistoryPage
 
 START = StartTurn(send=ChatSend(id="r1", content="Hi."))
 CANCEL = CancelTurn(turn_id="turn_1", request_id=None)
@@ -55,6 +57,16 @@ async def test_only_data_crosses() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_what_an_owner_keeps_for_itself_crosses_nothing() -> None:
+    """It gets its own message in its turn, and not a copy of it."""
+    mailbox = make_mailbox()
+    await mailbox.tell(DrainTurns())
+    await mailbox.keep(START)
+    mailbox.close()
+    assert [one.open() async for one in mailbox] == [DrainTurns(), START]
+    assert mailbox.waiting == 0
+
+
 async def test_an_ask_gets_the_reply_that_its_request_is_typed_by() -> None:
     """`Request[R]` is answered with an `R`."""
     mailbox = make_mailbox()
@@ -67,6 +79,21 @@ async def test_an_ask_gets_the_reply_that_its_request_is_typed_by() -> None:
         nursery.start_soon(answer)
         assert await mailbox.ask(START) == TurnAccepted("turn_1")
         assert await mailbox.ask(CANCEL) == Cancelling("turn_1")
+
+
+async def test_an_answer_keeps_an_integer_of_more_than_64_bits() -> None:
+    """MessagePack has none, and a tool call of a history may have one."""
+    mailbox: Mailbox[ContextMail] = Mailbox("context", ContextMail, 4)
+    call = {"type": "tool_use", "id": "t", "name": "count", "input": {"from": 2**70}}
+    message = HistoryMessage(role="assistant", content=[call], created_at="1970-01-01")
+    page = SessionHistoryPage(request_id="r1", session_id="s", messages=[message])
+
+    async def answer() -> None:
+        (await anext(mailbox)).reply.send(page)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        assert await mailbox.ask(SessionHistory(id="r1", session_id="s")) == page
 
 
 async def test_a_failure_is_raised_where_it_was_asked() -> None:

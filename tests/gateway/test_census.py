@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from gateway.simulator import Reply, Text, ToolUse
+from gateway.simulator import Reply, ReplyText, ToolUse
 from tests.support import Frame, Talk, open_world, status_when
 
 
@@ -81,7 +81,9 @@ async def test_a_tool_call_weighs_what_its_arguments_weigh(tmp_path: Path) -> No
     """So that the bound on kept logs holds for them as for text."""
     tools = [{"name": "draw", "description": "Draws.", "inputSchema": {"type": "object"}}]
     async with open_world(tmp_path) as world, world.talk() as talk:
-        world.simulator.script(Reply(blocks=(Text("So."), ToolUse("draw", {"d": "x" * 50_000}))))
+        world.simulator.script(
+            Reply(blocks=(ReplyText("So."), ToolUse("draw", {"d": "x" * 50_000})))
+        )
         request_id = await talk.say("chat.send", content="Draw", tools=tools)
         while (frame := await talk.hear())["type"] != "tool.call":
             pass

@@ -18,13 +18,13 @@ from rich.console import Console
 from gateway.cli.talk import link as link_module
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.commands import Command, Meant, Say, Unknown, meaning_of
-from gateway.cli.talk.conversation import Conversation
-from gateway.cli.talk.keyboard import Key, Line, PlainLines, open_history
+from gateway.cli.talk.conversation import ChatSession
+from gateway.cli.talk.keyboard import Entry, Key, PlainLines, open_history
 from gateway.cli.talk.link import Link, open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen
 from gateway.client import ConnectError, ConnectionLost, Target
-from gateway.simulator import Fault, Reply, Text
+from gateway.simulator import Fault, Reply, ReplyText
 from tests.support import TOKEN, World, open_world
 
 LONG = "go on [[sim: count=400 rate=200 chars=5]]"
@@ -33,11 +33,11 @@ LONG = "go on [[sim: count=400 rate=200 chars=5]]"
 class Typist:
     """A keyboard whose lines are known; between two of them something may happen."""
 
-    def __init__(self, *lines: Line | Callable[[], None]) -> None:
+    def __init__(self, *lines: Entry | Callable[[], None]) -> None:
         self._lines = list(lines)
         self.left = False
 
-    async def read(self) -> Line:
+    async def read(self) -> Entry:
         """The next line."""
         await trio.lowlevel.checkpoint()
         while self._lines:
@@ -125,13 +125,13 @@ class Wire:
 
 @asynccontextmanager
 async def open_chat(
-    world: World, *lines: Line | Callable[[], None], url: str = ""
-) -> AsyncIterator[tuple[Chat, Conversation, Page]]:
+    world: World, *lines: Entry | Callable[[], None], url: str = ""
+) -> AsyncIterator[tuple[Chat, ChatSession, Page]]:
     """A chat with this typist; what it shows is on the page."""
     page = Page()
     console = Console(file=page, width=100, color_system=None)
     async with open_link(Target(url or world.url, TOKEN)) as link:
-        conversation = Conversation(link)
+        conversation = ChatSession(link)
         with trio.fail_after(10):  # noqa: ASYNC100 - what is yielded to waits
             yield (
                 Chat(conversation, PlainScreen(console, console), Typist(*lines)),
@@ -140,7 +140,7 @@ async def open_chat(
             )
 
 
-async def said(world: World, *lines: Line | Callable[[], None]) -> str:
+async def said(world: World, *lines: Entry | Callable[[], None]) -> str:
     """All that a chat of these lines shows."""
     async with open_chat(world, *lines) as (chat, _, page):
         await chat.run()
@@ -215,7 +215,7 @@ async def test_a_model_is_chosen_by_a_part_of_its_name(tmp_path: Path) -> None:
 async def test_a_failure_is_one_line_and_the_chat_goes_on(tmp_path: Path) -> None:
     """An answer that fails says why; the next message is answered."""
     async with open_world(tmp_path, retry_attempts=0) as world:
-        world.simulator.script(Reply(blocks=(Text("half"),), fault=Fault("reset", at=4)))
+        world.simulator.script(Reply(blocks=(ReplyText("half"),), fault=Fault("reset", at=4)))
         async with open_chat(world, "first", lambda: None, "second") as (chat, _, page):
             await chat.run()
             assert not chat.failed
@@ -260,7 +260,7 @@ async def test_a_cut_connection_loses_no_text(tmp_path: Path) -> None:
         wire = Wire(world.url)
         await nursery.start(wire.run)
         numbers = " ".join(str(number) for number in range(300))
-        world.simulator.script(Reply(blocks=(Text(numbers),), rate=200.0))
+        world.simulator.script(Reply(blocks=(ReplyText(numbers),), rate=200.0))
         async with open_chat(world, "count", url=wire.url) as (chat, _, page):
             page.when(" 57", wire.cut)
             await chat.run()
@@ -282,7 +282,7 @@ async def test_a_gateway_that_stays_away_is_given_up(
         with trio.fail_after(5):
             await (await link.client()).lost.wait()
         with pytest.raises(ConnectionLost):
-            await Conversation(link).sessions()
+            await ChatSession(link).sessions()
 
 
 async def test_a_session_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ async def test_lines_of_a_pipe_are_read_to_the_end() -> None:
     os.write(sink, "one\n\nthr\u00e9e\n".encode() + b"fo\xffur")
     os.close(sink)
     lines = PlainLines(source)
-    found: list[Line] = [await lines.read() for _ in range(5)]
+    found: list[Entry] = [await lines.read() for _ in range(5)]
     os.close(source)
     assert found == ["one", "", "thr\u00e9e", "fo\ufffdur", Key.END]
 

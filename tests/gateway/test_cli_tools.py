@@ -19,14 +19,14 @@ from rich.console import Console
 from gateway.cli.talk import question
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
-from gateway.cli.talk.conversation import Conversation
-from gateway.cli.talk.keyboard import PROMPT, Key, Line
+from gateway.cli.talk.conversation import ChatSession
+from gateway.cli.talk.keyboard import PROMPT, Entry, Key
 from gateway.cli.talk.link import open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen, RichScreen
 from gateway.client import Target
 from gateway.mcp.settings import McpServer
-from gateway.simulator import Reply, Text, Thinking, ToolUse, calls, cite, says, turn
+from gateway.simulator import Reply, ReplyText, ReplyThinking, ToolUse, calls, cite, says, turn
 from protocol.tools import Approval
 from tests.gateway.test_cli_chat import Page, Wire
 from tests.gateway.test_cli_commands import RUN, environ_of
@@ -69,13 +69,13 @@ class Person:
     """Types these lines; to each question there is one answer, or something that gives it."""
 
     def __init__(
-        self, *lines: Line, says: tuple[Choice | Callable[[], Awaitable[Choice]], ...] = ()
+        self, *lines: Entry, says: tuple[Choice | Callable[[], Awaitable[Choice]], ...] = ()
     ) -> None:
         self._lines = list(lines)
         self.says = list(says)
         self.asked = 0
 
-    async def read(self) -> Line:
+    async def read(self) -> Entry:
         """The next line."""
         await trio.lowlevel.checkpoint()
         return self._lines.pop(0) if self._lines else Key.END
@@ -136,7 +136,7 @@ async def chat_of(
     console = Console(file=page, width=100, color_system=None, force_terminal=rich)
     screen = RichScreen(console) if rich else PlainScreen(console, console)
     async with open_link(Target(url or world.url, TOKEN)) as link:
-        chat = Chat(Conversation(link), screen, person, policy)
+        chat = Chat(ChatSession(link), screen, person, policy)
         with trio.fail_after(SECONDS):  # noqa: ASYNC100 - what is yielded to waits
             yield chat, page
 
@@ -345,7 +345,7 @@ async def test_neither_model_nor_tool_drives_the_terminal(tmp_path: Path, rich: 
         calling = calls(("t__echo", {"text": evil}), say=f"See {evil}")
         pages = cite(f"Cited {evil}", (("https://a.example/" + evil, "Title " + evil),))
         world.simulator.script(
-            turn(calling, Reply(blocks=(Thinking(evil), Text(f"Text {evil}\n\n"), pages)))
+            turn(calling, Reply(blocks=(ReplyThinking(evil), ReplyText(f"Text {evil}\n\n"), pages)))
         )
         # Without a terminal rich adds no sequences of its own.
         page = Page()
@@ -354,7 +354,7 @@ async def test_neither_model_nor_tool_drives_the_terminal(tmp_path: Path, rich: 
         async with open_link(Target(world.url, TOKEN)) as link:
             person = Person("go", "/sessions 1", says=(Choice.ONCE,))
             with trio.fail_after(SECONDS):
-                await Chat(Conversation(link), screen, person).run()
+                await Chat(ChatSession(link), screen, person).run()
     text = page.getvalue()
     assert called(tmp_path) == [evil]
     assert "Cited" in text
@@ -376,7 +376,7 @@ async def test_a_tool_of_another_program_is_named_as_such(tmp_path: Path) -> Non
             open_link(Target(world.url, TOKEN)) as link,
             trio.open_nursery() as nursery,
         ):
-            chat = Chat(Conversation(link, session), PlainScreen(console, console), Person("Tide?"))
+            chat = Chat(ChatSession(link, session), PlainScreen(console, console), Person("Tide?"))
             answer = {"toolCallId": "toolu_1", "content": "high"}
             page.when(
                 "run by the program that offered it",

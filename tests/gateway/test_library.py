@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from actors.ports import AgentFiles, Skill
 from gateway.library import NOTHING, FolderLibrary, Refused, confined
-from gateway.library.memory import Piece, compose, cut
+from gateway.library.memory import MemoryFile, compose, cut
 
 SECONDS = 10.0
 
@@ -207,7 +207,7 @@ def test_a_line_that_ends_where_the_room_does_is_kept() -> None:
 def test_any_memory_keeps_to_its_budget(texts: list[str], budget: int) -> None:
     """Never a byte more; whole when it fits; the same again."""
     pieces = [
-        Piece(f"memory/{number}.md", len(text.encode()), text.strip(), True)
+        MemoryFile(f"memory/{number}.md", len(text.encode()), text.strip(), True)
         for number, text in enumerate(texts)
     ]
     memory, note = compose(pieces, budget)

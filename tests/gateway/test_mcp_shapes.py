@@ -15,7 +15,7 @@ from gateway.mcp.answers import LONGEST_IMAGE, LONGEST_TEXT, MOST_IMAGES, to_ans
 from gateway.mcp.child import Quota
 from gateway.mcp.names import name_all, offered_name
 from gateway.mcp.offers import LONGEST_SCHEMA, MOST_TOOLS, served_tools
-from gateway.mcp.pace import Pace
+from gateway.mcp.pace import TokenBucket
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import ServerLost
 from gateway.mcp.stdio import Framing
@@ -194,7 +194,7 @@ def test_a_line_without_end_is_given_up() -> None:
 
 def test_a_burst_is_let_through_and_what_follows_is_slowed() -> None:
     """Then so many a second; a pause makes room for the next burst."""
-    pace = Pace(rate=10, burst=5)
+    pace = TokenBucket(rate=10, burst=5)
     assert [pace.delay(100) for _ in range(5)] == [0] * 5
     assert [round(pace.delay(100), 3) for _ in range(3)] == [0.1, 0.2, 0.3]
     assert pace.delay(200) == 0

@@ -9,13 +9,13 @@ from anthropic.types import Message, MessageParam, ThinkingBlock, ToolParam, Too
 
 from gateway.simulator import (
     MODELS,
-    Failure,
+    ErrorReply,
     Raw,
     RedactedThinking,
     Reply,
+    ReplyText,
+    ReplyThinking,
     Simulator,
-    Text,
-    Thinking,
     ToolUse,
 )
 
@@ -240,7 +240,7 @@ async def test_redacted_thinking_is_taken_back_as_it_was_sent(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """Opaque thinking is recognised, too."""
-    simulator.script(Reply(blocks=(RedactedThinking(), Text("Done."))))
+    simulator.script(Reply(blocks=(RedactedThinking(), ReplyText("Done."))))
     _, first = await stream(client, messages=user("One"))
     content = [block.to_dict() for block in first.content]
     assert content[0]["type"] == "redacted_thinking"
@@ -323,8 +323,8 @@ async def test_a_script_is_followed_reply_by_reply(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """Queued replies are used once each, then a function is asked, then the simulator answers."""
-    simulator.script(Reply(blocks=(Text("one"),)), Reply(blocks=(Text("two"),)))
-    simulator.script(lambda body: Reply(blocks=(Text("three"),)) if "3" in str(body) else None)
+    simulator.script(Reply(blocks=(ReplyText("one"),)), Reply(blocks=(ReplyText("two"),)))
+    simulator.script(lambda body: Reply(blocks=(ReplyText("three"),)) if "3" in str(body) else None)
     texts = [
         text_of((await stream(client, model=HAIKU, messages=user(prompt)))[1])
         for prompt in ("?", "?", "3", "4?")
@@ -340,8 +340,8 @@ async def test_every_kind_of_block_can_be_scripted(
     simulator.script(
         Reply(
             blocks=(
-                Thinking("hmm"),
-                Text("né 🙂 ok"),
+                ReplyThinking("hmm"),
+                ReplyText("né 🙂 ok"),
                 ToolUse("f", {"x": [1, "ü"]}, id="toolu_1"),
                 Raw({"type": "container_upload", "file_id": "file_1"}),
             ),
@@ -383,7 +383,7 @@ async def test_an_error_status_becomes_the_sdk_s_exception(
     kind: str,
 ) -> None:
     """Each status has its exception, its type and its request id."""
-    simulator.script(Reply(failure=Failure(status)))
+    simulator.script(Reply(failure=ErrorReply(status)))
     with pytest.raises(error) as raised:
         await stream(client, messages=user("?"))
     assert raised.value.status_code == status
@@ -395,7 +395,7 @@ async def test_a_rate_limit_tells_when_to_try_again(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """A 429 carries retry-after and the rate limit headers."""
-    simulator.script(Reply(failure=Failure(429, retry_after=7, message="Slow down")))
+    simulator.script(Reply(failure=ErrorReply(429, retry_after=7, message="Slow down")))
     with pytest.raises(anthropic.RateLimitError, match="Slow down") as raised:
         await stream(client, messages=user("?"))
     assert raised.value.response.headers["retry-after"] == "7"

@@ -14,10 +14,10 @@ from anthropic.types import Message
 from gateway.simulator import (
     RedactedThinking,
     Reply,
-    Settings,
+    ReplyText,
+    ReplyThinking,
     Simulator,
-    Text,
-    Thinking,
+    SimulatorSettings,
     ToolUse,
     WebSearch,
     open_simulator,
@@ -86,7 +86,9 @@ async def converse(
     """The messages of so many turns, each answered after a thought, and another question."""
     messages = copy.deepcopy(history or [says("Question 0")])
     for at in range(turns):
-        simulator.script(Reply(blocks=(Thinking(f"Thought {at}. " * 30), Text(f"Answer {at}."))))
+        simulator.script(
+            Reply(blocks=(ReplyThinking(f"Thought {at}. " * 30), ReplyText(f"Answer {at}.")))
+        )
         answer = await ask(client, messages, **(HEAD | {"thinking": SHOWN} | body))
         content = [block.to_dict() for block in answer.content]
         messages += [{"role": "assistant", "content": content}, says(f"Question {at + 1}")]
@@ -267,7 +269,7 @@ async def test_an_answer_s_own_blocks_stand_before_its_later_thinking(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """Thinking between calls is bound to what the same answer said before it."""
-    said = (Thinking("One."), Text("Look."), RedactedThinking(), ToolUse("f", id="t"))
+    said = (ReplyThinking("One."), ReplyText("Look."), RedactedThinking(), ToolUse("f", id="t"))
     simulator.script(Reply(blocks=said))
     answer = await ask(client, [says("Go")], **HEAD)
     content = [block.to_dict() for block in answer.content]
@@ -301,7 +303,7 @@ async def test_what_the_server_clears_is_no_change(
             }
         ]
     }
-    simulator.script(Reply(blocks=(Thinking("Hm."), ToolUse("f", id="t"))))
+    simulator.script(Reply(blocks=(ReplyThinking("Hm."), ToolUse("f", id="t"))))
     first = await ask(client, [says("Go")], **HEAD)
     loop = [says("Go"), {"role": "assistant", "content": [b.to_dict() for b in first.content]}]
     loop.append(user({**result("t"), "content": "long " * 500}))
@@ -332,7 +334,7 @@ async def test_counting_runs_the_same_check(
 @asynccontextmanager
 async def old_account() -> AsyncIterator[tuple[Simulator, AsyncAnthropic]]:
     """A simulator whose account is from before the check."""
-    options = Settings(account="old")
+    options = SimulatorSettings(account="old")
     async with open_simulator(settings=options) as simulator, client_of(simulator) as client:
         yield simulator, client
 
@@ -504,11 +506,11 @@ async def test_a_mismatch_can_be_scripted(simulator: Simulator, client: AsyncAnt
         await ask(client, [says("?")])
     assert raised.value.message.count("messages.3.content.1: Invalid `signature`") == 1
     entries = dropped("messages.3.content.0")
-    simulator.script(Reply(blocks=(Text("Hm."),), input_transformations=tuple(entries)))
+    simulator.script(Reply(blocks=(ReplyText("Hm."),), input_transformations=tuple(entries)))
     assert told(await ask(client, [says("?")])) == entries
 
 
-@pytest.mark.parametrize("kind", [Thinking("Hm."), RedactedThinking()])
+@pytest.mark.parametrize("kind", [ReplyThinking("Hm."), RedactedThinking()])
 async def test_no_answer_ends_with_thinking(
     simulator: Simulator, client: AsyncAnthropic, kind: Any
 ) -> None:
@@ -529,11 +531,11 @@ async def test_what_follows_a_pause_stays_a_message_of_its_own(
 ) -> None:
     """Each answer goes back as it came: joined to the one before, its thinking is a stranger."""
     search = WebSearch("tides", part="call")
-    simulator.script(Reply(blocks=(Thinking("One."), search)))
+    simulator.script(Reply(blocks=(ReplyThinking("One."), search)))
     first = await ask(client, [says("?")])
     paused = [block.to_dict() for block in first.content]
     found = msgspec.structs.replace(search, part="result")
-    simulator.script(Reply(blocks=(found, Thinking("Two."), Text("Done."))))
+    simulator.script(Reply(blocks=(found, ReplyThinking("Two."), ReplyText("Done."))))
     second = await ask(client, [says("?"), {"role": "assistant", "content": paused}])
     rest = [block.to_dict() for block in second.content]
     apart = [{"role": "assistant", "content": content} for content in (paused, rest)]

@@ -8,7 +8,7 @@ import pytest
 from anthropic import AsyncAnthropic
 from anthropic.types import Usage
 
-from gateway.simulator import Reply, Simulator, Thinking, open_simulator
+from gateway.simulator import Reply, ReplyThinking, Simulator, open_simulator
 from gateway.simulator.cache import Charge, PromptCache
 from gateway.simulator.prompt import Segment
 
@@ -227,7 +227,7 @@ async def test_an_automatic_breakpoint_avoids_thinking(
     client: AsyncAnthropic, simulator: Simulator
 ) -> None:
     """The last block that can carry it gets it; the thinking after that is not cached."""
-    simulator.script(Reply(blocks=(Thinking("Hm. " * 500),), stop_reason="pause_turn"))
+    simulator.script(Reply(blocks=(ReplyThinking("Hm. " * 500),), stop_reason="pause_turn"))
     async with client.messages.stream(
         model="claude-sonnet-5-5",
         max_tokens=2000,

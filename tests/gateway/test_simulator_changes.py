@@ -9,10 +9,10 @@ from anthropic.types import Message
 
 from gateway.simulator import (
     Reply,
-    Settings,
+    ReplyText,
+    ReplyThinking,
     Simulator,
-    Text,
-    Thinking,
+    SimulatorSettings,
     ToolUse,
     WebSearch,
     calls,
@@ -194,7 +194,7 @@ async def test_a_system_message_is_part_of_the_prefix(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """Thinking after it is bound to it: it may not be left out or reworded any more."""
-    simulator.script(Reply(blocks=(Thinking("Hm."), Text("Yes."))))
+    simulator.script(Reply(blocks=(ReplyThinking("Hm."), ReplyText("Yes."))))
     answer = await ask(client, [*ASK, TOLD])
     spoken = {"role": "assistant", "content": [block.to_dict() for block in answer.content]}
     grown = await ask(client, [*ASK, TOLD, spoken, *ASK, TOLD], betas=CONTROLS)
@@ -401,7 +401,7 @@ async def test_the_first_definition_costs_a_whole_miss_where_there_is_no_tool(
 
 async def test_a_tool_on_offer_costs_what_any_tool_does() -> None:
     """What the provider adds for tools is billed while the model has one."""
-    options = Settings(tools_overhead_tokens=5000)
+    options = SimulatorSettings(tools_overhead_tokens=5000)
     async with open_simulator(settings=options) as simulator, client_of(simulator) as client:
         with_tool = await ask(client, [*ASK, system(adds(TIDES))])
         without = await ask(client, [*ASK, system(removes("weather"))], tools=[WEATHER])
@@ -424,7 +424,7 @@ async def test_a_change_of_tools_is_part_of_the_prefix(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """To append one keeps all thinking; to take it back later costs what came after it."""
-    simulator.script(Reply(blocks=(Thinking("Hm."), ToolUse("tides"))))
+    simulator.script(Reply(blocks=(ReplyThinking("Hm."), ToolUse("tides"))))
     answer = await ask(client, [*ASK, system(adds(TIDES))], tools=[WEATHER])
     content = [block.to_dict() for block in answer.content]
     done = {"type": "tool_result", "tool_use_id": content[1]["id"], "content": "ok"}

@@ -8,7 +8,7 @@ import anthropic
 import pytest
 from anthropic import AsyncAnthropic
 
-from gateway.simulator import Settings, open_simulator
+from gateway.simulator import SimulatorSettings, open_simulator
 from tests.sdk import client_of
 
 SONNET = "claude-sonnet-5-5"
@@ -36,12 +36,12 @@ WORDS = {"type": "text", "text": "some words " * 100}
 @pytest.mark.parametrize(
     ("options", "tools", "expected"),
     [
-        (Settings(token_ratio=1.37), (), lambda own: round(own * 1.37)),
-        (Settings(overhead_tokens=21), (), lambda own: own + 21),
-        (Settings(tools_overhead_tokens=500), (), lambda own: own),
-        (Settings(tools_overhead_tokens=500), (TOOL,), lambda own: own + 210),
+        (SimulatorSettings(token_ratio=1.37), (), lambda own: round(own * 1.37)),
+        (SimulatorSettings(overhead_tokens=21), (), lambda own: own + 21),
+        (SimulatorSettings(tools_overhead_tokens=500), (), lambda own: own),
+        (SimulatorSettings(tools_overhead_tokens=500), (TOOL,), lambda own: own + 210),
         (
-            Settings(token_ratio=0.8, overhead_tokens=9, tools_overhead_tokens=400),
+            SimulatorSettings(token_ratio=0.8, overhead_tokens=9, tools_overhead_tokens=400),
             (TOOL,),
             lambda own: round((own - 290) * 0.8) + 409,
         ),
@@ -49,7 +49,7 @@ WORDS = {"type": "text", "text": "some words " * 100}
     ids=["ratio", "overhead", "no-tools", "tools", "all"],
 )
 async def test_another_tokenizer_can_be_simulated(
-    client: AsyncAnthropic, options: Settings, tools: tuple[Any, ...], expected: Any
+    client: AsyncAnthropic, options: SimulatorSettings, tools: tuple[Any, ...], expected: Any
 ) -> None:
     """Billed tokens are a ratio of its own count, and more; counting agrees to the token."""
     own = await count(client, WORDS, WORDS, tools=list(tools))
@@ -61,7 +61,7 @@ async def test_another_tokenizer_counts_the_answer_too(client: AsyncAnthropic) -
     """Output is billed by the same ratio, and max_tokens is in the same tokens."""
     ask: dict[str, Any] = {"model": HAIKU, "messages": user(WORDS)}
     plain = await client.messages.create(max_tokens=2000, **ask)
-    options = Settings(token_ratio=2)
+    options = SimulatorSettings(token_ratio=2)
     async with open_simulator(settings=options) as other, client_of(other) as another:
         double = await another.messages.create(max_tokens=2000, **ask)
         short = await another.messages.create(max_tokens=50, **ask)

@@ -14,13 +14,13 @@ import trio
 from anthropic import AsyncAnthropic
 
 from gateway.simulator import (
-    Failure,
+    ErrorReply,
     Fault,
     Reply,
-    Settings,
+    ReplyText,
+    ReplyThinking,
     Simulator,
-    Text,
-    Thinking,
+    SimulatorSettings,
     open_simulator,
 )
 
@@ -37,7 +37,7 @@ REQUEST: dict[str, Any] = {
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    async with open_simulator(seed=1, settings=Settings(ping_every=0.02)) as simulator:
+    async with open_simulator(seed=1, settings=SimulatorSettings(ping_every=0.02)) as simulator:
         yield simulator
 
 
@@ -58,7 +58,7 @@ def text_in(events: list[Any]) -> str:
 async def test_an_error_event_ends_the_stream(simulator: Simulator, client: AsyncAnthropic) -> None:
     """The SDK raises an APIStatusError of status 200 whose type is the event's."""
     fault = Fault("error", at=6, error_type="api_error", message="Something broke")
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=fault))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=fault))
     received: list[Any] = []
     with pytest.raises(anthropic.APIStatusError, match="Something broke") as raised:
         await read(client, received)
@@ -81,7 +81,7 @@ async def test_a_broken_stream_raises(
     simulator: Simulator, client: AsyncAnthropic, fault: Fault, error: type[Exception]
 ) -> None:
     """Each way of breaking a stream has its exception, and none of them is an AnthropicError."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=fault, flush=1))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=fault, flush=1))
     with pytest.raises(error):
         await read(client)
 
@@ -91,7 +91,7 @@ async def test_a_connection_can_be_reset_instead_of_an_answer(
     simulator: Simulator, client: AsyncAnthropic, *, streamed: bool
 ) -> None:
     """There is not even a status, and no bill."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("hang_up")))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=Fault("hang_up")))
     with pytest.raises(anthropic.APIConnectionError):
         await client.messages.create(**REQUEST, stream=streamed)
     assert not simulator.billed
@@ -102,7 +102,7 @@ async def test_the_bill_is_the_one_that_was_told(
     simulator: Simulator, client: AsyncAnthropic, at: int, output: int
 ) -> None:
     """Broken off before `message_delta`, what was written; after it, what it said."""
-    simulator.script(Reply(blocks=(Text("b" * 240),), fault=Fault("end", at=at)))
+    simulator.script(Reply(blocks=(ReplyText("b" * 240),), fault=Fault("end", at=at)))
     events = await read(client)
     told = [event.usage.output_tokens for event in events if event.type == "message_delta"]
     assert told == ([70] if at == -1 else [])
@@ -111,7 +111,7 @@ async def test_the_bill_is_the_one_that_was_told(
 
 @pytest.mark.parametrize(
     "trouble",
-    [Reply(fault=Fault("error", at=4)), Reply(failure=Failure(529))],
+    [Reply(fault=Fault("error", at=4)), Reply(failure=ErrorReply(529))],
     ids=["mid", "whole"],
 )
 async def test_what_goes_wrong_can_be_kept_waiting(
@@ -119,13 +119,13 @@ async def test_what_goes_wrong_can_be_kept_waiting(
 ) -> None:
     """It comes when the gate is opened, and what precedes it comes before."""
     gate = trio.Event()
-    simulator.script(msgspec.structs.replace(trouble, blocks=(Text(TEXT),), gate=gate))
+    simulator.script(msgspec.structs.replace(trouble, blocks=(ReplyText(TEXT),), gate=gate))
     received: list[Any] = []
     with trio.move_on_after(0.1) as patience, suppress(anthropic.APIStatusError):
         await read(client, received)
     assert patience.cancelled_caught
     assert len(received) == (3 if trouble.fault else 0)  # the third of four was the ping
-    simulator.script(msgspec.structs.replace(trouble, blocks=(Text(TEXT),), gate=gate))
+    simulator.script(msgspec.structs.replace(trouble, blocks=(ReplyText(TEXT),), gate=gate))
     gate.set()
     with trio.fail_after(5), pytest.raises(anthropic.APIStatusError):
         await read(client)
@@ -135,7 +135,7 @@ async def test_a_tidy_end_without_message_stop_is_silent(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """The body just ends: every event but the last was there, and nothing is raised."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("end", at=-1)))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=Fault("end", at=-1)))
     events = await read(client)
     assert events[-1].type == "message_delta"
     assert text_in(events) == TEXT
@@ -146,7 +146,7 @@ async def test_an_unknown_event_comes_in_between(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """An event of an unknown type costs nothing of the text."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("unknown_event", at=4)))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=Fault("unknown_event", at=4)))
     events = await read(client)
     assert "content_block_telemetry" in [event.type for event in events]
     assert text_in(events) == TEXT
@@ -154,13 +154,15 @@ async def test_an_unknown_event_comes_in_between(
 
 async def test_events_can_change_places(simulator: Simulator, client: AsyncAnthropic) -> None:
     """Two neighbours swapped: the text is the same letters in another order."""
-    simulator.script(Reply(blocks=(Text("abcdef"),), chars=1, fault=Fault("out_of_order", at=4)))
+    simulator.script(
+        Reply(blocks=(ReplyText("abcdef"),), chars=1, fault=Fault("out_of_order", at=4))
+    )
     assert text_in(await read(client)) == "acbdef"
 
 
 async def test_message_stop_can_come_twice(simulator: Simulator, client: AsyncAnthropic) -> None:
     """The last event is sent again."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("double_stop")))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=Fault("double_stop")))
     kinds = [event.type for event in await read(client)]
     assert kinds[-2:] == ["message_stop", "message_stop"]
 
@@ -169,7 +171,7 @@ async def test_bytes_torn_apart_make_the_same_text(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """Chunks that end in the middle of a character lose nothing."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("split")))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=Fault("split")))
     assert text_in(await read(client)) == TEXT
     assert simulator.billed[-1].outcome == "completed"
 
@@ -178,7 +180,7 @@ async def test_a_stall_is_a_silence_and_then_goes_on(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """For its seconds nothing comes, not even a ping."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("stall", at=5, seconds=0.1)))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=Fault("stall", at=5, seconds=0.1)))
     start = trio.current_time()
     body = await raw_body(client)
     assert trio.current_time() - start >= 0.1
@@ -188,7 +190,7 @@ async def test_a_stall_is_a_silence_and_then_goes_on(
 
 async def test_pings_alone_keep_a_stream_open(simulator: Simulator, client: AsyncAnthropic) -> None:
     """For its seconds nothing comes but pings."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=Fault("pings", at=5, seconds=0.1)))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=Fault("pings", at=5, seconds=0.1)))
     body = await raw_body(client)
     assert body.count(b"event: ping") >= 4
     assert b"message_stop" in body
@@ -198,7 +200,7 @@ async def test_a_slow_stream_is_kept_alive_with_pings(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """Between two deltas that are far apart there are pings."""
-    simulator.script(Reply(blocks=(Text("abc"),), chars=1, rate=20))
+    simulator.script(Reply(blocks=(ReplyText("abc"),), chars=1, rate=20))
     body = await raw_body(client)
     assert body.count(b"event: ping") >= 1 + 3
 
@@ -221,14 +223,14 @@ async def test_a_whole_answer_breaks_too(
     simulator: Simulator, client: AsyncAnthropic, fault: Fault, error: Any
 ) -> None:
     """Without a stream the faults have their like."""
-    simulator.script(Reply(blocks=(Text(TEXT),), fault=fault))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), fault=fault))
     with pytest.raises(error):
         await client.messages.create(**REQUEST)
 
 
 async def test_a_paced_stream_takes_its_time(simulator: Simulator, client: AsyncAnthropic) -> None:
     """Forty deltas at 200 a second take 0.2 s, whatever the sending costs."""
-    simulator.script(Reply(blocks=(Text("x" * 40),), chars=1, rate=200))
+    simulator.script(Reply(blocks=(ReplyText("x" * 40),), chars=1, rate=200))
     start = trio.current_time()
     events = await read(client)
     elapsed = trio.current_time() - start
@@ -238,7 +240,7 @@ async def test_a_paced_stream_takes_its_time(simulator: Simulator, client: Async
 
 async def test_the_first_byte_can_be_late(simulator: Simulator, client: AsyncAnthropic) -> None:
     """Nothing comes before the delay is over, for a stream, a whole answer, or an error."""
-    simulator.script(*[Reply(blocks=(Text("late"),), delay=0.05)] * 2)
+    simulator.script(*[Reply(blocks=(ReplyText("late"),), delay=0.05)] * 2)
     start = trio.current_time()
     await read(client)
     await client.messages.create(**REQUEST)
@@ -248,10 +250,10 @@ async def test_the_first_byte_can_be_late(simulator: Simulator, client: AsyncAnt
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(blocks=(Text(TEXT),), rate=50),
-        Reply(blocks=(Text(TEXT),), fault=Fault("stall", at=4)),
-        Reply(blocks=(Text(TEXT),), fault=Fault("pings", at=4)),
-        Reply(blocks=(Text(TEXT * 50_000),)),
+        Reply(blocks=(ReplyText(TEXT),), rate=50),
+        Reply(blocks=(ReplyText(TEXT),), fault=Fault("stall", at=4)),
+        Reply(blocks=(ReplyText(TEXT),), fault=Fault("pings", at=4)),
+        Reply(blocks=(ReplyText(TEXT * 50_000),)),
     ],
     ids=["paced", "silent", "pinging", "blocked"],
 )
@@ -272,7 +274,7 @@ async def test_an_aborted_answer_is_billed_for_what_was_sent(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """The ledger counts the deltas and tokens up to the break, thinking among them."""
-    blocks = (Thinking("a" * 36), Text("b" * 360))
+    blocks = (ReplyThinking("a" * 36), ReplyText("b" * 360))
     simulator.script(Reply(blocks=blocks, chars=36, rate=10_000, fault=Fault("stall", at=8)))
     async with await client.messages.create(**REQUEST, stream=True) as stream:
         kinds = [(await anext(stream)).type for _ in range(7)]
@@ -289,7 +291,7 @@ async def test_a_client_that_leaves_before_the_first_byte_is_noticed(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """A delayed answer is given up when nobody waits for it."""
-    simulator.script(Reply(blocks=(Text(TEXT),), delay=math.inf))
+    simulator.script(Reply(blocks=(ReplyText(TEXT),), delay=math.inf))
     with trio.move_on_after(0.1):
         await read(client)
     with trio.fail_after(0.1):

@@ -8,7 +8,7 @@ import trio
 from anthropic import AsyncAnthropic
 from anthropic.types import Message, MessageParam
 
-from gateway.simulator import Reply, Simulator, Text
+from gateway.simulator import Reply, ReplyText, Simulator
 
 SONNET = "claude-sonnet-5-5"
 OPUS = "claude-opus-5-5"
@@ -139,7 +139,7 @@ async def test_a_refused_request_uses_up_no_reply(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """The script is asked for valid requests alone."""
-    simulator.script(Reply(blocks=(Text("kept"),)))
+    simulator.script(Reply(blocks=(ReplyText("kept"),)))
     with pytest.raises(anthropic.BadRequestError):
         await ask(client, messages=[])
     assert (await ask(client)).content[0].to_dict()["text"] == "kept"

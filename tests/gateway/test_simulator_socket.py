@@ -13,14 +13,21 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.simulator import Raw, Reply, Settings, Simulator, open_simulator, run_simulator
+from gateway.simulator import (
+    Raw,
+    Reply,
+    Simulator,
+    SimulatorSettings,
+    open_simulator,
+    run_simulator,
+)
 from gateway.simulator.binding import BINDING_CONTROLS
 from gateway.simulator.cache import PromptCache
 from gateway.simulator.context_editing import CONTEXT_MANAGEMENT
 from gateway.simulator.metronome import Metronome
 from gateway.simulator.request import Received
 from gateway.simulator.sample import sample
-from gateway.simulator.service import Message, Service, Whole
+from gateway.simulator.service import Generated, Service, Whole
 from gateway.simulator.signature import Signer
 from gateway.simulator.sources import cite_document
 from gateway.simulator.tool_changes import INLINE_TOOLS
@@ -30,7 +37,7 @@ HEADERS = {"x-api-key": "any", "anthropic-version": "2026-10-21"}
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    options = Settings(body_limit=100_000, idle_timeout=5)
+    options = SimulatorSettings(body_limit=100_000, idle_timeout=5)
     async with open_simulator(seed=1, settings=options) as simulator:
         yield simulator
 
@@ -146,7 +153,7 @@ async def test_garbage_never_ends_the_server(simulator: Simulator) -> None:
 
 async def test_an_idle_connection_is_closed() -> None:
     """A client that sends nothing is not waited for longer than idle_timeout."""
-    async with open_simulator(settings=Settings(idle_timeout=0.05)) as simulator:
+    async with open_simulator(settings=SimulatorSettings(idle_timeout=0.05)) as simulator:
         assert await talk(simulator, b"") == b""
         assert await talk(simulator, b"POST /v1/mess") == b""
 
@@ -199,7 +206,7 @@ def test_whatever_the_body_says_it_is_an_answer_or_a_refusal(
     body: dict[str, Any], counting: bool
 ) -> None:
     """Ill-typed fields anywhere are a 4xx, never an exception."""
-    service = Service(Settings(), cache=PromptCache(), seed=1)
+    service = Service(SimulatorSettings(), cache=PromptCache(), seed=1)
     whole = {**json.loads(message()), **body}
     path = "/v1/messages/count_tokens" if counting else "/v1/messages"
     betas = f"{CONTEXT_MANAGEMENT},{INLINE_TOOLS},{BINDING_CONTROLS}"
@@ -207,7 +214,7 @@ def test_whatever_the_body_says_it_is_an_answer_or_a_refusal(
     match service.answer(Received("POST", path, {}, headers, whole, b"", "req_1")):
         case Whole(status):
             assert status in (200, 400, 404)
-        case Message():
+        case Generated():
             assert not counting
 
 
@@ -315,7 +322,7 @@ def test_whatever_the_blocks_are_it_is_an_answer_or_a_refusal(
     more: list[Any], management: Any, offered: Any, thinking: Any, counting: bool
 ) -> None:
     """Ill-made blocks of every kind are a 400, never an exception."""
-    service = Service(Settings(), cache=PromptCache(), seed=1)
+    service = Service(SimulatorSettings(), cache=PromptCache(), seed=1)
     body = json.loads(message(model="claude-sonnet-5-5"))
     body["messages"] += more
     body |= {"context_management": management, "tools": offered, "thinking": thinking}
@@ -325,7 +332,7 @@ def test_whatever_the_blocks_are_it_is_an_answer_or_a_refusal(
     match service.answer(Received("POST", path, {}, headers, body, b"", "req_1")):
         case Whole(status):
             assert status in (200, 400)
-        case Message():
+        case Generated():
             assert not counting
 
 

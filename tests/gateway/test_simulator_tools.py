@@ -10,9 +10,9 @@ from anthropic.types import Message
 from gateway.simulator import (
     CodeExecution,
     Reply,
+    ReplyText,
+    ReplyThinking,
     Simulator,
-    Text,
-    Thinking,
     ToolUse,
     WebFetch,
     WebSearch,
@@ -167,7 +167,7 @@ async def test_calls_come_back_with_their_thinking(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """In a loop the thinking before a call is sent back whole; after the loop it may go."""
-    simulator.script(Reply(blocks=(Thinking("Hm."), ToolUse("f"))))
+    simulator.script(Reply(blocks=(ReplyThinking("Hm."), ToolUse("f"))))
     first = await ask(client, ASK)
     answer = user(result(first.content[1].id))  # type: ignore[union-attr]
     await ask(client, [*ASK, spoken(first), answer])
@@ -181,16 +181,16 @@ async def test_thinking_of_another_answer_is_not_taken_for_a_call_s_own(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
     """A valid signature is not enough: it must be the one that the call came with."""
-    simulator.script(Reply(blocks=(Thinking("One."),)))
+    simulator.script(Reply(blocks=(ReplyThinking("One."),)))
     other = await ask(client, ASK)
-    simulator.script(Reply(blocks=(Thinking("Two."), ToolUse("f", id="t"))))
+    simulator.script(Reply(blocks=(ReplyThinking("Two."), ToolUse("f", id="t"))))
     await ask(client, ASK)
     mixed = assistant(other.content[0].to_dict(), {**CALLS[0], "id": "t"})
     with pytest.raises(anthropic.BadRequestError, match="cannot be modified"):
         await ask(client, [*ASK, mixed, user(result("t"))])
 
 
-@pytest.mark.parametrize("said", [(), (Text("So far."),), (Text("Let me see."), "call")])
+@pytest.mark.parametrize("said", [(), (ReplyText("So far."),), (ReplyText("Let me see."), "call")])
 async def test_a_pause_is_taken_up(
     simulator: Simulator, client: AsyncAnthropic, said: tuple[Any, ...]
 ) -> None:
@@ -219,7 +219,7 @@ async def test_a_scripted_result_finds_the_call_that_waits(
     first = await ask(client, ASK)
     assert (first.stop_reason, kinds(first)) == ("pause_turn", ["server_tool_use"])
     page = WebFetch("https://a.example", text="Tides rise.", part="result")
-    simulator.script(Reply(blocks=(page, Text("Done."))))
+    simulator.script(Reply(blocks=(page, ReplyText("Done."))))
     second = await ask(client, [*ASK, spoken(first)])
     assert second.content[0].tool_use_id == first.content[0].id  # type: ignore[union-attr]
     whole = assistant(*spoken(first)["content"], *spoken(second)["content"])

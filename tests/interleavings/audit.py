@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from gateway.simulator import Billed
+from gateway.simulator import Bill
 from gateway.simulator.request import last_text
 from tests.interleavings.client import Client
 from tests.interleavings.model import Question, Session, outcome_of
@@ -141,11 +141,11 @@ class Audit:
             claimed += len(mine)
         assert claimed == len(rows), "a row that nobody asked for"
 
-    def _bills(self) -> dict[str, list[Billed]]:
+    def _bills(self) -> dict[str, list[Bill]]:
         """The provider's bills, by question."""
         simulator = self._stage.world.simulator
         asked = {r.request_id: r.body for r in simulator.requests if r.path == "/v1/messages"}
-        bills: dict[str, list[Billed]] = {}
+        bills: dict[str, list[Bill]] = {}
         for bill in simulator.billed:
             bills.setdefault(last_text(asked[bill.request_id]), []).append(bill)
         return bills
@@ -202,7 +202,7 @@ def check_row(row: Row, question: Question) -> None:
     assert bool(row["estimated"]) == usage["estimated"]
 
 
-def check_bill(row: Row, question: Question, bills: list[Billed]) -> None:
+def check_bill(row: Row, question: Question, bills: list[Bill]) -> None:
     """What the provider told is in the row, to the token; what it did not tell is estimated."""
     prompt = sum(row[name] for name in PROMPT)
     if not bills:

@@ -9,7 +9,7 @@ from typing import Literal
 import trio
 from hypothesis import strategies as st
 
-from gateway.simulator import Failure, Fault, Reply, Text, Thinking
+from gateway.simulator import ErrorReply, Fault, Reply, ReplyText, ReplyThinking
 from gateway.simulator.reply import FaultKind
 
 RETRIES = 2
@@ -110,11 +110,11 @@ class Plan:
         """What the provider answers at this attempt, counted from 0."""
         held = gate if self.held else None
         if attempt < len(self.refusals):
-            failure = Failure(self.refusals[attempt], retry_after=0.01)
+            failure = ErrorReply(self.refusals[attempt], retry_after=0.01)
             return Reply(failure=failure, gate=held)
-        thought = (Thinking(self.thought),) if self.thought else ()
+        thought = (ReplyThinking(self.thought),) if self.thought else ()
         return Reply(
-            blocks=(*thought, *map(Text, self.texts)),
+            blocks=(*thought, *map(ReplyText, self.texts)),
             chars=self.chars,
             rate=self.rate,
             flush=1,

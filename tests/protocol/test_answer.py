@@ -1,6 +1,6 @@
 """Folding the provider's events into an answer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -25,9 +25,9 @@ from protocol.provider.events import (
     MessageStart,
     MessageStop,
     OutputTokensDetails,
-    Ping,
     ProviderEvent,
     ProviderMessage,
+    ProviderPing,
     ProviderUsage,
     ServerToolUse,
     SignatureDelta,
@@ -44,6 +44,7 @@ END = MessageDelta(StopDetails("end_turn"), ProviderUsage(output_tokens=7))
 STOP = MessageStop()
 TEXT: Block = {"type": "text", "text": ""}
 THINKING: Block = {"type": "thinking", "thinking": "", "signature": ""}
+THINKING_TYPES = ("thinking", "redacted_thinking")
 TOOL: Block = {"type": "tool_use", "id": "call", "name": "clock", "input": {}}
 
 
@@ -75,7 +76,7 @@ def test_a_whole_answer() -> None:
     """Its blocks as the provider will want them back, its stop reason, its text."""
     answer, events = told(
         START,
-        Ping(),
+        ProviderPing(),
         *block(THINKING, ThinkingDelta("Hm"), ThinkingDelta("m."), SignatureDelta("sig")),
         *block(TEXT, TextDelta("It is "), TextDelta("noon."), index=1),
         *block(TOOL, InputJsonDelta('{"zone"'), InputJsonDelta(':"UTC"}'), index=2),
@@ -410,33 +411,82 @@ def test_the_output_is_final_once_it_is_told_with_a_stop_reason() -> None:
 # --- answers that break off --------------------------------------------------------------------
 
 
-def test_a_broken_off_answer_keeps_what_the_provider_takes_back() -> None:
-    """Signed thinking and text: no call without its result, no thought without its signature."""
-    answer, _ = told(
-        START,
-        *block(THINKING, ThinkingDelta("Hm."), SignatureDelta("sig")),
-        *block({"type": "redacted_thinking", "data": "abc"}, index=1),
-        *block({"type": "thinking", "thinking": "unsigned"}, index=2),
-        *block({"type": "text", "text": " \n"}, index=3),
-        *block(TOOL, index=4),
-        begin(TEXT, 5),
-        *grow(TextDelta("So f"), index=5),
-        begin(TOOL, 6),
-        *grow(InputJsonDelta('{"zo'), index=6),
-    )
-    assert answer.kept_blocks() == [
-        {"type": "thinking", "thinking": "Hm.", "signature": "sig"},
-        {"type": "redacted_thinking", "data": "abc"},
+SIGNED: Block = {"type": "thinking", "thinking": "Hm.", "signature": "sig"}
+REDACTED: Block = {"type": "redacted_thinking", "data": "abc"}
+SEARCH: Block = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+FOUND: Block = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+SAID: Block = {"type": "text", "text": "Well."}
+
+
+def broken_off(*blocks: Block, rest: Iterable[ProviderEvent] = ()) -> list[Block]:
+    """What history keeps of an answer with these blocks and no end."""
+    events = [event for index, one in enumerate(blocks) for event in block(one, index=index)]
+    return told(START, *events, *rest)[0].kept_blocks()
+
+
+def whole(*blocks: Block) -> list[Block]:
+    """What history keeps of a whole answer with these blocks."""
+    events = [event for index, one in enumerate(blocks) for event in block(one, index=index)]
+    return told(START, *events, END, STOP)[0].kept_blocks()
+
+
+def test_a_whole_answer_is_kept_as_it_came() -> None:
+    """In its order: empty thinking, calls, searches, and what the provider invents next."""
+    came: list[Block] = [
+        {"type": "thinking", "thinking": "", "signature": "sig"},
+        SEARCH,
+        REDACTED,
+        FOUND,
+        {"type": "from_the_future", "x": 1},
+        SIGNED,
+        SAID,
+        TOOL,
+    ]
+    assert whole(*came) == came
+    assert whole() == []
+
+
+def test_a_broken_off_answer_is_kept_up_to_its_last_whole_block() -> None:
+    """And with the text of the block that broke off."""
+    rest = [begin(TEXT, 9), *grow(TextDelta("So f"), index=9)]
+    assert broken_off(SIGNED, REDACTED, SEARCH, FOUND, SAID, rest=rest) == [
+        SIGNED,
+        REDACTED,
+        SEARCH,
+        FOUND,
+        SAID,
         {"type": "text", "text": "So f"},
     ]
-    assert answer.text == 'Hm.unsigned \nSo f{"zo'
+    rest = [begin(TOOL, 9), *grow(InputJsonDelta('{"zo'), index=9)]
+    assert broken_off(SAID, rest=rest) == [SAID]
 
 
-def test_thinking_alone_is_not_sent_back() -> None:
-    """The provider refuses a message that ends with thinking."""
-    answer, _ = told(START, *block(THINKING, ThinkingDelta("Hm."), SignatureDelta("sig")))
-    assert answer.kept_blocks() == []
-    assert len(answer.blocks) == 1
+def test_a_broken_off_answer_keeps_no_call_and_no_thought_without_its_signature() -> None:
+    """Nobody ran the one, and the provider does not take back the other."""
+    unsigned = {"type": "thinking", "thinking": "unsigned"}
+    assert broken_off(SAID, TOOL) == [SAID]
+    assert broken_off(SIGNED, SAID, unsigned, SAID) == [SIGNED, SAID, SAID]
+
+
+def test_no_block_is_taken_out_from_in_front_of_kept_thinking() -> None:
+    """Thinking is bound to what stood before it, so it goes with what is missing there."""
+    blank = {"type": "text", "text": " \n"}
+    assert whole(SIGNED, blank, SIGNED, SAID, REDACTED, TOOL) == [SIGNED, SAID, TOOL]
+    assert broken_off(SIGNED, TOOL, SIGNED, SAID) == [SIGNED, SAID]
+
+
+@pytest.mark.parametrize("keep", [whole, broken_off])
+def test_no_answer_ends_with_thinking(keep: Callable[..., list[Block]]) -> None:
+    """The provider refuses a message that does."""
+    assert keep(SIGNED) == []
+    assert keep(SAID, SIGNED, REDACTED) == [SAID]
+    assert keep(SAID, SIGNED, {"type": "text", "text": ""}) == [SAID]
+
+
+def test_a_search_without_its_result_stays() -> None:
+    """An answer may pause between the two; what is never taken up is mended later."""
+    assert whole(SAID, SEARCH) == [SAID, SEARCH]
+    assert broken_off(SAID, SEARCH) == [SAID, SEARCH]
 
 
 def test_text_held_back_can_be_had_when_the_answer_breaks_off() -> None:
@@ -498,7 +548,7 @@ some_deltas = st.sampled_from(
 )
 indexes = st.integers(0, 2)
 any_events = st.one_of(
-    st.sampled_from([START, END, STOP, Ping(), UnknownEvent("x")]),
+    st.sampled_from([START, END, STOP, ProviderPing(), UnknownEvent("x")]),
     st.builds(ContentBlockStart, indexes, blocks),
     st.builds(ContentBlockDelta, indexes, some_deltas),
     st.builds(ContentBlockStop, indexes),
@@ -514,56 +564,12 @@ def test_in_any_order_events_are_taken_or_malformed(events: list[ProviderEvent])
             answer.feed(event)
         except MalformedEvent:
             continue
-    kept_types = {one["type"] for one in answer.kept_blocks()}
-    assert kept_types <= {"text", "thinking", "redacted_thinking"} or answer.complete
+    kept = answer.kept_blocks()
+    assert answer.complete or not [one for one in kept if one["type"] == "tool_use"]
+    assert not kept or kept[-1]["type"] not in THINKING_TYPES
     assert isinstance(answer.text, str)
     assert answer.counts.input == 10
     answer.flush()
-
-
-def test_history_keeps_what_the_provider_takes_back() -> None:
-    """Blank text is left out, and thinking that no answer followed; a tool call stays."""
-    assert kept({"type": "text", "text": "Yes."}, {"type": "text", "text": ""}) == ["text"]
-    assert kept({"type": "thinking", "thinking": "Hm.", "signature": "s"}) == []
-    assert kept({"type": "text", "text": "A"}, {"type": "redacted_thinking", "data": "d"}) == [
-        "text"
-    ]
-    assert kept({"type": "tool_use", "id": "t", "name": "n", "input": {}}) == ["tool_use"]
-    assert kept() == []
-
-
-def kept(*blocks: Block) -> list[str]:
-    """The types of the blocks that history keeps of a whole answer."""
-    answer = Answer()
-    answer.feed(MessageStart(message=ProviderMessage(id="m", model="m", usage=ProviderUsage())))
-    for index, block in enumerate(blocks):
-        answer.feed(ContentBlockStart(index=index, content_block=block))
-        answer.feed(ContentBlockStop(index=index))
-    answer.feed(END)
-    answer.feed(STOP)
-    return [block["type"] for block in answer.kept_blocks()]
-
-
-SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
-FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
-
-
-def test_a_search_that_found_nothing_yet_is_kept_once_its_result_is_there() -> None:
-    """An answer may pause between the two: then they come in two answers."""
-    assert kept({"type": "text", "text": "Let me see."}, SEARCH) == ["text"]
-    assert kept(SEARCH, FOUND) == ["server_tool_use", "web_search_tool_result"]
-    answer, _ = told(START, *block(FOUND), END, STOP)
-    assert answer.kept_blocks([SEARCH]) == [SEARCH, FOUND]
-
-
-def test_what_was_held_is_kept_when_the_rest_breaks_off() -> None:
-    """But for what the provider would not take back."""
-    answer, _ = told(START, begin(TEXT), *grow(TextDelta("And")))
-    said_before = {"type": "text", "text": "Well."}
-    assert answer.kept_blocks([said_before, SEARCH]) == [
-        said_before,
-        {"type": "text", "text": "And"},
-    ]
 
 
 def test_an_answer_that_paused_says_so_once_it_is_whole() -> None:

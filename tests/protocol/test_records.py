@@ -1,31 +1,73 @@
 """What the ledger keeps."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.context import SectionName
 from protocol.records import (
+    SENT,
+    Announced,
+    Attached,
     CalibrationRecord,
-    MessageRecord,
+    Change,
+    Entry,
+    EntryStatus,
+    Head,
     ModelTotals,
     SessionRecord,
     StepRecord,
+    StoredSession,
     TurnRecord,
+    Withheld,
 )
 from protocol.usage import TokenCounts
-from tests.protocol.strategies import FEW, values
+from tests.protocol.strategies import FEW, SENDABLE, values
 
-RECORDS = (
+SECTIONS = st.tuples(st.sampled_from(get_args(SectionName)), st.text(SENDABLE, max_size=10))
+HEADS = st.builds(
+    Head,
+    epoch=st.integers(0, 2**31),
+    first=st.integers(0, 2**31),
+    began=st.integers(0, 2**31),
+    system=st.lists(SECTIONS, max_size=3).map(tuple),
+    tools=st.binary(max_size=5),
+    left_out_turns=st.integers(0, 2**31),
+    left_out_messages=st.integers(0, 2**31),
+)
+CHANGES = st.builds(
+    Change,
+    session=values(SessionRecord),
+    withheld=st.none() | values(Withheld),
+    entries=st.lists(values(Entry), max_size=2).map(tuple),
+    head=st.none() | HEADS,
+)
+STORED = st.builds(
+    StoredSession,
+    session=values(SessionRecord),
+    head=st.none() | HEADS,
+    entries=st.lists(values(Entry), max_size=2),
+    next_place=st.integers(0, 2**31),
+)
+PLAIN = (
     SessionRecord,
-    MessageRecord,
+    Announced,
+    Entry,
+    Withheld,
     StepRecord,
     TurnRecord,
     ModelTotals,
     CalibrationRecord,
 )
+RECORDS: dict[Any, st.SearchStrategy[Any]] = {
+    **{kind: values(kind) for kind in PLAIN},
+    Head: HEADS,
+    Change: CHANGES,
+    StoredSession: STORED,
+}
 
 
 @pytest.mark.parametrize("kind", RECORDS)
@@ -33,8 +75,19 @@ RECORDS = (
 @given(data=st.data())
 def test_every_record_crosses_a_mailbox(kind: Any, data: st.DataObject) -> None:
     """Money exactly, content to the byte."""
-    record = data.draw(values(kind))
+    record = data.draw(RECORDS[kind])
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=kind) == record
+
+
+def test_what_was_never_answered_or_is_told_again_is_not_sent() -> None:
+    """Every other status is."""
+    assert set(get_args(EntryStatus)) - SENT == {"unanswered", "refused", "replaced"}
+
+
+def test_attachments_add_up() -> None:
+    """Of their sides the longest counts."""
+    some, more = Attached(pictures=1, edge=300), Attached(pictures=2, documents=1, edge=200)
+    assert some + more == more + some == Attached(pictures=3, documents=1, edge=300)
 
 
 @FEW
@@ -52,6 +105,23 @@ def test_a_turn_is_opened_with_nothing_billed() -> None:
     assert not turn.counts.any
     assert (turn.settled_at, turn.cost, turn.stop_reason) == (None, None, None)
     assert (turn.steps, turn.weights, turn.token_estimate) == ((), (), 0)
+
+
+def test_what_was_estimated_is_the_first_request() -> None:
+    """Until there is one, what the turn was billed."""
+    turn = TurnRecord(
+        turn_id="t",
+        session_id="s",
+        request_id="r",
+        model="m",
+        status="completed",
+        created_at=1,
+        counts=TokenCounts(output=9),
+    )
+    assert turn.first_counts == TokenCounts(output=9)
+    counts = TokenCounts(output=4)
+    step = StepRecord(counts=counts, stop_reason=None, estimated=False, counted_tokens=1)
+    assert msgspec.structs.replace(turn, steps=(step,)).first_counts == counts
 
 
 @pytest.mark.parametrize(

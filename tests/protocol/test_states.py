@@ -12,8 +12,8 @@ from protocol.states import (
     ConnectionEvent,
     ConnectionState,
     ImpossibleEvent,
-    TurnEvent,
     TurnState,
+    TurnTransition,
     advance,
 )
 
@@ -48,14 +48,14 @@ def test_a_connection_refuses_what_its_table_lacks(
 
 @pytest.mark.parametrize(("state", "event", "after"), rows(TURN))
 def test_a_turn_goes_where_its_table_says(
-    state: TurnState, event: TurnEvent, after: TurnState
+    state: TurnState, event: TurnTransition, after: TurnState
 ) -> None:
     """Every listed cell."""
     assert advance(TURN, state, event) == after
 
 
-@pytest.mark.parametrize(("state", "event"), unlisted(TURN, TurnState, TurnEvent))
-def test_a_turn_refuses_what_its_table_lacks(state: TurnState, event: TurnEvent) -> None:
+@pytest.mark.parametrize(("state", "event"), unlisted(TURN, TurnState, TurnTransition))
+def test_a_turn_refuses_what_its_table_lacks(state: TurnState, event: TurnTransition) -> None:
     """Every unlisted cell."""
     with pytest.raises(ImpossibleEvent):
         advance(TURN, state, event)
@@ -92,7 +92,7 @@ def test_the_tables_name_known_states_and_events_alone() -> None:
     """The literals are the whole vocabulary, and all of it is used."""
     for table, states, events in (
         (CONNECTION, ConnectionState, ConnectionEvent),
-        (TURN, TurnState, TurnEvent),
+        (TURN, TurnState, TurnTransition),
     ):
         assert {event for _, event in table} == set(get_args(events))
         assert {state for state, _ in table} | set(table.values()) == set(get_args(states))

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from protocol.context import Calibration
+from protocol.provider.limits import TOOLS_PROMPT
 from protocol.records import CalibrationRecord
 
 DECAY = 0.9
@@ -52,9 +53,6 @@ class Line(msgspec.Struct, frozen=True):
 
 
 PRIOR = Line(1.0, 0.0)
-
-TOOLS_PROMPT = 346.0
-"""Tokens of the prompt that the provider adds to a request with tools (its page on tool use)."""
 
 
 def fit(samples: Sequence[tuple[int, int]], prior: Line = PRIOR) -> Line:

@@ -7,31 +7,18 @@ choice of the turns that fit count with what is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
-import msgspec
-
 from actors.context.estimate.scale import Scale
-from protocol.provider.content import block_types
-from protocol.records import MessageRecord
+from protocol.provider.features import CLEAR_TOOL_USES
+from protocol.transcript import Transcript
 
-CONTEXT_EDITING = "context-management-2025-06-27"
-"""The unreleased feature that it is (the provider's page on context editing)."""
-
-CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 KEPT_TOOL_USES = 3
 CLEARED_AT_LEAST = 5_000
 """Tokens; clearing fewer is not worth that the provider forgets the prompt behind them."""
 
 PLACEHOLDER = 32
 """About the tokens that remain of a cleared answer: the id of its call, and a word about it."""
-
-PICTURE = 6_000
-"""Characters of English that cost about what a picture does."""
-
-_blocks = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 class Cleared(NamedTuple):
@@ -57,91 +44,32 @@ def clearing(trigger: int) -> dict[str, Any]:
     return {"edits": [edit]}
 
 
-def foreseen(
-    turns: Sequence[Sequence[MessageRecord]], estimate: float, trigger: int | None, scale: Scale
-) -> list[Cleared]:
-    """What goes of each of `turns`, all that are sent; `estimate` is of the whole request.
+def foreseen(transcript: Transcript, estimate: float, trigger: int | None, scale: Scale) -> Cleared:
+    """What goes of a request that is estimated at `estimate` tokens.
 
     Without a `trigger` the provider was not asked to clear anything.
     """
-    if trigger is None or estimate <= trigger:
-        return [Cleared()] * len(turns)
-    found = _old_answers(turns, scale)
-    worth_it = all_of(found).tokens >= CLEARED_AT_LEAST
-    return found if worth_it else [Cleared()] * len(turns)
+    uses = len(transcript.results) - KEPT_TOOL_USES
+    if trigger is None or estimate <= trigger or uses <= 0:
+        return Cleared()
+    tokens = cleared_tokens(transcript, uses, scale)
+    return Cleared(uses, tokens) if tokens >= CLEARED_AT_LEAST else Cleared()
 
 
-def all_of(turns: Sequence[Cleared]) -> Cleared:
-    """What goes of all of them."""
-    return Cleared(sum(turn.tool_uses for turn in turns), sum(turn.tokens for turn in turns))
+def cleared_tokens(transcript: Transcript, uses: int, scale: Scale) -> float:
+    """What the `uses` oldest answers take with them."""
+    if not uses:
+        return 0.0
+    gone = transcript.results[uses - 1]
+    return max(0.0, scale.old(gone.counted) + gone.media - uses * PLACEHOLDER)
 
 
-def _old_answers(turns: Sequence[Sequence[MessageRecord]], scale: Scale) -> list[Cleared]:
-    """Of each turn, all answers but the latest of all."""
-    spared = KEPT_TOOL_USES
-    found: list[Cleared] = []
-    for turn in reversed(turns):
-        tool_uses, tokens = 0, 0.0
-        for message in reversed(turn):
-            answers = _answers(message)
-            old = max(0, answers - spared)
-            spared = max(0, spared - answers)
-            tool_uses += old
-            tokens += _cleared_tokens(message, old, answers, scale)
-        found.append(Cleared(tool_uses, tokens))
-    return found[::-1]
-
-
-def remembered(
-    turns: Sequence[Sequence[MessageRecord]], before: int, now: int, scale: Scale
-) -> float:
-    """The tokens with which two requests begin alike, both of `turns`.
+def remembered(transcript: Transcript, end: int, before: int, now: int, scale: Scale) -> float:
+    """The tokens with which two requests begin alike, that share the first `end` messages.
 
     Of one the provider has cleared the `before` oldest answers of tools, of the other `now`.
     """
-    if not (before or now):
-        return sum(scale.messages(turn, len(turn)) for turn in turns)
-    tokens, seen = 0.0, 0
-    for message in chain.from_iterable(turns):
-        answers = _answers(message)
-        old = _within(now - seen, answers)
-        if old != _within(before - seen, answers):
-            break
-        cleared = _cleared_tokens(message, old, answers, scale)
-        tokens += scale.messages([message], 1) - cleared
-        seen += answers
-    return tokens
-
-
-def _within(figure: int, most: int) -> int:
-    return max(0, min(figure, most))
-
-
-def _cleared_tokens(message: MessageRecord, old: int, answers: int, scale: Scale) -> float:
-    """What goes when the first `old` of a message's `answers` are cleared, about."""
-    if not old:
-        return 0.0
-    part = 1.0
-    if old < answers:
-        sizes = [_shown_size(block) for block in _blocks(message.content)]
-        part = sum(sizes[:old]) / max(1, sum(sizes))
-    return max(0.0, scale.messages([message]) * part - old * PLACEHOLDER)
-
-
-def _shown_size(block: Any) -> int:
-    """About how much of an answer the model reads, in characters of English."""
-    match block:
-        case {"type": "image" | "document"}:
-            return PICTURE
-        case str():
-            return len(block)
-        case list():
-            return sum(_shown_size(one) for one in block)
-        case dict():
-            return sum(_shown_size(one) for one in block.values())
-    return 1
-
-
-def _answers(message: MessageRecord) -> int:
-    """How many answers of tools a message has."""
-    return block_types(message.content).count("tool_result") if message.role == "user" else 0
+    if before != now:
+        end = min(end, transcript.results[min(before, now)].message)
+    uses = min(before, now, transcript.sums(end).results)
+    return scale.messages(transcript, 0, end) - cleared_tokens(transcript, uses, scale)

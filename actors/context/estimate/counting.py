@@ -6,6 +6,7 @@ it is new.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,12 +20,17 @@ KEPT_CHARACTERS = 4_194_304
 """Of texts whose count is remembered; beyond that it begins anew."""
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Block]).decode
 
 
 class Measure(NamedTuple):
-    """Tokens: of a content's text, as the tokenizer counts, and of what is no text."""
+    """Tokens of a content: of its text as the tokenizer counts, and of what is no text.
+
+    `thinking` is a part of the text.
+    """
 
     counted: int
+    thinking: int = 0
     media: int = 0
     attached: Attached = Attached()
 
@@ -38,21 +44,26 @@ class Counter:
         self._counts: dict[str, int] = {}
         self._characters = 0
 
-    async def measure(self, model: str, contents: list[bytes]) -> list[Measure]:
+    async def measure(self, model: str, contents: Sequence[bytes]) -> list[Measure]:
         """What each content, as JSON, weighs for `model`."""
         found = [countable(content) for content in contents]
-        counts = await self._tokenizer.count_many([text for text, _ in found])
+        texts = [text for text, _ in found] + [_thoughts(content) for content in contents]
+        counts = await self._tokenizer.count_many(texts)
+        whole, thinking = counts[: len(found)], counts[len(found) :]
         return [
-            await self._measured(model, count, media)
-            for count, (_, media) in zip(counts, found, strict=True)
+            await self._measured(model, counted, thought, media)
+            for counted, thought, (_, media) in zip(whole, thinking, found, strict=True)
         ]
 
-    async def _measured(self, model: str, counted: int, media: list[Block]) -> Measure:
+    async def _measured(
+        self, model: str, counted: int, thinking: int, media: list[Block]
+    ) -> Measure:
         if not media:
-            return Measure(counted)
+            return Measure(counted, thinking)
         weights = await self._media.weigh(model, media)
         attached = [attached_by(*one) for one in zip(media, weights, strict=True)]
-        return Measure(counted, sum(weight.tokens for weight in weights), sum(attached, Attached()))
+        tokens = sum(weight.tokens for weight in weights)
+        return Measure(counted, thinking, tokens, sum(attached, Attached()))
 
     async def count_again(self, text: str) -> int:
         """Tokens of a text that comes again and again: counted once."""
@@ -86,6 +97,14 @@ def countable(content: bytes) -> tuple[str, list[Block]]:
     for block in decoded:
         texts += _texts(block, media)
     return "\n".join(texts), media
+
+
+def _thoughts(content: bytes) -> str:
+    """The text of a content's thinking."""
+    if b'"thinking"' not in content or content.startswith(b'"'):
+        return ""  # nearly always, and without reading it
+    blocks = _decode(content)
+    return "\n".join(str(one.get("thinking", "")) for one in blocks if one["type"] == "thinking")
 
 
 def _texts(block: dict[str, Any], media: list[Block]) -> list[str]:

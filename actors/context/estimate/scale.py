@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from actors.context.estimate.calibration import LEAST_RATIO, MOST_RATIO, Line
 from actors.context.estimate.sent import Billed
-from protocol.records import MessageRecord
+from protocol.transcript import Transcript
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """From counted tokens to estimated ones.
+    """What counted tokens are estimated at: by the `line`, and by what the `former` request cost.
 
     `extra` is what a token weighs beside the line, if the former request had it too: that was
     billed as it was, and its kinds of text may differ from those of other requests.
@@ -29,20 +27,22 @@ class Scale(msgspec.Struct, frozen=True):
         known = (self.former.tokens - self.line.overhead) / self.former.sent.counted
         return max(LEAST_RATIO, min(known, MOST_RATIO)) - self.line.ratio
 
-    def fixed(self, counted: float) -> float:
-        """A text that comes with every request."""
+    def old(self, counted: float) -> float:
+        """A text that the former request had too."""
         return (self.line.ratio + self.extra) * counted
 
-    def messages(self, records: Sequence[MessageRecord], shared: int = 0) -> float:
-        """Messages, the first `shared` of which the former request had."""
-        counted = sum(record.token_count for record in records)
-        known = sum(record.token_count for record in records[:shared])
-        media = sum(record.media_tokens for record in records)
-        return self.line.ratio * counted + self.extra * known + media
+    def messages(self, transcript: Transcript, begin: int = 0, end: int | None = None) -> float:
+        """The messages from `begin` up to `end`."""
+        end = len(transcript) if end is None else end
+        first, last = transcript.sums(begin), transcript.sums(end)
+        known = max(begin, min(end, self.shared(transcript)))
+        old = transcript.sums(known).counted - first.counted
+        return (
+            self.line.ratio * (last.counted - first.counted)
+            + self.extra * old
+            + (last.media - first.media)
+        )
 
-    def turns(self, turns: Sequence[list[MessageRecord]]) -> list[float]:
-        """Each of the session's turns, or of the last of them."""
-        if self.former is None:
-            return [self.messages(turn) for turn in turns]
-        shared = self.former.sent.shared(turns)
-        return [self.messages(turn, len(known)) for turn, known in zip(turns, shared, strict=True)]
+    def shared(self, transcript: Transcript) -> int:
+        """How many messages the former request had too."""
+        return 0 if self.former is None else transcript.before(self.former.sent.last + 1)

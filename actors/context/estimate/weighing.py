@@ -1,38 +1,142 @@
-"""What a request weighs: tokens counted, tokens estimated, and what they cost.
+"""What a request weighs: tokens by section, what they cost, and what the provider remembers.
 
-The estimate of a text is its count on the line that was learned for the model (`calibration`).
-What the session's former billed request had too is estimated at what that was billed.
+**Formula.** A tokenizer that is not the provider's counts the text; a line that was learned for the
+model makes tokens of it as the provider bills them (`calibration`):
+
+    estimate = overhead + ratio * counted + extra * known + media - cleared
+
+`counted` is all of the text. `known` is the part of it that the session's former billed request had
+too: for that part the bill is better than the line, and `extra` is by how much (`scale`). `media`
+is what pictures and documents weigh, which no tokenizer counts; `cleared` what the provider will
+take out of the prompt by itself (`clearing`).
+
+**Example.** A line of ratio 1.3 and overhead 500. The former request counted 10,000 tokens and was
+billed 14,500: a token of it was billed as (14,500 - 500) / 10,000 = 1.4, so `extra` is 0.1. The
+next one has 300 tokens more: 500 + 1.3 * 10,300 + 0.1 * 10,000 = 14,890.
+
+**Limits.** Text of another kind than before is off until its first bill, by some 10 %. A request of
+several passes (searches, code) is billed for each and teaches nothing of its size. What the
+provider's cache still has is a guess: it may forget earlier, never later.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 
-from actors.context.assembly import Parts
 from actors.context.estimate.calibration import Calibrations
-from actors.context.estimate.counting import Counter
-from actors.context.estimate.fitting import counted_turns, fitted
+from actors.context.estimate.clearing import Cleared, cleared_tokens, foreseen
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Billed
-from actors.context.estimate.weighed import OVERHEAD, Rates, Weighed, scaled
 from actors.ports import Prices
-from protocol.context import SectionName, SectionWeight, SentContext
-from protocol.errors import GatewayError
+from protocol.context import SectionName
 from protocol.prompt import Allowance
 from protocol.provider.models import least_cacheable
-from protocol.records import MessageRecord
+from protocol.provider.request import NO_TOOLS
+from protocol.transcript import Transcript
 from protocol.usage import ZERO, TokenCounts
+
+OVERHEAD: SectionName = "provider_overhead"
+FIXED: tuple[SectionName, ...] = ("system_prompt", "response_format", "memory", "skills", "tools")
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """USD for one input token of a request: sent anew, and read from the provider's cache."""
+
+    cold: Decimal | None
+    read: Decimal | None
+
+    def cost(self, tokens: int, cached: int = 0) -> Decimal | None:
+        """USD for `tokens`, of which `cached` are remembered; `None` when a price is not known."""
+        if self.cold is None or (cached and self.read is None):
+            return None
+        return self.cold * (tokens - cached) + (self.read or ZERO) * cached
+
+    def likely_cost(self, tokens: int, cached: int) -> Decimal | None:
+        """The same; `cached` counts for nothing where reading has no known price."""
+        return self.cost(tokens, 0 if self.read is None else min(cached, tokens))
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request has before its messages: texts by section, tools as JSON, and their counts."""
+
+    system: tuple[tuple[SectionName, str], ...]
+    tools: bytes
+    counted: dict[SectionName, int]
+
+    @property
+    def total(self) -> int:
+        """Counted tokens of all."""
+        return sum(self.counted.values())
+
+
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
+    """The tokens of a request, estimated by section; what is cleared is in none of them."""
+
+    sections: dict[SectionName, int]
+    cleared: Cleared
+
+    @property
+    def total(self) -> int:
+        """All sections together, as the provider would bill."""
+        return sum(self.sections.values())
+
+    @property
+    def needed(self) -> int:
+        """What is sent however many turns are left out."""
+        return self.total - self.sections["history"]
+
+
+def weigh(
+    opening: Opening, transcript: Transcript, own: int, *, scale: Scale, allowance: Allowance
+) -> Weight:
+    """A request's weight; its messages from number `own` on are the turn's own."""
+    sections: dict[SectionName, float] = {
+        name: scale.old(opening.counted.get(name, 0)) for name in FIXED
+    }
+    history, mine = scale.messages(transcript, 0, own), scale.messages(transcript, own)
+    shared = scale.shared(transcript)
+    for message in transcript.announced:
+        ratio = scale.line.ratio + (scale.extra if message < shared else 0)
+        for announced in transcript.entries[message].sections:
+            tokens = ratio * announced.token_count
+            sections[announced.section] += tokens
+            if message < own:
+                history -= tokens
+            else:
+                mine -= tokens
+    estimate = sum(sections.values()) + history + mine + scale.line.overhead
+    cleared = foreseen(transcript, estimate, allowance.clears_at, scale)
+    of_history = cleared_tokens(
+        transcript, min(cleared.tool_uses, transcript.sums(own).results), scale
+    )
+    sections["history"] = max(0.0, history - of_history)
+    sections["user_message"] = max(0.0, mine - (cleared.tokens - of_history))
+    sections[OVERHEAD] = scale.line.overhead
+    return Weight(
+        sections={name: round(tokens) for name, tokens in sections.items()}, cleared=cleared
+    )
+
+
+def scaled(figures: dict[SectionName, int], total: int) -> dict[SectionName, int]:
+    """The figures in their proportions, as whole numbers that add up to `total` exactly."""
+    whole = sum(figures.values())
+    if not whole:
+        return {**figures, OVERHEAD: total}
+    shown: dict[SectionName, int] = {}
+    before = 0
+    for name, figure in figures.items():  # each ends where its part of the whole ends
+        before += figure
+        shown[name] = before * total // whole - sum(shown.values())
+    return shown
 
 
 class Weigher:
-    """Counts, estimates and prices."""
+    """Estimates and prices, by what was billed before."""
 
-    def __init__(self, counter: Counter, prices: Prices, calibrations: Calibrations) -> None:
-        self._counter = counter
+    def __init__(self, prices: Prices, calibrations: Calibrations) -> None:
         self._prices = prices
         self._calibrations = calibrations
 
@@ -43,52 +147,6 @@ class Weigher:
             return Scale(line)
         alike = (former.sent.beginning.model, former.sent.has_tools) == (model, has_tools)
         return Scale(line, former) if alike else Scale(line)
-
-    async def weigh(
-        self, model: str, parts: Parts, former: Billed | None, allowance: Allowance
-    ) -> Weighed:
-        """The request that `model` would get, without the oldest turns that find no room.
-
-        Raises GatewayError(CONTEXT_TOO_LARGE) when it does not fit without any of them.
-        """
-        counted = {name: await self._counter.count_again(text) for name, text in _fixed(parts)}
-        scale = self.scale(model, former, has_tools=parts.has_tools)
-        estimated = {name: round(scale.fixed(count)) for name, count in counted.items()}
-        overhead = round(scale.line.overhead)
-        found = fitted(
-            parts.turns,
-            [] if parts.user is None else [parts.user],
-            fixed=sum(estimated.values()) + overhead,
-            scale=scale,
-            allowance=allowance,
-        )
-        estimated["history"] = round(found.history)
-        estimated["user_message"] = round(found.own)
-        estimated[OVERHEAD] = overhead
-        weighed = Weighed(
-            model=model,
-            parts=msgspec.structs.replace(parts, turns=parts.turns[found.skipped :]),
-            fixed_tokens=sum(counted.values()),
-            estimated=estimated,
-            scale=scale,
-            rates=self.rates(model, sum(estimated.values()), caches=parts.caches),
-            allowance=allowance,
-            left_out=left_out(None, parts.turns[: found.skipped]),
-            left_out_tokens=sum(counted_turns(parts.turns[: found.skipped])),
-            cleared=found.cleared,
-        )
-        needed = weighed.token_estimate - estimated["history"]
-        if needed > allowance.limit:
-            raise window_error("This message", model, needed, allowance.limit, weighed.weights())
-        return weighed
-
-    def exact(self, weighed: Weighed, tokens: int) -> Weighed:
-        """The same request, at the provider's own count: the sections keep their proportions."""
-        return msgspec.structs.replace(
-            weighed,
-            estimated=scaled(weighed.estimated, tokens),
-            rates=self.rates(weighed.model, tokens, caches=weighed.parts.caches),
-        )
 
     def rates(self, model: str, tokens: int, *, caches: bool) -> Rates:
         """USD for an input token of a request with so many; long contexts may cost more.
@@ -117,31 +175,6 @@ class Weigher:
         return max(1, int(left / a_million.output_cost * 1_000_000))
 
 
-def left_out(
-    before: SentContext | None, turns: Sequence[Sequence[MessageRecord]]
-) -> SentContext | None:
-    """What was left out `before`, and these turns."""
-    if not turns:
-        return before
-    known = before or SentContext(left_out_turns=0, left_out_messages=0)
-    return msgspec.structs.replace(
-        known,
-        left_out_turns=known.left_out_turns + len(turns),
-        left_out_messages=known.left_out_messages + sum(len(turn) for turn in turns),
-    )
-
-
-def window_error(
-    what: str, model: str, needed: int, limit: int, sections: Sequence[SectionWeight]
-) -> GatewayError:
-    """The refusal of what cannot fit the model's window, whatever else is left out."""
-    return GatewayError(
-        "CONTEXT_TOO_LARGE",
-        f"{what}, with the system prompt and the tools, needs about {needed:,} tokens; "
-        f"{model} takes {limit:,}. Shorten it, or choose a model with a larger window.",
-        sections=list(sections),
-    )
-
-
-def _fixed(parts: Parts) -> list[tuple[SectionName, str]]:
-    return [*parts.system.items(), ("tools", parts.toolset.text)]
+def has_tools(opening: Opening, transcript: Transcript) -> bool:
+    """Whether any tool goes with a request, or was ever told of in it."""
+    return opening.tools != NO_TOOLS or transcript.sums().tool_changes > 0

@@ -13,12 +13,12 @@ from rich.text import Text
 from gateway.cli.options import Stop
 from gateway.cli.talk.commands import Command, Say, Unknown, meaning_of
 from gateway.cli.talk.consent import Consent, ConsentingTurn, Policy
-from gateway.cli.talk.conversation import Conversation
+from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.desk import Desk
 from gateway.cli.talk.keyboard import Key, Keyboard
 from gateway.cli.talk.quiet import quiet_terminal
 from gateway.cli.talk.screen import Screen
-from gateway.cli.views.answer import REFRESH_SECONDS, Answer
+from gateway.cli.views.answer import REFRESH_SECONDS, AnswerView
 from gateway.cli.views.harmless import harmless
 from gateway.client import ConnectionLost
 from protocol.errors import GatewayError
@@ -39,7 +39,7 @@ class Chat:
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: ChatSession,
         screen: Screen,
         keyboard: Keyboard,
         policy: Policy = "ask",
@@ -121,7 +121,7 @@ class Chat:
             self._screen.show(GIVEN_UP)
         self._screen.space()
 
-    async def _show(self, text: str, answer: Answer, everything: trio.Nursery) -> None:
+    async def _show(self, text: str, answer: AnswerView, everything: trio.Nursery) -> None:
         async def cancel() -> None:
             await self._interrupt(everything.cancel_scope)
 

@@ -13,9 +13,9 @@ from typing import Final, Literal
 
 import trio
 
-from gateway.cli.talk.conversation import Conversation
+from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.question import Choice
-from gateway.cli.views.answer import Answer
+from gateway.cli.views.answer import AnswerView
 from gateway.cli.views.turn import Notice, Shown
 from protocol.server import (
     ChatStreamEnd,
@@ -50,7 +50,7 @@ _CONSENTS: Final = {Choice.ONCE, Choice.SESSION}
 class Consent:
     """Who is asked: by `policy` the person who gives a `choose`, or nobody."""
 
-    def __init__(self, conversation: Conversation, choose: Choose, policy: Policy = "ask") -> None:
+    def __init__(self, conversation: ChatSession, choose: Choose, policy: Policy = "ask") -> None:
         self.conversation = conversation
         self.choose = choose
         self.policy = policy
@@ -66,7 +66,7 @@ class ConsentingTurn:
     def __init__(
         self,
         consent: Consent,
-        answer: Answer,
+        answer: AnswerView,
         cancel: Callable[[], Awaitable[None]],
         *,
         nursery: trio.Nursery,

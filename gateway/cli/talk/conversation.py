@@ -41,7 +41,7 @@ from protocol.server import (
     UsageReport,
 )
 
-Answer = TypeVar("Answer", bound=ServerMessage)
+AnswerT = TypeVar("AnswerT", bound=ServerMessage)
 
 LOST = Notice("The connection is lost: reconnecting.")
 REGAINED = Notice("Connected again.")
@@ -73,7 +73,7 @@ class _Turn(msgspec.Struct):
         self.seq = getattr(message, "seq", self.seq)
 
 
-class Conversation:
+class ChatSession:
     """One session at a time. `model` is `None` for the session's own."""
 
     def __init__(self, link: Link, session_id: str | None = None, model: str | None = None) -> None:
@@ -212,6 +212,6 @@ class Conversation:
         """The models that can be asked for."""
         return await self._ask(ModelList(id=new_id()), ModelListing)
 
-    async def _ask(self, question: AnyClientMessage, expected: type[Answer]) -> Answer:
+    async def _ask(self, question: AnyClientMessage, expected: type[AnswerT]) -> AnswerT:
         client: Client = await self._link.client()
         return harmless(await ask_in_time(client, question, expected))

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.talk.commands import COMMANDS, KEYS
-from gateway.cli.talk.conversation import Conversation
+from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.screen import Screen
 from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.inspection import inspection
@@ -21,7 +21,7 @@ LAST_MESSAGES = 2
 class Desk:
     """Serves commands."""
 
-    def __init__(self, conversation: Conversation, screen: Screen) -> None:
+    def __init__(self, conversation: ChatSession, screen: Screen) -> None:
         self._conversation = conversation
         self._screen = screen
 

@@ -15,7 +15,7 @@ LONGEST_PAUSE_SECONDS: Final = 3.0
 PATIENCE_SECONDS: Final = 60.0
 """How long a turn waits for a lost gateway to come back."""
 
-State = Literal["connected", "reconnecting"]
+LinkState = Literal["connected", "reconnecting"]
 
 
 class Link:
@@ -29,7 +29,7 @@ class Link:
         self._problem = "the gateway is gone"
 
     @property
-    def state(self) -> State:
+    def state(self) -> LinkState:
         """Whether there is a connection now."""
         return "connected" if self._present() else "reconnecting"
 

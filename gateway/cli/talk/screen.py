@@ -8,14 +8,14 @@ from typing import Protocol
 
 from rich.console import Console, RenderableType
 
-from gateway.cli.views.answer import Answer, RichAnswer
+from gateway.cli.views.answer import AnswerView, RichAnswer
 from gateway.cli.views.plain import PlainAnswer
 
 
 class Screen(Protocol):
     """Shows answers, and whatever else there is to say."""
 
-    def answer(self) -> Answer:
+    def answer(self) -> AnswerView:
         """What shows the next turn."""
         ...
 
@@ -42,7 +42,7 @@ class RichScreen:
         self._animate = animate
         self._clock = clock
 
-    def answer(self) -> Answer:
+    def answer(self) -> AnswerView:
         """What shows the next turn."""
         return RichAnswer(self._console, animate=self._animate, clock=self._clock)
 
@@ -62,7 +62,7 @@ class PlainScreen:
         self._out = out
         self._notes = notes
 
-    def answer(self) -> Answer:
+    def answer(self) -> AnswerView:
         """What shows the next turn."""
         return PlainAnswer(self._out, self._notes)
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gateway.cli.console import stdout
 from gateway.cli.talk.consent import Consent, ConsentingTurn
-from gateway.cli.talk.conversation import Conversation
+from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.desk import Desk
 from gateway.cli.talk.keyboard import PROMPT
 from gateway.cli.talk.link import open_link
@@ -36,7 +36,7 @@ async def hold_showcase(target: Target) -> bool:
     console = stdout()
     screen = PlainScreen(console, console)
     async with open_link(target) as link:
-        conversation = Conversation(link)
+        conversation = ChatSession(link)
         questions = [*QUESTIONS]
         if await offers_tool(conversation):
             questions.append(TOOL_QUESTION)
@@ -48,7 +48,7 @@ async def hold_showcase(target: Target) -> bool:
     return all(answered)
 
 
-async def offers_tool(conversation: Conversation) -> bool:
+async def offers_tool(conversation: ChatSession) -> bool:
     """Whether the demo's tool is there; it takes a moment to start."""
     with trio.move_on_after(TOOL_SECONDS):
         while True:
@@ -59,7 +59,7 @@ async def offers_tool(conversation: Conversation) -> bool:
     return False
 
 
-async def _ask(conversation: Conversation, screen: Screen, question: str) -> bool:
+async def _ask(conversation: ChatSession, screen: Screen, question: str) -> bool:
     _say_line(screen, question)
     screen.space()
     messages = await show_turn(conversation, screen, question)
@@ -67,7 +67,7 @@ async def _ask(conversation: Conversation, screen: Screen, question: str) -> boo
     return isinstance(messages[-1], ChatStreamEnd)
 
 
-async def show_turn(conversation: Conversation, screen: Screen, question: str) -> list[Shown]:
+async def show_turn(conversation: ChatSession, screen: Screen, question: str) -> list[Shown]:
     """Ask, agree to whatever tool wants to run, and show it; the messages."""
     consent = Consent(conversation, _agree)
     shown = []

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import trio
 from prompt_toolkit.application import Application
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 PreRun = Callable[[], None]
 
@@ -26,7 +26,7 @@ class Stage:
         self._application = application
         self._leaving = False
 
-    async def run(self, show: Callable[[PreRun], Result]) -> Result:
+    async def run(self, show: Callable[[PreRun], ResultT]) -> ResultT:
         """`show`, in a thread; it hands on what it is given as the application's `pre_run`.
 
         Told to leave, or cancelled, the application ends with EOFError.

@@ -20,7 +20,7 @@ from rich.text import Text
 from gateway.cli.views.blocks import Blocks, Cut
 from gateway.cli.views.ending import failure
 from gateway.cli.views.markdown import Trimmed, reasoning, trimmed_markdown
-from gateway.cli.views.turn import Notice, Shown, Turn
+from gateway.cli.views.turn import Notice, Shown, TurnView
 from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
@@ -47,7 +47,7 @@ class _Now:
         yield self._draw()
 
 
-class Answer(Protocol):
+class AnswerView(Protocol):
     """Shows one turn, from the question to the last line below the answer."""
 
     def __enter__(self) -> Self: ...
@@ -79,7 +79,7 @@ class RichAnswer:
         self, console: Console, *, animate: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
-        self._turn = Turn(clock)
+        self._turn = TurnView(clock)
         self._blocks = Blocks()
         self._reasons = False
         self._began = False

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from gateway.cli.views.ending import failure
-from gateway.cli.views.turn import Notice, Shown, Turn
+from gateway.cli.views.turn import Notice, Shown, TurnView
 from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
@@ -37,7 +37,7 @@ class PlainAnswer:
     ) -> None:
         self._consoles = {"reasoning": notes, "text": out}
         self._notes = notes
-        self._turn = Turn(clock)
+        self._turn = TurnView(clock)
         self._voice: Voice | None = None
         self._has_noted = False
 

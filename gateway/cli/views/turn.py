@@ -33,7 +33,7 @@ Shown = AnyServerMessage | Notice
 ToolMessage = ToolCall | ToolApprovalRequest | ToolResult | ToolError
 
 
-class Turn:
+class TurnView:
     """The model, the sources, the tools, when it began."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -7,8 +7,6 @@ from decimal import Decimal
 import pytest
 from trio.testing import MockClock
 
-from actors.connection.queries import Queries, iso
-from protocol.client import Ping
 from protocol.errors import ProviderError
 from tests.actors.fakes import MODEL, begin, open_world, reply
 
@@ -224,22 +222,3 @@ async def test_the_models_are_listed_with_the_default_one(autojump_clock: MockCl
         client.say("model.list")
         listing = await client.expect("model.list", defaultModel=MODEL)
         assert [model["inputPrice"] for model in listing["models"]] == [3, None]
-
-
-async def test_a_message_that_is_no_question_is_a_mistake(autojump_clock: MockClock) -> None:
-    """Whoever asks it here is wrong."""
-    async with open_world() as world:
-        queries = Queries(
-            context=world.context_box,
-            llm=world.llm_box,
-            usage=world.usage_box,
-            page_size=2,
-            longest_page=200,
-        )
-        with pytest.raises(TypeError, match="Ping"):
-            await queries.answer(Ping(id="r1"))
-
-
-def test_times_are_written_to_the_millisecond() -> None:
-    """In UTC."""
-    assert iso(1_763_700_000_007) == "2025-11-21T04:40:00.007Z"

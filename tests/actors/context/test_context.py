@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from actors.context.estimate import calibration, counting
 from actors.ports import AgentFiles, Skill
 from gateway.simulator.prompt import segments
-from gateway.simulator.tokenizer import Tokenizer
+from gateway.simulator.tokenizer import ByteTokenizer
 from gateway.tokenizer import TiktokenTokenizer
 from protocol.errors import GatewayError, ProviderError, TooLong
 from protocol.mail import CompleteTurn
@@ -280,14 +280,14 @@ def mixed(number: int) -> str:
 @pytest.mark.parametrize(
     "provider",
     [
-        Tokenizer(),
-        Tokenizer(overhead=900),
-        Tokenizer(ratio=1.37, overhead=346),
-        Tokenizer(bytes_per_token=2.5),
+        ByteTokenizer(),
+        ByteTokenizer(overhead=900),
+        ByteTokenizer(ratio=1.37, overhead=346),
+        ByteTokenizer(bytes_per_token=2.5),
     ],
 )
 async def test_after_twenty_turns_the_estimate_is_within_5_percent(
-    provider: Tokenizer, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+    provider: ByteTokenizer, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """Of prose, code, Chinese and JSON, for a provider that counts bytes and adds its own."""
     own = TiktokenTokenizer()

@@ -23,7 +23,7 @@ from protocol.provider.events import (
     ErrorDetails,
     MalformedEvent,
     MessageDelta,
-    Ping,
+    ProviderPing,
     ProviderUsage,
     StopDetails,
     StreamError,
@@ -660,8 +660,8 @@ ONCE = RetryPolicy(attempts=0, cap_seconds=8)
     [
         [trio.Event()],
         [begin(), trio.Event()],
-        [begin(), *[50.0, Ping()] * 9],
-        [begin(), 119, Ping(), 119, *finish()],
+        [begin(), *[50.0, ProviderPing()] * 9],
+        [begin(), 119, ProviderPing(), 119, *finish()],
     ],
 )
 async def test_the_first_content_has_a_deadline(
@@ -682,7 +682,7 @@ async def test_silence_before_the_first_event_is_tried_again(autojump_clock: Moc
 
 async def test_silence_between_contents_has_a_deadline_too(autojump_clock: MockClock) -> None:
     """Pings do not count; it is kept to a tenth."""
-    pings: list[Step] = [20.0, Ping()] * 9
+    pings: list[Step] = [20.0, ProviderPing()] * 9
     async with open_world() as world:
         world.model.will(half(50, piece("lo"), 5, piece("!"), *pings))
         waited = await silent_after(world.connect())
@@ -701,7 +701,7 @@ async def test_the_longest_silence_is_that_of_the_stillest_open_stream(
     autojump_clock: MockClock,
 ) -> None:
     """Pings are counted and break no silence; content does, and so does the end."""
-    pings: list[Step] = [20.0, Ping(), 20.0, Ping(), 8]
+    pings: list[Step] = [20.0, ProviderPing(), 20.0, ProviderPing(), 8]
     async with open_world() as world:
         assert (world.llm.pings, world.llm.longest_silence) == (0, 0)
         still, lively = world.connect(), world.connect()

@@ -9,9 +9,10 @@ import pytest
 import trio
 
 from actors.mailbox import Mailbox
-from actors.usage.usage import Usage
+from actors.usage.usage import UsageActor
+from protocol.client import UsageQuery
 from protocol.errors import GatewayError
-from protocol.mail import Admit, Done, FindTurn, OpenTurn, QueryUsage, SettleTurn, UsageMail
+from protocol.mail import Admit, Done, InspectTurn, OpenTurn, SettleTurn, UsageMail
 from protocol.records import StepRecord, TurnRecord
 from protocol.usage import Cost, TokenCounts
 from tests.actors.fakes import MODEL, FakeClock, FakePrices, FakeStore, World, open_world
@@ -35,7 +36,7 @@ async def test_what_a_dead_process_left_open_is_settled_before_anything_else() -
         ROW, turn_id="untold", counts=TokenCounts(), counted_tokens=70
     )
     mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 4)
-    usage = Usage(mailbox, store=store, prices=FakePrices(), clock=FakeClock(), at_once=4)
+    usage = UsageActor(mailbox, store=store, prices=FakePrices(), clock=FakeClock(), at_once=4)
     async with trio.open_nursery() as nursery:
         await nursery.start(usage.run)
         mailbox.close()
@@ -87,7 +88,7 @@ async def test_each_request_of_a_turn_has_its_own_price(status: str) -> None:
         ROW, steps=steps, counts=TokenCounts(uncached=1_700, output=30), status="open"
     )
     mailbox: Mailbox[UsageMail] = Mailbox("usage", UsageMail, 4)
-    usage = Usage(mailbox, store=store, prices=TieredPrices(), clock=FakeClock(), at_once=4)
+    usage = UsageActor(mailbox, store=store, prices=TieredPrices(), clock=FakeClock(), at_once=4)
     if status == "interrupted":
         store.rows["turn_1"] = row
     async with trio.open_nursery() as nursery:
@@ -105,17 +106,17 @@ async def test_a_turn_is_found_by_its_session_and_id() -> None:
     async with open_world() as world:
         for turn_id, steps in (("turn_1", (step(800), step(900))), ("turn_2", ())):
             row = msgspec.structs.replace(ROW, turn_id=turn_id, steps=steps, status="completed")
-            settled = await world.usage_box.ask(SettleTurn(turn=row))
-            found = await world.usage_box.ask(FindTurn(session_id="s", turn_id=turn_id))
-            assert found.turn == settled
-            assert found.input_cost == Decimal("0.000003") * (800 if steps else 1_000)
+            await world.usage_box.ask(SettleTurn(turn=row))
+            found = await world.usage_box.ask(InspectTurn(session_id="s", turn_id=turn_id))
+            assert (found.turn_id, found.billed_tokens) == (turn_id, 800 if steps else 1_000)
+            assert found.billed_cost == Decimal("0.000003") * found.billed_tokens
         for session_id, turn_id in (("other", "turn_1"), ("s", "turn_9")):
             with pytest.raises(GatewayError, match="TURN_NOT_FOUND"):
-                await world.usage_box.ask(FindTurn(session_id=session_id, turn_id=turn_id))
+                await world.usage_box.ask(InspectTurn(session_id=session_id, turn_id=turn_id))
         free = msgspec.structs.replace(ROW, turn_id="turn_3", model="claude-of-no-price")
         await world.usage_box.ask(SettleTurn(turn=free))
-        found = await world.usage_box.ask(FindTurn(session_id="s", turn_id="turn_3"))
-        assert found.input_cost is None
+        found = await world.usage_box.ask(InspectTurn(session_id="s", turn_id="turn_3"))
+        assert found.billed_cost is None
 
 
 async def test_the_oldest_row_that_is_not_settled_has_an_age() -> None:
@@ -177,10 +178,14 @@ async def test_totals_are_the_stores() -> None:
     """By model, in the time that was asked for."""
     async with open_world() as world:
         await world.usage_box.ask(SettleTurn(turn=msgspec.structs.replace(ROW, status="failed")))
-        totals = await world.usage_box.ask(QueryUsage(session_id="s", since=5, until=6))
-        assert [(total.model, total.requests) for total in totals.models] == [(MODEL, 1)]
-        none = await world.usage_box.ask(QueryUsage(session_id="s", since=6, until=None))
-        assert none.models == []
+        came, next_day = "1970-01-01T00:00:00.005Z", "1970-01-02"
+        asked = UsageQuery(id="r1", session_id="s", since=came, until=next_day)
+        found = await world.usage_box.ask(asked)
+        assert [(model, used.request_count) for model, used in found.per_model.items()] == [
+            (MODEL, 1)
+        ]
+        later = UsageQuery(id="r2", session_id="s", since="1970-01-01T00:00:00.006Z")
+        assert (await world.usage_box.ask(later)).per_model == {}
 
 
 async def test_a_request_has_one_turn_in_a_session() -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from gateway.anthropic.model import AnthropicModel
-from gateway.simulator import Failure, Reply, Simulator, Text, open_simulator
+from gateway.simulator import ErrorReply, Reply, ReplyText, Simulator, open_simulator
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.events import MessageStart, MessageStop
 
@@ -41,7 +41,7 @@ def model_of(simulator: Simulator, key: str | None = "sk-test") -> AnthropicMode
 async def test_events_come_typed_from_the_first_to_the_last() -> None:
     """A whole answer begins with its start and ends with its stop."""
     async with open_simulator() as simulator:
-        simulator.script(Reply(blocks=(Text("Hello."),)))
+        simulator.script(Reply(blocks=(ReplyText("Hello."),)))
         model = model_of(simulator)
         async with model.stream(body()) as events:
             assert model.open_streams == 1
@@ -153,7 +153,7 @@ async def test_an_unreachable_provider_is_told_apart() -> None:
 async def test_no_redirect_takes_the_prompt_elsewhere() -> None:
     """A redirect is an error that names the base address."""
     async with open_simulator() as simulator:
-        simulator.script(Reply(failure=Failure(307)))
+        simulator.script(Reply(failure=ErrorReply(307)))
         model = model_of(simulator)
         with pytest.raises(ProviderError, match="LLM_ERROR"):
             async with model.stream(body()):
@@ -165,7 +165,9 @@ async def test_no_redirect_takes_the_prompt_elsewhere() -> None:
 async def test_what_the_provider_says_never_carries_a_key() -> None:
     """Its explanation is cut, cleaned and without anything like a key."""
     async with open_simulator() as simulator:
-        simulator.script(Reply(failure=Failure(400, message="bad\nsk-ant-abcdefgh " + "x" * 999)))
+        simulator.script(
+            Reply(failure=ErrorReply(400, message="bad\nsk-ant-abcdefgh " + "x" * 999))
+        )
         model = model_of(simulator)
         with pytest.raises(ProviderError) as caught:
             async with model.stream(body()):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,59 +16,23 @@ import trio
 from gateway.ledger import ledger as ledger_module
 from gateway.ledger.ledger import Ledger, LedgerUnusable
 from gateway.ledger.schema import from_pico, to_pico
-from protocol.context import SectionWeight
 from protocol.errors import LedgerUnavailable
-from protocol.records import (
-    Attached,
-    CalibrationRecord,
-    MessageRecord,
-    SessionRecord,
-    StepRecord,
-    TurnRecord,
-)
-from protocol.usage import Cost, TokenCounts
-
-SESSION = SessionRecord(
-    session_id="s1",
-    agent_id="default",
-    model="m",
-    system=None,
-    tools=b"[]",
-    title="T",
-    created_at=1,
-    last_active_at=2,
-)
-TURN = TurnRecord(
-    turn_id="t1",
-    session_id="s1",
-    request_id="r1",
-    model="m",
-    status="open",
-    created_at=5,
-    counted_tokens=7,
-)
-STEP = StepRecord(
-    counts=TokenCounts(uncached=4, cache_read=5, output=4),
-    stop_reason="tool_use",
-    estimated=True,
-    counted_tokens=7,
-    media_tokens=2,
-    has_tools=True,
-)
-SETTLED = msgspec.structs.replace(
+from protocol.records import CalibrationRecord, Change, StepRecord
+from protocol.usage import TokenCounts
+from tests.gateway.ledger.support import (
+    SESSION,
+    STEP,
     TURN,
-    status="completed",
-    settled_at=9,
-    counts=TokenCounts(uncached=9, cache_read=1, output=4, thinking=2, web_searches=1),
-    cost=Cost(input_cost=Decimal("0.000003"), output_cost=Decimal("0.1")),
-    stop_reason="end_turn",
-    steps=(STEP, msgspec.structs.replace(STEP, stop_reason=None)),
-    token_estimate=9,
-    cost_estimate=Decimal("0.000002999999"),
-    weights=(
-        SectionWeight(name="tools", byte_count=7, token_estimate=9, cost_estimate=Decimal(1) / 3),
-    ),
+    begin,
+    change,
+    entry,
+    open_ledger,
+    settled,
+    turn,
 )
+
+NOWHERE = Change(session=msgspec.structs.replace(SESSION, session_id="deleted"))
+"""The change of a session that is not there: of its turn the row alone is written."""
 
 
 def step(counted: int) -> StepRecord:
@@ -77,93 +42,9 @@ def step(counted: int) -> StepRecord:
     return msgspec.structs.replace(STEP, **known)
 
 
-def message(content: str, turn_id: str = "t1") -> MessageRecord:
-    """A user's message of the session."""
-    return MessageRecord(
-        session_id="s1",
-        turn_id=turn_id,
-        role="user",
-        content=msgspec.json.encode(content),
-        status="complete",
-        created_at=3,
-        byte_count=len(content),
-        token_count=1,
-    )
-
-
-@asynccontextmanager
-async def open_ledger(folder: Path, queue_size: int = 100) -> AsyncIterator[Ledger]:
-    """A ledger in `folder`."""
-    ledger = Ledger(folder / "ledger.db", queue_size=queue_size)
-    await ledger.open()
-    try:
-        yield ledger
-    finally:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            await ledger.close()
-
-
-async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
-    """Sessions, messages and turns come back as they were."""
-    async with open_ledger(tmp_path) as ledger:
-        await ledger.begin_turn(SESSION, message("one"))
-        await ledger.keep_answer("s1", "t1", [message("two"), message("three")], kept=0)
-        await ledger.settle_turn(SETTLED)
-    async with open_ledger(tmp_path) as ledger:
-        assert await ledger.load_session("s1") == msgspec.structs.replace(SESSION, message_count=3)
-        contents = [m.content for m in await ledger.load_messages("s1")]
-        assert contents == [b'"one"', b'"two"', b'"three"']
-        (total,) = await ledger.total_usage(None, None, None)
-        assert total.counts == SETTLED.counts
-        assert total.cost == Decimal("0.100003")
-        assert await ledger.load_turn("s1", "t1") == SETTLED
-        assert await ledger.load_turn("s2", "t1") is None
-        assert await ledger.load_turn("s1", "t2") is None
-
-
-async def test_a_message_keeps_what_its_pictures_weigh(tmp_path: Path) -> None:
-    """Apart from its text."""
-    attached = Attached(pictures=2, documents=1, edge=1_024)
-    seen = msgspec.structs.replace(message("look"), media_tokens=1_568, attached=attached)
-    async with open_ledger(tmp_path) as ledger:
-        await ledger.begin_turn(SESSION, seen)
-        (loaded,) = await ledger.load_messages("s1")
-        assert loaded == msgspec.structs.replace(seen, message_id=loaded.message_id)
-
-
-async def test_messages_of_one_turn_are_stored_together_or_not_at_all(tmp_path: Path) -> None:
-    """A tool call without its result would spoil the session for good."""
-    async with open_ledger(tmp_path) as ledger:
-        await ledger.save_session(SESSION)
-        bad = msgspec.structs.replace(message("bad"), created_at=2**70)
-        with pytest.raises(ValueError, match="created_at"):
-            await ledger.keep_answer("s1", "t1", [message("call"), bad], kept=0)
-        assert await ledger.load_messages("s1") == []
-
-
-async def test_an_answer_takes_the_place_of_what_was_kept_of_it(tmp_path: Path) -> None:
-    """The question stays, and so do other turns; a deleted session gets nothing."""
-    other = msgspec.structs.replace(message("other"), turn_id="t0")
-    async with open_ledger(tmp_path) as ledger:
-        await ledger.begin_turn(SESSION, other)
-        await ledger.begin_turn(SESSION, message("question"))
-        kept = [message("one"), message("two"), message("half")]
-        await ledger.keep_answer("s1", "t1", kept[:1], kept=0)
-        await ledger.keep_answer("s1", "t1", kept, kept=1)
-        contents = [m.content for m in await ledger.load_messages("s1")]
-        assert contents == [b'"other"', b'"question"', b'"one"', b'"two"', b'"half"']
-        await ledger.keep_answer("s1", "t1", kept[:2], kept=None)
-        assert len(await ledger.load_messages("s1")) == 4
-        answer = [message("three"), message("four")]
-        await ledger.store_answer("s1", "t1", answer, was_kept=True)
-        contents = [m.content for m in await ledger.load_messages("s1")]
-        assert contents == [b'"other"', b'"question"', b'"three"', b'"four"']
-        session = await ledger.load_session("s1")
-        assert session is not None
-        assert session.message_count == 4
-        await ledger.delete_session("s1")
-        await ledger.store_answer("s1", "t1", answer, was_kept=True)
-        assert await ledger.load_messages("s1") == []
+async def settle(ledger: Ledger, number: int, **fields: Any) -> None:
+    """Write the row of the turn `t{number}`, which was never opened."""
+    assert not await ledger.settle_turn(NOWHERE, settled(number, **fields))
 
 
 async def test_what_is_learned_from_are_the_latest_requests(
@@ -174,15 +55,11 @@ async def test_what_is_learned_from_are_the_latest_requests(
     async with open_ledger(tmp_path) as ledger:
         for number in range(1, 5):
             steps = (step(number), step(10 * number))
-            turn = msgspec.structs.replace(
-                SETTLED, turn_id=f"t{number}", created_at=number, steps=steps
-            )
-            await ledger.settle_turn(turn)
+            await settle(ledger, number, created_at=number, steps=steps)
         untold = msgspec.structs.replace(STEP, counts=TokenCounts())
-        late = {"created_at": 9, "steps": (untold,)}
-        await ledger.settle_turn(msgspec.structs.replace(SETTLED, turn_id="untold", **late))
-        late = {"created_at": 9, "steps": (step(9),)}
-        await ledger.open_turn(msgspec.structs.replace(TURN, turn_id="open", **late))
+        await settle(ledger, 8, created_at=9, steps=(untold,))
+        opened = turn(9, created_at=9, steps=(step(9),))
+        await ledger.begin_turn(change(0, entry(0)), opened, is_new=True)
         assert await ledger.load_calibration() == [
             CalibrationRecord(model="m", has_tools=True, counted=counted, billed=2 * counted)
             for counted in (30, 4, 40)
@@ -196,42 +73,53 @@ async def test_only_its_owner_may_read_the_database(tmp_path: Path) -> None:
 
 
 async def test_a_turn_is_one_row_whatever_order_its_writes_take(tmp_path: Path) -> None:
-    """Opened and settled, settled twice, or settled without being opened: one row."""
+    """Begun and settled, settled twice, or settled without having begun: one row."""
     async with open_ledger(tmp_path) as ledger:
-        await ledger.open_turn(TURN)
+        await begin(ledger)
         assert await ledger.total_usage(None, None, None) == []
-        await ledger.settle_turn(SETTLED)
-        await ledger.settle_turn(SETTLED)
-        await ledger.settle_turn(msgspec.structs.replace(SETTLED, turn_id="t2"))
+        assert await ledger.settle_turn(change(1), settled(1))
+        assert not await ledger.settle_turn(change(1), settled(1))
+        await settle(ledger, 2)
         (total,) = await ledger.total_usage(None, None, None)
         assert total.requests == 2
+        assert total.cost == 2 * Decimal("0.100003")
+
+
+async def test_a_turn_that_was_never_begun_may_share_its_request(tmp_path: Path) -> None:
+    """The row of each is kept; the request is that of the turn that has begun."""
+    async with open_ledger(tmp_path) as ledger:
+        await begin(ledger)
+        for _ in range(2):
+            late = settled(2, request_id="r1")
+            await ledger.settle_turn(change(9), late)
+            named = msgspec.structs.replace(late, request_id="r1#t2")
+            assert await ledger.load_turn("s1", "t2") == named
+        assert await ledger.load_turn("s1", "t1") == turn(1)
 
 
 async def test_rows_that_a_dead_process_left_open_are_found(tmp_path: Path) -> None:
-    """They come back with what was noted of them, until they are settled."""
-    noted = msgspec.structs.replace(TURN, counts=TokenCounts(uncached=8))
+    """They come back with what was noted of them, until they are closed."""
+    noted = turn(1, counts=TokenCounts(uncached=8))
     async with open_ledger(tmp_path) as ledger:
-        await ledger.open_turn(TURN)
+        await begin(ledger)
         await ledger.note_turn(noted)
     async with open_ledger(tmp_path) as ledger:
         assert await ledger.load_open_turns() == [noted]
-        await ledger.settle_turn(SETTLED)
+        closed = settled(1, status="interrupted")
+        await ledger.close_turn(closed)
         await ledger.note_turn(noted)
         assert await ledger.load_open_turns() == []
-        assert await ledger.find_turn("s1", "r1") == "t1"
-        assert await ledger.find_turn("s1", "r2") is None
+        assert await ledger.load_turn("s1", "t1") == closed
+        assert await ledger.load_turn("s2", "t1") is None
+        assert await ledger.load_turn("s1", "t2") is None
 
 
 async def test_usage_is_summed_by_session_and_by_time(tmp_path: Path) -> None:
     """`since` is inclusive, `until` is not; what has no price is counted apart."""
     async with open_ledger(tmp_path) as ledger:
         for number in range(4):
-            await ledger.settle_turn(
-                msgspec.structs.replace(
-                    SETTLED, turn_id=f"t{number}", session_id=f"s{number % 2}", created_at=number
-                )
-            )
-        await ledger.settle_turn(msgspec.structs.replace(SETTLED, turn_id="free", cost=None))
+            await settle(ledger, number, session_id=f"s{number % 2}", created_at=number)
+        await settle(ledger, 9, cost=None)
 
         async def requests(
             session_id: str | None = None, since: int | None = None, until: int | None = None
@@ -248,57 +136,18 @@ async def test_usage_is_summed_by_session_and_by_time(tmp_path: Path) -> None:
         assert total.cost == Decimal("0.100003") * 4
 
 
-async def test_sessions_are_listed_by_their_last_activity(tmp_path: Path) -> None:
-    """Pages follow each other without gap or overlap, also where times are equal."""
-    async with open_ledger(tmp_path) as ledger:
-        for number in range(5):
-            await ledger.save_session(
-                msgspec.structs.replace(
-                    SESSION, session_id=f"s{number}", last_active_at=number // 2
-                )
-            )
-        first = [s.session_id for s in await ledger.list_sessions(2, None)]
-        second = [s.session_id for s in await ledger.list_sessions(10, first[-1])]
-        assert first + second == ["s4", "s3", "s2", "s1", "s0"]
-        assert await ledger.list_sessions(10, "unknown") == []
-
-
-async def test_messages_are_paged_backwards(tmp_path: Path) -> None:
-    """The newest page first, oldest first within it."""
-    async with open_ledger(tmp_path) as ledger:
-        await ledger.save_session(SESSION)
-        for number in range(5):
-            await ledger.keep_answer("s1", "t1", [message("-"), message(str(number))], kept=1)
-        newest = await ledger.page_messages("s1", 2, None)
-        older = await ledger.page_messages("s1", 2, newest[0].message_id)
-        assert [m.content for m in older + newest] == [b'"1"', b'"2"', b'"3"', b'"4"']
-
-
-async def test_a_deleted_session_takes_its_messages_along(tmp_path: Path) -> None:
-    """What is said to it afterwards is not stored."""
-    async with open_ledger(tmp_path) as ledger:
-        await ledger.begin_turn(SESSION, message("one"))
-        assert await ledger.delete_session("s1")
-        assert not await ledger.delete_session("s1")
-        await ledger.keep_answer("s1", "t1", [message("late")], kept=0)
-        assert await ledger.load_messages("s1") == []
-
-
 async def test_what_waits_goes_into_one_commit(tmp_path: Path) -> None:
     """A hundred writes at once take far fewer commits, and one bad one spoils no other."""
     async with open_ledger(tmp_path) as ledger:
-        bad = msgspec.structs.replace(SETTLED, turn_id="bad", created_at=2**70)
 
         async def refused() -> None:
-            with pytest.raises(ValueError, match="created_at"):
-                await ledger.settle_turn(bad)
+            with pytest.raises(OverflowError):
+                await settle(ledger, 100, created_at=2**70)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(refused)
             for number in range(100):
-                nursery.start_soon(
-                    ledger.settle_turn, msgspec.structs.replace(SETTLED, turn_id=f"t{number}")
-                )
+                nursery.start_soon(settle, ledger, number)
         (total,) = await ledger.total_usage(None, None, None)
         assert total.requests == 100
         assert ledger.waiting == 0
@@ -337,7 +186,7 @@ async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     """While another process writes, our rows wait and reads go on; then the rows are there."""
     async with open_ledger(tmp_path) as ledger, trio.open_nursery() as nursery:
         async with locked(tmp_path):
-            nursery.start_soon(ledger.settle_turn, SETTLED)
+            nursery.start_soon(settle, ledger, 1)
             await health(ledger, "locked")
             assert await ledger.total_usage(None, None, None) == []
             assert ledger.waiting == 1
@@ -349,12 +198,12 @@ async def test_a_write_is_withdrawn_with_its_caller_and_one_for_good_is_not(tmp_
     """What nobody waits for is not written, except how a turn ended."""
     async with open_ledger(tmp_path) as ledger:
         async with locked(tmp_path), trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.open_turn, msgspec.structs.replace(TURN, turn_id="left"))
-            nursery.start_soon(ledger.settle_turn, SETTLED)
+            nursery.start_soon(ledger.create_session, SESSION)
+            nursery.start_soon(settle, ledger, 1)
             await health(ledger, "locked")
             nursery.cancel_scope.cancel()
         await health(ledger, "ok")
-        assert await ledger.load_open_turns() == []
+        assert await ledger.load_session("s1") is None
         (total,) = await ledger.total_usage(None, None, None)
         assert total.requests == 1
         assert ledger.waiting == 0
@@ -363,12 +212,12 @@ async def test_a_write_is_withdrawn_with_its_caller_and_one_for_good_is_not(tmp_
 async def test_a_full_disk_refuses_what_is_new_and_keeps_what_has_ended(tmp_path: Path) -> None:
     """A turn's outcome waits for room; a new turn is told; with room again all is well."""
     async with open_ledger(tmp_path) as ledger, trio.open_nursery() as nursery:
-        await ledger.save_session(SESSION)
+        await ledger.create_session(SESSION)
         await limit_pages(ledger, 0)
         await nursery.start(_settled_for_good, ledger)
         await health(ledger, "full")
         with pytest.raises(LedgerUnavailable):
-            await ledger.begin_turn(SESSION, message("x" * 20_000))
+            await ledger.begin_turn(change(0, entry(0, "x" * 20_000)), TURN, is_new=False)
         await limit_pages(ledger, 1_000)
         await health(ledger, "ok")
         (total,) = await ledger.total_usage(None, None, None)
@@ -381,8 +230,11 @@ async def _settled_for_good(
     task_status.started()
     async with trio.open_nursery() as nursery:
         for number in range(50):
-            turn = msgspec.structs.replace(SETTLED, turn_id=f"t{number}" * 50)
-            nursery.start_soon(ledger.settle_turn, turn)
+            nursery.start_soon(_settle_long, ledger, number)
+
+
+async def _settle_long(ledger: Ledger, number: int) -> None:
+    await settle(ledger, number, turn_id=f"t{number}" * 50)
 
 
 async def test_a_write_that_fails_by_itself_is_refused_and_the_ledger_lives_on(
@@ -394,12 +246,12 @@ async def test_a_write_that_fails_by_itself_is_refused_and_the_ledger_lives_on(
         other.execute("ALTER TABLE Turn RENAME TO Gone")
         other.commit()
         with pytest.raises(LedgerUnavailable) as caught:
-            await ledger.open_turn(TURN)
+            await begin(ledger)
         assert caught.value.failure.retryable
         other.execute("ALTER TABLE Gone RENAME TO Turn")
         other.commit()
         other.close()
-        await ledger.settle_turn(SETTLED)
+        await begin(ledger)
 
 
 async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
-import trio
 
 from gateway.ledger import steps as ledger_steps
 from gateway.ledger.ledger import Ledger, LedgerUnusable
 from gateway.ledger.schema import SCHEMA_VERSION
 from gateway.ledger.steps import step_forward
-from protocol.records import Attached, MessageRecord
+from protocol.records import Attached, Entry
+from tests.gateway.ledger.support import open_ledger
 from tests.gateway.media.test_pictures import document, image, pdf, png
 
 # Version 1, as pony made it.
@@ -80,36 +80,31 @@ def old_file(folder: Path, *messages: tuple[str, str, Any]) -> Path:
     return path
 
 
-def step_forward_to_2(path: Path) -> None:
-    """As the gateway did that knew version 2."""
-    steps = ledger_steps._STEPS[:2]
-    with mock.patch.multiple("gateway.ledger.steps", SCHEMA_VERSION=2, _STEPS=steps):
+def step_forward_to(version: int, path: Path) -> None:
+    """As the gateway did that knew this version."""
+    steps = ledger_steps._STEPS[:version]
+    with mock.patch.multiple("gateway.ledger.steps", SCHEMA_VERSION=version, _STEPS=steps):
         step_forward(path)
 
 
-async def stepped(path: Path) -> list[MessageRecord]:
-    """The messages after the step."""
-    ledger = Ledger(path, queue_size=10)
-    await ledger.open()
-    try:
+async def stepped(path: Path) -> list[Entry]:
+    """The entries after the step."""
+    async with open_ledger(path.parent) as ledger:
         session = await ledger.load_session("s1")
-        messages = await ledger.load_messages("s1")
+        entries = await ledger.page_entries("s1", 100, None)
         assert session is not None
-        assert session.message_count == len(messages)
-        turn = await ledger.load_turn("s1", "t1")
-        assert turn is not None
-        assert (turn.counts.input, turn.steps, turn.weights) == (9, (), ())
-        assert turn.cost is not None
-        assert str(turn.cost.total_cost) == "0.100003"
-    finally:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            await ledger.close()
-    return messages
+        assert session.session.message_count == session.next_place == len(entries)
+        row = await ledger.load_turn("s1", "t1")
+        assert row is not None
+        assert (row.counts.input, row.steps, row.weights) == (9, (), ())
+        assert row.cost is not None
+        assert str(row.cost.total_cost) == "0.100003"
+    return entries
 
 
-def told(messages: list[MessageRecord]) -> list[tuple[str, str, Any]]:
+def told(entries: list[Entry]) -> list[tuple[str, str, Any]]:
     """Turn, role and content of each."""
-    return [(one.turn_id, one.role, json.loads(one.content)) for one in messages]
+    return [(one.turn_id, one.role, json.loads(one.content)) for one in entries]
 
 
 async def test_sessions_messages_and_turns_are_kept(tmp_path: Path) -> None:
@@ -117,10 +112,10 @@ async def test_sessions_messages_and_turns_are_kept(tmp_path: Path) -> None:
     said = [("t1", "user", "Hi"), ("t1", "assistant", [TEXT]), ("t2", "user", '"tool_use"')]
     path = old_file(tmp_path, *said)
     for _ in range(2):
-        messages = await stepped(path)
-        assert told(messages) == said
-        assert [message.message_id for message in messages] == [1, 2, 3]
-        assert {message.media_tokens for message in messages} == {0}
+        entries = await stepped(path)
+        assert told(entries) == said
+        assert [one.place for one in entries] == [0, 1, 2]
+        assert {one.media_tokens for one in entries} == {0}
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT value FROM Meta").fetchall() == [(SCHEMA_VERSION,)]
 
@@ -129,14 +124,14 @@ async def test_pictures_of_old_messages_are_counted(tmp_path: Path) -> None:
     """Those in tools' answers too; what weighs nothing is not looked at."""
     picture = image(png(300, 200))
     page = document(pdf(1))
-    result = {"type": "tool_result", "tool_use_id": "c1", "content": [picture]}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": [picture, TEXT]}
     said = [("t1", "user", [picture, page, TEXT]), ("t1", "assistant", [TEXT])]
     path = old_file(tmp_path, *said, ("t2", "user", [result]), ("t3", "user", "Hi"))
-    step_forward_to_2(path)
+    step_forward_to(2, path)
     with closing(sqlite3.connect(path)) as database:
         database.execute("UPDATE Message SET media_tokens = 99 WHERE number IN (1, 3)")
         database.commit()
-    attached = [message.attached for message in await stepped(path)]
+    attached = [one.attached for one in await stepped(path)]
     assert attached == [
         Attached(pictures=1, documents=1, edge=300),
         Attached(),
@@ -148,7 +143,7 @@ async def test_pictures_of_old_messages_are_counted(tmp_path: Path) -> None:
 async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(
     tmp_path: Path,
 ) -> None:
-    """Right behind it; the questions that used to answer it are questions alone."""
+    """Right after it; the questions that used to answer it are questions alone."""
     path = old_file(
         tmp_path,
         ("t1", "user", "Hi"),
@@ -160,8 +155,8 @@ async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(
         ("t4", "assistant", [SEARCH]),
     )
     for _ in range(2):
-        messages = await stepped(path)
-        assert told(messages) == [
+        entries = await stepped(path)
+        assert told(entries) == [
             ("t1", "user", "Hi"),
             ("t1", "assistant", [TEXT, CALL]),
             ("t1", "user", [RESULT]),
@@ -171,20 +166,9 @@ async def test_a_call_that_nobody_answered_gets_its_result_in_its_own_turn(
             ("t4", "user", "tool_result"),
             ("t4", "assistant", [SEARCH]),
         ]
-        assert all(message.byte_count == len(message.content) for message in messages)
-        assert all(message.token_count for message in messages)
-
-
-async def test_a_message_that_is_stored_after_the_step_comes_last(tmp_path: Path) -> None:
-    """The numbers have grown, and go on behind the largest."""
-    path = old_file(tmp_path, ("t1", "user", "Hi"), ("t1", "assistant", [CALL]))
-    messages = await stepped(path)
-    ledger = Ledger(path, queue_size=10)
-    await ledger.open()
-    await ledger.keep_answer("s1", "t1", [messages[0]] * 2, kept=1)
-    after = await ledger.load_messages("s1")
-    await ledger.close()
-    assert [message.message_id for message in after] == [2, 4, 5, 6]
+        assert [one.place for one in entries] == list(range(8))
+        assert all(one.byte_count == len(one.content) for one in entries)
+        assert all(one.token_count for one in entries)
 
 
 async def test_a_step_that_fails_changes_nothing(
@@ -202,7 +186,7 @@ async def test_a_step_that_fails_changes_nothing(
     def breaks(_database: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr("gateway.ledger.steps._withdraw_late_results", breaks)
+    monkeypatch.setattr("gateway.ledger.steps._count_thinking", breaks)
     with pytest.raises(LedgerUnusable, match="disk I/O"):
         await Ledger(path, queue_size=10).open()
     assert dump() == before

@@ -1,0 +1,301 @@
+"""A request that was composed: what is sent, what each section has of it, what it costs.
+
+What is inspected is what is sent: the same opening and messages make the sections and the body. An
+announcement belongs to the section that it changes, not to the history between which it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from actors.context.assembly import Shape
+from actors.context.estimate.clearing import remembered
+from actors.context.estimate.scale import Scale
+from actors.context.estimate.sent import Beginning, SentRequest
+from actors.context.estimate.weighing import FIXED, OVERHEAD, Opening, Rates, Weight, has_tools
+from protocol.context import (
+    Section,
+    SectionName,
+    SectionWeight,
+    SentContext,
+    Totals,
+    Window,
+    with_cleared,
+)
+from protocol.prompt import Allowance, Prompt
+from protocol.provider.content import Block, plain_text
+from protocol.provider.features import BINDING_CONTROLS, CONTEXT_EDITING, INLINE_TOOLS
+from protocol.provider.models import least_cacheable
+from protocol.provider.request import NO_TOOLS
+from protocol.records import Head
+from protocol.transcript import Transcript
+from protocol.usage import ZERO
+
+ORDER: tuple[SectionName, ...] = (*FIXED, "history", "user_message")
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Block]).decode
+
+
+class Composed(msgspec.Struct, frozen=True, kw_only=True):
+    """A request of a session. It is looked at while its transcript stands as it was composed.
+
+    `own` is the number of the turn's first message. `head` is the epoch's, also for a model that
+    gets another `opening`. `superseded` are the bytes of each section that are said anew further
+    on. `is_new_epoch` when the conversation begins anew with it.
+    """
+
+    model: str
+    head: Head
+    is_new_epoch: bool
+    opening: Opening
+    transcript: Transcript
+    own: int
+    caches: bool
+    scale: Scale
+    rates: Rates
+    allowance: Allowance
+    weight: Weight
+    superseded: dict[SectionName, int]
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether any tool goes with it."""
+        return has_tools(self.opening, self.transcript)
+
+    @property
+    def counted_tokens(self) -> int:
+        """All of its text, as the tokenizer counts."""
+        return self.opening.total + self.transcript.sums().counted
+
+    @property
+    def cost_estimate(self) -> Decimal | None:
+        """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
+        return _sum([self.rates.cost(tokens) for tokens in self.weight.sections.values()])
+
+    def likely_cost(self, now: int, thinking: int) -> Decimal | None:
+        """USD for all sections, with what the provider most likely remembers at `now`.
+
+        `thinking` is the hash of how the model is to think.
+        """
+        cached = sum(self.cached(now, thinking).values()) if self.caches else 0
+        return self.rates.likely_cost(self.weight.total, cached)
+
+    # --- what is sent --------------------------------------------------------------------------
+
+    def prompt(self, shape: Shape, likely_cost: Decimal | None) -> Prompt:
+        """The request, as it is sent."""
+        sums = self.transcript.sums()
+        betas = []
+        if shape.edits is not None:
+            betas.append(CONTEXT_EDITING)
+        if shape.thinking is not None and "block_binding" in shape.thinking:
+            betas.append(BINDING_CONTROLS)
+        if sums.tool_changes:
+            betas.append(INLINE_TOOLS)
+        head = shape.head(self.opening.system, self.opening.tools)
+        return Prompt(
+            body=self.transcript.body(head, caches=self.caches),
+            betas=tuple(betas),
+            has_tools=self.has_tools,
+            counted_tokens=self.counted_tokens,
+            media_tokens=sums.media,
+            own_from=self.own,
+            token_estimate=self.weight.total,
+            likely_cost=likely_cost,
+            context=self.context,
+        )
+
+    def sent(self, thinking: int | None, now: int) -> SentRequest:
+        """What is to be known of it once it is billed."""
+        cleared = self.weight.cleared
+        return SentRequest(
+            beginning=self.beginning(thinking),
+            has_tools=self.has_tools,
+            last=self.transcript.entries[-1].place,
+            counted=self.counted_tokens,
+            estimate=self.weight.total + round(cleared.tokens) - self.transcript.sums().media,
+            cleared=cleared.tool_uses,
+            sent_at=now,
+        )
+
+    def beginning(self, thinking: int | None) -> Beginning:
+        """What it begins with; without the hash of its `thinking`, whatever that is."""
+        return Beginning(
+            model=self.model,
+            epoch=self.head.epoch,
+            tools=hash(self.opening.tools),
+            system=hash(self.opening.system),
+            thinking=thinking,
+            has_media=self.transcript.sums().media > 0,
+        )
+
+    @property
+    def context(self) -> SentContext | None:
+        """What of the session the model does not get."""
+        found: SentContext | None = None
+        if self.head.left_out_turns or self.is_new_epoch:
+            found = SentContext(
+                left_out_turns=self.head.left_out_turns,
+                left_out_messages=self.head.left_out_messages,
+                epoch=self.head.epoch if self.is_new_epoch else UNSET,
+            )
+        return with_cleared(found, *self.weight.cleared)
+
+    # --- what is shown -------------------------------------------------------------------------
+
+    def weights(self) -> tuple[SectionWeight, ...]:
+        """Each section's weight."""
+        sizes = self._sizes()
+        return tuple(
+            SectionWeight(
+                name=name,
+                byte_count=sizes[name],
+                token_estimate=self.weight.sections[name],
+                cost_estimate=self.rates.cost(self.weight.sections[name]),
+            )
+            for name in self._names
+        )
+
+    def sections(self, now: int) -> list[Section]:
+        """Each section's text and weight, in the order in which they are sent.
+
+        And what of it the provider remembers at `now`, in milliseconds since the epoch.
+        """
+        cached = self.cached(now) if self.caches else None
+        return [self._section(name, content, cached) for name, content in self._contents().items()]
+
+    def cached(self, now: int, thinking: int | None = None) -> dict[SectionName, int]:
+        """The tokens that are most likely in the provider's prompt cache; see `beginning`."""
+        former, tokens = self.scale.former, self.weight.sections
+        if former is None:
+            return {}
+        least = least_cacheable(self.model)
+        reach = former.reaches(self.beginning(thinking), now=now, least=least)
+        if reach == "nothing":
+            return {}
+        names: Sequence[SectionName] = ("tools",) if reach == "tools" else FIXED
+        found = {name: self._old(name, announced=reach == "messages") for name in names}
+        history = 0
+        if reach == "messages":
+            shared = min(self.scale.shared(self.transcript), self.own)
+            known = remembered(
+                self.transcript,
+                shared,
+                former.sent.cleared,
+                self.weight.cleared.tool_uses,
+                self.scale,
+            )
+            announced = sum(found.values()) - sum(
+                self._old(name, announced=False) for name in FIXED
+            )
+            history = max(0, min(round(known) - announced, tokens["history"]))
+        if not history and sum(found.values()) < least:
+            return {}
+        return {**found, OVERHEAD: tokens[OVERHEAD], "history": history}
+
+    def _old(self, name: SectionName, *, announced: bool) -> int:
+        """A section's tokens that the former request had too."""
+        tokens = self.scale.old(self.opening.counted.get(name, 0))
+        shared = self.scale.shared(self.transcript)
+        for message in self.transcript.announced if announced else ():
+            if message < shared:
+                parts = self.transcript.entries[message].sections
+                tokens += sum(
+                    self.scale.old(part.token_count) for part in parts if part.section == name
+                )
+        return min(round(tokens), self.weight.sections[name])
+
+    def totals(self, sections: Sequence[Section]) -> Totals:
+        """The sums of `sections`."""
+        totals = Totals(
+            byte_count=sum(section.byte_count for section in sections),
+            token_estimate=sum(section.token_estimate for section in sections),
+            cost_estimate=_sum([section.cost_estimate for section in sections]),
+        )
+        cached = [one.cached_tokens for one in sections if isinstance(one.cached_tokens, int)]
+        if len(cached) < len(sections):
+            return totals
+        costs = [one.cached_cost_estimate for one in sections]
+        return msgspec.structs.replace(
+            totals,
+            cached_tokens=sum(cached),
+            cached_cost_estimate=_sum([cost for cost in costs if not isinstance(cost, UnsetType)]),
+        )
+
+    def window(self, limit: int) -> Window:
+        """How much of the model's window is used, in tokens."""
+        used = self.weight.total
+        return Window(limit=limit, used=used, free=max(0, limit - used))
+
+    @property
+    def _names(self) -> list[SectionName]:
+        return [*ORDER, *([OVERHEAD] if self.weight.sections[OVERHEAD] else [])]
+
+    def _section(
+        self, name: SectionName, content: bytes, cached: dict[SectionName, int] | None
+    ) -> Section:
+        tokens = self.weight.sections[name]
+        section = Section(
+            name=name,
+            content=content.decode(),
+            byte_count=len(content),
+            token_estimate=tokens,
+            cost_estimate=self.rates.cost(tokens),
+            superseded=self.superseded.get(name) or UNSET,
+        )
+        if cached is None:
+            return section
+        known = cached.get(name, 0)
+        return msgspec.structs.replace(
+            section,
+            cached=0 < known == tokens,
+            cached_tokens=known,
+            cached_cost_estimate=self.rates.cost(tokens, known),
+        )
+
+    def _contents(self) -> dict[SectionName, bytes]:
+        """Each section's text in UTF-8, in the order in which they are sent."""
+        contents = {name: b"".join(parts) for name, parts in self._fixed_parts().items()}
+        contents["history"] = self.transcript.history(self.own, caches=self.caches)
+        contents["user_message"] = self._question
+        return {name: contents.get(name, b"") for name in self._names}
+
+    def _sizes(self) -> dict[SectionName, int]:
+        """The bytes of each of `_contents`."""
+        sizes = {name: sum(map(len, parts)) for name, parts in self._fixed_parts().items()}
+        sizes["history"] = self.transcript.history_size(self.own, caches=self.caches)
+        sizes["user_message"] = len(self._question)
+        return {name: sizes.get(name, 0) for name in self._names}
+
+    def _fixed_parts(self) -> dict[SectionName, list[bytes]]:
+        """What the opening says, and behind it what was announced since."""
+        parts: dict[SectionName, list[bytes]] = {name: [] for name in FIXED}
+        for name, text in self.opening.system:
+            parts[name].append(text.encode())
+        if self.opening.tools != NO_TOOLS:
+            parts["tools"].append(self.opening.tools)
+        for message in self.transcript.announced:
+            entry = self.transcript.entries[message]
+            for announced, block in zip(entry.sections, _decode(entry.content), strict=True):
+                said = block["text"].encode() if "text" in block else _encode(block)
+                parts[announced.section].append(said)
+        return parts
+
+    @property
+    def _question(self) -> bytes:
+        """The question as a person wrote it: a text, or the JSON of its blocks."""
+        if self.own == len(self.transcript):
+            return b""
+        content = self.transcript.entries[self.own].content
+        text = plain_text(content)
+        return content if text is None else text.encode()
+
+
+def _sum(costs: Sequence[Decimal | None]) -> Decimal | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, ZERO) if len(known) == len(costs) else None

@@ -1,0 +1,106 @@
+"""Turns that are under way: what each is made from, and what is known of its requests.
+
+A turn's request is composed before the turn begins, and what it was composed from is needed until
+the turn is completed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from decimal import Decimal
+
+from actors.context.assembly import Shape
+from actors.context.composed import Composed
+from actors.context.composing import Draft, Ground
+from actors.context.estimate.sent import SentRequest
+from protocol.records import CalibrationRecord, SessionRecord, TurnRecord
+
+UNDERWAY = 4_096
+"""Turns that are remembered until they are completed; a turn may also never begin."""
+
+
+class Flight:
+    """One turn. `before` is its session as it was, `shape` how its requests are to be answered."""
+
+    def __init__(
+        self,
+        turn_id: str,
+        draft: Draft,
+        *,
+        before: SessionRecord,
+        is_new: bool,
+        ground: Ground,
+        shape: Shape,
+        has_budget: bool,
+    ) -> None:
+        self.turn_id = turn_id
+        self.draft: Draft | None = draft
+        """What is to be written when the turn begins."""
+        self.before = before
+        self.is_new = is_new
+        self.ground = ground
+        self.shape = shape
+        self.has_budget = has_budget
+        self._requests: dict[int, SentRequest] = {}
+
+    @property
+    def session_id(self) -> str:
+        """The turn's session."""
+        return self.before.session_id
+
+    def add(self, composed: Composed, now: int) -> None:
+        """One more request; no two of a turn have the same count."""
+        request = composed.sent(self.shape.kind_of_thinking, now)
+        self._requests[request.counted] = request
+
+    def likely_cost(self, composed: Composed, now: int) -> Decimal | None:
+        """USD for the input of a request; `None` when there is no budget to hold it against."""
+        if not self.has_budget:
+            return None
+        return composed.likely_cost(now, self.shape.kind_of_thinking)
+
+    def find(self, sample: CalibrationRecord) -> SentRequest | None:
+        """The request that was billed so."""
+        return self._requests.get(sample.counted)
+
+
+class Underway:
+    """The turns that are not completed. Of those that have not begun, the latest `UNDERWAY`."""
+
+    def __init__(self) -> None:
+        self._built: OrderedDict[str, Flight] = OrderedDict()
+        self._begun: dict[str, Flight] = {}
+        self.open: dict[str, int] = {}
+        """When each turn was made whose row is not settled, in milliseconds since the epoch."""
+
+    def built(self, flight: Flight) -> None:
+        """A turn's first request has been made."""
+        self._built[flight.turn_id] = flight
+        if len(self._built) > UNDERWAY:
+            self._built.popitem(last=False)
+
+    def begin(self, turn: TurnRecord) -> Flight | None:
+        """A turn that was built is about to begin."""
+        flight = self._built.get(turn.turn_id)
+        if flight is not None:
+            self.open[turn.turn_id] = turn.created_at
+        return flight
+
+    def begun(self, flight: Flight) -> None:
+        """It has begun."""
+        self._begun[flight.turn_id] = flight
+        del self._built[flight.turn_id]
+        flight.draft = None
+
+    def find(self, turn_id: str) -> Flight | None:
+        """A turn that has begun."""
+        return self._begun.get(turn_id)
+
+    def end(self, turn_id: str) -> Flight | None:
+        """A turn that is completed; `None` when it never began."""
+        self._built.pop(turn_id, None)
+        return self._begun.pop(turn_id, None)
+
+    def settled(self, turn_id: str) -> None:
+        """The turn's row is settled, or was never written."""
+        self.open.pop(turn_id, None)

@@ -1,0 +1,216 @@
+"""Sessions in memory: what each is to the provider, bounded by the bytes of their text."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
+import trio
+
+from actors.context.estimate.sent import Billed
+from actors.ports import SessionStore
+from protocol.announcing import Briefing
+from protocol.errors import GatewayError
+from protocol.provider.models import Binding
+from protocol.records import SENT, Change, Entry, Head, SessionRecord, StoredSession
+from protocol.transcript import Transcript
+
+EMPTY_SESSION = 1_024
+"""About how many bytes a session without text takes, so that many of them are bounded too."""
+
+AT_A_TIME = 64
+"""Entries that are rendered before others have their turn."""
+
+
+class Held:
+    """One session in memory. `lock` makes its changes follow each other."""
+
+    def __init__(self) -> None:
+        self.lock = trio.Lock()
+        self.users = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """There is no such session, or it is to be loaded anew."""
+        self.session: SessionRecord | None = None
+        self.head: Head | None = None
+        self.entries: list[Entry] = []
+        """Those that go upstream, from the head's first on."""
+        self.next_place = 0
+        self.told = Briefing({}, [])
+        """What the head and the announcements behind it say."""
+        self.billed: Billed | None = None
+        """The latest request whose input was billed, while the session is in memory."""
+        self.is_mismatched = False
+        """Whether the provider has found thinking that does not fit: the next turn begins anew."""
+        self._transcript: Transcript | None = None
+        self._bytes = 0
+
+    def load(self, stored: StoredSession) -> None:
+        """Take in what the ledger has."""
+        self.head, self.entries = stored.head, stored.entries
+        self.next_place = stored.next_place
+        self._bytes = sum(entry.byte_count for entry in stored.entries)
+        self._brief()
+        self.session = stored.session
+
+    @property
+    def size(self) -> int:
+        """Bytes of text in memory, about: an entry's content is there twice, once as it is sent."""
+        if self.session is None:
+            return 0
+        system, tools = self.session.system or "", self.session.tools or b""
+        return EMPTY_SESSION + len(system) + len(tools) + 2 * self._bytes
+
+    @property
+    def began(self) -> int:
+        """The first place of the epoch."""
+        return 0 if self.head is None else self.head.began
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether an answer stands behind the head: from then on it stays."""
+        return self._has_answer(self.began)
+
+    def _has_answer(self, since: int) -> bool:
+        for entry in reversed(self.entries):
+            if entry.place < since:
+                return False
+            if entry.role == "assistant":
+                return True
+        return False
+
+    def last_turn(self) -> list[Entry]:
+        """The entries of the turn that was last."""
+        found: list[Entry] = []
+        for entry in reversed(self.entries):
+            if found and entry.turn_id != found[-1].turn_id:
+                break
+            found.append(entry)
+        return found[::-1]
+
+    async def transcript(self, binding: Binding) -> Transcript:
+        """What models of this kind get of it."""
+        if self._transcript is None or self._transcript.binding != binding:
+            self._transcript = await rendered(self.entries, binding, self.began)
+        return self._transcript
+
+    def adopt(self, change: Change, transcript: Transcript | None = None) -> None:
+        """What was written is so now; a new epoch comes with the `transcript` before it."""
+        if change.withheld is not None:
+            self._withhold(change.withheld.first)
+        if change.head is not None:
+            self.head = change.head
+            self._leave_out(change.head.first)
+        if transcript is not None:
+            self._transcript = transcript
+            self.is_mismatched = False
+        for entry in change.entries:
+            self.next_place = entry.place + 1
+            if entry.status in SENT:
+                self._append(entry)
+        if change.head is not None or change.withheld is not None:
+            self._brief()
+        self.session = msgspec.structs.replace(change.session, version=change.session.version + 1)
+
+    def _append(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._bytes += entry.byte_count
+        if self._transcript is not None:
+            self._transcript.add(entry)
+        if entry.role == "system":
+            self.told.fold(entry)
+
+    def _withhold(self, first: int) -> None:
+        while self.entries and self.entries[-1].place >= first:
+            self._bytes -= self.entries.pop().byte_count
+        if self._transcript is not None:
+            self._transcript.keep(self._transcript.before(first))
+
+    def _leave_out(self, first: int) -> None:
+        if self.entries and self.entries[0].place < first:
+            self.entries = [entry for entry in self.entries if entry.place >= first]
+            self._bytes = sum(entry.byte_count for entry in self.entries)
+
+    def _brief(self) -> None:
+        """What is told, from the head on: announcements are few."""
+        if self.head is None:
+            self.told = Briefing({}, [])
+            return
+        self.told = Briefing.of(self.head)
+        for entry in self.entries:
+            if entry.role == "system" and entry.place >= self.head.began:
+                self.told.fold(entry)
+
+
+async def rendered(entries: list[Entry], binding: Binding, began: int) -> Transcript:
+    """The entries as models of this kind get them; others have their turn in between."""
+    transcript = Transcript(binding, began)
+    for number, entry in enumerate(entries, start=1):
+        transcript.add(entry)
+        if number % AT_A_TIME == 0:
+            await trio.lowlevel.checkpoint()
+    return transcript
+
+
+class Sessions:
+    """Sessions in memory, least recently used first out, bounded by the bytes of their text."""
+
+    def __init__(self, store: SessionStore, *, keep_bytes: int) -> None:
+        self._store = store
+        self._keep_bytes = keep_bytes
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._size = 0
+
+    @asynccontextmanager
+    async def open(self, session_id: str) -> AsyncIterator[Held]:
+        """The session, loaded and locked. Raises GatewayError(SESSION_NOT_FOUND)."""
+        async with self._locked(session_id) as held:
+            if held.session is None:
+                stored = await self._store.load_session(session_id)
+                if stored is None:
+                    raise GatewayError(
+                        "SESSION_NOT_FOUND",
+                        "There is no such session. Leave `sessionId` out to begin a new one.",
+                    )
+                held.load(stored)
+            yield held
+
+    def create(self, session_id: str) -> AbstractAsyncContextManager[Held]:
+        """A new session's place, locked; the caller puts it there once it is stored."""
+        return self._locked(session_id)
+
+    @asynccontextmanager
+    async def forget(self, session_id: str) -> AsyncIterator[None]:
+        """Locked while the caller deletes it; then it is out of memory too."""
+        async with self._locked(session_id) as held:
+            yield
+            held.forget()
+
+    @asynccontextmanager
+    async def _locked(self, session_id: str) -> AsyncIterator[Held]:
+        held = self._held.setdefault(session_id, Held())
+        self._held.move_to_end(session_id)
+        held.users += 1
+        try:
+            async with held.lock:
+                size = held.size
+                try:
+                    yield held
+                finally:
+                    self._size += held.size - size
+        finally:
+            held.users -= 1
+            if held.session is None and not held.users:
+                del self._held[session_id]
+            self._evict()
+
+    def _evict(self) -> None:
+        while self._size > self._keep_bytes:
+            session_id, held = next(iter(self._held.items()))
+            if held.users:
+                return
+            del self._held[session_id]
+            self._size -= held.size

@@ -1,0 +1,113 @@
+"""What becomes of a turn once it is over: its row, what its session keeps, its terminal event.
+
+What the session keeps is a rule on how the turn ended, the first line that fits:
+
+| how it ended                                       | the session keeps                           |
+|----------------------------------------------------|---------------------------------------------|
+| the model declined to answer                       | all of it, for people alone                 |
+| before any answer began, by the provider's refusal | the question for people; the former setting |
+| before any answer began, by another failure        | the question for people alone               |
+| a later request was refused: it had tools' answers | all of it, without what the tools answered  |
+| in any other way, a cancel among them              | all of it                                   |
+
+A question that is kept for people alone is not sent again. After a cancel it is: the model gets it
+together with the next one. Failures that may pass are not the provider's refusal.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.turns.ending import Ending
+from actors.turns.turn import Turn
+from protocol.errors import Failure
+from protocol.mail import CompleteTurn
+from protocol.records import TurnRecord, TurnStatus
+from protocol.server import Usage, WireCost
+from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed
+from protocol.usage import ZERO, Cost
+
+FREE = Cost(input_cost=ZERO, output_cost=ZERO)
+
+
+def settled(turn: Turn, ending: Ending, *, at: int, cost: Cost | None) -> TurnRecord:
+    """The turn's row as it is settled `at` this time."""
+    return msgspec.structs.replace(
+        turn.row,
+        status=_status(turn, ending),
+        stop_reason=None if ending.failure else _stop_reason(turn, ending),
+        error_code=ending.failure.code if ending.failure else None,
+        estimated=any(step.is_estimated for step in turn.steps),
+        settled_at=at,
+        cost=cost,
+    )
+
+
+def completion(turn: Turn, ending: Ending, row: TurnRecord) -> CompleteTurn:
+    """What the session keeps of the turn, whose settled row is `row`."""
+    kept = CompleteTurn(
+        turn=row,
+        at=turn.confirmed,
+        messages=turn.unconfirmed(),
+        mismatched=any(step.answer.mismatched for step in turn.steps),
+    )
+    failure = ending.failure
+    if turn.steps and turn.step.answer.stop_reason == "refusal":
+        return msgspec.structs.replace(kept, unsent="turn", status="refused")
+    if failure is None or (turn.steps and turn.step.answer.started):
+        return kept
+    if len(turn.steps) <= 1:
+        return msgspec.structs.replace(kept, unsent="turn", restores=not failure.retryable)
+    if not failure.retryable and (results := turn.steps[-2].withheld()):
+        return msgspec.structs.replace(kept, unsent="results", messages=results)
+    return kept
+
+
+def refused(turn: Turn, failure: Failure) -> Failed:
+    """The end of a turn of which nothing was sent to the provider."""
+    return Failed(turn_id=turn.turn_id, failure=failure, usage=None, cost=None)
+
+
+def ended(turn: Turn, ending: Ending, row: TurnRecord) -> Ended | Failed:
+    """The end of a turn whose settled row is `row`."""
+    usage = Usage.of(row.counts, estimated=row.estimated)
+    cost = WireCost.of(row.cost)
+    if ending.failure is not None:
+        billed = row.counts.any
+        return Failed(
+            turn_id=turn.turn_id,
+            failure=ending.failure,
+            usage=usage if billed else None,
+            cost=cost if billed else None,
+        )
+    return Ended(
+        turn_id=turn.turn_id,
+        stop_reason=_stop_reason(turn, ending),
+        usage=usage,
+        cost=cost,
+        context=turn.sent_context,
+        steps=[step.usage for step in turn.steps],
+    )
+
+
+def _is_whole(turn: Turn) -> bool:
+    """Whether the model has said all it had to say."""
+    return turn.step.answer.complete and not turn.step.wants_more
+
+
+def _status(turn: Turn, ending: Ending) -> TurnStatus:
+    if ending.failure is not None:
+        return "failed"
+    ended_by_us = ending.stop is not None and ending.stop != STOP_BUDGET
+    return "completed" if ended_by_us or _is_whole(turn) else "cancelled"
+
+
+def _stop_reason(turn: Turn, ending: Ending) -> str:
+    if ending.stop is not None:
+        return ending.stop
+    if not _is_whole(turn):
+        return STOP_CANCELLED
+    reason = turn.step.answer.stop_reason
+    if reason == "max_tokens" and turn.built.capped:
+        return STOP_BUDGET
+    return reason or "end_turn"

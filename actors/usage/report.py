@@ -1,0 +1,54 @@
+"""What was billed, as clients read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from protocol.context import TurnInspection
+from protocol.records import ModelTotals, TurnRecord
+from protocol.server import GrandTotal, ModelUsage, Usage, UsageReport
+from protocol.usage import ZERO
+
+
+def report(request_id: str, totals: Sequence[ModelTotals]) -> UsageReport:
+    """The models' totals and their sum."""
+    return UsageReport(
+        request_id=request_id,
+        per_model={total.model: _model_usage(total) for total in totals},
+        grand_total=GrandTotal(
+            total_cost=sum((total.cost for total in totals), ZERO),
+            total_tokens=sum(total.counts.input + total.counts.output for total in totals),
+            request_count=sum(total.requests for total in totals),
+            unpriced_requests=sum(total.unpriced for total in totals),
+        ),
+    )
+
+
+def _model_usage(total: ModelTotals) -> ModelUsage:
+    usage = Usage.of(total.counts, estimated=False)
+    return ModelUsage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+        input_details=usage.input_details,
+        output_details=usage.output_details,
+        web_searches=usage.web_searches,
+        total_cost=None if total.unpriced else total.cost,
+        request_count=total.requests,
+        unpriced_requests=total.unpriced,
+    )
+
+
+def inspection(turn: TurnRecord, input_cost: Decimal | None) -> TurnInspection:
+    """The turn's estimate next to its bill; `input_cost` is USD for its first request's input."""
+    billed = turn.first_counts.input
+    return TurnInspection(
+        turn_id=turn.turn_id,
+        sections=list(turn.weights),
+        token_estimate=turn.token_estimate,
+        billed_tokens=billed,
+        cost_estimate=turn.cost_estimate,
+        billed_cost=input_cost,
+        error=round(abs(turn.token_estimate - billed) / billed, 4) if billed else 0.0,
+    )

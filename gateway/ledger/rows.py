@@ -1,0 +1,193 @@
+"""Records as the columns of their tables, and rows as records.
+
+Money is kept in whole picodollars, so that sums are exact. What has no column of its own is JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway.ledger.schema import from_pico, to_pico
+from protocol.context import SectionName, SectionWeight
+from protocol.records import (
+    Announced,
+    Attached,
+    CalibrationRecord,
+    Entry,
+    EntryRole,
+    EntryStatus,
+    Head,
+    ModelTotals,
+    SessionRecord,
+    StepRecord,
+    TurnRecord,
+)
+from protocol.usage import Cost, TokenCounts
+
+Values = dict[str, Any]
+"""A row's values by column."""
+
+_encode = msgspec.json.Encoder().encode
+_steps = msgspec.json.Decoder(tuple[StepRecord, ...])
+_weights = msgspec.json.Decoder(tuple[SectionWeight, ...])
+_sections = msgspec.json.Decoder(tuple[Announced, ...])
+_system = msgspec.json.Decoder(tuple[tuple[SectionName, str], ...])
+
+
+def session_values(session: SessionRecord) -> Values:
+    """A session's columns."""
+    values = msgspec.structs.asdict(session)
+    values["tools"] = None if session.tools is None else session.tools.decode()
+    return values
+
+
+def session_of(row: Any) -> SessionRecord:
+    """The session of a row."""
+    return SessionRecord(
+        session_id=row.session_id,
+        agent_id=row.agent_id,
+        model=row.model,
+        system=row.system,
+        tools=None if row.tools is None else row.tools.encode(),
+        title=row.title,
+        created_at=row.created_at,
+        last_active_at=row.last_active_at,
+        message_count=row.message_count,
+        version=row.version,
+    )
+
+
+def entry_values(session_id: str, entry: Entry) -> Values:
+    """The columns of a session's entry."""
+    values = msgspec.structs.asdict(entry)
+    values.update(msgspec.structs.asdict(values.pop("attached")))
+    values["content"] = entry.content.decode()
+    values["sections"] = _encode(entry.sections).decode()
+    return {"session_id": session_id, **values}
+
+
+class EntryRow(NamedTuple):
+    """An entry's columns, in the order in which they are asked for."""
+
+    place: int
+    turn_id: str
+    role: EntryRole
+    content: str
+    status: EntryStatus
+    created_at: int
+    byte_count: int
+    token_count: int
+    thinking_tokens: int
+    media_tokens: int
+    pictures: int
+    documents: int
+    edge: int
+    sections: str
+
+
+def entry_of(row: EntryRow) -> Entry:
+    """The entry of a row."""
+    return Entry(
+        place=row.place,
+        turn_id=row.turn_id,
+        role=row.role,
+        content=row.content.encode(),
+        status=row.status,
+        created_at=row.created_at,
+        byte_count=row.byte_count,
+        token_count=row.token_count,
+        thinking_tokens=row.thinking_tokens,
+        media_tokens=row.media_tokens,
+        attached=Attached(pictures=row.pictures, documents=row.documents, edge=row.edge),
+        sections=_sections.decode(row.sections),
+    )
+
+
+def head_values(session_id: str, head: Head) -> Values:
+    """The columns of a session's head."""
+    values = msgspec.structs.asdict(head)
+    values["system"] = _encode(head.system).decode()
+    values["tools"] = head.tools.decode()
+    return {"session_id": session_id, **values}
+
+
+def head_of(row: Any) -> Head:
+    """The head of a row."""
+    return Head(
+        epoch=row.epoch,
+        first=row.first,
+        began=row.began,
+        system=_system.decode(row.system),
+        tools=row.tools.encode(),
+        left_out_turns=row.left_out_turns,
+        left_out_messages=row.left_out_messages,
+    )
+
+
+def turn_values(turn: TurnRecord) -> Values:
+    """A turn's columns."""
+    values = msgspec.structs.asdict(turn)
+    values.update(msgspec.structs.asdict(values.pop("counts")))
+    cost, estimate = values.pop("cost"), turn.cost_estimate
+    values["input_cost"] = None if cost is None else to_pico(cost.input_cost)
+    values["output_cost"] = None if cost is None else to_pico(cost.output_cost)
+    values["cost_estimate"] = None if estimate is None else to_pico(estimate)
+    values["steps"] = _encode(turn.steps).decode()
+    values["weights"] = _encode(turn.weights).decode()
+    return values
+
+
+def turn_of(row: Any) -> TurnRecord:
+    """The turn of a row."""
+    cost = None
+    if row.input_cost is not None:
+        cost = Cost(input_cost=from_pico(row.input_cost), output_cost=from_pico(row.output_cost))
+    estimate = row.cost_estimate
+    return TurnRecord(
+        turn_id=row.turn_id,
+        session_id=row.session_id,
+        request_id=row.request_id,
+        model=row.model,
+        status=row.status,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
+        stop_reason=row.stop_reason,
+        error_code=row.error_code,
+        counted_tokens=row.counted_tokens,
+        counts=TokenCounts(**{name: getattr(row, name) for name in TokenCounts.__struct_fields__}),
+        estimated=row.estimated,
+        cost=cost,
+        steps=_steps.decode(row.steps),
+        token_estimate=row.token_estimate,
+        cost_estimate=None if estimate is None else from_pico(estimate),
+        weights=_weights.decode(row.weights),
+    )
+
+
+def samples_of(row: Any) -> list[CalibrationRecord]:
+    """What there is to learn from a turn's requests."""
+    steps = [step for step in _steps.decode(row.steps) if step.counted_tokens > 0]
+    return [sample for step in steps if (sample := step.sample(row.model)) is not None]
+
+
+def totals_of(row: Sequence[Any], unpriced: int) -> ModelTotals:
+    """A model's sums, in the order in which they are asked for."""
+    model, requests, uncached, read, write5m, write1h, output, thinking, searches, cin, cout = row
+    return ModelTotals(
+        model=model,
+        counts=TokenCounts(
+            uncached=uncached,
+            cache_read=read,
+            cache_write5m=write5m,
+            cache_write1h=write1h,
+            output=output,
+            thinking=thinking,
+            web_searches=searches,
+        ),
+        cost=Cost(input_cost=from_pico(cin), output_cost=from_pico(cout)).total_cost,
+        requests=requests,
+        unpriced=unpriced,
+    )

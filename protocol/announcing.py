@@ -1,0 +1,160 @@
+"""What the model has been told, what it is to know now, and the difference as a `system` entry.
+
+A briefing is the texts of the system prompt's sections and the tools, by name. *Told* is the
+briefing that follows from an epoch's head and from every `system` entry that is sent behind it;
+*wanted* is the one that follows from the session, the agent's files and the settings as they are
+now. `changes(told, wanted)` is the only place where a change is found. Its result goes upstream
+once, as one entry behind the question; nothing that was sent before is touched.
+
+Rules of the provider (its page on system messages and tool changes in a conversation):
+
+- a later text overrules an earlier one;
+- a definition replaces the tool of its name; a tool of another kind must not take the name, not
+  even once the first is removed (the page is silent on the latter: this is the strict reading).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from protocol.context import SectionName
+from protocol.provider.content import Block
+from protocol.records import Announced, Entry, Head
+
+Definition = dict[str, Any]
+"""A tool as the provider takes it, without a breakpoint of its cache."""
+
+TEXT_SECTIONS: tuple[SectionName, ...] = ("system_prompt", "response_format", "memory", "skills")
+"""The sections of the system prompt, in the order in which they are sent."""
+
+_SUBJECTS: dict[SectionName, str] = {
+    "system_prompt": "Your general instructions",
+    "response_format": "The rules for the format of your answers",
+    "memory": "Your memory",
+    "skills": "The list of your skills",
+}
+_plural = ("system_prompt", "response_format")
+
+_encode = msgspec.json.Encoder().encode
+_decode_blocks = msgspec.json.Decoder(list[Block]).decode
+decode_tools = msgspec.json.Decoder(list[Definition]).decode
+
+
+class Piece(NamedTuple):
+    """One block of a `system` entry, and the section that it changes."""
+
+    section: SectionName
+    block: Block
+
+
+class Briefing:
+    """Texts by section, blank ones left out, and tools by name, in the order of their request."""
+
+    def __init__(self, texts: Mapping[SectionName, str], tools: Iterable[Definition]) -> None:
+        self.texts = {name: text for name, text in texts.items() if text}
+        self.tools = {str(tool["name"]): tool for tool in tools}
+        self.kinds = {name: _kind(tool) for name, tool in self.tools.items()}
+        """The kind of every tool that was ever told of, also when it was removed since."""
+        self.superseded: dict[SectionName, int] = {}
+        """UTF-8 bytes of each section that a later announcement has replaced."""
+        self._sizes: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, head: Head) -> Briefing:
+        """What a head tells."""
+        told = cls(dict(head.system), decode_tools(head.tools))
+        told._sizes = {name: len(text.encode()) for name, text in head.system}
+        told._sizes |= {f"tool {name}": len(_encode(tool)) for name, tool in told.tools.items()}
+        return told
+
+    def fold(self, entry: Entry) -> None:
+        """Take in a `system` entry."""
+        for announced, block in zip(entry.sections, _decode_blocks(entry.content), strict=True):
+            self._fold(announced, block)
+
+    def _fold(self, announced: Announced, block: Block) -> None:
+        key: str = announced.section
+        match block:
+            case {"type": "text", "text": str(text)}:
+                self.texts[announced.section] = _told_text(announced.section, text)
+            case {"type": "tool_addition", "tool": {"definition": dict(tool)}}:
+                name = str(tool["name"])
+                self.tools[name] = tool
+                self.kinds[name] = _kind(tool)
+                key = f"tool {name}"
+            case {"type": "tool_removal", "tool": {"name": str(name)}}:
+                self.tools.pop(name, None)
+                key = f"tool {name}"
+        before = self._sizes.get(key, 0)
+        self.superseded[announced.section] = self.superseded.get(announced.section, 0) + before
+        self._sizes[key] = announced.byte_count
+
+    @property
+    def system(self) -> tuple[tuple[SectionName, str], ...]:
+        """The texts in the order in which a head has them."""
+        return tuple((name, self.texts[name]) for name in TEXT_SECTIONS if self.texts.get(name))
+
+    @property
+    def definitions(self) -> bytes:
+        """The tools as a JSON list, in the order in which a head has them."""
+        return _encode([*self.tools.values()])
+
+
+def changes(told: Briefing, wanted: Briefing) -> list[Piece] | None:
+    """What to announce so that a model that was `told` knows what is `wanted`.
+
+    `None` when it cannot be announced: a tool has the name of one of another kind.
+    """
+    if any(told.kinds.get(name, kind) != kind for name, kind in wanted.kinds.items()):
+        return None
+    pieces = [
+        Piece("tools", {"type": "tool_removal", "tool": {"type": "tool_reference", "name": name}})
+        for name in told.tools
+        if name not in wanted.tools
+    ]
+    pieces += [
+        Piece("tools", {"type": "tool_addition", "tool": _defined(tool)})
+        for name, tool in wanted.tools.items()
+        if told.tools.get(name) != tool
+    ]
+    pieces += [
+        Piece(name, {"type": "text", "text": _announced(name, wanted.texts.get(name, ""))})
+        for name in TEXT_SECTIONS
+        if told.texts.get(name, "") != wanted.texts.get(name, "")
+    ]
+    return pieces
+
+
+def _defined(tool: Definition) -> dict[str, Any]:
+    return {"type": "tool_definition", "definition": tool}
+
+
+def _kind(tool: Definition) -> str:
+    return str(tool.get("type", "custom"))
+
+
+def _announced(section: SectionName, text: str) -> str:
+    if not text:
+        return _withdrawn(section)
+    return _heading(section) + text
+
+
+def _told_text(section: SectionName, text: str) -> str:
+    return "" if text == _withdrawn(section) else text.removeprefix(_heading(section))
+
+
+# The sections' texts stand one behind the other where people look at them: hence the line ends.
+def _heading(section: SectionName) -> str:
+    have, replace = ("have", "replace") if section in _plural else ("has", "replaces")
+    return (
+        f"\n\n{_SUBJECTS[section]} {have} changed. What follows {replace} all that was said of it "
+        "before.\n\n"
+    )
+
+
+def _withdrawn(section: SectionName) -> str:
+    verb = "are" if section in _plural else "is"
+    return f"\n\n{_SUBJECTS[section]} {verb} withdrawn: what was said of it before counts no more."

@@ -1,0 +1,29 @@
+"""Points in time: milliseconds since the epoch inside the gateway, ISO 8601 on the wire."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from protocol.errors import GatewayError
+
+
+def written(milliseconds: int) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(milliseconds / 1_000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parsed(field: str, text: str) -> int:
+    """The milliseconds of an ISO 8601 date or date and time; without an offset it is UTC.
+
+    Raises GatewayError(INVALID_MESSAGE), which names the `field` of the client's message.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise GatewayError(
+            "INVALID_MESSAGE", f"`{field}`: a date and time of ISO 8601, as 2026-11-21T09:00:00Z."
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1_000)

@@ -1,0 +1,19 @@
+"""Names of the provider's features that are dated: betas, edits of a prompt, its own tools.
+
+Sources: its pages on beta headers, context editing, prefix checks, tool changes in a conversation
+and server tools, November 2026.
+"""
+
+from __future__ import annotations
+
+CONTEXT_EDITING = "context-management-2025-06-27"
+"""The beta of `context_management`."""
+
+BINDING_CONTROLS = "thinking-binding-controls-2026-08-01"
+"""The beta of `thinking.block_binding`."""
+
+INLINE_TOOLS = "inline-tools-2026-09-15"
+"""The beta of tool definitions inside of messages, needed with every request that has one."""
+
+CLEAR_TOOL_USES = "clear_tool_uses_20250919"
+"""The edit that clears old results of tools from a prompt."""

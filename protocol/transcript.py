@@ -1,0 +1,309 @@
+"""A session as the provider reads it: a head, and entries that are only ever added to.
+
+The rule. A request is the head and the entries behind it. The provider binds a model's thinking to
+all that stands before it, and remembers a prompt only from its beginning: so nothing that was sent
+changes. What has changed since is told in an entry of its own (`protocol.announcing`). Only a new
+*epoch* puts another head in the place of the old one. Entries from before the epoch then go without
+their thinking, which was bound to what stood there, and without what was announced, which the new
+head says itself.
+
+Three kinds of models read one session differently (`protocol.provider.models.Binding`):
+
+- *checked*: as it is described above;
+- *appended*: the same, but thinking is never left out, for nothing checks it;
+- *rebuilt*: the head is made anew for every request, and announcements are left out.
+
+A `Transcript` renders what one kind gets and keeps running sums of it, so that asking, weighing and
+shortening cost as much as the new text, however long the session is. An entry is rendered once,
+when it is added.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import msgspec
+
+from protocol.closing import THINKING
+from protocol.provider.content import Block, block_types
+from protocol.provider.limits import EDGE_AMONG_MANY, LOOKBACK
+from protocol.provider.models import Binding
+from protocol.records import Entry
+
+PICTURE = 6_000
+"""Characters of English that cost about what a picture does."""
+
+_MARK = b',"cache_control":{"type":"ephemeral"}'
+_MESSAGE_END = b"}]}"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Block]).decode
+
+
+class Sums(NamedTuple):
+    """What the messages of a request add up to, from its first one on.
+
+    `size` is in bytes as they are sent, a comma behind each, of which announcements have
+    `announced`; `counted` are tokens of text as the
+    tokenizer counts, `media` tokens of pictures and documents; `blocks` are of content, `results`
+    of tools.
+    """
+
+    size: int = 0
+    announced: int = 0
+    counted: int = 0
+    media: int = 0
+    pictures: int = 0
+    documents: int = 0
+    blocks: int = 0
+    results: int = 0
+    tool_changes: int = 0
+
+    def plus(self, other: Sums) -> Sums:
+        """Both together."""
+        return Sums(*map(int.__add__, self, other))
+
+    def minus(self, other: Sums) -> Sums:
+        """What is left without the other, a part of it."""
+        return Sums(*map(int.__sub__, self, other))
+
+
+NOTHING = Sums()
+
+
+class Result(NamedTuple):
+    """One answer of a tool: the message that has it, and the tokens of all answers up to it."""
+
+    message: int
+    counted: float
+    media: float
+
+
+class Transcript:
+    """The messages of one epoch, as models of one kind get them."""
+
+    def __init__(self, binding: Binding, began: int) -> None:
+        self.binding = binding
+        self.began = began
+        self.entries: list[Entry] = []
+        """Those that are sent, in their order."""
+        self.turns: list[int] = []
+        """Which messages begin a turn."""
+        self.results: list[Result] = []
+        """Every answer of a tool among them."""
+        self.announced: list[int] = []
+        """Which messages announce something."""
+        self.large: list[int] = []
+        """Which messages have a picture that is too large to be one of many."""
+        self._places: list[int] = []
+        self._sums: list[Sums] = [NOTHING]
+        self._messages = bytearray()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    # --- adding --------------------------------------------------------------------------------
+
+    def add(self, entry: Entry) -> None:
+        """Put an entry at the end, if models of this kind get it."""
+        if entry.role == "system" and (entry.place < self.began or self.binding == "rebuilt"):
+            return
+        content, counted = self._content(entry)
+        kinds = block_types(content)
+        results = kinds.count("tool_result")
+        if not self.entries or self.entries[-1].turn_id != entry.turn_id:
+            self.turns.append(len(self.entries))
+        if results:
+            self._add_results(content, results, counted, entry.media_tokens)
+        if entry.role == "system":
+            self.announced.append(len(self.entries))
+        if entry.attached.edge > EDGE_AMONG_MANY:
+            self.large.append(len(self.entries))
+        message = b'{"role":"%b","content":%b},' % (entry.role.encode(), content)
+        self._messages += message
+        self.entries.append(entry)
+        self._places.append(entry.place)
+        added = Sums(
+            size=len(message),
+            announced=len(message) if entry.role == "system" else 0,
+            counted=counted,
+            media=entry.media_tokens,
+            pictures=entry.attached.pictures,
+            documents=entry.attached.documents,
+            blocks=len(kinds),
+            results=results,
+            tool_changes=kinds.count("tool_addition") + kinds.count("tool_removal"),
+        )
+        self._sums.append(self._sums[-1].plus(added))
+
+    def _content(self, entry: Entry) -> tuple[bytes, int]:
+        """What is sent of an entry, and its tokens."""
+        is_bound = self.binding == "checked" and entry.place < self.began
+        if not (is_bound and entry.role == "assistant"):
+            return _listed(entry.content), entry.token_count
+        blocks = _decode(entry.content)
+        kept = [block for block in blocks if block.get("type") not in THINKING]
+        if len(kept) == len(blocks):
+            return entry.content, entry.token_count
+        return _encode(kept), entry.token_count - entry.thinking_tokens
+
+    def _add_results(self, content: bytes, results: int, counted: int, media: int) -> None:
+        """Several answers of one message share by their size what it weighs."""
+        sizes = [1]
+        if results > 1:
+            blocks = _decode(content)
+            sizes = [_shown_size(one) for one in blocks if one.get("type") == "tool_result"]
+        whole = max(1, sum(sizes))
+        last = self.results[-1] if self.results else Result(0, 0.0, 0.0)
+        for size in sizes:
+            part = size / whole
+            last = Result(
+                len(self.entries), last.counted + counted * part, last.media + media * part
+            )
+            self.results.append(last)
+
+    def keep(self, count: int) -> None:
+        """Take away all but the first `count` messages."""
+        sums = self._sums[count]
+        del self._messages[sums.size :]
+        del self.results[sums.results :]
+        del self.entries[count:], self._places[count:], self._sums[count + 1 :]
+        del self.turns[bisect_left(self.turns, count) :]
+        for marks in (self.turns, self.announced, self.large):
+            del marks[bisect_left(marks, count) :]
+
+    @contextmanager
+    def draft(self, keep: int, entries: Sequence[Entry]) -> Iterator[None]:
+        """For a while, `entries` stand behind the first `keep` messages."""
+        gone = self.entries[keep:]
+        self.keep(keep)
+        try:
+            for entry in entries:
+                self.add(entry)
+            yield
+        finally:
+            self.keep(keep)
+            for entry in gone:
+                self.add(entry)
+
+    # --- looking -------------------------------------------------------------------------------
+
+    def sums(self, end: int | None = None) -> Sums:
+        """Of the first `end` messages, or of all."""
+        return self._sums[-1 if end is None else end]
+
+    def before(self, place: int) -> int:
+        """How many messages stand before the place."""
+        return bisect_left(self._places, place)
+
+    def body(self, head: bytes, *, caches: bool) -> bytes:
+        """A request: `head` is its JSON without messages. With `caches` it is to be remembered.
+
+        The provider puts the last breakpoint itself, and finds what the former request left behind
+        at most `LOOKBACK` blocks before it. Where more lie between, a breakpoint is put there.
+        """
+        end = len(self._messages) - 1  # without the last comma
+        at = self._mark(len(self), caches=caches)
+        parts: list[bytes | memoryview] = [head[:-1], b',"messages":[']
+        with memoryview(self._messages) as messages:
+            if at is None:
+                parts.append(messages[:end])
+            else:
+                parts += [messages[:at], _MARK, messages[at:end]]
+            body = b"".join([*parts, b"]}"])
+            parts.clear()  # while a part is held, nothing can be added
+        return body
+
+    def history(self, end: int, *, caches: bool) -> bytes:
+        """The first `end` messages as `body` has them, without announcements; nothing for none.
+
+        Its length is `history_size`.
+        """
+        parts: list[bytes | bytearray] = []
+        begin = 0
+        mark = self._mark(end, caches=caches)
+        for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
+            first, last = self._sums[begin].size, self._sums[announced].size
+            if mark is not None and first <= mark < last:
+                parts += [self._messages[first:mark], _MARK]
+                first = mark
+            parts.append(self._messages[first:last])
+            begin = announced + 1
+        text = b"".join(parts)
+        return b"[" + text[:-1] + b"]" if text else b""
+
+    def history_size(self, end: int, *, caches: bool) -> int:
+        """Bytes of `history`."""
+        sums = self._sums[end]
+        size = sums.size - sums.announced
+        if not size:
+            return 0
+        mark = self._distant_end() if caches else None
+        is_marked = mark is not None and mark < end and mark not in self.announced
+        return size + 1 + (len(_MARK) if is_marked else 0)
+
+    def _mark(self, end: int, *, caches: bool) -> int | None:
+        """Where in the bytes a breakpoint belongs, if one does in the first `end` messages."""
+        marked = self._distant_end() if caches else None
+        if marked is None or marked >= end:
+            return None
+        return self._sums[marked + 1].size - 1 - len(_MESSAGE_END)
+
+    @property
+    def ends_in_thoughtless_calls(self) -> bool:
+        """Whether the model called tools without a thought before them, and has said nothing since.
+
+        One that thinks within a budget does so once, before the first of the calls, and cannot
+        begin behind them (the provider's page on extended thinking).
+        """
+        begin, end = self._last_answer(len(self))
+        if begin == end or end == len(self) or not self._has_results(end):
+            return False
+        while begin and self._has_results(begin - 1):
+            begin, _ = self._last_answer(begin)
+        return block_types(self.entries[begin].content)[:1] not in (["thinking"], [THINKING[1]])
+
+    def _distant_end(self) -> int | None:
+        """Where the former request ended, if that is too far away to be found."""
+        at, _ = self._last_answer(len(self))
+        if not at:
+            return None
+        blocks = self._sums[-1].blocks - self._sums[at].blocks
+        return at - 1 if blocks >= LOOKBACK else None
+
+    def _last_answer(self, before: int) -> tuple[int, int]:
+        """Where the last run of answers `before` a message begins, and where it ends."""
+        end = before
+        while end and self.entries[end - 1].role != "assistant":
+            end -= 1
+        begin = end
+        while begin and self.entries[begin - 1].role == "assistant":
+            begin -= 1
+        return begin, end
+
+    def _has_results(self, message: int) -> bool:
+        return self._sums[message + 1].results > self._sums[message].results
+
+
+def _listed(content: bytes) -> bytes:
+    """Content as a list of blocks: a breakpoint in it then changes nothing else."""
+    if content.startswith(b'"'):
+        return b'[{"type":"text","text":' + content + b"}]"
+    return content
+
+
+def _shown_size(block: Any) -> int:
+    """About how much of an answer the model reads, in characters of English."""
+    match block:
+        case {"type": "image" | "document"}:
+            return PICTURE
+        case str():
+            return len(block)
+        case list():
+            return sum(_shown_size(one) for one in block)
+        case dict():
+            return sum(_shown_size(one) for one in block.values())
+    return 1
