@@ -60,6 +60,7 @@ async def test_a_session_survives_everything(order: int, tmp_path: Path) -> None
     random.Random(order).shuffle(courses)
     servers = servers_in(tmp_path)
     async with open_stage(tmp_path, *servers, mcp_servers=named(servers)) as stage:
+        await stage.server.is_there()
         session = await new_session(stage)
         for course in courses:
             await course.play(session)
@@ -68,7 +69,7 @@ async def test_a_session_survives_everything(order: int, tmp_path: Path) -> None
 
 async def test_a_full_window_costs_the_thinking_of_few_requests(tmp_path: Path) -> None:
     """Turn after turn behind a full window is answered, and 9 of 10 requests carry thinking."""
-    with window_of(20_000):
+    with window_of(22_500):
         async with open_stage(tmp_path, max_tokens=2_000) as stage:
             session = await new_session(stage)
             for _ in range(10):
@@ -86,7 +87,7 @@ async def test_a_full_window_costs_the_thinking_of_few_requests(tmp_path: Path) 
 
 async def test_a_window_that_fills_inside_a_tool_loop_ends_no_turn(tmp_path: Path) -> None:
     """Once the provider's own clearing does not suffice, a new epoch begins within the turn."""
-    with window_of(30_000):
+    with window_of(32_500):
         async with open_stage(tmp_path, max_tokens=2_000) as stage:
             session = await new_session(stage)
             await session.ask(tools=tide())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.simulator import Reply, Text, Thinking, ToolUse, WebSearch, results_for
+from gateway.simulator import Reply, ReplyText, ReplyThinking, ToolUse, WebSearch, results_for
 from gateway.simulator.tool_changes import offered
 from tests.courses.session import Session
 
@@ -18,20 +18,26 @@ def tide(description: str = "Tells the tide.") -> list[dict[str, Any]]:
 
 def asks(tool: str, thought: str = "That has to be asked.") -> Reply:
     """An answer that thinks and calls a tool."""
-    return Reply(blocks=(Thinking(thought), ToolUse(tool, {"ship": "Anna"})))
+    return Reply(blocks=(ReplyThinking(thought), ToolUse(tool, {"ship": "Anna"})))
 
 
 def searches(part: str = "whole") -> Reply:
     """An answer that thinks and searches, and thinks again of what it has found."""
     found = results_for("tides", 2)
     if part == "call":
-        return Reply(blocks=(Thinking("Look it up."), WebSearch("tides", part="call")))
+        return Reply(blocks=(ReplyThinking("Look it up."), WebSearch("tides", part="call")))
     if part == "result":
         return Reply(
-            blocks=(WebSearch("tides", found, part="result"), Thinking("So."), Text("They rise."))
+            blocks=(
+                WebSearch("tides", found, part="result"),
+                ReplyThinking("So."),
+                ReplyText("They rise."),
+            )
         )
     search = WebSearch("tides", found)
-    return Reply(blocks=(Thinking("Look it up."), search, Thinking("So."), Text("They rise.")))
+    return Reply(
+        blocks=(ReplyThinking("Look it up."), search, ReplyThinking("So."), ReplyText("They rise."))
+    )
 
 
 # --- memory and skills ---------------------------------------------------------------------------
@@ -90,7 +96,7 @@ async def skill_added(session: Session) -> None:
     session.check_told("How to tie a bowline.")
     session.check_offers("read_skill")
     call = ToolUse("read_skill", {"name": SKILL})
-    session.stage.provider.arrange(Reply(blocks=(Thinking("Read it first."), call)))
+    session.stage.provider.arrange(Reply(blocks=(ReplyThinking("Read it first."), call)))
     turn = await session.ask()
     (result,) = turn.heard("tool.result")
     assert "Take one rope" in result["result"]
@@ -187,9 +193,10 @@ async def server_tools_on_and_off(session: Session) -> None:
 
 async def use_server(session: Session, tool: str = "pilot") -> None:
     """The model calls a server's tool, and gets its answer."""
-    name = session.stage.server.offered(tool)
-    await session.sees(name)
-    session.stage.provider.arrange(asks(name))
+    server = session.stage.server
+    await server.is_there()
+    await session.sees(server.offered(tool))
+    session.stage.provider.arrange(asks(server.offered(tool)))
     turn = await session.ask()
     (result,) = turn.heard("tool.result")
     assert "all is well" in str(result["result"])
@@ -207,6 +214,7 @@ async def server_dies(session: Session) -> None:
     turn = await session.ask()
     assert len(turn.heard("tool.error")) == 1
     await session.ask()
+    await server.come_back()
 
 
 async def server_comes_back(session: Session) -> None:
@@ -229,7 +237,7 @@ async def server_comes_back_changed(session: Session) -> None:
     await session.ask()
     server.offer("pilot", "crane")
     await server.come_back()
-    await session.sees(server.offered("crane"))
+    await session.sees(server.offered("crane"), gone=[server.offered("berth")])
     await session.ask()
     session.check_offers(
         server.offered("pilot"), server.offered("crane"), gone=[server.offered("berth")]
@@ -238,7 +246,7 @@ async def server_comes_back_changed(session: Session) -> None:
     await server.die()
     server.offer("pilot", "berth")
     await server.come_back()
-    await session.sees(server.offered("berth"))
+    await session.sees(server.offered("berth"), gone=[server.offered("crane")])
     await session.ask()
 
 
@@ -264,13 +272,13 @@ async def servers_changed(session: Session) -> None:
     first, second = stage.servers
     await use_server(session)
     await stage.restart(mcp_servers=(second.settings,))
-    await session.sees(second.offered("crane"))
+    await session.sees(second.offered("crane"), gone=[first.offered("pilot")])
     await session.ask()
     session.check_offers(second.offered("crane"), gone=[first.offered("pilot")])
     await session.ask()
     session.check_nothing_told()
     await stage.restart(mcp_servers=(first.settings, second.settings))
-    await session.sees(first.offered("pilot"))
+    await session.sees(second.offered("crane"), first.offered("pilot"))
     await session.ask()
     session.check_offers(second.offered("crane"), first.offered("pilot"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.simulator import Block, Fault, Reply, Text, Thinking, ToolUse, WebSearch
+from gateway.simulator import Fault, Reply, ReplyBlock, ReplyText, ReplyThinking, ToolUse, WebSearch
 from tests.courses.bodies import blocks_of, text_in
 from tests.courses.changes import asks, searches, tide
 from tests.courses.session import Session
@@ -10,7 +10,7 @@ from tests.courses.session import Session
 LONG = "The keeper of the light looks at the sea and counts the ships. " * 8
 
 
-def stalls(*blocks: Block, at: int) -> Reply:
+def stalls(*blocks: ReplyBlock, at: int) -> Reply:
     """An answer that stands still after so many events, or so many before its end."""
     return Reply(blocks=blocks, flush=1, fault=Fault("stall", at))
 
@@ -19,7 +19,7 @@ async def cancelled_in_thought(session: Session) -> None:
     """While the model thinks; then it gets both questions."""
     await session.ask()
     question = session.text("How many ships are there")
-    session.stage.provider.arrange(stalls(Thinking(LONG), Text(LONG), at=6))
+    session.stage.provider.arrange(stalls(ReplyThinking(LONG), ReplyText(LONG), at=6))
     await session.ask(question, cut="chat.stream.reasoning")
     await session.ask("Shorter, please.")
     asked = [
@@ -33,7 +33,7 @@ async def cancelled_in_thought(session: Session) -> None:
 async def cancelled_in_text(session: Session) -> None:
     """While the model answers."""
     await session.ask()
-    session.stage.provider.arrange(stalls(Thinking("Count."), Text(LONG), at=-6))
+    session.stage.provider.arrange(stalls(ReplyThinking("Count."), ReplyText(LONG), at=-6))
     await session.ask(cut="chat.stream.delta")
     await session.ask()
 
@@ -42,7 +42,12 @@ async def cancelled_behind_a_search(session: Session) -> None:
     """While the provider searches: its own tool is used, and has no result yet."""
     await session.ask(serverTools=["web_search"])
     session.stage.provider.arrange(
-        stalls(Thinking("Count."), Text("I look it up."), WebSearch("ships", part="call"), at=-2)
+        stalls(
+            ReplyThinking("Count."),
+            ReplyText("I look it up."),
+            WebSearch("ships", part="call"),
+            at=-2,
+        )
     )
     await session.ask(cut="chat.stream.delta")
     await session.ask()
@@ -52,7 +57,7 @@ async def cancelled_inside_a_call(session: Session) -> None:
     """While the model writes what it calls a tool with."""
     await session.ask(tools=tide())
     call = ToolUse("tide", {"at": LONG})
-    session.stage.provider.arrange(stalls(Thinking("Ask."), Text("I ask."), call, at=-6))
+    session.stage.provider.arrange(stalls(ReplyThinking("Ask."), ReplyText("I ask."), call, at=-6))
     await session.ask(cut="chat.stream.delta")
     await session.ask()
 
@@ -68,7 +73,7 @@ async def cancelled_while_a_tool_runs(session: Session) -> None:
 async def refused(session: Session) -> None:
     """The model would not answer, in few words or in none; it is not asked that again."""
     await session.ask()
-    for blocks in ((Text("I can"),), ()):
+    for blocks in ((ReplyText("I can"),), ()):
         reply = Reply(blocks=blocks, stop_reason="refusal")
         session.stage.provider.arrange(reply)
         question = session.text("Break into the harbour's computer")
@@ -80,7 +85,7 @@ async def refused_behind_a_tool(session: Session) -> None:
     """The model would not answer once it had what a tool brought."""
     await session.ask(tools=tide())
     session.stage.provider.arrange(
-        asks("tide"), Reply(blocks=(Text("I can"),), stop_reason="refusal")
+        asks("tide"), Reply(blocks=(ReplyText("I can"),), stop_reason="refusal")
     )
     await session.ask(ends=("refusal",))
     await session.ask()
@@ -98,10 +103,10 @@ async def paused(session: Session) -> None:
 async def paused_and_cancelled(session: Session) -> None:
     """A search pauses, and the turn is cancelled before its result comes, or just after."""
     await session.ask(serverTools=["web_search"])
-    session.stage.provider.arrange(searches("call"), stalls(Text(LONG), at=-6))
+    session.stage.provider.arrange(searches("call"), stalls(ReplyText(LONG), at=-6))
     await session.ask(cut="chat.stream.delta")
     await session.ask()
     result = searches("result").blocks[0]
-    session.stage.provider.arrange(searches("call"), stalls(result, Text(LONG), at=-6))
+    session.stage.provider.arrange(searches("call"), stalls(result, ReplyText(LONG), at=-6))
     await session.ask(cut="chat.stream.delta")
     await session.ask()

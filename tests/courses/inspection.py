@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.courses.bodies import (
@@ -17,6 +18,8 @@ from tests.support import Frame
 
 TEXTS = ("system_prompt", "response_format", "memory", "skills")
 """The sections of the system prompt, in the order in which they are sent."""
+
+_decoder = json.JSONDecoder()
 
 MARK = ',"cache_control":{"type":"ephemeral"}'
 
@@ -40,22 +43,19 @@ def _check_same(name: str, shown: str, sent: str) -> None:
 def _check_texts(shown: dict[str, str], body: Json) -> None:
     """Each text of the head and each text that was announced is the next one of some section."""
     left = dict(shown)
-    texts = [block["text"] for block in body.get("system") or []]
-    for text in texts:
-        begun = [name for name, rest in left.items() if rest == shown[name] and rest]
-        _take(left, begun[0] if begun else "", text)
+    for block in body.get("system") or []:
+        _take(left, block["text"])
     for block in announced(body):
         if block["type"] == "text":
             assert block["text"].startswith("\n\n"), block["text"]
-            names = [name for name, rest in left.items() if rest.startswith(block["text"])]
-            _take(left, names[0] if names else "", block["text"])
+            _take(left, block["text"])
     assert not any(left.values()), f"shown and not sent: {left}"
 
 
-def _take(left: dict[str, str], name: str, text: str) -> None:
-    assert name, f"sent and not shown: {text!r}"
-    assert left[name].startswith(text), f"{name}: shown {left[name]!r}, sent {text!r}"
-    left[name] = left[name].removeprefix(text)
+def _take(left: dict[str, str], text: str) -> None:
+    names = [name for name, rest in left.items() if rest.startswith(text)]
+    assert names, f"sent and not shown: {text!r}; shown: {left}"
+    left[names[0]] = left[names[0]].removeprefix(text)
 
 
 def _tools(body: Json) -> str:
@@ -79,6 +79,23 @@ def _question(body: Json) -> str:
     blocks = blocks_of(body["messages"][question_at(body)])
     is_text = len(blocks) == 1 and blocks[0]["type"] == "text"
     return text_in(blocks) if is_text else encode(unmarked(blocks)).decode()
+
+
+def offered_in(inspection: Frame) -> set[str]:
+    """The names of the tools that the model could call: those that are sent, and the changes."""
+    (text,) = [one["content"] for one in inspection["sections"] if one["name"] == "tools"]
+    names: set[str] = set()
+    while text:
+        value, end = _decoder.raw_decode(text)
+        text = text[end:]
+        match value:
+            case list():
+                names |= {tool["name"] for tool in value if not tool.get("defer_loading")}
+            case {"type": "tool_addition", "tool": {"definition": {"name": str(name)}}}:
+                names.add(name)
+            case {"type": "tool_removal", "tool": {"name": str(name)}}:
+                names.discard(name)
+    return names
 
 
 def tokens_in(inspection: Frame) -> int:

@@ -9,9 +9,9 @@ from collections import deque
 from itertools import count
 from typing import NamedTuple
 
-from gateway.simulator import Received, Reply, Simulator, Text, Thinking, find_model
+from gateway.simulator import Received, Reply, ReplyText, ReplyThinking, Simulator, find_model
 from gateway.simulator.request import thinking_type
-from gateway.simulator.service import Answer, Message, Whole
+from gateway.simulator.service import Generated, HttpAnswer, Whole
 from gateway.simulator.transcript import last_said, results_first
 from tests.courses.bodies import Json
 from tests.courses.inspection import input_of
@@ -36,7 +36,7 @@ class Exchange(NamedTuple):
     """One request and its answer; `scripted` is what a course had arranged for it."""
 
     request: Received
-    answer: Answer
+    answer: HttpAnswer
     scripted: Reply | None
 
     @property
@@ -53,7 +53,7 @@ class Exchange(NamedTuple):
     @property
     def is_accepted(self) -> bool:
         """Whether the provider has begun to answer."""
-        return isinstance(self.answer, Message)
+        return isinstance(self.answer, Generated)
 
     @property
     def refusal(self) -> str | None:
@@ -66,17 +66,17 @@ class Exchange(NamedTuple):
     @property
     def content(self) -> tuple[Json, ...]:
         """The blocks of the answer, as far as it goes."""
-        return self.answer.draft.content if isinstance(self.answer, Message) else ()
+        return self.answer.draft.content if isinstance(self.answer, Generated) else ()
 
     @property
     def stop_reason(self) -> str:
         """Why the answer ends, if it does."""
-        return self.answer.draft.stop_reason if isinstance(self.answer, Message) else ""
+        return self.answer.draft.stop_reason if isinstance(self.answer, Generated) else ""
 
     @property
     def dropped(self) -> list[Json]:
         """The thinking of the request that did not fit, though nobody had arranged that."""
-        if not isinstance(self.answer, Message):
+        if not isinstance(self.answer, Generated):
             return []
         if self.scripted is not None and self.scripted.input_transformations is not None:
             return []
@@ -120,7 +120,7 @@ class Provider:
         service = self.simulator._service
         plain = service.answer
 
-        def answer(request: Received) -> Answer:
+        def answer(request: Received) -> HttpAnswer:
             self._used = None
             made = plain(request)
             if request.path == "/v1/messages":
@@ -133,8 +133,8 @@ class Provider:
         if self._arranged:
             self._used = self._arranged.popleft()
             return self._used
-        thought = (Thinking(f"Thought of {self.prose()}"),) if may_think(body) else ()
-        return Reply(blocks=(*thought, Text(self.prose())))
+        thought = (ReplyThinking(f"Thought of {self.prose()}"),) if may_think(body) else ()
+        return Reply(blocks=(*thought, ReplyText(self.prose())))
 
 
 def may_think(body: Json) -> bool:

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from gateway.mcp.settings import McpServer
 from tests.support import SECONDS
@@ -53,6 +52,7 @@ class ToolServer:
         folder.mkdir()
         self._folder = folder
         self.name = name
+        self._listed = 0
         (folder / "server.py").write_text(SCRIPT)
         self.offer(*(tools or ("pilot", "berth")))
 
@@ -90,20 +90,23 @@ class ToolServer:
         await self._until("starts", len(started) + 1)
 
     async def come_back(self) -> None:
-        """Serve again; the gateway knows its tools."""
+        """Serve again; the gateway has asked for its tools."""
         listed = len(self._noted("listings"))
         (self._folder / "down").unlink()
         await self._until("listings", listed + 1)
 
+    def starts_anew(self) -> None:
+        """A gateway starts that does not know its tools yet."""
+        self._listed = len(self._noted("listings"))
+
     async def is_there(self) -> None:
-        """Wait until the gateway knows its tools for the first time."""
-        await self._until("listings", 1)
+        """Wait until the gateway has asked for its tools."""
+        await self._until("listings", self._listed + 1)
 
     async def _until(self, file: str, lines: int) -> None:
         with trio.fail_after(SECONDS):
             while len(self._noted(file)) < lines:  # noqa: ASYNC110 - it looks into a file
                 await trio.sleep(0.01)
-        await wait_all_tasks_blocked(0.05)
 
     def _noted(self, file: str) -> list[int]:
         path = self._folder / file

@@ -31,7 +31,7 @@ from tests.courses.bodies import (
     told_last,
 )
 from tests.courses.history import check_history
-from tests.courses.inspection import check_inspected, tokens_in
+from tests.courses.inspection import check_inspected, offered_in, tokens_in
 from tests.courses.provider import Exchange, prose
 from tests.courses.stage import Stage
 from tests.support import SECONDS, TERMINAL, Frame
@@ -149,6 +149,15 @@ class Session:
         )
         assert found["type"] == "context.inspection", found
         return found
+
+    async def sees(self, *tools: str, gone: Sequence[str] = ()) -> None:
+        """Wait until these tools are on offer, and those that are `gone` are not."""
+        with trio.fail_after(SECONDS):
+            while True:
+                offered = offered_in(await self.inspect("Which tools?"))
+                if offered >= set(tools) and not offered & set(gone):
+                    return
+                await trio.sleep(0.02)
 
     async def finish(self) -> None:
         """Two more plain messages are answered, and the history says what the model has got."""
@@ -302,17 +311,6 @@ class Session:
         offered = offered_names(self.last.last_body)
         assert offered >= set(names), f"offered: {offered}"
         assert not offered & set(gone), f"offered: {offered}"
-
-    async def sees(self, tool: str) -> None:
-        """Wait until a tool is on offer."""
-        with trio.fail_after(SECONDS):
-            while tool not in _tools_of(await self.inspect("?")):  # noqa: ASYNC110 - asks a peer
-                await trio.sleep(0.02)
-
-
-def _tools_of(inspection: Frame) -> str:
-    (tools,) = [one["content"] for one in inspection["sections"] if one["name"] == "tools"]
-    return str(tools)
 
 
 def _only(fields: dict[str, Any], *names: str) -> dict[str, Any]:

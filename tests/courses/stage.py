@@ -12,14 +12,16 @@ from typing import Any
 import msgspec
 import trio
 
-from gateway.config import Settings
-from gateway.simulator import MODELS, open_simulator
-from gateway.simulator import Settings as SimulatorSettings
-from tests.courses.provider import Provider
+from gateway.settings import Settings
+from gateway.simulator import MODELS, SimulatorSettings, open_simulator
+from tests.courses.provider import Provider, prose
 from tests.courses.server import ToolServer
 from tests.support import SECONDS, TOKEN, Talk, World, open_gateway
 
 MODEL = "claude-sonnet-5-5"
+PROMPT = prose(0, 120)
+"""A system prompt beside which the JSON of calls and tools, which no estimate is made for, is
+little."""
 
 
 class Stage:
@@ -57,6 +59,8 @@ class Stage:
     async def start(self, **settings: Any) -> None:
         """Start a gateway; settings that are named are others from now on."""
         self._settings |= settings
+        for server in self.servers:
+            server.starts_anew()
         await self._nursery.start(self._serve)
 
     async def stop(self) -> None:
@@ -80,7 +84,8 @@ class Stage:
                 "anthropic_base_url": simulator.url,
                 "drain_seconds": 2.0,
                 "retry_cap_seconds": 0.01,
-                "mcp_restart_seconds": 0.05,
+                "system_prompt": PROMPT,
+                "mcp_restart_seconds": 0.2,
                 "mcp_servers": tuple(server.settings for server in self.servers),
                 **self._settings,
             }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.simulator import Failure, Reply, Text, Thinking, prefix_mismatch
+from gateway.simulator import ErrorReply, Reply, ReplyText, ReplyThinking, prefix_mismatch
 from tests.courses.bodies import announced, text_in
 from tests.courses.changes import asks, edit_memory, tide
 from tests.courses.session import Session
 from tests.courses.stage import MODEL
 
-OVERLOADED = Reply(failure=Failure(529))
+OVERLOADED = Reply(failure=ErrorReply(529))
 ATTEMPTS = 3
 """How often the gateway asks before it gives up."""
 
@@ -34,7 +34,7 @@ def switched(model: str) -> Callable[[Session], Awaitable[None]]:
 
 
 async def thinks_less(session: Session) -> None:
-    """Thinking is off for a while, and on again."""
+    """ReplyThinking is off for a while, and on again."""
     await session.ask(tools=tide())
     await session.ask(thinking="off")
     session.stage.provider.arrange(asks("tide"))
@@ -68,7 +68,7 @@ async def refused_for_no_known_reason(session: Session) -> None:
     """The provider names an earlier message and is not understood; the next one is answered."""
     await session.ask()
     await session.ask()
-    odd = Failure(400, message="messages.1.content.0: Input is not what it was expected to be.")
+    odd = ErrorReply(400, message="messages.1.content.0: Input is not what it was expected to be.")
     session.stage.provider.arrange(Reply(failure=odd))
     await session.ask(ends=("end_turn", "LLM_ERROR", "INVALID_MESSAGE"))
     await session.ask()
@@ -83,7 +83,7 @@ async def thinking_dropped(session: Session) -> None:
         "path": "messages.1.content.0",
         "reason": "prefix_binding_mismatch",
     }
-    blocks = (Thinking("What was that?"), Text("I have forgotten."))
+    blocks = (ReplyThinking("What was that?"), ReplyText("I have forgotten."))
     session.stage.provider.arrange(Reply(blocks=blocks, input_transformations=(entry,)))
     turn = await session.ask()
     assert turn.context.get("droppedThinking"), turn.context
