@@ -101,6 +101,11 @@ class Provider:
         """What the next requests get, in this order, in the place of what was arranged before."""
         self._arranged = deque(replies)
 
+    @property
+    def accepted(self) -> list[Exchange]:
+        """The requests that the provider has begun to answer."""
+        return [one for one in self.exchanges if one.is_accepted]
+
     def billed(self, exchange: Exchange) -> int | None:
         """The input tokens of a request's bill; None without a bill."""
         bills = self.simulator.billed
