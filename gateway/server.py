@@ -16,7 +16,7 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from actors.connection.connection import Closing, Connection
+from actors.connection.connection import Connection, ConnectionEnd
 from actors.mailbox import ActorStopped, Address, MailboxFull
 from actors.ports import Socket, SocketClosed
 from gateway.handshake import LONGEST_HEAD, AccessRules, Admission, Refusal, judge, parse_head
@@ -190,14 +190,14 @@ class Server:
             self._connections.discard(connection)
             self._note_empty()
 
-    async def _run(self, connection: Connection) -> Closing:
+    async def _run(self, connection: Connection) -> ConnectionEnd:
         try:
             return await connection.run()
         except Exception:
             log.exception("a connection ended by a mistake of the gateway")
-            return Closing(code=CloseCode.INTERNAL, reason="internal error")
+            return ConnectionEnd(code=CloseCode.INTERNAL, reason="internal error")
 
-    async def _close(self, websocket: WebSocketConnection, closing: Closing) -> None:
+    async def _close(self, websocket: WebSocketConnection, closing: ConnectionEnd) -> None:
         if closing.code is not CloseCode.NORMAL:
             log.info("a connection is closed with %d: %s", closing.code, closing.reason)
         if not closing.forcibly:

@@ -85,7 +85,8 @@ class Briefing:
                 self.tools[name] = tool
                 self.kinds[name] = _kind(tool)
                 key = f"tool {name}"
-            case {"type": "tool_removal", "tool": {"name": str(name)}}:
+            case _:
+                name = str(block["tool"]["name"])
                 self.tools.pop(name, None)
                 key = f"tool {name}"
         before = self._sizes.get(key, 0)
@@ -148,13 +149,13 @@ def _told_text(section: SectionName, text: str) -> str:
 
 # The sections' texts stand one behind the other where people look at them: hence the line ends.
 def _heading(section: SectionName) -> str:
-    have, replace = ("have", "replace") if section in _plural else ("has", "replaces")
+    have, it = ("have", "them") if section in _plural else ("has", "it")
     return (
-        f"\n\n{_SUBJECTS[section]} {have} changed. What follows {replace} all that was said of it "
+        f"\n\n{_SUBJECTS[section]} {have} changed. What follows replaces all that was said of {it} "
         "before.\n\n"
     )
 
 
 def _withdrawn(section: SectionName) -> str:
-    verb = "are" if section in _plural else "is"
-    return f"\n\n{_SUBJECTS[section]} {verb} withdrawn: what was said of it before counts no more."
+    are, it = ("are", "them") if section in _plural else ("is", "it")
+    return f"\n\n{_SUBJECTS[section]} {are} withdrawn: what was said of {it} before counts no more."

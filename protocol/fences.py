@@ -16,7 +16,7 @@ import re
 from typing import Literal
 
 Kind = Literal["text", "code"]
-Piece = tuple[Kind, str]
+FencePiece = tuple[Kind, str]
 
 _LONGEST_LINE = 256
 # A line, whole or not, that opens a fence; group 1 is the fence.
@@ -40,11 +40,11 @@ class FenceSplitter:
         self._held = ""  # the current line from its start, undecided
         self._mid_line = False  # the current line is decided and not over
 
-    def feed(self, text: str) -> list[Piece]:
+    def feed(self, text: str) -> list[FencePiece]:
         """The pieces that `text` decides."""
         if self._mid_line and "\n" not in text:
             return [(self._kind, text)] if text else []
-        pieces: list[Piece] = []
+        pieces: list[FencePiece] = []
         data = self._held + text
         self._held = ""
         start = 0
@@ -63,9 +63,9 @@ class FenceSplitter:
                 self._held = line
         return pieces
 
-    def flush(self) -> list[Piece]:
+    def flush(self) -> list[FencePiece]:
         """What is left; the text is over."""
-        pieces: list[Piece] = []
+        pieces: list[FencePiece] = []
         if self._held:
             self._decide(self._held, pieces)
         self._held = ""
@@ -79,7 +79,7 @@ class FenceSplitter:
         undecided = _MAYBE_CLOSING if self._fence else _MAYBE_OPENING
         return undecided.match(line) is not None
 
-    def _decide(self, line: str, pieces: list[Piece]) -> None:
+    def _decide(self, line: str, pieces: list[FencePiece]) -> None:
         self._mid_line = not line.endswith("\n")
         if not self._fence:
             opening = _OPENING.match(line)
@@ -99,7 +99,7 @@ class FenceSplitter:
         return closing is not None and closing[1].startswith(self._fence)
 
 
-def _join(pieces: list[Piece], kind: Kind, text: str) -> None:
+def _join(pieces: list[FencePiece], kind: Kind, text: str) -> None:
     if not text:
         return
     if pieces and pieces[-1][0] == kind:

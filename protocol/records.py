@@ -82,8 +82,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     `place` is its number in the session, from 0 without a gap. `byte_count` is of `content`,
     `token_count` of its text, of which `thinking_tokens` are the model's thinking. `media_tokens`
-    is what its pictures and documents weigh, which the learned ratio leaves alone. `sections` are
-    those of a `system` entry's blocks, in their order.
+    is what its pictures and documents weigh, which the learned ratio leaves alone. `model` is the
+    one that wrote an answer; `sections` are those of a `system` entry's blocks, in their order.
     """
 
     place: int
@@ -97,6 +97,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     thinking_tokens: int = 0
     media_tokens: int = 0
     attached: Attached = Attached()
+    model: str = ""
     sections: tuple[Announced, ...] = ()
 
 
@@ -105,9 +106,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
     `system` are the texts of the system prompt's sections in their order, empty ones left out,
     `tools` the definitions of the tools as a JSON list. The request goes on with the entries from
-    the place `first` on. Those before `began` are from an earlier epoch: they go without their
-    thinking, which was bound to another head. `left_out_turns` and `left_out_messages` are before
-    `first`.
+    the place `first` on. Those before `began` are from an earlier epoch: for models that check it
+    they go without their thinking, which was bound to another head. Those before `bare` go without
+    it for every model: the provider has refused it. `left_out_turns` and `left_out_messages` are
+    before `first`.
     """
 
     epoch: int
@@ -115,6 +117,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     began: int
     system: tuple[tuple[SectionName, str], ...]
     tools: bytes = b"[]"
+    bare: int = 0
     left_out_turns: int = 0
     left_out_messages: int = 0
 

@@ -30,7 +30,7 @@ import msgspec
 from protocol.closing import THINKING
 from protocol.provider.content import Block, block_types
 from protocol.provider.limits import EDGE_AMONG_MANY, LOOKBACK
-from protocol.provider.models import Binding
+from protocol.provider.models import Binding, binding
 from protocol.records import Entry
 
 PICTURE = 6_000
@@ -83,11 +83,12 @@ class Result(NamedTuple):
 
 
 class Transcript:
-    """The messages of one epoch, as models of one kind get them."""
+    """The messages of one epoch, as models of one kind get them; see `Head` for the places."""
 
-    def __init__(self, binding: Binding, began: int) -> None:
+    def __init__(self, binding: Binding, began: int, bare: int = 0) -> None:
         self.binding = binding
         self.began = began
+        self.bare = bare
         self.entries: list[Entry] = []
         """Those that are sent, in their order."""
         self.turns: list[int] = []
@@ -141,14 +142,24 @@ class Transcript:
 
     def _content(self, entry: Entry) -> tuple[bytes, int]:
         """What is sent of an entry, and its tokens."""
-        is_bound = self.binding == "checked" and entry.place < self.began
-        if not (is_bound and entry.role == "assistant"):
+        if entry.role != "assistant" or self._keeps_thinking(entry):
             return _listed(entry.content), entry.token_count
         blocks = _decode(entry.content)
         kept = [block for block in blocks if block.get("type") not in THINKING]
         if len(kept) == len(blocks):
             return entry.content, entry.token_count
         return _encode(kept), entry.token_count - entry.thinking_tokens
+
+    def _keeps_thinking(self, entry: Entry) -> bool:
+        """Whether the thinking of an answer still goes upstream.
+
+        What a model of the kind `rebuilt` has thought is bound to a head that was never sent to
+        one that checks, or to nothing: a checking model that can read it would refuse it.
+        """
+        if self.binding != "checked":
+            return entry.place >= self.bare
+        is_bound = not entry.model or binding(entry.model) != "rebuilt"
+        return is_bound and entry.place >= max(self.began, self.bare)
 
     def _add_results(self, content: bytes, results: int, counted: int, media: int) -> None:
         """Several answers of one message share by their size what it weighs."""
@@ -171,7 +182,6 @@ class Transcript:
         del self._messages[sums.size :]
         del self.results[sums.results :]
         del self.entries[count:], self._places[count:], self._sums[count + 1 :]
-        del self.turns[bisect_left(self.turns, count) :]
         for marks in (self.turns, self.announced, self.large):
             del marks[bisect_left(marks, count) :]
 
@@ -222,18 +232,24 @@ class Transcript:
 
         Its length is `history_size`.
         """
-        parts: list[bytes | bytearray] = []
-        begin = 0
+        if not self.history_size(end, caches=False):
+            return b""
         mark = self._mark(end, caches=caches)
-        for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
-            first, last = self._sums[begin].size, self._sums[announced].size
-            if mark is not None and first <= mark < last:
-                parts += [self._messages[first:mark], _MARK]
-                first = mark
-            parts.append(self._messages[first:last])
-            begin = announced + 1
-        text = b"".join(parts)
-        return b"[" + text[:-1] + b"]" if text else b""
+        parts: list[bytes | memoryview] = [b"["]
+        begin = 0
+        with memoryview(self._messages) as messages:
+            for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
+                first, last = self._sums[begin].size, self._sums[announced].size
+                if mark is not None and first <= mark < last:
+                    parts += [messages[first:mark], _MARK]
+                    first = mark
+                if first < last:
+                    parts.append(messages[first:last])
+                begin = announced + 1
+            parts[-1] = parts[-1][:-1]  # without the last comma
+            text = b"".join([*parts, b"]"])
+            parts.clear()  # while a part is held, nothing can be added
+        return text
 
     def history_size(self, end: int, *, caches: bool) -> int:
         """Bytes of `history`."""

@@ -4,17 +4,19 @@
 |---|---|
 | `400` `401` `429` `500` `529` | before: a status stands instead of an answer |
 | `hang_up` `silence` | before: there is not even a status, but a reset or nothing at all |
-| `error` `reset` `truncate` `end` `stall` `pings` | before, amid, end |
-| `bad_json` `bad_utf8` `out_of_order` | before, amid, end |
+| `error` `reset` `truncate` `end` `stall` `pings` | before, begun, amid, end |
+| `bad_json` `bad_utf8` | before, begun, amid, end |
+| `out_of_order` | before, amid, end |
 | `unknown_event` | before, amid, end: it does no harm |
 | `double_stop` | end: only there is something to double; it does no harm |
 
-*Before* is before the first event; *amid*, in the second of two text blocks; *end*, when all text
-and the bill have come and only `message_stop` has not. Two neighbouring deltas that changed places
-are a text like any other, so what comes out of order is the frame of the message or of a block: its
-first event, the second block's, or the last two. What is tried again strikes twice over: only at
-the first attempt (`before_once`), and at both. The rest is not tried again: a refusal stays one, a
-pause of a minute is the client's to make, and who sends garbage may be billing for it.
+*Before* is before the first event; *begun*, right after it, when nothing has been said and the input
+is billed; *amid*, in the second of two text blocks; *end*, when all text and the bill have come and
+only `message_stop` has not. Two neighbouring deltas that changed places are a text like any other,
+so what comes out of order is the frame of the message or of a block: its first event, the second
+block's, or the last two. What is tried again strikes twice over: only at the first attempt
+(`before_once`), and at both. The rest is not tried again: a refusal stays one, a pause of a minute
+is the client's to make, and who sends garbage may be billing for it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ Told = Literal["nothing", "the input", "all"]
 DELTAS = 10
 """How many deltas a text block of the answer has."""
 
+BEGUN = 1
 AMID = -(3 + DELTAS // 2)
 SECOND_BLOCK = -(3 + DELTAS + 1)
 
@@ -149,6 +152,15 @@ def _breaks() -> Iterator[Cell]:
             heard="half",
             told="the input",
             doubtful=True,
+        )
+        yield msgspec.structs.replace(
+            cell,
+            name=f"{kind}-begun",
+            fault=Fault(kind, BEGUN),
+            heard="nothing",
+            told="the input",
+            doubtful=True,
+            settings={"first_content_seconds": 1.0} if settings else {},
         )
 
 

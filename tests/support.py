@@ -208,6 +208,11 @@ async def status_when(talk: Talk, seen: Callable[[Frame], bool]) -> Frame:
     return status
 
 
+def text_block(text: str) -> list[Frame]:
+    """The content that goes upstream for a text."""
+    return [{"type": "text", "text": text}]
+
+
 def text_of(frames: list[Frame]) -> str:
     """The text that a client puts together."""
     return "".join(frame["delta"] for frame in frames if frame["type"] == "chat.stream.delta")

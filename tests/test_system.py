@@ -11,7 +11,7 @@ import trio
 
 from gateway.simulator import ErrorReply, Fault, Reply, ReplyText, ReplyThinking
 from gateway.simulator.request import last_text
-from tests.support import kinds_of, open_world, reasoning_of, text_of
+from tests.support import kinds_of, open_world, reasoning_of, text_block, text_of
 
 
 async def test_an_answer_is_streamed_with_one_start_and_one_end(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_what_is_inspected_is_what_is_sent(tmp_path: Path) -> None:
     assert [sections[n] for n in list(sections)[:4]] == system
     assert json.loads(sections["tools"]) == body["tools"]
     assert json.loads(sections["history"]) == body["messages"][:-1]
-    assert sections["user_message"] == body["messages"][-1]["content"]
+    assert body["messages"][-1]["content"] == text_block(sections["user_message"])
     for section in seen["sections"]:
         assert section["byteCount"] == len(section["content"].encode())
         assert section["tokenEstimate"] > 0
@@ -161,7 +161,8 @@ async def test_each_user_message_goes_upstream_once(tmp_path: Path) -> None:
         await talk.turn("two", sessionId=session_id)
         await talk.turn("three", sessionId=session_id)
         messages = world.sent()[-1]["messages"]
-    assert [m["content"] for m in messages if m["role"] == "user"] == ["one", "two", "three"]
+    asked = [m["content"] for m in messages if m["role"] == "user"]
+    assert asked == [text_block("one"), text_block("two"), text_block("three")]
     assert [m["role"] for m in messages] == ["user", "assistant"] * 2 + ["user"]
 
 
@@ -420,7 +421,11 @@ async def test_the_status_is_read_from_the_state(tmp_path: Path) -> None:
 
 
 async def test_thinking_is_asked_for_as_the_model_takes_it(tmp_path: Path) -> None:
-    """Adaptive, a budget, the least: what goes upstream fits each model."""
+    """Adaptive, a budget, the least: what goes upstream fits each model.
+
+    One that checks its thinking is asked to drop what does not fit, where its kind takes the wish.
+    """
+    drops = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
     asked = {}
     async with open_world(tmp_path) as world, world.talk() as talk:
         for model, thinking in (
@@ -434,13 +439,19 @@ async def test_thinking_is_asked_for_as_the_model_takes_it(tmp_path: Path) -> No
             assert frames[-1]["type"] == "chat.stream.end"
             body = world.sent()[-1]
             asked[model, str(thinking)] = (body.get("thinking"), body.get("output_config"))
+            betas = world.simulator.requests[-1].headers.get("anthropic-beta", "").split(",")
+            controls = "thinking-binding-controls-2026-08-01" in betas
+            assert controls == ("block_binding" in body["thinking"])
         refused = await talk.ask(
             "chat.send", content="Hi", model="claude-sonnet-5-5", thinking={"budgetTokens": 2_000}
         )
     assert asked == {
-        ("claude-sonnet-5-5", "auto"): ({"type": "adaptive", "display": "summarized"}, None),
+        ("claude-sonnet-5-5", "auto"): (
+            {"type": "adaptive", "display": "summarized", **drops},
+            None,
+        ),
         ("claude-sonnet-5-5", "off"): ({"type": "between_tools"}, None),
-        ("claude-opus-5-5", "off"): ({"type": "adaptive"}, {"effort": "low"}),
+        ("claude-opus-5-5", "off"): ({"type": "adaptive", **drops}, {"effort": "low"}),
         ("claude-sonnet-4-5", "auto"): ({"type": "enabled", "budget_tokens": 8_000}, None),
         ("claude-sonnet-4-5", "{'budgetTokens': 2000}"): (
             {"type": "enabled", "budget_tokens": 2_000},

@@ -197,6 +197,8 @@ async def test_a_search_that_pauses_goes_on_in_the_same_turn(tmp_path: Path) -> 
         assert len(frames[-1]["steps"]) == 2
         again = await talk.turn("And?", sessionId=frames[0]["sessionId"])
         assert again[-1]["stopReason"] == "end_turn"
+        roles = [message["role"] for message in world.sent()[-1]["messages"]]
+        assert roles == ["user", "assistant", "assistant", "user"]
 
 
 async def test_who_thinks_within_a_budget_does_so_once_a_turn(tmp_path: Path) -> None:

@@ -35,13 +35,14 @@ async def inspected(talk: Talk, session: str, content: str) -> Frame:
 async def test_a_long_conversation_goes_on_with_its_latest_turns(tmp_path: Path) -> None:
     """It never overflows, says what it left out, and mostly finds its prefix in the cache.
 
-    The gateway leaves turns out in blocks: were it as few as need be, every turn of a full window
-    would be paid in full.
+    The gateway shortens it to three quarters of the room, and each time begins a new epoch: were it
+    as little as need be, every turn of a full window would be paid in full.
     """
     async with open_world(tmp_path, default_model=SONNET_45) as world, world.talk() as talk:
         session = (await talk.ask("session.create"))["sessionId"]
         world.simulator.script(*[Reply(blocks=(ReplyText("I see."),)) for _ in range(60)])
         read: list[float] = []
+        epochs: list[int] = []
         end: Frame = {}
         for number in range(60):
             text = page(number, 2_500)
@@ -51,10 +52,14 @@ async def test_a_long_conversation_goes_on_with_its_latest_turns(tmp_path: Path)
             assert end.get("context") == foreseen.get("context")
             assert foreseen["window"]["used"] <= 200_000
             read.append(end["usage"]["inputDetails"]["cacheRead"] / end["usage"]["inputTokens"])
+            if "epoch" in end.get("context", {}):
+                assert end["usage"]["inputTokens"] < 3 / 4 * 200_000
+                epochs.append(end["context"]["epoch"])
         assert end["context"]["leftOutTurns"] * 2 == end["context"]["leftOutMessages"] > 0
         beginnings = [begins_with(body) for body in world.sent()]
         moved = sum(a != b for a, b in pairwise(beginnings))
         assert 1 < moved < 9
+        assert epochs == [*range(1, moved + 1)]
         full = read[-20:]
         assert sum(share > 0.95 for share in full) >= 13
 
@@ -133,7 +138,7 @@ async def test_a_message_larger_than_the_window_is_refused_with_its_weight(
 
 
 async def test_what_the_provider_finds_too_long_is_shortened_at_once(tmp_path: Path) -> None:
-    """It counts twice as much as was learned: it says by how much, and gets what it has room for.
+    """It counts twice as much as was learned: it says by how much, and gets three quarters of that.
 
     The refused request costs nothing, and the next estimate is right.
     """
@@ -150,7 +155,10 @@ async def test_what_the_provider_finds_too_long_is_shortened_at_once(tmp_path: P
         assert len(world.sent()) == 2
         (billed,) = world.simulator.billed
         assert end["context"]["leftOutTurns"] > 0
-        assert end["usage"]["inputTokens"] > 150_000
+        assert end["context"]["epoch"] == 1
+        one = end["usage"]["inputTokens"] / (8 - end["context"]["leftOutTurns"])
+        three_quarters = 3 / 4 * 200_000
+        assert three_quarters - one < end["usage"]["inputTokens"] <= three_quarters
         assert end["usage"]["outputTokens"] == billed.usage["output_tokens"]
         foreseen = await inspected(talk, session, "And?")
         end = (await talk.turn("And?", id="a", sessionId=session))[-1]

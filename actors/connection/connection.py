@@ -66,7 +66,7 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_pending: int
 
 
-class Closing(msgspec.Struct, frozen=True, kw_only=True):
+class ConnectionEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How a connection ends; with `forcibly` the client does not read any more."""
 
     code: CloseCode
@@ -119,10 +119,10 @@ class Connection:
         self._outbox = Outbox(settings.outbox_size)
         self._pending = 0
         self._writing_since: float | None = None
-        self._closing = Closing(code=CloseCode.NORMAL, reason="")
+        self._closing = ConnectionEnd(code=CloseCode.NORMAL, reason="")
         self._nursery: trio.Nursery | None = None
 
-    async def run(self) -> Closing:
+    async def run(self) -> ConnectionEnd:
         """Serve until the client goes or is sent away; the answer is how to close the socket."""
         if self._hello is not None:
             await self._outbox.put(self._hello)
@@ -145,7 +145,7 @@ class Connection:
         assert self._nursery is not None
         if self._nursery.cancel_scope.cancel_called:
             return  # what ended it first is why
-        self._closing = Closing(code=code, reason=reason, forcibly=forcibly)
+        self._closing = ConnectionEnd(code=code, reason=reason, forcibly=forcibly)
         self._nursery.cancel_scope.cancel()
 
     async def _let_go(self) -> None:

@@ -181,6 +181,7 @@ class Composer:
                 thinking_tokens=measure.thinking,
                 media_tokens=measure.media,
                 attached=measure.attached,
+                model=model if message.role == "assistant" else "",
             )
             for number, (message, measure) in enumerate(zip(messages, measures, strict=True))
         ]
@@ -206,8 +207,12 @@ class Composer:
             )
             for mend in mends
         ]
-        last_turn = mends[0].entry.turn_id if mends else turn_id
-        mended = await self.measured(model, last_turn, messages, held.next_place, now)
+        mended: list[Entry] = []
+        if mends:
+            last = mends[0].entry
+            mended = await self.measured(
+                last.model or model, last.turn_id, messages, held.next_place, now
+            )
         place = held.next_place + len(mended)
         blocks = _encode(user_blocks(content))  # a list: a breakpoint in it then changes nothing
         message = NewMessage(role="user", content=blocks)
@@ -265,14 +270,15 @@ class Composer:
         """The request that says `said`, to be looked at inside.
 
         With `announces` it begins a turn, and what has changed is told. With `renews` a new epoch
-        begins in any case; the input has less than `room` tokens then. Raises
+        begins in any case, since the provider has refused the request: the input has less than
+        `room` tokens then, or, without a `room`, no thinking of earlier turns. Raises
         GatewayError(CONTEXT_TOO_LARGE).
         """
         most = ground.allowance.room if room is None else room
         limit = ground.allowance.limit if announces else most
         plan = None if renews else await self._going_on(held, ground, said, announces=announces)
         if plan is None:
-            plan = await self._anew(held, ground, said)
+            plan = await self._anew(held, ground, said, bare=renews and room is None)
         with plan.base.draft(plan.keep, plan.added):
             composed = await self._composed(held, ground, plan, said.own)
             is_full = composed.weight.total > most or is_crowded(plan.base, ground.allowance)
@@ -280,7 +286,9 @@ class Composer:
                 _check_size(composed, limit)
                 yield self._drafted(held, ground, plan, said, composed)
                 return
-        plan = await self._shorter(held, ground, said, composed, most)
+        if not plan.is_new:
+            plan = await self._anew(held, ground, said)
+        plan = await self._shortened(plan, ground, said, composed, most)
         with plan.base.draft(plan.keep, plan.added):
             composed = await self._composed(held, ground, plan, said.own)
             _check_size(composed, limit)
@@ -335,30 +343,31 @@ class Composer:
             sections=sections,
         )
 
-    async def _anew(self, held: Held, ground: Ground, said: Said) -> Plan:
-        """The request at the beginning of a new epoch: all that was said goes without thinking."""
-        former = held.head
-        began = said.entries[-1].place + 1 if said.entries else held.next_place
+    async def _anew(self, held: Held, ground: Ground, said: Said, *, bare: bool = False) -> Plan:
+        """The request at the beginning of a new epoch.
+
+        Where it is to be `bare`, all thinking of earlier turns goes, whether it is checked or not.
+        """
+        former = held.head or Head(epoch=-1, first=0, began=0, system=())
         entries = held.entries
         if said.withheld_from is not None:
             entries = [entry for entry in entries if entry.place < said.withheld_from]
-        base = await rendered(entries, ground.binding, began)
-        head = Head(
-            epoch=0 if former is None else former.epoch + 1,
-            first=0 if former is None else former.first,
-            began=began,
+        head = msgspec.structs.replace(
+            former,
+            epoch=former.epoch + 1,
+            began=said.entries[-1].place + 1 if said.entries else held.next_place,
+            bare=said.own if bare else former.bare,
             system=ground.wanted.system,
             tools=ground.wanted.definitions,
-            left_out_turns=0 if former is None else former.left_out_turns,
-            left_out_messages=0 if former is None else former.left_out_messages,
         )
+        base = await rendered(entries, ground.binding, head)
         return Plan(head, True, base, len(base), said.entries)
 
-    async def _shorter(
-        self, held: Held, ground: Ground, said: Said, composed: Composed, room: int
+    @staticmethod
+    async def _shortened(
+        plan: Plan, ground: Ground, said: Said, composed: Composed, room: int
     ) -> Plan:
-        """A new epoch without the oldest turns, so that there is room for what comes."""
-        plan = await self._anew(held, ground, said)
+        """A new epoch without its oldest turns, so that there is room for what comes."""
         base = plan.base
         with base.draft(plan.keep, plan.added):
             own = base.before(said.own)
@@ -377,7 +386,7 @@ class Composer:
             left_out_turns=plan.head.left_out_turns + turns,
             left_out_messages=plan.head.left_out_messages + at,
         )
-        rest = await rendered(base.entries[at:], ground.binding, head.began)
+        rest = await rendered(base.entries[at:], ground.binding, head)
         return Plan(head, True, rest, len(rest), plan.added)
 
     async def _composed(self, held: Held, ground: Ground, plan: Plan, own: int) -> Composed:

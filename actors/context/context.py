@@ -312,8 +312,9 @@ class Context:
                     held.forget()
                 _check(begun)
                 held.adopt(draft.change, draft.transcript)
-                self._underway.begun(flight)
+                flight.draft = None
         except GatewayError:
+            self._underway.end(request.turn.turn_id)
             self._underway.settled(request.turn.turn_id)
             raise
         return Done()
@@ -361,15 +362,18 @@ class Context:
         if flight is not None:
             billed = self._learn(turn, flight)
             try:
+                # A beginning that is still being written has the session's lock, and comes first.
                 async with self._sessions.open(flight.session_id) as held:
-                    await self._settle(request, flight, held)
-                    held.billed = billed or held.billed
-                    held.is_mismatched |= request.mismatched
+                    if flight.has_begun:
+                        await self._settle(request, flight, held)
+                        held.billed = billed or held.billed
+                        held.is_mismatched |= request.mismatched
             except GatewayError as error:
                 if error.failure.code != "SESSION_NOT_FOUND":
                     raise
                 # Deleted while it was answered: the answer is not wanted any more, its bill is.
-                await self._store.settle_turn(Change(session=flight.ground.session), turn)
+                if flight.has_begun:
+                    await self._store.settle_turn(Change(session=flight.ground.session), turn)
         self._underway.settled(turn.turn_id)
         return Done()
 
@@ -381,6 +385,18 @@ class Context:
             session = msgspec.structs.replace(
                 session, model=before.model, system=before.system, tools=before.tools
             )
+        try:
+            change = await self._last_change(request, held, session)
+        except Exception:
+            # Its answer cannot be kept, but what it cost is written.
+            await self._write_end(Change(session=session), request.turn, held)
+            raise
+        await self._write_end(change, request.turn, held)
+
+    async def _last_change(
+        self, request: CompleteTurn, held: Held, session: SessionRecord
+    ) -> Change:
+        """What the turn's end adds to its session."""
         own = _turn_of(held, request.turn)
         entries = await self._new(held, request.turn, request.at, request.messages)
         withheld = None
@@ -389,8 +405,10 @@ class Context:
             entries = [msgspec.structs.replace(one, status=request.status) for one in entries]
         elif request.unsent == "results":
             withheld = Withheld(first=own[-1].place, status="replaced")
-        change = Change(session=session, withheld=withheld, entries=tuple(entries))
-        if await self._store.settle_turn(change, request.turn):
+        return Change(session=session, withheld=withheld, entries=tuple(entries))
+
+    async def _write_end(self, change: Change, turn: TurnRecord, held: Held) -> None:
+        if await self._store.settle_turn(change, turn):
             held.adopt(change)
         else:
             held.forget()

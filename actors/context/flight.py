@@ -48,6 +48,11 @@ class Flight:
         """The turn's session."""
         return self.before.session_id
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its beginning is written."""
+        return self.draft is None
+
     def add(self, composed: Composed, now: int) -> None:
         """One more request; no two of a turn have the same count."""
         request = composed.sent(self.shape.kind_of_thinking, now)
@@ -65,7 +70,7 @@ class Flight:
 
 
 class Underway:
-    """The turns that are not completed. Of those that have not begun, the latest `UNDERWAY`."""
+    """The turns that are not completed. Of those that were only built, the latest `UNDERWAY`."""
 
     def __init__(self) -> None:
         self._built: OrderedDict[str, Flight] = OrderedDict()
@@ -81,19 +86,14 @@ class Underway:
 
     def begin(self, turn: TurnRecord) -> Flight | None:
         """A turn that was built is about to begin."""
-        flight = self._built.get(turn.turn_id)
+        flight = self._built.pop(turn.turn_id, None)
         if flight is not None:
+            self._begun[turn.turn_id] = flight
             self.open[turn.turn_id] = turn.created_at
         return flight
 
-    def begun(self, flight: Flight) -> None:
-        """It has begun."""
-        self._begun[flight.turn_id] = flight
-        del self._built[flight.turn_id]
-        flight.draft = None
-
     def find(self, turn_id: str) -> Flight | None:
-        """A turn that has begun."""
+        """A turn that has begun, or is about to."""
         return self._begun.get(turn_id)
 
     def end(self, turn_id: str) -> Flight | None:

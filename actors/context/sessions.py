@@ -65,18 +65,11 @@ class Held:
         return EMPTY_SESSION + len(system) + len(tools) + 2 * self._bytes
 
     @property
-    def began(self) -> int:
-        """The first place of the epoch."""
-        return 0 if self.head is None else self.head.began
-
-    @property
     def is_frozen(self) -> bool:
         """Whether an answer stands behind the head: from then on it stays."""
-        return self._has_answer(self.began)
-
-    def _has_answer(self, since: int) -> bool:
+        began = 0 if self.head is None else self.head.began
         for entry in reversed(self.entries):
-            if entry.place < since:
+            if entry.place < began:
                 return False
             if entry.role == "assistant":
                 return True
@@ -94,7 +87,7 @@ class Held:
     async def transcript(self, binding: Binding) -> Transcript:
         """What models of this kind get of it."""
         if self._transcript is None or self._transcript.binding != binding:
-            self._transcript = await rendered(self.entries, binding, self.began)
+            self._transcript = await rendered(self.entries, binding, self.head)
         return self._transcript
 
     def adopt(self, change: Change, transcript: Transcript | None = None) -> None:
@@ -145,9 +138,9 @@ class Held:
                 self.told.fold(entry)
 
 
-async def rendered(entries: list[Entry], binding: Binding, began: int) -> Transcript:
+async def rendered(entries: list[Entry], binding: Binding, head: Head | None) -> Transcript:
     """The entries as models of this kind get them; others have their turn in between."""
-    transcript = Transcript(binding, began)
+    transcript = Transcript(binding, 0 if head is None else head.began, head.bare if head else 0)
     for number, entry in enumerate(entries, start=1):
         transcript.add(entry)
         if number % AT_A_TIME == 0:

@@ -274,6 +274,7 @@ def _columns(entries: Any) -> Any:
             e.pictures,
             e.documents,
             e.edge,
+            e.model,
             e.sections,
         )
         for e in entries

@@ -85,6 +85,7 @@ class EntryRow(NamedTuple):
     pictures: int
     documents: int
     edge: int
+    model: str
     sections: str
 
 
@@ -102,6 +103,7 @@ def entry_of(row: EntryRow) -> Entry:
         thinking_tokens=row.thinking_tokens,
         media_tokens=row.media_tokens,
         attached=Attached(pictures=row.pictures, documents=row.documents, edge=row.edge),
+        model=row.model,
         sections=_sections.decode(row.sections),
     )
 
@@ -122,6 +124,7 @@ def head_of(row: Any) -> Head:
         began=row.began,
         system=_system.decode(row.system),
         tools=row.tools.encode(),
+        bare=row.bare,
         left_out_turns=row.left_out_turns,
         left_out_messages=row.left_out_messages,
     )

@@ -57,6 +57,7 @@ def define(db: orm.Database) -> None:
         pictures = orm.Required(int)
         documents = orm.Required(int)
         edge = orm.Required(int)
+        model = orm.Optional(str, autostrip=False)
         sections = orm.Required(orm.LongStr, lazy=False, autostrip=False, sql_default="'[]'")
         orm.PrimaryKey(session_id, place)
 
@@ -67,6 +68,7 @@ def define(db: orm.Database) -> None:
         began = orm.Required(int)
         system = orm.Required(orm.LongStr, lazy=False, autostrip=False)
         tools = orm.Required(orm.LongStr, lazy=False, autostrip=False)
+        bare = orm.Required(int)
         left_out_turns = orm.Required(int)
         left_out_messages = orm.Required(int)
         orm.PrimaryKey(session_id, epoch)

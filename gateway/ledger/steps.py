@@ -34,14 +34,15 @@ CREATE TABLE "Entry" (
   "role" TEXT NOT NULL, "content" TEXT NOT NULL, "status" TEXT NOT NULL,
   "created_at" BIGINT NOT NULL, "byte_count" BIGINT NOT NULL, "token_count" BIGINT NOT NULL,
   "thinking_tokens" BIGINT NOT NULL, "media_tokens" BIGINT NOT NULL, "pictures" INTEGER NOT NULL,
-  "documents" INTEGER NOT NULL, "edge" INTEGER NOT NULL, "sections" TEXT DEFAULT '[]' NOT NULL,
+  "documents" INTEGER NOT NULL, "edge" INTEGER NOT NULL, "model" TEXT NOT NULL,
+  "sections" TEXT DEFAULT '[]' NOT NULL,
   PRIMARY KEY ("session_id", "place")
 )
 """
 _MOVE = """
 INSERT INTO Entry SELECT session_id,
   row_number() OVER (PARTITION BY session_id ORDER BY number) - 1, turn_id, role, content, status,
-  created_at, byte_count, token_count, 0, media_tokens, pictures, documents, edge, '[]'
+  created_at, byte_count, token_count, 0, media_tokens, pictures, documents, edge, '', '[]'
 FROM Message
 """
 _UNANSWERED = """

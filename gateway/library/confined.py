@@ -31,6 +31,10 @@ class Refused(Exception):
     """Something is not read; the text says why, in words for a person."""
 
 
+class Unreadable(Refused):
+    """It is there and may be read, only not now: what it says is not known."""
+
+
 class Stamp(msgspec.Struct, frozen=True):
     """What tells one state of a file or folder from another; times in ns."""
 
@@ -120,7 +124,9 @@ class ConfinedFolder:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise Refused(f"{shown(name)} cannot be read: {error.strerror}") from error
+            gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+            kind = Refused if gone else Unreadable
+            raise kind(f"{shown(name)} cannot be read: {error.strerror}") from error
         except ValueError as error:  # a NUL, or what no file name can hold
             raise Refused(f"{shown(name)} is no name of a file") from error
 

@@ -8,10 +8,11 @@ prompt cache depends on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from gateway.library.confined import ConfinedFolder, Refused, shown
+from gateway.library.confined import ConfinedFolder, Refused, Unreadable, shown
 
 NOTE_BYTES = 512
 """What the line about what was left out may take of the budget."""
@@ -38,23 +39,33 @@ class LeftOut(msgspec.Struct, frozen=True):
     rest: bool
 
 
-def read_memory(folder: ConfinedFolder, names: Sequence[str], budget: int) -> tuple[str, list[str]]:
-    """The memory in these files, of at most `budget` bytes, and what a person should be told."""
+class Memory(NamedTuple):
+    """A text, what a person should be told, and whether it is known what every file says."""
+
+    text: str
+    warnings: tuple[str, ...]
+    is_known: bool
+
+
+def read_memory(folder: ConfinedFolder, names: Sequence[str], budget: int) -> Memory:
+    """The memory in these files, of at most `budget` bytes."""
     pieces: list[MemoryFile] = []
     warnings: list[str] = []
+    is_known = True
     room = budget + _SLACK
     for name in names:
         stamp = folder.stamp(name)
         try:
             data = folder.read(name, room)
         except Refused as error:
+            is_known = is_known and not isinstance(error, Unreadable)
             warnings.append(f"{error}; it is left out of the memory")
             continue
         size = len(data) if stamp is None else max(stamp.size, len(data))
         pieces.append(MemoryFile(name, size, text_of(data), len(data) < room))
         room -= len(data)
     text, note = compose(pieces, budget)
-    return text, [*warnings, note] if note else warnings
+    return Memory(text, tuple([*warnings, note] if note else warnings), is_known)
 
 
 def text_of(data: bytes) -> str:

@@ -5,6 +5,9 @@ would cost more than the request. Trick: each request takes the stamps (inode, s
 file and folder involved, and reads when one differs from those of the last reading. A file system's
 clock is coarse: two writes within one of its ticks leave one stamp. So a reading counts as settled
 only when the youngest change was a while ago by then; until that, everything is read again.
+
+A file that cannot be read just now counts as unchanged, if it was read before: to tell the model
+that its memory is empty would be to say what nobody knows.
 """
 
 from __future__ import annotations
@@ -129,15 +132,21 @@ class FolderLibrary:
         scan = _scan(folder)
         if last is not None and last.settled and (last.folder, last.scan) == (folder.real, scan):
             return last
-        memory, memory_warnings = read_memory(folder, scan.memory, self._memory_bytes)
-        skills, skill_warnings = read_skills(folder, scan.skills)
+        memory = read_memory(folder, scan.memory, self._memory_bytes)
+        skills = read_skills(folder, scan.skills)
+        text, found = memory.text, skills.found
+        if last is not None and not memory.is_known:
+            text = last.files.memory
+        if last is not None and not skills.is_known:
+            found = last.skills
+        is_known = memory.is_known and skills.is_known
         return Reading(
             folder=folder.real,
             scan=scan,
-            settled=scan.changed + SETTLE_NS < now,
-            files=AgentFiles(memory=memory, skills=tuple(skill.skill for skill in skills)),
-            skills=skills,
-            warnings=(*scan.warnings, *memory_warnings, *skill_warnings),
+            settled=is_known and scan.changed + SETTLE_NS < now,
+            files=AgentFiles(memory=text, skills=tuple(skill.skill for skill in found)),
+            skills=found,
+            warnings=(*scan.warnings, *memory.warnings, *skills.warnings),
         )
 
 

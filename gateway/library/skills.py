@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import yaml
 
 from actors.ports import Skill
-from gateway.library.confined import ConfinedFolder, Refused, shown
+from gateway.library.confined import ConfinedFolder, Refused, Unreadable, shown
 from gateway.library.memory import cut, text_of
 
 BODY = "SKILL.md"
@@ -43,16 +44,24 @@ class SkillPage(msgspec.Struct, frozen=True):
     more_files: bool = False
 
 
-def read_skills(
-    folder: ConfinedFolder, names: Sequence[str]
-) -> tuple[tuple[SkillFolder, ...], list[str]]:
-    """The skills in these folders, and what a person should be told."""
+class Skills(NamedTuple):
+    """Skills, what a person should be told, and whether it is known what every folder says."""
+
+    found: tuple[SkillFolder, ...]
+    warnings: tuple[str, ...]
+    is_known: bool
+
+
+def read_skills(folder: ConfinedFolder, names: Sequence[str]) -> Skills:
+    """The skills in these folders."""
     found: dict[str, SkillFolder] = {}
     warnings: list[str] = []
+    is_known = True
     for name in names:
         try:
             skill = _skill(folder, name)
         except Refused as error:
+            is_known = is_known and not isinstance(error, Unreadable)
             warnings.append(f"{error}; this skill is left out")
             continue
         if skill.name in found:
@@ -63,7 +72,7 @@ def read_skills(
             )
             continue
         found[skill.name] = SkillFolder(skill, name)
-    return tuple(found.values()), warnings
+    return Skills(tuple(found.values()), tuple(warnings), is_known)
 
 
 def read_body(folder: ConfinedFolder, name: str, limit: int) -> SkillPage:

@@ -28,7 +28,7 @@ from gateway.simulator.generations import checks_every_account, checks_prefix, r
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.prefix import Growing, parts_of
 from gateway.simulator.reply import ErrorReply, Json
-from gateway.simulator.signature import Binding, Prefix, Signer, binding_of, mark_of
+from gateway.simulator.signature import BlockBinding, Prefix, Signer, binding_of, mark_of
 from gateway.simulator.transcript import THOUGHTS
 
 BINDING_CONTROLS = "thinking-binding-controls-2026-08-01"
@@ -39,7 +39,7 @@ BINDABLE = ("adaptive", "enabled")
 """The types of thinking that may say what becomes of a mismatch."""
 
 Account = Literal["new", "old"]
-Outcome = Literal["error", "drop_block", "allow"]
+MismatchOutcome = Literal["error", "drop_block", "allow"]
 
 
 class Thought(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ class Binder:
         """The signature of the answer's next block of thinking."""
         before = self._run[-1].mark if self._run else b""
         name = self._model.snapshot or self._model.id
-        binding = Binding(name, self._place.here(), before, len(self._run))
+        binding = BlockBinding(name, self._place.here(), before, len(self._run))
         signature = self._signer.bind(thought, shown, binding)
         self._run.append(Thought(mark_of(signature), self._model))
         return signature
@@ -123,7 +123,7 @@ def prefix_mismatch(path: str = "messages.1.content.0", *, controls: bool = True
     return ErrorReply(400, message=_refusal(path, "thinking", controls=controls))
 
 
-def _outcome(body: Json, model: ModelSpec, account: Account) -> Outcome:
+def _outcome(body: Json, model: ModelSpec, account: Account) -> MismatchOutcome:
     """What becomes of a mismatch. To set the field is to ask for the check, on any account.
 
     A model that does not check takes the field, and it has no effect there.
@@ -140,7 +140,7 @@ class _Check:
     """One walk through a request's messages."""
 
     def __init__(
-        self, body: Json, model: ModelSpec, outcome: Outcome, betas: frozenset[str]
+        self, body: Json, model: ModelSpec, outcome: MismatchOutcome, betas: frozenset[str]
     ) -> None:
         self._body = body
         self._model = model
@@ -197,7 +197,7 @@ class _Check:
     def _tell(self, kind: str, path: str, reason: str) -> None:
         self._entries.append({"type": kind, "path": path, "reason": reason})
 
-    def _mismatch(self, binding: Binding | None, thought: Thought) -> str | None:
+    def _mismatch(self, binding: BlockBinding | None, thought: Thought) -> str | None:
         """What differs from when the block was made, in words; None when nothing does."""
         if binding is None:
             return "The block does not say which conversation it belongs to."

@@ -7,7 +7,7 @@ from email.utils import formatdate
 import msgspec
 import trio
 
-from gateway.simulator.draft import Draft
+from gateway.simulator.draft import ReplyDraft
 from gateway.simulator.events import events
 from gateway.simulator.faults import steps
 from gateway.simulator.ledger import Tally, bill
@@ -29,7 +29,7 @@ async def deliver(answer: HttpAnswer, request_id: str, wire: HttpWire, service: 
         case Whole(status, body, more, delay, gate):
             await _wait(delay, gate)
             await wire.respond(status, (*json_headers(request_id), *more), body)
-        case Generated(Draft(reply=Reply(fault=Fault("hang_up")) as reply)):
+        case Generated(ReplyDraft(reply=Reply(fault=Fault("hang_up")) as reply)):
             await _wait(reply.delay, reply.gate)
             await wire.reset()
         case Generated(draft, streamed=True):
@@ -59,7 +59,7 @@ def _common_headers(request_id: str) -> tuple[tuple[str, str], ...]:
 
 
 @contextmanager
-def _billing(draft: Draft, service: Service) -> Iterator[Tally]:
+def _billing(draft: ReplyDraft, service: Service) -> Iterator[Tally]:
     """A tally for an answer, which is billed once, at the latest when the block is left."""
     fault = draft.reply.fault
     faulted = fault is not None and fault.kind in BREAKING
@@ -70,7 +70,7 @@ def _billing(draft: Draft, service: Service) -> Iterator[Tally]:
         tally.settle()
 
 
-async def _stream(draft: Draft, wire: HttpWire, service: Service) -> None:
+async def _stream(draft: ReplyDraft, wire: HttpWire, service: Service) -> None:
     reply = draft.reply
     with service.open_stream(), _billing(draft, service) as tally:
         await trio.sleep(reply.delay)
@@ -98,7 +98,7 @@ def _pace(reply: Reply, wire: HttpWire, tally: Tally, service: Service) -> Pace:
     return Paced(wire, tally, service.metronome, rate=rate, ping_every=settings.ping_every)
 
 
-async def _send_whole(draft: Draft, wire: HttpWire, service: Service) -> None:
+async def _send_whole(draft: ReplyDraft, wire: HttpWire, service: Service) -> None:
     """Without a stream, some faults have their like; the others have none."""
     reply = draft.reply
     headers, body = json_headers(draft.request_id), _encode(draft.message())

@@ -34,7 +34,7 @@ _encoder = msgspec.json.Encoder()
 TOKENS_PER_MESSAGE = 3
 
 
-class Draft(msgspec.Struct, frozen=True):
+class ReplyDraft(msgspec.Struct, frozen=True):
     """One answer, complete before its first byte goes out."""
 
     id: str
@@ -117,7 +117,7 @@ class Drafter:
         pending: Sequence[str] = (),
         edits: tuple[Json, ...] | None = None,
         transformations: tuple[Json, ...] | None = None,
-    ) -> Draft:
+    ) -> ReplyDraft:
         """Turn what is to be said into what is to be sent; `pending` calls await a result."""
         content = []
         for block in self._content(reply.blocks, list(pending), binder, shows=shows_thinking):
@@ -125,7 +125,7 @@ class Drafter:
             binder.add(block)  # before the next one is made: its signature covers this one
         thinking, spoken = _bytes_of(reply.blocks)
         executes = any(isinstance(block, CodeExecution) for block in reply.blocks)
-        return Draft(
+        return ReplyDraft(
             id=self._ids.message(),
             request_id=request_id,
             model=model,

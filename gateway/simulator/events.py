@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from gateway.simulator.draft import Draft
+from gateway.simulator.draft import ReplyDraft
 from gateway.simulator.reply import Json
 
 _encode = msgspec.json.Encoder().encode
@@ -35,7 +35,7 @@ def frame(name: str, body: Json) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _encode({"type": name, **body}))
 
 
-def events(draft: Draft) -> Iterator[StreamEvent]:
+def events(draft: ReplyDraft) -> Iterator[StreamEvent]:
     """Every event of the answer in order; `message_start` first, a `ping` after the first block."""
     yield StreamEvent(frame("message_start", {"message": draft.opening()}))
     for index, block in enumerate(draft.content):

@@ -5,11 +5,11 @@ from typing import Literal
 
 import msgspec
 
-from gateway.simulator.draft import Draft, output_tokens
+from gateway.simulator.draft import ReplyDraft, output_tokens
 from gateway.simulator.events import StreamEvent
 from gateway.simulator.reply import Json
 
-Outcome = Literal["completed", "aborted", "faulted"]
+BillOutcome = Literal["completed", "aborted", "faulted"]
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class Bill(msgspec.Struct, frozen=True):
     message_id: str
     request_id: str
     model: str
-    outcome: Outcome
+    outcome: BillOutcome
     usage: Json
     deltas: int
     output_tokens: int
@@ -62,7 +62,7 @@ class Tally:
             self._settle = None
 
 
-def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Bill:
+def bill(draft: ReplyDraft, tally: Tally, *, faulted: bool) -> Bill:
     """The line for an answer that has ended, one way or another."""
     usage = draft.usage
     if not (tally.told or tally.complete):
@@ -70,7 +70,7 @@ def bill(draft: Draft, tally: Tally, *, faulted: bool) -> Bill:
         output = max(1, output_tokens(tally.thought + tally.spoken, draft.ratio))
         usage = usage.after(output, thinking)
     figures = usage.in_message()
-    outcome: Outcome = "faulted" if faulted else "aborted"
+    outcome: BillOutcome = "faulted" if faulted else "aborted"
     return Bill(
         message_id=draft.id,
         request_id=draft.request_id,

@@ -15,7 +15,7 @@ from gateway.simulator.cache import PromptCache
 from gateway.simulator.catalogue import MODELS, find_model
 from gateway.simulator.context_editing import edit, measure
 from gateway.simulator.directives import directed
-from gateway.simulator.draft import Draft, Drafter
+from gateway.simulator.draft import Drafter, ReplyDraft
 from gateway.simulator.errors import ApiError, encode_error
 from gateway.simulator.ids import Ids
 from gateway.simulator.ledger import Bill
@@ -56,7 +56,7 @@ class Whole(msgspec.Struct, frozen=True):
 class Generated(msgspec.Struct, frozen=True):
     """An answer that was generated: streamed, or whole when the request asks for that."""
 
-    draft: Draft
+    draft: ReplyDraft
     streamed: bool
 
 

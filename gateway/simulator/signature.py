@@ -29,7 +29,7 @@ class Prefix(msgspec.Struct, frozen=True, array_like=True):
     messages: bytes
 
 
-class Binding(msgspec.Struct, frozen=True, array_like=True):
+class BlockBinding(msgspec.Struct, frozen=True, array_like=True):
     """What a block of thinking is bound to.
 
     - `model`: the id of the model that made it
@@ -43,7 +43,7 @@ class Binding(msgspec.Struct, frozen=True, array_like=True):
     run: int
 
 
-_decode = msgspec.msgpack.Decoder(Binding).decode
+_decode = msgspec.msgpack.Decoder(BlockBinding).decode
 
 
 class Signer:
@@ -57,7 +57,7 @@ class Signer:
         digest = hashlib.sha256(thought.encode()).digest()
         return _text(_LOOSE + digest + self._seal(digest, shown))
 
-    def bind(self, thought: str, shown: str, binding: Binding) -> str:
+    def bind(self, thought: str, shown: str, binding: BlockBinding) -> str:
         """The signature of a block that thought `thought`, shows `shown` and is bound to this."""
         held = hashlib.sha256(thought.encode()).digest() + _encode(binding)
         return _text(_BOUND + held + self._seal(_BOUND + _sized(held), shown))
@@ -75,7 +75,7 @@ class Signer:
         return hmac.digest(self._secret, held + shown.encode(), "sha256")
 
 
-def binding_of(signature: str) -> Binding | None:
+def binding_of(signature: str) -> BlockBinding | None:
     """What a recognised signature is bound to; None when it holds no binding."""
     head, held, _ = _parts(signature)
     return _decode(held[_DIGEST:]) if head == _BOUND else None

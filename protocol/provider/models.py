@@ -8,6 +8,7 @@ thinking and on effort, November 2026.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -160,6 +161,7 @@ def least_cacheable(model: str) -> int:
     return _of(_LEAST_CACHEABLE, model)[2]
 
 
+@lru_cache(maxsize=1_024)  # it is asked of every answer of a session that is loaded
 def binding(model: str) -> Binding:
     """How the thinking of `model` is bound to what stands before it."""
     return _of(_BINDINGS, model)[2]

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import trio
 
-from actors.connection.connection import Closing, Connection, ConnectionSettings
+from actors.connection.connection import Connection, ConnectionEnd, ConnectionSettings
 from actors.connection.queries import Queries
 from actors.context.catalog import Catalog
 from actors.context.context import Context, ContextSettings
@@ -650,7 +650,7 @@ class Client:
     def __init__(self, connection: Connection, socket: FakeSocket) -> None:
         self.connection = connection
         self.socket = socket
-        self.closing: Closing | None = None
+        self.closing: ConnectionEnd | None = None
         self.closed = trio.Event()
         self._ids = count(1)
 
@@ -867,13 +867,20 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(**changes: Any) -> AsyncIterator[World]:
-    """A world that runs; `changes` are settings."""
-    world = World(**changes)
+async def running(world: World) -> AsyncIterator[None]:
+    """The time in which a world's actors run."""
     async with trio.open_nursery() as nursery:
         world.nursery = nursery
         await nursery.start(world.usage.run)
         await nursery.start(world.context.run)
         await nursery.start(world.llm.run)
-        yield world
+        yield
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_world(**changes: Any) -> AsyncIterator[World]:
+    """A world that runs; `changes` are settings."""
+    world = World(**changes)
+    async with running(world):
+        yield world

@@ -1,25 +1,13 @@
-"""How many pictures and documents the provider takes."""
+"""What pictures and documents add to a request."""
 
 from __future__ import annotations
 
-import pytest
-
-from actors.attachments import too_many
+from actors.attachments import attached_by
+from actors.ports import MediaWeight
 from protocol.records import Attached
 
 
-@pytest.mark.parametrize(
-    ("attached", "reason"),
-    [
-        (Attached(), None),
-        (Attached(pictures=60, documents=40), None),
-        (Attached(pictures=61, documents=40), "at most 100 pictures and documents"),
-        (Attached(pictures=20, edge=8_000), None),
-        (Attached(pictures=21, edge=2_000), None),
-        (Attached(pictures=21, edge=2_001), "a side of more than 2000 pixels"),
-    ],
-)
-def test_a_message_with_too_many_pictures_is_told(attached: Attached, reason: str | None) -> None:
-    """In words for a person."""
-    told = too_many(attached, 100)
-    assert told == reason if reason is None else reason in str(told)
+def test_a_picture_counts_with_its_longer_side() -> None:
+    """A document has none."""
+    assert attached_by({"type": "image"}, MediaWeight(900, 300)) == Attached(pictures=1, edge=300)
+    assert attached_by({"type": "document"}, MediaWeight(900)) == Attached(documents=1)

@@ -15,14 +15,9 @@ from protocol.mail import (
     Cancelling,
     CancelTurn,
     DrainTurns,
+    InspectTurn,
     LlmMail,
-    OpenTurn,
     UsageMail,
-)
-from protocol.records import TurnRecord
-
-ROW = TurnRecord(
-    turn_id="turn_1", session_id="s", request_id="r", model="m", status="open", created_at=1
 )
 
 
@@ -116,7 +111,7 @@ async def test_mail_that_cannot_be_read_ends_there() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
-            await stranger.ask(OpenTurn(turn=ROW))
+            await stranger.ask(InspectTurn(session_id="s", turn_id="turn_1"))
         assert await actor.mailbox.ask(cancel("go on")) == Cancelling("done")
         actor.mailbox.close()
 

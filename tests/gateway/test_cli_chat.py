@@ -19,7 +19,7 @@ from gateway.cli.talk import link as link_module
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.commands import Command, Meant, Say, Unknown, meaning_of
 from gateway.cli.talk.conversation import ChatSession
-from gateway.cli.talk.keyboard import Entry, Key, PlainLines, open_history
+from gateway.cli.talk.keyboard import Key, PlainLines, TypedLine, open_history
 from gateway.cli.talk.link import Link, open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen
@@ -33,11 +33,11 @@ LONG = "go on [[sim: count=400 rate=200 chars=5]]"
 class Typist:
     """A keyboard whose lines are known; between two of them something may happen."""
 
-    def __init__(self, *lines: Entry | Callable[[], None]) -> None:
+    def __init__(self, *lines: TypedLine | Callable[[], None]) -> None:
         self._lines = list(lines)
         self.left = False
 
-    async def read(self) -> Entry:
+    async def read(self) -> TypedLine:
         """The next line."""
         await trio.lowlevel.checkpoint()
         while self._lines:
@@ -125,7 +125,7 @@ class Wire:
 
 @asynccontextmanager
 async def open_chat(
-    world: World, *lines: Entry | Callable[[], None], url: str = ""
+    world: World, *lines: TypedLine | Callable[[], None], url: str = ""
 ) -> AsyncIterator[tuple[Chat, ChatSession, Page]]:
     """A chat with this typist; what it shows is on the page."""
     page = Page()
@@ -140,7 +140,7 @@ async def open_chat(
             )
 
 
-async def said(world: World, *lines: Entry | Callable[[], None]) -> str:
+async def said(world: World, *lines: TypedLine | Callable[[], None]) -> str:
     """All that a chat of these lines shows."""
     async with open_chat(world, *lines) as (chat, _, page):
         await chat.run()
@@ -309,7 +309,7 @@ async def test_lines_of_a_pipe_are_read_to_the_end() -> None:
     os.write(sink, "one\n\nthr\u00e9e\n".encode() + b"fo\xffur")
     os.close(sink)
     lines = PlainLines(source)
-    found: list[Entry] = [await lines.read() for _ in range(5)]
+    found: list[TypedLine] = [await lines.read() for _ in range(5)]
     os.close(source)
     assert found == ["one", "", "thr\u00e9e", "fo\ufffdur", Key.END]
 

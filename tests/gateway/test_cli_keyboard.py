@@ -14,7 +14,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from gateway.cli.talk import question
-from gateway.cli.talk.keyboard import Editor, Entry, Key, PlainLines
+from gateway.cli.talk.keyboard import Editor, Key, PlainLines, TypedLine
 from gateway.cli.talk.question import Choice
 
 
@@ -37,7 +37,7 @@ def typing() -> Iterator[tuple[Editor, PipeInput]]:
     ],
     ids=["enter", "alt-enter", "paste", "ctrl-c twice", "ctrl-c", "ctrl-d"],
 )
-async def test_keys_make_a_line(keys: str, line: Entry) -> None:
+async def test_keys_make_a_line(keys: str, line: TypedLine) -> None:
     """Enter sends, Alt-Enter and pasted text break lines, Ctrl-C empties the line first."""
     with typing() as (editor, pipe):
         pipe.send_text(keys)

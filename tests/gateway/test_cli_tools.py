@@ -20,7 +20,7 @@ from gateway.cli.talk import question
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import ChatSession
-from gateway.cli.talk.keyboard import PROMPT, Entry, Key
+from gateway.cli.talk.keyboard import PROMPT, Key, TypedLine
 from gateway.cli.talk.link import open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen, RichScreen
@@ -69,13 +69,13 @@ class Person:
     """Types these lines; to each question there is one answer, or something that gives it."""
 
     def __init__(
-        self, *lines: Entry, says: tuple[Choice | Callable[[], Awaitable[Choice]], ...] = ()
+        self, *lines: TypedLine, says: tuple[Choice | Callable[[], Awaitable[Choice]], ...] = ()
     ) -> None:
         self._lines = list(lines)
         self.says = list(says)
         self.asked = 0
 
-    async def read(self) -> Entry:
+    async def read(self) -> TypedLine:
         """The next line."""
         await trio.lowlevel.checkpoint()
         return self._lines.pop(0) if self._lines else Key.END

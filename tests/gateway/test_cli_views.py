@@ -252,9 +252,14 @@ def test_no_line_is_wider_than_the_terminal(width: int, found: ContextInspection
 
 
 def test_what_the_model_does_not_see_is_said() -> None:
-    """Turns that were left out, tools' answers that the provider cleared."""
+    """Turns that were left out, tools' answers that the provider cleared, thinking that is lost."""
     sent = SentContext(
-        left_out_turns=2, left_out_messages=4, cleared_tool_uses=3, cleared_tokens=12_000
+        left_out_turns=2,
+        left_out_messages=4,
+        cleared_tool_uses=3,
+        cleared_tokens=12_000,
+        dropped_thinking=1,
+        epoch=2,
     )
     for text in (
         rendered(inspection(inspected(context=sent)), 120),
@@ -262,6 +267,8 @@ def test_what_the_model_does_not_see_is_said() -> None:
     ):
         assert "the oldest 2 turns: more does not fit the window" in text
         assert "3 old answers of tools, 12,000 tokens: the provider cleared them" in text
+        assert "the thinking of earlier turns: the conversation began anew for the model" in text
+        assert "1 thought of earlier turns: the provider found them bound" in text
 
 
 def test_without_unicode_a_bar_is_drawn_with_what_there_is() -> None:

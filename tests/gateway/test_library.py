@@ -469,6 +469,26 @@ async def test_a_file_that_may_not_be_read_is_left_out(
     assert "memory.md cannot be read: Permission denied" in caplog.text
 
 
+async def test_what_cannot_be_read_just_now_counts_as_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The model is not told that its memory is empty, only because no file can be opened."""
+    write(tmp_path / "a" / "memory.md", "mine")
+    write(tmp_path / "a" / "skills" / "tides" / "SKILL.md", "---\nname: tides\n---\n")
+    library = FolderLibrary(tmp_path)
+    before = await library.read("a")
+
+    def refuse(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert [await library.read("a") for _ in range(2)] == [before] * 2
+    assert caplog.text.count("memory.md cannot be read: Too many open files") == 1
+    write(tmp_path / "a" / "memory.md", "changed")
+    assert (await library.read("a")).memory == "changed"
+
+
 # --- skills ------------------------------------------------------------------------------------
 
 

@@ -176,7 +176,7 @@ async def test_a_system_message_does_not_hide_the_question(client: AsyncAnthropi
 async def test_a_tool_loop_goes_on_after_a_system_message(
     simulator: Simulator, client: AsyncAnthropic
 ) -> None:
-    """The scripted step finds its results, and the simulator's own answer quotes them."""
+    """The scripted step finds its results."""
     simulator.script(turn(calls(("f", {})), says("It is {f}."), when="loop"))
     messages: list[Any] = [{"role": "user", "content": "loop"}, TOLD]
     first = await ask(client, messages)
@@ -185,8 +185,21 @@ async def test_a_tool_loop_goes_on_after_a_system_message(
     messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
     second = await ask(client, [*messages, TOLD])
     assert second.content[0].to_dict()["text"] == "It is 42."
-    simulator.clear_script()
-    told: Any = (await ask(client, [*messages, TOLD])).content[-1]
+
+
+async def test_an_answer_quotes_a_tools_result_before_a_system_message(
+    client: AsyncAnthropic,
+) -> None:
+    """What is told after the result does not hide it."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "42"}
+    messages: list[Any] = [
+        *ASK,
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+        TOLD,
+    ]
+    told: Any = (await ask(client, messages)).content[-1]
     assert "> 42" in told.text
 
 

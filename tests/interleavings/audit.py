@@ -11,6 +11,7 @@ import trio
 
 from gateway.simulator import Bill
 from gateway.simulator.request import last_text
+from protocol.provider.content import plain_text
 from tests.interleavings.client import Client
 from tests.interleavings.model import Question, Session, outcome_of
 from tests.interleavings.stage import Stage
@@ -126,8 +127,8 @@ class Audit:
     async def _check_rows(self, rows: list[Row]) -> None:
         """One row a turn, which says what its watchers have heard and the provider has billed."""
         bills = self._bills()
-        asked = self._select("SELECT turn_id, content FROM Message WHERE role = 'user'")
-        contents = {message["turn_id"]: json.loads(message["content"]) for message in asked}
+        asked = self._select("SELECT turn_id, content FROM Entry WHERE role = 'user'")
+        contents = {entry["turn_id"]: plain_text(entry["content"].encode()) for entry in asked}
         claimed = 0
         for question in self._stage.questions:
             mine = [row for row in rows if is_of(row, question, contents.get(row["turn_id"]))]
@@ -249,6 +250,12 @@ async def check_history(stage: Stage, client: Client, session: Session, *, settl
         check_messages(question, said)
 
 
+def never_began(question: Question) -> bool:
+    """Whether a turn failed without a first event of an answer: the model has not got it then."""
+    terminal = question.terminal
+    return terminal is not None and terminal["type"] == "error" and "usage" not in terminal
+
+
 def check_messages(question: Question, messages: list[Frame]) -> None:
     """A turn's messages: the question, and of the answer exactly what was heard."""
     assert [m["role"] for m in messages] == ["user", "assistant"][: 2 if question.text else 1], (
@@ -256,6 +263,7 @@ def check_messages(question: Question, messages: list[Frame]) -> None:
         messages,
     )
     assert messages[0]["content"] == question.content
+    assert messages[0].get("status") == ("unanswered" if never_began(question) else None)
     if not question.text:
         return
     answer = messages[1]

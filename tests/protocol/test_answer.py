@@ -448,7 +448,7 @@ def test_a_whole_answer_is_kept_as_it_came() -> None:
 
 def test_a_broken_off_answer_is_kept_up_to_its_last_whole_block() -> None:
     """And with the text of the block that broke off."""
-    rest = [begin(TEXT, 9), *grow(TextDelta("So f"), index=9)]
+    rest: list[ProviderEvent] = [begin(TEXT, 9), *grow(TextDelta("So f"), index=9)]
     assert broken_off(SIGNED, REDACTED, SEARCH, FOUND, SAID, rest=rest) == [
         SIGNED,
         REDACTED,

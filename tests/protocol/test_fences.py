@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocol.fences import FenceSplitter, Kind, Piece
+from protocol.fences import FencePiece, FenceSplitter, Kind
 
 LONGEST = 256
 
@@ -38,23 +38,23 @@ long_texts = st.lists(
 ).map("".join)
 
 
-def split(*deltas: str) -> list[Piece]:
+def split(*deltas: str) -> list[FencePiece]:
     splitter = FenceSplitter()
     pieces = [piece for delta in deltas for piece in splitter.feed(delta)]
     return pieces + splitter.flush()
 
 
-def kinds(pieces: list[Piece]) -> str:
+def kinds(pieces: list[FencePiece]) -> str:
     """One letter a character of text: `t` for prose, `c` for code."""
     return "".join(kind[0] * len(text) for kind, text in pieces)
 
 
-def together(pieces: list[Piece]) -> str:
+def together(pieces: list[FencePiece]) -> str:
     return "".join(text for _, text in pieces)
 
 
-def joined(pieces: list[Piece]) -> list[Piece]:
-    result: list[Piece] = []
+def joined(pieces: list[FencePiece]) -> list[FencePiece]:
+    result: list[FencePiece] = []
     for kind, text in pieces:
         if result and result[-1][0] == kind:
             result[-1] = (kind, result[-1][1] + text)

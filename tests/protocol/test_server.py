@@ -51,9 +51,10 @@ PARTS = {
     "InputDetails": "uncached cacheRead cacheWrite5m cacheWrite1h",
     "OutputDetails": "thinking",
     "WireCost": "inputCost outputCost totalCost",
-    "SentContext": "leftOutTurns leftOutMessages clearedToolUses? clearedTokens?",
+    "SentContext": "leftOutTurns leftOutMessages clearedToolUses? clearedTokens? "
+    "droppedThinking? epoch?",
     "Section": "name content byteCount tokenEstimate costEstimate cached? cachedTokens? "
-    "cachedCostEstimate?",
+    "cachedCostEstimate? superseded?",
     "SectionWeight": "name byteCount tokenEstimate costEstimate",
     "TurnInspection": "turnId sections tokenEstimate billedTokens costEstimate billedCost error",
     "StepUsage": "stopReason usage",

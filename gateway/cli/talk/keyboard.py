@@ -40,13 +40,13 @@ class Key(Enum):
     END = "Ctrl-D"
 
 
-Entry = str | Key
+TypedLine = str | Key
 
 
 class Keyboard(Protocol):
     """Gives the person's lines."""
 
-    async def read(self) -> Entry:
+    async def read(self) -> TypedLine:
         """The next line, without its end; `Key.END` when there are no more."""
         ...
 
@@ -73,13 +73,13 @@ class PlainLines:
         self._text = ""
         self._ended = False
 
-    async def read(self) -> Entry:
+    async def read(self) -> TypedLine:
         """The next line."""
         if "\n" not in self._text and self._is_terminal:
             os.write(2, PROMPT.encode())
         return await self._read()
 
-    async def _read(self) -> Entry:
+    async def _read(self) -> TypedLine:
         while "\n" not in self._text and not self._ended:
             if self._is_terminal and sys.platform != "win32":
                 # A thread that was abandoned in a read would take the next line with it.
@@ -127,7 +127,7 @@ class Editor:
         self._stage = Stage(app)
         self._question = KeyQuestion(app.input, app.output)
 
-    async def read(self) -> Entry:
+    async def read(self) -> TypedLine:
         """The next message, which may have several lines."""
         return await self._stage.run(self._prompt)
 
@@ -144,7 +144,7 @@ class Editor:
         # Elsewhere no room for a menu is held free below the line.
         return self._session.default_buffer.text.startswith("/")
 
-    def _prompt(self, pre_run: PreRun) -> Entry:
+    def _prompt(self, pre_run: PreRun) -> TypedLine:
         try:
             return self._session.prompt(FormattedText([("class:prompt", PROMPT)]), pre_run=pre_run)
         except KeyboardInterrupt:

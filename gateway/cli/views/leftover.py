@@ -11,7 +11,7 @@ from protocol.context import SentContext
 
 
 def unseen(context: SentContext) -> Iterator[str]:
-    """A line for the turns that were left out, a line for the tools' answers that were cleared."""
+    """A line each for turns that were left out, tools' answers that were cleared, lost thinking."""
     if context.left_out_messages:
         turns = counted(context.left_out_turns, "turn")
         yield f"the oldest {turns}: more does not fit the window"
@@ -20,3 +20,8 @@ def unseen(context: SentContext) -> Iterator[str]:
         tokens = context.cleared_tokens
         freed = "" if tokens is UNSET or not tokens else f", {count(tokens)} tokens"
         yield f"{uses} of tools{freed}: the provider cleared them"
+    if context.epoch is not UNSET:
+        yield "the thinking of earlier turns: the conversation began anew for the model"
+    if context.dropped_thinking is not UNSET:
+        blocks = counted(context.dropped_thinking, "thought")
+        yield f"{blocks} of earlier turns: the provider found them bound to another conversation"

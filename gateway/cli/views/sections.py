@@ -21,7 +21,7 @@ _LEAST_WIDTH: Final = {"bytes": 75, "share": 63, "cached": 57, "cost": 46}
 """From how many columns on there is room for it."""
 
 
-class Weight(msgspec.Struct, frozen=True, kw_only=True):
+class SectionBar(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown of a section. Without `cached_tokens` nothing is known of a cache."""
 
     name: SectionName
@@ -32,7 +32,7 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
     cached_cost: Decimal | None = None
 
     @classmethod
-    def of(cls, section: Section | SectionWeight) -> Weight:
+    def of(cls, section: Section | SectionWeight) -> SectionBar:
         """Of a section of the wire."""
         cached = section.cached_tokens if isinstance(section, Section) else UNSET
         cost = section.cached_cost_estimate if isinstance(section, Section) else UNSET
@@ -55,7 +55,7 @@ class Sections:
         totals: Totals,
         window: int | None,
     ) -> None:
-        self._weights = [Weight.of(section) for section in sections]
+        self._weights = [SectionBar.of(section) for section in sections]
         self._totals = totals
         self._window = window
 
@@ -83,7 +83,7 @@ class Sections:
             offered.remove("cached")
         return [figure for figure in offered if width >= _LEAST_WIDTH.get(figure, 0)]
 
-    def _cell(self, weight: Weight, figure: str) -> RenderableType:
+    def _cell(self, weight: SectionBar, figure: str) -> RenderableType:
         match figure:
             case "bytes":
                 # What the provider adds has no text that anybody could count.

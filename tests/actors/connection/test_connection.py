@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from actors.connection.connection import Closing
+from actors.connection.connection import ConnectionEnd
 from protocol.errors import CloseCode, GatewayError, ProviderError
 from protocol.mail import Drain, DrainTurns
 from protocol.server import Pong
@@ -34,7 +34,7 @@ def endless(*rest: Step) -> list[Step]:
     return [begin(), open_block(), piece("Hel"), *(rest or [trio.Event()])]
 
 
-async def ended(client: Client) -> Closing:
+async def ended(client: Client) -> ConnectionEnd:
     """How the connection ended."""
     with trio.fail_after(3_600):
         await client.closed.wait()
@@ -342,7 +342,7 @@ async def test_a_client_that_goes_ends_its_connection(autojump_clock: MockClock)
     async with open_world() as world:
         client = world.connect()
         client.socket.leave()
-        assert await ended(client) == Closing(code=CloseCode.NORMAL, reason="")
+        assert await ended(client) == ConnectionEnd(code=CloseCode.NORMAL, reason="")
 
 
 async def test_a_client_that_is_gone_when_it_is_written_to_ends_its_connection(
@@ -353,7 +353,7 @@ async def test_a_client_that_is_gone_when_it_is_written_to_ends_its_connection(
         client = world.connect()
         client.socket._gone = True
         client.say("ping")
-        assert await ended(client) == Closing(code=CloseCode.NORMAL, reason="")
+        assert await ended(client) == ConnectionEnd(code=CloseCode.NORMAL, reason="")
 
 
 async def test_a_detached_turn_goes_on_and_is_resumed(autojump_clock: MockClock) -> None:

@@ -53,3 +53,13 @@ def test_only_so_many_sessions_are_remembered() -> None:
     for session in ("a", "b", "a", "c"):
         approvals.allow(session, "shell")
     assert [approvals.allows(session, "shell") for session in "abc"] == [True, False, True]
+
+
+def test_a_session_that_ends_is_forgotten() -> None:
+    """Another one keeps what it may."""
+    approvals = SessionApprovals()
+    for session in "st":
+        approvals.allow(session, "shell")
+    approvals.forget("s")
+    approvals.forget("never seen")
+    assert [approvals.allows(session, "shell") for session in "st"] == [False, True]

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -15,14 +16,16 @@ from actors.mailbox import ActorStopped
 from actors.turns.retry import RetryPolicy
 from protocol.client import ChatSend
 from protocol.errors import GatewayError, ProviderError
-from protocol.mail import DrainTurns, StartTurn
+from protocol.mail import DrainTurns, EndSession, StartTurn
 from protocol.provider.events import (
     CitationsDelta,
     ContentBlockDelta,
     ContentBlockStop,
     ErrorDetails,
+    InputTransformation,
     MalformedEvent,
     MessageDelta,
+    MessageStart,
     ProviderPing,
     ProviderUsage,
     StopDetails,
@@ -45,6 +48,7 @@ from tests.actors.fakes import (
     reply,
     text_of,
 )
+from tests.actors.turns.scripts import refusing, too_long
 
 BUSY = ProviderError("OVERLOADED", "The provider is busy.", retryable=True)
 
@@ -125,14 +129,14 @@ async def test_the_intent_is_written_before_the_provider_is_called(
 ) -> None:
     """And what cannot be written down is not sent."""
     async with open_world() as world:
-        world.store.slow["open_turn"] = 5
+        world.store.slow["begin_turn"] = 5
         client = world.connect()
         client.send()
         await trio.sleep(4.9)
         assert world.model.bodies == []
         await trio.sleep(0.2)
         assert len(world.model.bodies) == 1
-        world.store.breaks("open_turn")
+        world.store.breaks("begin_turn")
         frames = await client.hear_out("r1")
         assert frames[-1]["type"] == "chat.stream.end"
         (error,) = await client.converse()
@@ -263,7 +267,7 @@ async def test_turns_of_new_sessions_alone_are_forgotten_too(autojump_clock: Moc
             world.model.will(reply("Yes."))
             await world.connect().converse()
             await trio.sleep(400)
-        assert len(world.llm._started) == 1
+        assert len(world.llm._running._started) == 1
 
 
 async def test_a_long_turn_does_not_keep_others_from_being_forgotten(
@@ -448,6 +452,22 @@ async def test_all_turns_can_be_cut(autojump_clock: MockClock) -> None:
             frames = await client.hear_out(start["requestId"])
             assert frames[-1]["stopReason"] == "cancelled"
         assert {row.status for row in world.store.rows.values()} == {"cancelled"}
+
+
+async def test_the_turn_of_a_session_that_ends_is_stopped(autojump_clock: MockClock) -> None:
+    """Nobody should pay for it; what the session's turns said cannot be had any more."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        first = await client.converse(id="first")
+        session = first[0]["sessionId"]
+        elsewhere = await other.converse(id="elsewhere")
+        world.model.will(half(trio.Event()))
+        await client.begun(id="second", sessionId=session)
+        await world.llm_box.ask(EndSession(session_id=session))
+        assert (await client.hear_out("second"))[-1]["stopReason"] == "cancelled"
+        await world.llm_box.ask(EndSession(session_id=session))
+        (known, gone) = (elsewhere[-1]["turnId"] in world.logs, first[-1]["turnId"] in world.logs)
+        assert (known, gone) == (True, False)
 
 
 # --- money -------------------------------------------------------------------------------------
@@ -640,6 +660,76 @@ async def test_a_bug_in_one_turn_ends_it_alone(autojump_clock: MockClock) -> Non
         assert text_of(await client.converse()) == "Hello."
 
 
+# --- thinking that does not fit ------------------------------------------------------------------
+
+
+def thoughtful(text: str, *, mismatched: int = 0) -> list[Step]:
+    """An answer after some thinking; so many earlier thoughts did not fit."""
+    start = begin()
+    dropped = InputTransformation("thinking_dropped", "", "prefix_binding_mismatch")
+    told = msgspec.structs.replace(start.message, input_transformations=[dropped] * mismatched)
+    return [
+        MessageStart(told),
+        open_block(type="thinking", thinking="", signature="sealed"),
+        ContentBlockStop(0),
+        open_block(1),
+        piece(text, index=1),
+        ContentBlockStop(1),
+        *finish()[1:],
+    ]
+
+
+async def test_a_session_survives_a_refusal_of_what_was_said_before(
+    autojump_clock: MockClock,
+) -> None:
+    """The model is asked once more, without the thinking; the answer's own thinking is sent on."""
+    async with open_world() as world:
+        client = world.connect()
+        past = refusing("messages.1.content.0: Invalid `signature` in `thinking` block.")
+        world.model.will(thoughtful("One."), past, thoughtful("Two."), reply("Three."))
+        session = (await client.converse())[0]["sessionId"]
+        end = (await client.converse(sessionId=session))[-1]
+        assert (end["stopReason"], end["context"]["epoch"]) == ("end_turn", 1)
+        bodies = [body.decode() for body in world.model.bodies]
+        assert [body.count("sealed") for body in bodies] == [0, 1, 0]
+        assert "context" not in (await client.converse(sessionId=session))[-1]
+        assert world.model.bodies[-1].decode().count("sealed") == 1
+
+
+async def test_after_a_mismatch_the_next_turn_begins_a_new_epoch(
+    autojump_clock: MockClock,
+) -> None:
+    """The provider would drop the same thinking again and again."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(
+            thoughtful("One."), thoughtful("Two.", mismatched=1), reply("Three."), reply("Four.")
+        )
+        session = (await client.converse())[0]["sessionId"]
+        told = [(await client.converse(sessionId=session))[-1].get("context") for _ in range(3)]
+        assert told == [
+            {"leftOutTurns": 0, "leftOutMessages": 0, "droppedThinking": 1},
+            {"leftOutTurns": 0, "leftOutMessages": 0, "epoch": 1},
+            None,
+        ]
+
+
+async def test_a_prompt_that_the_provider_finds_too_long_is_shortened(
+    autojump_clock: MockClock,
+) -> None:
+    """The oldest turns go, and the answer says so."""
+    async with open_world() as world:
+        client = world.connect()
+        session = (await client.converse("x" * 900))[0]["sessionId"]
+        await client.converse("y" * 900, sessionId=session)
+        world.model.will(too_long(3_000, 2_000), reply("Yes."))
+        end = (await client.converse("z" * 90, sessionId=session))[-1]
+        assert end["stopReason"] == "end_turn"
+        assert end["context"]["leftOutTurns"] > 0
+        first, last = (str(json.loads(body)) for body in world.model.bodies[-2:])
+        assert ("xxx" in first, "xxx" in last, "zzz" in last) == (True, False, True)
+
+
 # --- silence -----------------------------------------------------------------------------------
 
 
@@ -723,13 +813,12 @@ async def test_the_longest_silence_is_that_of_the_stillest_open_stream(
 # --- settling ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["store_answer", "settle_turn"])
 async def test_a_turn_that_cannot_be_written_down_is_no_success(
-    method: str, autojump_clock: MockClock
+    autojump_clock: MockClock,
 ) -> None:
     """One error, no end, and it tells what was billed."""
     async with open_world() as world:
-        world.store.breaks(method)
+        world.store.breaks("settle_turn")
         frames = await world.connect().converse()
         check_turn(frames)
         error = frames[-1]
@@ -738,41 +827,16 @@ async def test_a_turn_that_cannot_be_written_down_is_no_success(
         assert error["cost"]["totalCost"] == Decimal("0.000375")
 
 
-async def test_the_bill_is_written_though_the_answer_is_not(autojump_clock: MockClock) -> None:
-    """One step of settling that fails keeps no other from its work."""
-    async with open_world() as world:
-        world.store.breaks("store_answer")
-        await world.connect().converse()
-        assert (world.row.status, world.row.error_code) == ("failed", "INTERNAL_ERROR")
-        assert world.row.counts.input == 100
-
-
-@pytest.mark.parametrize("method", ["store_answer", "settle_turn"])
-async def test_settling_has_a_deadline(method: str, autojump_clock: MockClock) -> None:
-    """Then the turn ends with an error, and the session is free again."""
+async def test_settling_has_a_deadline(autojump_clock: MockClock) -> None:
+    """Then the turn ends with an error; its outcome is written as soon as it can be."""
     async with open_world() as world:
         client = world.connect()
-        world.store.slow[method] = 1_000
+        world.store.slow["settle_turn"] = 1_000
         frames = await client.converse()
         check_turn(frames)
         assert (frames[-1]["code"], trio.current_time()) == ("OVERLOADED", 10)
-        world.store.slow.clear()
-
-
-async def test_an_estimate_that_cannot_be_had_does_not_hide_the_bill(
-    autojump_clock: MockClock,
-) -> None:
-    """The provider's own figures stand, and the row is settled."""
-    async with open_world() as world:
-        client = world.connect()
-        world.model.will(half(trio.Event()))
-        start = await client.begun()
-        await client.expect("chat.stream.delta")
-        world.tokenizer.failing = ZeroDivisionError()
-        client.say("chat.cancel", turnId=start["turnId"])
-        error = await client.expect("error", code="INTERNAL_ERROR")
-        assert (error["usage"]["inputTokens"], error["usage"]["outputTokens"]) == (100, 1)
-        assert world.row.status == "failed"
+        await trio.sleep(1_000)
+        assert world.row.status == "completed"
 
 
 async def test_a_turn_that_settles_is_not_cut_by_the_end_of_its_actor(
@@ -786,7 +850,7 @@ async def test_a_turn_that_settles_is_not_cut_by_the_end_of_its_actor(
         await nursery.start(world.context.run)
         async with trio.open_nursery() as turns:
             await turns.start(world.llm.run)
-            world.store.slow["store_answer"] = 5
+            world.store.slow["settle_turn"] = 5
             await world.connect().begun()
             await trio.sleep(1)
             turns.cancel_scope.cancel()
@@ -826,6 +890,50 @@ async def test_preparing_a_turn_has_a_deadline(autojump_clock: MockClock) -> Non
         assert kinds_of(frames) == ["error"]
         assert (frames[0]["code"], trio.current_time()) == ("OVERLOADED", 15)
         assert world.model.bodies == []
+
+
+@pytest.mark.parametrize("seconds", [16, 24, 60])
+async def test_a_turn_that_begins_too_late_is_settled(
+    seconds: int, autojump_clock: MockClock
+) -> None:
+    """Its client was told that it failed: its question is not sent again, its session is free."""
+    async with open_world() as world:
+        client = world.connect()
+        session = (await client.converse())[0]["sessionId"]
+        world.store.slow["begin_turn"] = seconds
+        (error,) = await client.converse("Late.", id="late", sessionId=session)
+        assert error["code"] == "OVERLOADED"
+        await trio.sleep(seconds)
+        world.store.works()
+        assert [row.status for row in world.store.rows.values()] == ["completed", "failed"]
+        assert (await client.converse("And?", sessionId=session))[-1]["type"] == "chat.stream.end"
+        assert "Late." not in str(world.model.last_request)
+
+
+@pytest.mark.parametrize("seconds", [16, 60])
+async def test_a_session_that_begins_too_late_is_settled(
+    seconds: int, autojump_clock: MockClock
+) -> None:
+    """It is there, with a question that is not sent."""
+    async with open_world() as world:
+        world.store.slow["begin_turn"] = seconds
+        (error,) = await world.connect().converse()
+        assert error["code"] == "OVERLOADED"
+        await trio.sleep(seconds)
+        assert (world.row.status, world.context.open_rows) == ("failed", 0)
+        assert [one.status for one in world.store.messages] == ["unanswered"]
+
+
+async def test_a_turn_that_could_not_begin_is_forgotten(autojump_clock: MockClock) -> None:
+    """Whether its beginning fails at once or late."""
+    async with open_world() as world:
+        client = world.connect()
+        world.store.breaks("begin_turn")
+        for seconds in (0, 20):
+            world.store.slow["begin_turn"] = seconds
+            assert kinds_of(await client.converse()) == ["error"]
+            await trio.sleep(2 * seconds)
+            assert (world.store.rows, world.context.open_rows) == ({}, 0)
 
 
 # --- the end -----------------------------------------------------------------------------------

@@ -15,11 +15,9 @@ from protocol.errors import GatewayError, ProviderError
 from protocol.mail import AnswerTool, ApproveTool
 from protocol.provider.events import (
     AppliedEdit,
-    ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
     ContextManagement,
-    InputJsonDelta,
     MessageDelta,
     MessageStop,
     ProviderUsage,
@@ -41,25 +39,9 @@ from tests.actors.fakes import (
     reply,
     text_of,
 )
-
-Call = tuple[str, str, str]
-"""A tool call: its id, the tool's name, the arguments' JSON."""
+from tests.actors.turns.scripts import FOUND, SEARCH, TIME, WEATHER, calling, pausing
 
 BAD = ToolAnswer(content="It broke.", is_error=True)
-
-
-def calling(*calls: Call, prompt: int = 100, output: int = 5, stop: str = "tool_use") -> list[Step]:
-    """An answer that says `Well.` and calls tools."""
-    steps: list[Step] = [begin(prompt), open_block(), piece("Well."), ContentBlockStop(0)]
-    for index, (call_id, name, arguments) in enumerate(calls, 1):
-        block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
-        steps += [
-            ContentBlockStart(index, block),
-            ContentBlockDelta(index, InputJsonDelta(arguments)),
-            ContentBlockStop(index),
-        ]
-    end = MessageDelta(StopDetails(stop), ProviderUsage(output_tokens=output))
-    return [*steps, end, MessageStop()]
 
 
 def only(frames: Sequence[Frame], kind: str) -> list[Frame]:
@@ -71,6 +53,12 @@ def sent(world: World, number: int = -1) -> list[dict[str, Any]]:
     """The messages of a request."""
     messages: list[dict[str, Any]] = msgspec.json.decode(world.model.bodies[number])["messages"]
     return messages
+
+
+def asked(world: World) -> list[str]:
+    """The texts of the questions in the last request."""
+    blocks = [block for one in sent(world) if one["role"] == "user" for block in one["content"]]
+    return [block["text"] for block in blocks if block["type"] == "text"]
 
 
 def results(world: World) -> list[tuple[str, Any, bool]]:
@@ -87,10 +75,6 @@ async def hear_until(client: Client, kind: str) -> list[Frame]:
     while frames[-1]["type"] != kind:
         frames.append(await client.hear())
     return frames
-
-
-WEATHER: Call = ("toolu_1", "weather", '{"at": "sea"}')
-TIME: Call = ("toolu_2", "time", "{}")
 
 
 async def test_a_call_runs_and_its_result_goes_back(autojump_clock: MockClock) -> None:
@@ -503,9 +487,9 @@ async def test_a_cancel_ends_the_tools_and_settles_them_for_the_model(
         assert (end["stopReason"], end["usage"]["estimated"]) == ("cancelled", False)
         assert (world.tools.running, world.row.status) == (0, "cancelled")
         await client.converse("Go on.", sessionId=session_id)
-        asked = sent(world)
-        assert [message["role"] for message in asked] == ["user", "assistant", "user", "user"]
-        assert [block["content"] for block in asked[2]["content"]] == [
+        again = sent(world)
+        assert [message["role"] for message in again] == ["user", "assistant", "user", "user"]
+        assert [block["content"] for block in again[2]["content"]] == [
             told["error"],
             "time is done.",
         ]
@@ -615,26 +599,11 @@ async def test_a_next_step_that_does_not_fit_says_so(autojump_clock: MockClock) 
 
 # --- how an answer may stop --------------------------------------------------------------------
 
-SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}}
-FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
-
-
-def pausing(*, prompt: int = 100) -> list[Step]:
-    """An answer that pauses in the middle of a search."""
-    end = MessageDelta(StopDetails("pause_turn"), ProviderUsage(output_tokens=5))
-    return [
-        begin(prompt),
-        ContentBlockStart(0, SEARCH),
-        ContentBlockStop(0),
-        end,
-        MessageStop(),
-    ]
-
 
 async def test_an_answer_that_pauses_is_taken_up_where_it_stopped(
     autojump_clock: MockClock,
 ) -> None:
-    """It is sent back as it came, and the history has one answer in the end."""
+    """It is sent back as it came; what goes on is a message of its own."""
     async with open_world() as world:
         going_on: list[Step] = [
             begin(120),
@@ -647,16 +616,12 @@ async def test_an_answer_that_pauses_is_taken_up_where_it_stopped(
         world.model.will(pausing(), pausing(), going_on)
         end = (await world.connect().converse())[-1]
         assert (end["stopReason"], end["usage"]["inputTokens"]) == ("end_turn", 320)
-        assert [message["content"] for message in sent(world)[1:]] == [[SEARCH, SEARCH]]
-        user, answer = world.store.messages
-        assert (user.role, answer.status) == ("user", "complete")
-        kept = msgspec.json.decode(answer.content)
-        assert [block["type"] for block in kept] == [
-            "server_tool_use",
-            "server_tool_use",
-            "web_search_tool_result",
-            "text",
-        ]
+        assert [message["content"] for message in sent(world)[1:]] == [[SEARCH], [SEARCH]]
+        question, *answers = world.store.messages
+        assert question.role == "user"
+        assert {answer.status for answer in answers} == {"complete"}
+        kept = [msgspec.json.decode(answer.content) for answer in answers]
+        assert kept == [[SEARCH], [SEARCH], [FOUND, {"type": "text", "text": "Found."}]]
 
 
 async def test_a_pause_that_is_never_taken_up_leaves_nothing_dangling(
@@ -668,7 +633,8 @@ async def test_a_pause_that_is_never_taken_up_leaves_nothing_dangling(
         client = world.connect()
         session_id = (await client.converse())[0]["sessionId"]
         await client.converse("Again.", sessionId=session_id)
-        assert [message["role"] for message in sent(world)] == ["user"]
+        assert asked(world) == ["Hi.", "Again."]
+        assert [message["role"] for message in sent(world)] == ["user", "user"]
 
 
 async def test_a_refusal_is_kept_for_people_alone(autojump_clock: MockClock) -> None:
@@ -682,7 +648,8 @@ async def test_a_refusal_is_kept_for_people_alone(autojump_clock: MockClock) -> 
         assert world.store.messages[-1].status == "refused"
         session_id = frames[0]["sessionId"]
         await client.converse("Other.", sessionId=session_id)
-        assert [message["content"] for message in sent(world)] == ["Other."]
+        assert asked(world) == ["Other."]
+        assert len(sent(world)) == 1
 
 
 @pytest.mark.parametrize("said", [[], [open_block(), piece("I can")]])
@@ -699,7 +666,8 @@ async def test_a_refusal_behind_tools_takes_the_whole_turn_with_it(
         assert frames[-1]["stopReason"] == "refusal"
         assert {one.status for one in world.store.messages[1:]} == {"refused"}
         await client.converse("Other.", sessionId=frames[0]["sessionId"])
-        assert [message["content"] for message in sent(world)] == ["Other."]
+        assert asked(world) == ["Other."]
+        assert len(sent(world)) == 1
 
 
 @pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded", "refusal"])
@@ -725,7 +693,7 @@ async def test_what_was_done_is_kept_while_the_turn_goes_on(autojump_clock: Mock
         await hear_until(client, "tool.result")
         await trio.testing.wait_all_tasks_blocked()
         assert [message.role for message in world.store.messages] == ["user", "assistant", "user"]
-        session_id = world.store.messages[0].session_id
+        (session_id,) = world.store.sessions
         other = world.connect()
         other.say("context.inspect", sessionId=session_id)
         inspection = await other.expect("context.inspection")
@@ -739,50 +707,27 @@ async def test_what_was_done_is_kept_while_the_turn_goes_on(autojump_clock: Mock
 
 
 @pytest.mark.parametrize("trouble", ["slow", "full"])
-async def test_a_step_that_cannot_be_kept_holds_nothing_up(
+async def test_a_step_that_cannot_be_written_is_not_sent(
     autojump_clock: MockClock, trouble: str
 ) -> None:
-    """The end of the turn stores all of it."""
+    """What goes upstream is on the disk. The end of the turn stores what it has said."""
     async with open_world() as world:
         world.tools.offers("weather", approval="auto")
         world.model.will(calling(WEATHER), reply("So."))
-        if trouble == "slow":
-            world.store.slow["keep_answer"] = 60
-        else:
-            world.store.breaks("keep_answer")
-        began = trio.current_time()
-        frames = await world.connect().converse()
-        assert frames[-1]["stopReason"] == "end_turn"
-        assert trio.current_time() - began < 2
-        assert len(world.store.messages) == 4
-
-
-@pytest.mark.parametrize("trouble", ["slow", "full"])
-async def test_a_step_that_could_not_be_kept_is_kept_with_the_next_one(
-    autojump_clock: MockClock, trouble: str
-) -> None:
-    """There is no gap, whether or not the database took it after all."""
-    async with open_world() as world:
-        world.tools.offers("weather", approval="auto")
-        world.tools.offers("time", 1.0, approval="auto")
-        slow = [begin(), 5.0, open_block(), piece("So."), *finish()]
-        world.model.will(calling(WEATHER), calling(TIME), slow)
-        if trouble == "slow":
-            world.store.slow["keep_answer"] = 60
-        else:
-            world.store.breaks("keep_answer")
         client = world.connect()
-        client.send()
-        await hear_until(client, "tool.result")
-        await hear_until(client, "tool.call")
-        world.store.slow.clear()
-        world.store.failing.clear()
-        await hear_until(client, "tool.result")
-        await trio.testing.wait_all_tasks_blocked()
-        roles = ["user", "assistant", "user", "assistant", "user"]
-        assert [message.role for message in world.store.messages] == roles
-        await client.hear_out("r1")
-        assert [message.role for message in world.store.messages] == [*roles, "assistant"]
+        if trouble == "slow":
+            world.store.slow["extend_turn"] = 20
+        else:
+            world.store.breaks("extend_turn")
+        frames = await client.converse()
+        code = "OVERLOADED" if trouble == "slow" else "INTERNAL_ERROR"
+        assert (frames[-1]["code"], len(world.model.bodies)) == (code, 1)
+        world.store.works()
+        roles = [message.role for message in world.store.messages]
+        assert roles == ["user", "assistant", "user"]
+        assert world.row.status == "failed"
+        await client.converse("Go on.", sessionId=frames[0]["sessionId"])
+        assert [message["role"] for message in sent(world)] == [*roles, "user"]
 
 
 async def test_a_step_that_comes_late_is_not_kept_behind_the_whole(
@@ -805,26 +750,6 @@ async def test_a_step_that_comes_late_is_not_kept_behind_the_whole(
         assert [message.role for message in world.store.messages] == ["user", "assistant", "user"]
         await client.converse("And?", sessionId=session_id)
         assert [message["role"] for message in sent(world)] == ["user", "assistant", "user", "user"]
-
-
-async def test_a_session_that_is_loaded_too_slowly_is_loaded_again(
-    autojump_clock: MockClock,
-) -> None:
-    """Whoever gives up in between leaves no empty history in its place."""
-    async with open_world(history_cache_bytes=0) as world:
-        client = world.connect()
-        session_id = (await client.converse("First."))[0]["sessionId"]
-        world.tools.offers("weather", approval="auto")
-        world.model.will(calling(WEATHER), reply("So."))
-        client.send("Second.", sessionId=session_id)
-        await hear_until(client, "tool.call")
-        world.context._sessions._keep_bytes = 1_000_000
-        world.store.slow["load_messages"] = 1.5
-        await client.hear_out("r2")
-        world.store.slow.clear()
-        await client.converse("Third.", sessionId=session_id)
-        asked = [one["content"] for one in sent(world) if isinstance(one["content"], str)]
-        assert asked == ["First.", "Second.", "Third."]
 
 
 async def test_every_call_that_was_shown_is_answered(autojump_clock: MockClock) -> None:

@@ -18,9 +18,11 @@ from protocol.provider.content import (
     TextBlock,
     UrlSource,
     UserContent,
+    block_types,
     is_blank,
     is_json,
     is_too_deep,
+    plain_text,
     user_blocks,
 )
 from tests.protocol.strategies import JSON_VALUES, values
@@ -129,3 +131,22 @@ def test_there_is_a_deepest_level() -> None:
         value = [value]
     assert not is_too_deep(value)
     assert is_too_deep([value])
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "types"),
+    [
+        ("Hi", "Hi", ["text"]),
+        ([{"type": "text", "text": "Hi"}], "Hi", ["text"]),
+        ([{"type": "text", "text": "Hi", "citations": []}], None, ["text"]),
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], None, ["text", "text"]),
+        ([{"type": "image", "source": {}}], None, ["image"]),
+        ([], None, []),
+    ],
+)
+def test_a_content_that_is_one_text_is_read_as_that(
+    content: Any, text: str | None, types: list[str]
+) -> None:
+    """Stored as a text or as the only block of a list; with anything else it is a list."""
+    encoded = msgspec.json.encode(content)
+    assert (plain_text(encoded), block_types(encoded)) == (text, types)

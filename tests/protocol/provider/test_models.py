@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.simulator import MODELS, find_model
+from gateway.simulator.generations import checks_prefix, takes_system_messages
 from protocol.errors import GatewayError
 from protocol.provider.models import (
     MIN_THINKING_BUDGET,
     ModelInfo,
     Thinking,
+    binding,
     choose_thinking,
     fallback,
+    guarded,
     least_cacheable,
     without_budget,
 )
@@ -80,10 +83,10 @@ def test_the_table_agrees_with_the_simulated_provider(model: str) -> None:
             {"enabled", "adaptive", "disabled"},
         ),
         (
-            "claude-opus-4-7 claude-opus-4-8 claude-opus-5 claude-sonnet-5",
+            "claude-opus-4-7 claude-opus-4-8 claude-opus-5 claude-sonnet-5 claude-haiku-5-5",
             {"adaptive", "disabled"},
         ),
-        ("claude-sonnet-5-5 claude-haiku-5-5", {"adaptive", "between_tools"}),
+        ("claude-sonnet-5-5", {"adaptive", "between_tools"}),
         ("claude-opus-5-5 claude-fable-5 claude-fable-5-1 claude-mythos-5-2", {"adaptive"}),
     ],
 )
@@ -100,11 +103,13 @@ def test_each_generation_thinks_in_its_own_way(models: str, thinking: set[str]) 
         ("claude-sonnet-5-5", "claude-sonnet-5-5-latest"),
         ("claude-opus-4-20250514", "claude-opus-4-0"),
         ("claude-opus-4-1", "claude-opus-4-1@20250805"),
+        ("claude-opus-5", "anthropic/claude-opus-5"),
+        ("claude-sonnet-5-5", "eu.anthropic.claude-sonnet-5-5"),
         ("claude-3-7-sonnet-20250219", "claude-3-7-sonnet-latest"),
     ],
 )
 def test_a_version_of_a_model_is_that_model(model: str, alias: str) -> None:
-    """Dated, `-latest`, or as other clouds spell it."""
+    """Dated, `-latest`, or as other clouds and gateways spell it."""
     known, other = fallback(model), fallback(alias)
     assert (known.thinking, known.efforts, known.max_tokens) == (
         other.thinking,
@@ -131,7 +136,6 @@ def test_a_model_yet_to_come_is_like_the_newest_of_its_line(model: str) -> None:
         "claude-instant-1.2",
         "claude",
         "gpt-5-5",
-        "anthropic/claude-opus-5",
         "-",
         "---",
         "5-5",
@@ -148,6 +152,52 @@ def test_a_model_of_an_unknown_family_is_asked_for_no_thinking(model: str) -> No
 def test_every_id_has_an_answer(model: str) -> None:
     """Whatever a client names."""
     assert fallback(model).id == model
+
+
+# --- what thinking is bound to -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("models", "kind"),
+    [
+        ("claude-fable-5-1 claude-mythos-5-2 claude-opus-5-5 claude-sonnet-5-5", "checked"),
+        ("claude-haiku-5-5-20261012 anthropic/claude-opus-5-5 claude-sonnet-7", "checked"),
+        ("claude-fable-5 claude-mythos-5-0 claude-opus-5 claude-opus-4-8", "appended"),
+        ("claude-sonnet-5 claude-opus-4-7 claude-haiku-4-5 claude-mythos-preview", "rebuilt"),
+        ("claude-3-opus-20240229 claude-2.1", "rebuilt"),
+        ("claude claude-next another-model", "checked"),
+    ],
+)
+def test_each_model_is_of_one_of_three_kinds(models: str, kind: str) -> None:
+    """An id that tells no version is taken for one of the newest."""
+    assert {binding(model) for model in models.split()} == {kind}
+
+
+def test_the_kinds_agree_with_the_simulated_provider() -> None:
+    """Two tables of the same pages."""
+    for name, spec in MODELS.items():
+        assert (binding(name) == "checked") == checks_prefix(spec), name
+        assert (binding(name) != "rebuilt") == takes_system_messages(spec), name
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "is_guarded"),
+    [
+        ("claude-sonnet-5-5", SUMMARIZED, True),
+        ("claude-next", {"type": "enabled", "budget_tokens": 2_000}, True),
+        ("claude-sonnet-5-5", {"type": "between_tools"}, False),
+        ("claude-haiku-5-5", {"type": "disabled"}, False),
+        ("claude-sonnet-5-5", None, False),
+        ("claude-opus-5", SUMMARIZED, False),
+        ("claude-sonnet-5", SUMMARIZED, False),
+    ],
+)
+def test_a_model_that_checks_is_asked_to_drop_what_does_not_fit(
+    model: str, config: dict[str, Any] | None, is_guarded: bool
+) -> None:
+    """Where its kind of thinking takes the wish."""
+    dropping = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+    assert guarded(model, config) == ({**(config or {}), **dropping} if is_guarded else config)
 
 
 # --- thinking ----------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""When a refused request is made anew: a plain rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.turns.renewing import MOST_SHORTER, Renewal, renewal
+from protocol.errors import ProviderError, TooLong
+from protocol.prompt import Prompt
+
+PROMPT = Prompt(
+    body=b"{}",
+    betas=(),
+    has_tools=False,
+    counted_tokens=150_000,
+    media_tokens=0,
+    own_from=4,
+    token_estimate=180_000,
+    likely_cost=None,
+    context=None,
+)
+PAST = "messages.1.content.0: Invalid `signature` in `thinking` block."
+OWN = "messages.4.content.1.image.source: Could not process image"
+
+
+def too_long(counted: int, most: int) -> ProviderError:
+    """The provider takes `most` tokens."""
+    error = ProviderError("CONTEXT_TOO_LARGE", "Too long.")
+    error.too_long = TooLong(counted, most)
+    return error
+
+
+def refusal(explanation: str | None) -> ProviderError:
+    """The provider finds fault with the request."""
+    error = ProviderError("LLM_ERROR", "No.")
+    error.refusal = explanation
+    return error
+
+
+def test_the_room_is_smaller_by_as_much_as_the_estimate_was_too_low() -> None:
+    """190,000 times 180,000 over 200,000; the smaller of the two limits counts."""
+    assert renewal(too_long(200_000, 195_000), PROMPT, 190_000, []) == Renewal(171_000)
+    assert renewal(too_long(200_000, 100_000), PROMPT, 190_000, []) == Renewal(90_000)
+
+
+def test_each_time_the_room_is_smaller_than_before() -> None:
+    """Else nothing would go; an epoch that was begun in between has no room."""
+    error = too_long(200_000, 195_000)
+    assert renewal(error, PROMPT, 190_000, [171_001, None]) == Renewal(171_000)
+    assert renewal(error, PROMPT, 190_000, [171_000]) is None
+
+
+def test_a_prompt_is_shortened_only_so_often() -> None:
+    """The provider has counted it each time."""
+    rooms = [*range(900_000, 900_000 - MOST_SHORTER, -1)]
+    error = too_long(200_000, 195_000)
+    assert renewal(error, PROMPT, 190_000, rooms[1:]) is not None
+    assert renewal(error, PROMPT, 190_000, rooms) is None
+
+
+def test_figures_that_do_not_say_by_how_much_are_of_no_use() -> None:
+    """It takes as much as it counted."""
+    assert renewal(too_long(1_000, 1_000), PROMPT, 190_000, []) is None
+
+
+@pytest.mark.parametrize("earlier", [[], [171_000]])
+def test_a_refusal_of_what_was_said_before_begins_a_new_epoch(earlier: list[int | None]) -> None:
+    """Once a turn: should it be refused again, it was something else."""
+    assert renewal(refusal(PAST), PROMPT, 190_000, earlier) == Renewal(None)
+    assert renewal(refusal(PAST), PROMPT, 190_000, [*earlier, None]) is None
+
+
+@pytest.mark.parametrize("explanation", [OWN, None])
+def test_another_failure_is_no_reason(explanation: str | None) -> None:
+    """Of the turn's own messages, or no refusal at all."""
+    assert renewal(refusal(explanation), PROMPT, 190_000, []) is None
