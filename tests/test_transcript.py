@@ -17,7 +17,7 @@ import pytest
 
 from gateway.mcp.settings import McpServer
 from tests.courses.bodies import thinking_in
-from tests.courses.changes import asks, tide
+from tests.courses.replies import asks, tide
 from tests.courses.server import ToolServer
 from tests.courses.session import Session
 from tests.courses.stage import Stage, open_stage, window_of

@@ -17,8 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from gateway.simulator import Reply, ReplyText, ReplyThinking, ToolUse, open_simulator
 from tests.child import Child, open_child
 from tests.courses.bodies import Sent, thinking_in
-from tests.courses.changes import tide
 from tests.courses.provider import Exchange, Provider
+from tests.courses.replies import tide
 from tests.support import SECONDS, TERMINAL, Frame, Talk
 
 MORE = int(os.environ.get("AGENTSPACE_COURSES", "0"))

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gateway.simulator import Reply, ReplyText, ReplyThinking, ToolUse, WebSearch, results_for
+from gateway.simulator import Reply, ReplyThinking, ToolUse
 from gateway.simulator.tool_changes import offered
+from tests.courses.replies import asks, searches, tide
 from tests.courses.session import Session
 
 SKILL = "knots"
-
-
-def tide(description: str = "Tells the tide.") -> list[dict[str, Any]]:
-    """A tool that the client runs."""
-    return [{"name": "tide", "description": description, "inputSchema": {"type": "object"}}]
-
-
-def asks(tool: str, thought: str = "That has to be asked.") -> Reply:
-    """An answer that thinks and calls a tool."""
-    return Reply(blocks=(ReplyThinking(thought), ToolUse(tool, {"ship": "Anna"})))
-
-
-def searches(part: str = "whole") -> Reply:
-    """An answer that thinks and searches, and thinks again of what it has found."""
-    found = results_for("tides", 2)
-    if part == "call":
-        return Reply(blocks=(ReplyThinking("Look it up."), WebSearch("tides", part="call")))
-    if part == "result":
-        return Reply(
-            blocks=(
-                WebSearch("tides", found, part="result"),
-                ReplyThinking("So."),
-                ReplyText("They rise."),
-            )
-        )
-    search = WebSearch("tides", found)
-    return Reply(
-        blocks=(ReplyThinking("Look it up."), search, ReplyThinking("So."), ReplyText("They rise."))
-    )
 
 
 # --- memory and skills ---------------------------------------------------------------------------

@@ -9,7 +9,17 @@ from collections import deque
 from itertools import count
 from typing import NamedTuple
 
-from gateway.simulator import Received, Reply, ReplyText, ReplyThinking, Simulator, find_model
+import msgspec
+
+from gateway.simulator import (
+    Received,
+    Reply,
+    ReplyText,
+    ReplyThinking,
+    Simulator,
+    ToolUse,
+    find_model,
+)
 from gateway.simulator.request import thinking_type
 from gateway.simulator.service import Generated, HttpAnswer, Whole
 from gateway.simulator.transcript import last_said, results_first
@@ -136,16 +146,30 @@ class Provider:
 
     def _reply(self, body: Json) -> Reply:
         if self._arranged:
-            self._used = self._arranged.popleft()
+            self._used = fitting(self._arranged.popleft(), body)
             return self._used
-        thought = (ReplyThinking(f"Thought of {self.prose()}"),) if may_think(body) else ()
-        return Reply(blocks=(*thought, ReplyText(self.prose())))
+        thought = ReplyThinking(f"Thought of {self.prose()}")
+        return fitting(Reply(blocks=(thought, ReplyText(self.prose()))), body)
 
 
-def may_think(body: Json) -> bool:
-    """Whether an answer may begin with a thought: with a budget, the first of a turn alone."""
+def fitting(reply: Reply, body: Json) -> Reply:
+    """The reply without the thoughts that the request does not allow."""
+    calls = any(isinstance(block, ToolUse) for block in reply.blocks)
+    if may_think(body, calls=calls):
+        return reply
+    spoken = tuple(block for block in reply.blocks if not isinstance(block, ReplyThinking))
+    return msgspec.structs.replace(reply, blocks=spoken)
+
+
+def may_think(body: Json, *, calls: bool) -> bool:
+    """Whether an answer may have thoughts; with a budget, only the first one of a turn may."""
     model = find_model(body["model"])
     assert model is not None
-    kind = thinking_type(body, model)
-    has_results = bool(results_first(last_said(body["messages"])))
-    return kind == "adaptive" or (kind == "enabled" and not has_results)
+    match thinking_type(body, model):
+        case "adaptive":
+            return True
+        case "enabled":
+            return not results_first(last_said(body["messages"]))
+        case "between_tools":
+            return calls
+    return False

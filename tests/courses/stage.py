@@ -118,6 +118,10 @@ class Stage:
         front = f"---\nname: {name}\ndescription: {description}\n---\n"
         (skill / "SKILL.md").write_text(f"{front}Take one rope and {name}.\n")
 
+    def has_skill(self, name: str) -> bool:
+        """Whether the agent has this skill."""
+        return (self._agent / "skills" / name).exists()
+
     def remove_skill(self, name: str) -> None:
         """The agent has this skill no more."""
         shutil.rmtree(self._agent / "skills" / name)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.simulator import ErrorReply, Reply, ReplyText, ReplyThinking, prefix_mismatch
 from tests.courses.bodies import announced, text_in
-from tests.courses.changes import asks, edit_memory, tide
+from tests.courses.changes import edit_memory
+from tests.courses.replies import ATTEMPTS, FORGETFUL, MISMATCHED, ODD, OVERLOADED, asks, tide
 from tests.courses.session import Session
 from tests.courses.stage import MODEL
-
-OVERLOADED = Reply(failure=ErrorReply(529))
-ATTEMPTS = 3
-"""How often the gateway asks before it gives up."""
 
 
 def switched(model: str) -> Callable[[Session], Awaitable[None]]:
@@ -58,7 +54,7 @@ async def mismatched(session: Session) -> None:
     """The provider holds a thought for one of another conversation; the turn is answered."""
     await session.ask()
     await session.ask()
-    session.stage.provider.arrange(Reply(failure=prefix_mismatch("messages.1.content.0")))
+    session.stage.provider.arrange(MISMATCHED)
     turn = await session.ask()
     assert turn.context.get("droppedThinking"), turn.context
     await session.ask()
@@ -68,8 +64,7 @@ async def refused_for_no_known_reason(session: Session) -> None:
     """The provider names an earlier message and is not understood; the next one is answered."""
     await session.ask()
     await session.ask()
-    odd = ErrorReply(400, message="messages.1.content.0: Input is not what it was expected to be.")
-    session.stage.provider.arrange(Reply(failure=odd))
+    session.stage.provider.arrange(ODD)
     await session.ask(ends=("end_turn", "LLM_ERROR", "INVALID_MESSAGE"))
     await session.ask()
 
@@ -78,13 +73,7 @@ async def thinking_dropped(session: Session) -> None:
     """The provider answers without some thinking; the client is told, and the next one fits."""
     await session.ask()
     await session.ask()
-    entry = {
-        "type": "thinking_dropped",
-        "path": "messages.1.content.0",
-        "reason": "prefix_binding_mismatch",
-    }
-    blocks = (ReplyThinking("What was that?"), ReplyText("I have forgotten."))
-    session.stage.provider.arrange(Reply(blocks=blocks, input_transformations=(entry,)))
+    session.stage.provider.arrange(FORGETFUL)
     turn = await session.ask()
     assert turn.context.get("droppedThinking"), turn.context
     await session.ask()
