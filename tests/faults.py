@@ -14,9 +14,9 @@
 input is billed; *amid*, in the second of two text blocks; *end*, when all text and the bill have
 come and only `message_stop` has not. Two neighbouring deltas that changed places are a text like
 any other, so what comes out of order is the frame of the message or of a block: its first event,
-the second block's, or the last two. What is tried again strikes twice over: only at the first attempt
-(`before_once`), and at both. The rest is not tried again: a refusal stays one, a pause of a minute
-is the client's to make, and who sends garbage may be billing for it.
+the second block's, or the last two. What is tried again strikes twice over: only at the first
+attempt (`before_once`), and at both. The rest is not tried again: a refusal stays one, a pause of a
+minute is the client's to make, and who sends garbage may be billing for it.
 """
 
 from __future__ import annotations

@@ -254,14 +254,20 @@ class Llm:
     async def _complete(self, turn: Turn, request: CompleteTurn) -> Failure | None:
         """Have the turn's end written in one commit; how that failed, if it did.
 
-        One that takes too long to be written is asked for once more, aside: it may not even have
-        come into the mailbox, and twice does no harm.
+        One that takes too long is asked for again, aside: it may not even have come into the
+        mailbox, and twice does no harm.
         """
         failure = await self._attempt(turn, self._context.ask(request))
         if failure == TOO_SLOW:
             assert self._nursery is not None
-            self._nursery.start_soon(self._attempt, turn, self._context.ask(request))
+            self._nursery.start_soon(self._insist, turn, request)
         return failure
+
+    async def _insist(self, turn: Turn, request: CompleteTurn) -> None:
+        """Ask until the turn's end is written; the next start writes what a stop leaves open."""
+        failure: Failure | None = TOO_SLOW
+        while failure == TOO_SLOW and not self._draining:
+            failure = await self._attempt(turn, self._context.ask(request))
 
     async def _attempt(self, turn: Turn, step: Awaitable[object]) -> Failure | None:
         """One step of settling: how it failed, if it did. The next step is done all the same."""

@@ -14,15 +14,14 @@ MISMATCH = (
 
 
 @pytest.mark.parametrize(("path", "blamed"), [(0, 0), (3, 3), (4, None), (41, None)])
-def test_a_path_before_the_turn_names_a_message_of_the_past(path: int, blamed: int | None) -> None:
+def test_a_path_before_the_turn_is_the_past(path: int, blamed: int | None) -> None:
     """The turn's own messages begin with number 4 here."""
     assert blamed_message(f"messages.{path}.content.0.text: cannot be so", 4) == blamed
 
 
-def test_of_several_paths_the_first_one_before_the_turn_counts() -> None:
+def test_one_of_several_paths_is_enough() -> None:
     """A refusal may name several."""
-    said = "messages.7.content: no; messages.1.content.0: no; messages.0: no"
-    assert blamed_message(said, 4) == 1
+    assert blamed_message("messages.7.content: no; messages.1.content.0: no", 4) == 1
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_of_several_paths_the_first_one_before_the_turn_counts() -> None:
         "Unexpected value(s) `inline-tools-2026-09-15` for the `anthropic-beta` header.",
     ],
 )
-def test_some_words_are_of_what_a_new_epoch_leaves_out(explanation: str) -> None:
+def test_some_words_are_always_of_the_past(explanation: str) -> None:
     """Of thinking, of announcements in the conversation, and of features that are not known."""
     assert blames_thinking(explanation)
 
@@ -63,6 +62,6 @@ def test_some_words_are_of_what_a_new_epoch_leaves_out(explanation: str) -> None
     ],
 )
 def test_what_the_turn_itself_asks_for_is_not_the_past(explanation: str) -> None:
-    """Another request would not help."""
+    """A new epoch would change nothing."""
     assert not blames_thinking(explanation)
     assert blamed_message(explanation, 4) is None
