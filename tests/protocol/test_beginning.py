@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol import beginning
-from protocol.beginning import Begun, Found, judge
+from protocol.beginning import Found, judge
 
 VERSION = 7
 """What the turn was built on."""
