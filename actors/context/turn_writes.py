@@ -148,7 +148,8 @@ class TurnWrites:
             # Whatever cannot be kept of its answer, its bill is written. The fence keeps the rest
             # away: the session has another version than before the turn, or is deleted.
             if flight.has_begun:
-                await self._store.settle_turn(Change(session=flight.before), turn)
+                unchanged = Change(session=flight.before)
+                await self._store.settle_turn(unchanged, turn)  # noqa: ASYNC120 - or the next start
             if not (isinstance(error, GatewayError) and error.failure.code == "SESSION_NOT_FOUND"):
                 raise
 
