@@ -6,17 +6,18 @@ announcement belongs to the section that it changes, not to the history between 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from actors.context.assembly import Shape
-from actors.context.estimate.clearing import remembered
+from actors.context.estimate.clearing import alike, remaining
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Beginning, SentRequest
 from actors.context.estimate.weighing import FIXED, OVERHEAD, Opening, Rates, Weight, has_tools
+from protocol.announcing import Briefing
 from protocol.context import (
     Section,
     SectionName,
@@ -31,7 +32,7 @@ from protocol.provider.content import Block, plain_text
 from protocol.provider.features import BINDING_CONTROLS, CONTEXT_EDITING, INLINE_TOOLS
 from protocol.provider.models import least_cacheable
 from protocol.provider.request import NO_TOOLS
-from protocol.records import Head
+from protocol.records import Announced, Head
 from protocol.transcript import Transcript
 from protocol.usage import ZERO
 
@@ -45,8 +46,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """A request of a session. It is looked at while its transcript stands as it was composed.
 
     `own` is the number of the turn's first message. `head` is the epoch's, also for a model that
-    gets another `opening`. `superseded` are the bytes of each section that are said anew further
-    on. `is_new_epoch` when the conversation begins anew with it.
+    gets another `opening`. `is_new_epoch` when the conversation begins anew with it.
     """
 
     model: str
@@ -60,7 +60,6 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
     allowance: Allowance
     weight: Weight
-    superseded: dict[SectionName, int]
 
     @property
     def has_tools(self) -> bool:
@@ -167,7 +166,13 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         And what of it the provider remembers at `now`, in milliseconds since the epoch.
         """
         cached = self.cached(now) if self.caches else None
-        return [self._section(name, content, cached) for name, content in self._contents().items()]
+        superseded = self._superseded
+        return [
+            msgspec.structs.replace(
+                self._section(name, content, cached), superseded=superseded.get(name) or UNSET
+            )
+            for name, content in self._contents().items()
+        ]
 
     def cached(self, now: int, thinking: int | None = None) -> dict[SectionName, int]:
         """The tokens that are most likely in the provider's prompt cache; see `beginning`."""
@@ -179,36 +184,45 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         if reach == "nothing":
             return {}
         names: Sequence[SectionName] = ("tools",) if reach == "tools" else FIXED
-        found = {name: self._old(name, announced=reach == "messages") for name in names}
-        history = 0
+        shared = 0
         if reach == "messages":
-            shared = min(self.scale.shared(self.transcript), self.own)
-            known = remembered(
+            shared = alike(
                 self.transcript,
-                shared,
+                self.scale.shared(self.transcript),
                 former.sent.cleared,
                 self.weight.cleared.tool_uses,
-                self.scale,
             )
-            announced = sum(found.values()) - sum(
-                self._old(name, announced=False) for name in FIXED
-            )
-            history = max(0, min(round(known) - announced, tokens["history"]))
-        if not history and sum(found.values()) < least:
+        found = {name: self._old(name, shared) for name in names}
+        if not shared and sum(found.values()) < least:
             return {}
-        return {**found, OVERHEAD: tokens[OVERHEAD], "history": history}
+        history = self._remembered(min(shared, self.own))
+        mine = self._remembered(shared) - history
+        return {
+            **found,
+            OVERHEAD: tokens[OVERHEAD],
+            "history": max(0, min(history, tokens["history"])),
+            "user_message": max(0, min(mine, tokens["user_message"])),
+        }
 
-    def _old(self, name: SectionName, *, announced: bool) -> int:
-        """A section's tokens that the former request had too."""
-        tokens = self.scale.old(self.opening.counted.get(name, 0))
-        shared = self.scale.shared(self.transcript)
-        for message in self.transcript.announced if announced else ():
-            if message < shared:
-                parts = self.transcript.entries[message].sections
-                tokens += sum(
-                    self.scale.old(part.token_count) for part in parts if part.section == name
-                )
-        return min(round(tokens), self.weight.sections[name])
+    def _old(self, name: SectionName, shared: int) -> int:
+        """A section's tokens in the opening and in the first `shared` messages."""
+        counted = self.opening.counted.get(name, 0) + sum(
+            part.token_count for part in self._announced(shared) if part.section == name
+        )
+        return min(round(self.scale.old(counted)), self.weight.sections[name])
+
+    def _remembered(self, end: int) -> int:
+        """The tokens of the first `end` messages, but for what is announced."""
+        announced = sum(part.token_count for part in self._announced(end))
+        cleared = self.weight.cleared.tool_uses
+        tokens = remaining(self.transcript, end, cleared, self.scale)
+        return round(tokens - self.scale.old(announced))
+
+    def _announced(self, end: int) -> Iterator[Announced]:
+        """What the first `end` messages announce."""
+        for message in self.transcript.announced:
+            if message < end:
+                yield from self.transcript.entries[message].sections
 
     def totals(self, sections: Sequence[Section]) -> Totals:
         """The sums of `sections`."""
@@ -246,7 +260,6 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
             byte_count=len(content),
             token_estimate=tokens,
             cost_estimate=self.rates.cost(tokens),
-            superseded=self.superseded.get(name) or UNSET,
         )
         if cached is None:
             return section
@@ -258,6 +271,14 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
             cached_cost_estimate=self.rates.cost(tokens, known),
         )
 
+    @property
+    def _superseded(self) -> dict[SectionName, int]:
+        """The bytes of each section that are said anew further on."""
+        told = Briefing.of(self.head)
+        for message in self.transcript.announced:
+            told.fold(self.transcript.entries[message])
+        return told.superseded
+
     def _contents(self) -> dict[SectionName, bytes]:
         """Each section's text in UTF-8, in the order in which they are sent."""
         contents = {name: b"".join(parts) for name, parts in self._fixed_parts().items()}
@@ -267,7 +288,13 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
     def _sizes(self) -> dict[SectionName, int]:
         """The bytes of each of `_contents`."""
-        sizes = {name: sum(map(len, parts)) for name, parts in self._fixed_parts().items()}
+        sizes = dict.fromkeys(FIXED, 0)
+        sizes |= {name: len(text.encode()) for name, text in self.opening.system}
+        if self.opening.tools != NO_TOOLS:
+            sizes["tools"] = len(self.opening.tools)
+        for message in self.transcript.announced:
+            for announced in self.transcript.entries[message].sections:
+                sizes[announced.section] += announced.byte_count
         sizes["history"] = self.transcript.history_size(self.own, caches=self.caches)
         sizes["user_message"] = len(self._question)
         return {name: sizes.get(name, 0) for name in self._names}

@@ -1,10 +1,10 @@
-"""Composing a session's next request: what there is to say, and what follows from what was said.
+"""Composing a session's next request: what follows from what was said, and from what is to be said.
 
-`Composer.compose` decides, once a turn, whether the request can go on from the former one. It can
-when its head stays: what has changed becomes an announcement behind the question. Otherwise the
-conversation begins a new epoch (`protocol.transcript`): there is no head yet, the provider found
-thinking that does not fit, too much of what was announced is superseded, a tool's name changes its
-kind, or the window is full.
+`Composer.compose` decides whether the request can go on from the former one. It can when its head
+stays: what has changed becomes an announcement behind the question. Otherwise the conversation
+begins a new epoch (`protocol.transcript`): there is no head yet, the provider found thinking that
+does not fit, too much of what was announced is superseded, a tool's name changes its kind, or the
+window is full.
 """
 
 from __future__ import annotations
@@ -15,95 +15,24 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.context.assembly import marked, system_texts
+from actors.context.assembly import marked
 from actors.context.composed import Composed
-from actors.context.estimate.clearing import clears_at
 from actors.context.estimate.counting import Counter
 from actors.context.estimate.fitting import cut, is_crowded
 from actors.context.estimate.weighing import Opening, Weigher, has_tools, weigh
+from actors.context.gathering import Ground, Said
 from actors.context.sessions import Held, rendered
-from actors.context.toolset import Toolset, assemble_tools
-from actors.ports import AgentFiles, Library, Media, Tools
-from protocol.announcing import Briefing, Piece, changes
-from protocol.client import ServerTool
-from protocol.closing import closing
+from protocol.announcing import Piece, changes
 from protocol.context import SectionName
 from protocol.errors import GatewayError
-from protocol.mail import NewMessage
-from protocol.prompt import Allowance
-from protocol.provider.content import UserContent, is_blank, user_blocks
-from protocol.provider.features import CLEAR_TOOL_USES
-from protocol.provider.limits import too_many
-from protocol.provider.models import Binding, ModelInfo, binding
 from protocol.provider.request import NO_TOOLS
-from protocol.records import (
-    Announced,
-    Attached,
-    Change,
-    Entry,
-    Head,
-    SessionRecord,
-    Withheld,
-)
-from protocol.tools import OfferedTool
+from protocol.records import Announced, Attached, Change, Entry, Head
 from protocol.transcript import Transcript
 
 BYTES_A_TOKEN = 4
 """Of text, about."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the context actor is told at its start; tokens, bytes, requests and rows.
-
-    `server_tools` are those of the provider that a new session has. A list has `page_size` rows
-    unless its reader says how many, and `longest_page` at the most.
-    """
-
-    default_model: str
-    system_prompt: str
-    response_format: bool
-    max_tokens: int
-    thinking_budget: int
-    history_cache_bytes: int
-    at_once: int
-    page_size: int
-    longest_page: int
-    prompt_caching: bool = True
-    server_tools: tuple[ServerTool, ...] = ()
-
-
-class Agent(NamedTuple):
-    """What a session's agent has: its files, and the tools that the gateway runs for it."""
-
-    files: AgentFiles
-    tools: list[OfferedTool]
-
-
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """What a turn's requests are made from; it stays the same for all of them.
-
-    `session` is as the turn leaves it. `wanted` is what the model is to know.
-    """
-
-    session: SessionRecord
-    binding: Binding
-    wanted: Briefing
-    toolset: Toolset
-    allowance: Allowance
-
-
-class Said(NamedTuple):
-    """What a request says that its session has not said yet.
-
-    `entries` come behind what is left when those from `withheld_from` on have gone. The turn's own
-    messages begin with the place `own`.
-    """
-
-    entries: list[Entry]
-    own: int
-    withheld_from: int | None = None
 
 
 class Plan(NamedTuple):
@@ -114,6 +43,11 @@ class Plan(NamedTuple):
     base: Transcript
     keep: int
     added: list[Entry]
+
+    @property
+    def sent(self) -> list[Entry]:
+        """The new ones that go upstream: what is mended may be left out with its turn."""
+        return [entry for entry in self.added if entry.place >= self.head.first]
 
 
 class Draft(NamedTuple):
@@ -130,131 +64,10 @@ class Draft(NamedTuple):
 class Composer:
     """Makes requests of sessions. It stores nothing."""
 
-    def __init__(
-        self,
-        settings: ContextSettings,
-        *,
-        counter: Counter,
-        weigher: Weigher,
-        library: Library,
-        tools: Tools,
-        media: Media,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, counter: Counter, weigher: Weigher, *, caches: bool) -> None:
         self._counter = counter
         self._weigher = weigher
-        self._library = library
-        self._tools = tools
-        self._media = media
-
-    # --- what there is to say ------------------------------------------------------------------
-
-    async def agent(self, session: SessionRecord) -> Agent:
-        """The session's agent, as it is now."""
-        files = await self._library.read(session.agent_id)
-        return Agent(files, self._tools.offered(files))
-
-    def output_limit(self, info: ModelInfo, wanted: int | None) -> int:
-        """The output tokens to ask for. Raises GatewayError(INVALID_MESSAGE)."""
-        if wanted is not None and wanted > info.max_tokens:
-            raise GatewayError(
-                "INVALID_MESSAGE",
-                f"`maxTokens`: {info.id} writes at most {info.max_tokens:,}.",
-            )
-        return wanted or min(self._settings.max_tokens, info.max_tokens)
-
-    async def measured(
-        self, model: str, turn_id: str, messages: Sequence[NewMessage], place: int, now: int
-    ) -> list[Entry]:
-        """The messages as entries from `place` on."""
-        measures = await self._counter.measure(model, [message.content for message in messages])
-        return [
-            Entry(
-                place=place + number,
-                turn_id=turn_id,
-                role=message.role,
-                content=message.content,
-                status=message.status,
-                created_at=now,
-                byte_count=len(message.content),
-                token_count=measure.counted,
-                thinking_tokens=measure.thinking,
-                media_tokens=measure.media,
-                attached=measure.attached,
-                model=model if message.role == "assistant" else "",
-            )
-            for number, (message, measure) in enumerate(zip(messages, measures, strict=True))
-        ]
-
-    async def said(
-        self,
-        held: Held,
-        model: str,
-        *,
-        turn_id: str,
-        content: UserContent,
-        info: ModelInfo,
-        now: int,
-    ) -> Said:
-        """A question, and what must be mended before it. Raises GatewayError(INVALID_MESSAGE)."""
-        await self._check(content, info.most_attached)
-        first, mends = closing(held.last_turn())
-        messages = [
-            NewMessage(
-                role="assistant" if mend.entry.role == "assistant" else "user",
-                content=mend.content,
-                status=mend.entry.status,
-            )
-            for mend in mends
-        ]
-        mended: list[Entry] = []
-        if mends:
-            last = mends[0].entry
-            mended = await self.measured(
-                last.model or model, last.turn_id, messages, held.next_place, now
-            )
-        place = held.next_place + len(mended)
-        blocks = _encode(user_blocks(content))  # a list: a breakpoint in it then changes nothing
-        message = NewMessage(role="user", content=blocks)
-        (question,) = await self.measured(model, turn_id, [message], place, now)
-        if (refusal := too_many(question.attached, info.most_attached)) is not None:
-            raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")
-        return Said([*mended, question], own=place, withheld_from=first)
-
-    # --- what follows from it ------------------------------------------------------------------
-
-    def ground(
-        self, held: Held, session: SessionRecord, agent: Agent, info: ModelInfo, max_tokens: int
-    ) -> Ground:
-        """What the session's next turn is made from, with an answer of `max_tokens`."""
-        told = held.told
-        offered = {tool.name for tool in agent.tools}
-        down = [
-            tool
-            for name, tool in told.tools.items()
-            if name not in offered and self._tools.may_return(name)
-        ]
-        toolset = assemble_tools(agent.tools, down, session.tools)
-        room = info.max_input_tokens - max_tokens
-        clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or told.tools)
-        return Ground(
-            session=session,
-            binding=binding(session.model),
-            wanted=Briefing(self._texts(session, agent.files), toolset.definitions),
-            toolset=toolset,
-            allowance=Allowance(
-                limit=info.max_input_tokens,
-                room=room,
-                most_attached=info.most_attached,
-                clears_at=clears_at(room) if clears else None,
-            ),
-        )
-
-    def _texts(self, session: SessionRecord, files: AgentFiles) -> dict[SectionName, str]:
-        prompt = self._settings.system_prompt if session.system is None else session.system
-        return system_texts(
-            system_prompt=prompt, response_format=self._settings.response_format, files=files
-        )
+        self._caches = caches
 
     @asynccontextmanager
     async def compose(
@@ -279,7 +92,7 @@ class Composer:
         plan = None if renews else await self._going_on(held, ground, said, announces=announces)
         if plan is None:
             plan = await self._anew(held, ground, said, bare=renews and room is None)
-        with plan.base.draft(plan.keep, plan.added):
+        with plan.base.draft(plan.keep, plan.sent):
             composed = await self._composed(held, ground, plan, said.own)
             is_full = composed.weight.total > most or is_crowded(plan.base, ground.allowance)
             if not (is_full and composed.own):
@@ -289,7 +102,7 @@ class Composer:
         if not plan.is_new:
             plan = await self._anew(held, ground, said)
         plan = await self._shortened(plan, ground, said, composed, most)
-        with plan.base.draft(plan.keep, plan.added):
+        with plan.base.draft(plan.keep, plan.sent):
             composed = await self._composed(held, ground, plan, said.own)
             _check_size(composed, limit)
             yield self._drafted(held, ground, plan, said, composed)
@@ -299,7 +112,7 @@ class Composer:
     ) -> Plan | None:
         """The request behind the former one; `None` when it cannot go on from there."""
         head = held.head
-        if head is None or held.is_mismatched or self._is_stale(held, ground):
+        if head is None or (announces and (held.is_mismatched or _is_overgrown(held, ground))):
             return None
         added = said.entries
         if announces and not held.is_frozen:
@@ -312,14 +125,8 @@ class Composer:
             if pieces:
                 added = [*added, await self._announcement(pieces, behind=added[-1])]
         base = await held.transcript(ground.binding)
-        keep = len(base) if said.withheld_from is None else base.before(said.withheld_from)
+        keep = len(base) if said.withheld is None else base.before(said.withheld.first)
         return Plan(head, False, base, keep, added)
-
-    @staticmethod
-    def _is_stale(held: Held, ground: Ground) -> bool:
-        """Whether what was announced and is superseded takes an eighth of the room."""
-        superseded = sum(held.told.superseded.values()) / BYTES_A_TOKEN
-        return ground.binding != "rebuilt" and superseded > ground.allowance.room / 8
 
     async def _announcement(self, pieces: Sequence[Piece], behind: Entry) -> Entry:
         blocks = [piece.block for piece in pieces]
@@ -350,12 +157,12 @@ class Composer:
         """
         former = held.head or Head(epoch=-1, first=0, began=0, system=())
         entries = held.entries
-        if said.withheld_from is not None:
-            entries = [entry for entry in entries if entry.place < said.withheld_from]
+        if (withheld := said.withheld) is not None:
+            entries = [entry for entry in entries if not withheld.has(entry)]
         head = msgspec.structs.replace(
             former,
             epoch=former.epoch + 1,
-            began=said.entries[-1].place + 1 if said.entries else held.next_place,
+            began=_first_of_epoch(held, said),
             bare=said.own if bare else former.bare,
             system=ground.wanted.system,
             tools=ground.wanted.definitions,
@@ -391,7 +198,7 @@ class Composer:
 
     async def _composed(self, held: Held, ground: Ground, plan: Plan, own: int) -> Composed:
         """The plan's request, weighed; its new messages stand in its transcript."""
-        model, caches = ground.session.model, self._settings.prompt_caching
+        model, caches = ground.session.model, self._caches
         rebuilt = ground.binding == "rebuilt"
         system = ground.wanted.system if rebuilt else plan.head.system
         tools = ground.wanted.definitions if rebuilt else plan.head.tools
@@ -415,7 +222,6 @@ class Composer:
             rates=self._weigher.rates(model, weight.total, caches=caches),
             allowance=ground.allowance,
             weight=weight,
-            superseded={} if rebuilt or plan.is_new else held.told.superseded,
         )
 
     async def _counts(
@@ -429,26 +235,31 @@ class Composer:
 
     @staticmethod
     def _drafted(held: Held, ground: Ground, plan: Plan, said: Said, composed: Composed) -> Draft:
-        withheld = None
-        if said.withheld_from is not None:
-            withheld = Withheld(first=said.withheld_from, status="replaced")
         change = Change(
             session=ground.session,
-            withheld=withheld,
+            withheld=said.withheld,
             entries=tuple(plan.added),
             head=None if plan.head == held.head else plan.head,
         )
         return Draft(composed, change, plan.base if plan.is_new else None)
 
-    async def _check(self, content: UserContent, most_attached: int) -> None:
-        if is_blank(content):
-            raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to answer.")
-        if isinstance(content, str):
-            return
-        refusals = await self._media.refusals(user_blocks(content), most_attached)
-        for number, refusal in enumerate(refusals):
-            if refusal is not None:
-                raise GatewayError("INVALID_MESSAGE", f"`content[{number}]`: {refusal}.")
+
+def _is_overgrown(held: Held, ground: Ground) -> bool:
+    """Whether what was announced and is superseded takes an eighth of the room."""
+    superseded = sum(held.told.superseded.values()) / BYTES_A_TOKEN
+    return ground.binding != "rebuilt" and superseded > ground.allowance.room / 8
+
+
+def _first_of_epoch(held: Held, said: Said) -> int:
+    """The place from which on thinking goes upstream in a new epoch.
+
+    Inside a tool loop that is the turn's own first answer: the provider takes no thinking out of
+    an answer that is not over, but drops by itself what does not fit.
+    """
+    entries = [entry for entry in held.last_turn() if entry.place >= said.own] + said.entries
+    answers = [entry.place for entry in entries if entry.role == "assistant"]
+    own = [place for place in answers if place >= said.own]
+    return own[0] if own else (entries[-1].place + 1 if entries else held.next_place)
 
 
 def _check_size(composed: Composed, limit: int) -> None:

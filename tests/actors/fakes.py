@@ -17,7 +17,8 @@ import trio
 from actors.connection.connection import Connection, ConnectionEnd, ConnectionSettings
 from actors.connection.queries import Queries
 from actors.context.catalog import Catalog
-from actors.context.context import Context, ContextSettings
+from actors.context.context import Context
+from actors.context.gathering import ContextSettings
 from actors.mailbox import Mailbox
 from actors.ports import AgentFiles, MediaWeight, SocketClosed
 from actors.turn_log import TurnLogs
@@ -468,7 +469,7 @@ class FakeStore:
         if (gone := change.withheld) is not None:
             entries[:] = [
                 msgspec.structs.replace(one, status=gone.status)
-                if one.place >= gone.first and one.status in SENT
+                if gone.has(one) and one.status in SENT
                 else one
                 for one in entries
             ]
@@ -510,9 +511,13 @@ class FakeStore:
             newest = newest[ids.index(before) + 1 :] if before in ids else []
         return newest[:limit]
 
-    async def page_entries(self, session_id: str, limit: int, before: int | None) -> list[Entry]:
+    async def page_entries(
+        self, session_id: str, limit: int, before: int | None
+    ) -> list[Entry] | None:
         """See `SessionStore`."""
         await self._enter("page_entries")
+        if session_id not in self.sessions:
+            return None
         older = [
             one
             for one in self.entries.get(session_id, [])

@@ -610,6 +610,16 @@ async def test_a_tool_of_nobody_is_an_answer_too() -> None:
     assert answer.text == tools.absent("made__up")
 
 
+async def test_a_tool_of_a_server_that_is_down_may_return(tmp_path: Path) -> None:
+    """Not one of a server that is up and has no such tool, nor of nobody."""
+    async with served(Bad(tmp_path).server) as tools:
+        assert tools.may_return("bad__any")
+        await until(tools.offered)
+        assert not tools.may_return("bad__any")
+        assert not tools.may_return("made__up")
+    assert tools.may_return("bad__any")
+
+
 async def test_without_servers_there_is_nothing_to_wait_for() -> None:
     """Neither a task nor the SDK; a disabled server is none."""
     tools = McpTools([time_server(enabled=False)], McpTimes(start=1, restart=1, check=1))

@@ -32,6 +32,9 @@ class Others:
             for name in self.names
         ]
 
+    def may_return(self, name: str) -> bool:
+        return name in ("away", "read_skill")
+
     def absent(self, name: str) -> str:
         return f"{name} is out."
 
@@ -101,6 +104,17 @@ async def test_an_agent_without_skills_is_offered_the_other_tools_alone(knots: P
     assert [tool.name for tool in await offered(toolbox, knots, "a")] == ["read_skill", "search"]
     assert (await toolbox.call("b", "read_skill", {"name": "x"})).is_error
     assert others.calls == []
+
+
+async def test_a_tool_may_return_where_its_source_says_so(knots: Path) -> None:
+    """Its own name is never the source's."""
+    toolbox: Tools = open_toolbox(knots, Others())
+    assert [toolbox.may_return(name) for name in ("away", "gone", "read_skill")] == [
+        True,
+        False,
+        False,
+    ]
+    assert not open_toolbox(knots).may_return("away")
 
 
 async def test_what_is_no_tool_of_its_own_is_asked_of_the_source(knots: Path) -> None:

@@ -12,6 +12,8 @@ from protocol.records import Announced, Attached, Entry, EntryRole
 
 THOUGHT: Block = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
 HIDDEN: Block = {"type": "redacted_thinking", "data": "d"}
+REBUILT = "claude-sonnet-5"
+"""A model that takes no announcements: its requests are made anew from the beginning."""
 
 
 def text(said: str) -> Block:
@@ -103,7 +105,8 @@ def _entries(draw: st.DrawFn, place: int) -> Entry:
         return announcement(place, *draw(_announced), turn=turn)
     if role == "assistant":
         thinking = draw(st.integers(0, 3))
-        return entry(place, role, draw(_answers), turn, thinking_tokens=thinking)
+        model = draw(st.sampled_from(["", "claude-sonnet-5-5", REBUILT]))
+        return entry(place, role, draw(_answers), turn, thinking_tokens=thinking, model=model)
     edge = draw(st.sampled_from([0, 3_000]))
     attached = Attached(pictures=draw(st.integers(0, 2)), documents=draw(st.integers(0, 1)))
     return entry(

@@ -58,7 +58,7 @@ def mended(entries: list[Entry]) -> list[tuple[EntryRole, Any]]:
         [ASKED, ("assistant", [THOUGHT, text("So.")])],
         [ASKED, TOLD, ("assistant", [text("So.")])],
         [ASKED, ("assistant", [search(), found(), text("So.")])],
-        [ASKED, ("assistant", [call()]), ("user", [result()])],
+        [ASKED, ("assistant", [call()]), ("user", [result()]), ("assistant", [text("So.")])],
         [ASKED, ("assistant", [THOUGHT, search()]), ("assistant", [found(), text("So.")])],
     ],
 )
@@ -112,15 +112,18 @@ def test_where_only_an_announcement_is_left_a_few_words_take_the_answers_place()
     assert mended(entries) == [ASKED, TOLD, ("assistant", NO_ANSWER)]
 
 
-def test_an_announcement_at_the_end_gets_the_same_words() -> None:
-    """There has been no answer at all: nothing is taken away."""
-    entries = turn(ASKED, TOLD)
+@pytest.mark.parametrize(
+    "said", [[ASKED, TOLD], [ASKED, ("assistant", [THOUGHT, call()]), ("user", [result()])]]
+)
+def test_an_announcement_or_results_at_the_end_get_the_same_words(said: list[Said]) -> None:
+    """There has been no answer: nothing is taken away."""
+    entries = turn(*said)
     assert closing(entries).first is None
-    assert mended(entries) == [ASKED, TOLD, ("assistant", NO_ANSWER)]
+    assert mended(entries) == [*said, ("assistant", NO_ANSWER)]
 
 
 def test_what_our_tools_answered_beside_a_search_stays() -> None:
-    """With the call that it answers."""
+    """With the call that it answers, and a word behind it."""
     entries = turn(
         ASKED, TOLD, ("assistant", [THOUGHT, search(), call()]), ("user", [result(), text("!")])
     )
@@ -129,6 +132,7 @@ def test_what_our_tools_answered_beside_a_search_stays() -> None:
         TOLD,
         ("assistant", [THOUGHT, call()]),
         ("user", [result(), text("!")]),
+        ("assistant", NO_ANSWER),
     ]
 
 

@@ -16,6 +16,7 @@ from protocol.records import Attached, Entry
 from protocol.transcript import NOTHING, PICTURE, Sums, Transcript
 from tests.protocol.entries import (
     HIDDEN,
+    REBUILT,
     THOUGHT,
     added,
     announcement,
@@ -30,11 +31,14 @@ HEAD = b'{"model":"m","stream":true}'
 MARK = {"cache_control": {"type": "ephemeral"}}
 BINDINGS: tuple[Binding, ...] = ("checked", "appended", "rebuilt")
 bindings = st.sampled_from(BINDINGS)
+places = st.integers(0, 16)
 
 
-def transcript(*entries: Entry, binding: Binding = "checked", began: int = 0) -> Transcript:
+def transcript(
+    *entries: Entry, binding: Binding = "checked", began: int = 0, bare: int = 0
+) -> Transcript:
     """What models of a kind get of the entries."""
-    made = Transcript(binding, began)
+    made = Transcript(binding, began, bare)
     for one in entries:
         made.add(one)
     return made
@@ -72,7 +76,15 @@ def test_a_text_that_was_stored_as_such_is_sent_as_a_list_of_one_block() -> None
     assert sent(transcript(entry(0, "user", "Hi"))) == [{"role": "user", "content": [text("Hi")]}]
 
 
-def expected(entries: list[Entry], binding: Binding, began: int) -> list[dict[str, Any]]:
+def is_bare(one: Entry, binding: Binding, began: int, bare: int) -> bool:
+    """Whether an answer goes without its thinking."""
+    if one.role != "assistant":
+        return False
+    elsewhere = one.place < began or one.model == REBUILT
+    return one.place < bare or (binding == "checked" and elsewhere)
+
+
+def expected(entries: list[Entry], binding: Binding, began: int, bare: int) -> list[dict[str, Any]]:
     """The messages that such models get."""
     messages = []
     for one in entries:
@@ -80,39 +92,42 @@ def expected(entries: list[Entry], binding: Binding, began: int) -> list[dict[st
         content = [text(content)] if isinstance(content, str) else content
         if one.role == "system" and (binding == "rebuilt" or one.place < began):
             continue
-        if one.role == "assistant" and binding == "checked" and one.place < began:
+        if is_bare(one, binding, began, bare):
             content = [block for block in content if "thinking" not in block["type"]]
         messages.append({"role": one.role, "content": content})
     return messages
 
 
-@given(transcripts(), bindings, st.integers(0, 16))
+@given(transcripts(), bindings, places, places)
 def test_each_kind_of_models_gets_what_it_can_read(
-    entries: list[Entry], binding: Binding, began: int
+    entries: list[Entry], binding: Binding, began: int, bare: int
 ) -> None:
-    """Before the epoch no announcements, and no thinking where it is checked."""
-    made = transcript(*entries, binding=binding, began=began)
-    messages = expected(entries, binding, began)
+    """Before the epoch no announcements, and no thinking where it is checked or was refused.
+
+    Where it is checked, none of models whose head was another.
+    """
+    made = transcript(*entries, binding=binding, began=began, bare=bare)
+    messages = expected(entries, binding, began, bare)
     assert (sent(made) if messages else []) == messages
     assert [one.role for one in made.entries] == [message["role"] for message in messages]
     assert len(made) == len(messages)
 
 
-@given(transcripts(), bindings, st.integers(0, 16))
-def test_a_sum_is_that_of_what_is_sent(entries: list[Entry], binding: Binding, began: int) -> None:
+@given(transcripts(), bindings, places, places)
+def test_a_sum_is_that_of_what_is_sent(
+    entries: list[Entry], binding: Binding, began: int, bare: int
+) -> None:
     """Of every beginning of it."""
-    made = transcript(*entries, binding=binding, began=began)
+    made = transcript(*entries, binding=binding, began=began, bare=bare)
     for end in range(len(made) + 1):
         first = made.entries[:end]
-        messages = expected(first, binding, began)
+        messages = expected(first, binding, began, bare)
         blocks = [block["type"] for message in messages for block in message["content"]]
         sizes = [len(msgspec.json.encode(message)) + 1 for message in messages]
         without = sum(
             one.thinking_tokens
             for one in first
-            if one.role == "assistant"
-            and (binding, one.place < began) == ("checked", True)
-            and b'thinking"' in one.content
+            if is_bare(one, binding, began, bare) and b'thinking"' in one.content
         )
         assert made.sums(end) == Sums(
             size=sum(sizes),
@@ -156,6 +171,14 @@ def test_thinking_from_before_the_epoch_does_not_count() -> None:
     ]
     assert made.sums(3).minus(made.sums(1)).counted == 15
     assert made.sums(4).minus(made.sums(3)).counted == 9
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+def test_thinking_that_was_refused_goes_whatever_the_model(binding: Binding) -> None:
+    """Up to the turn whose request the provider has refused."""
+    entries = [entry(place, "assistant", [THOUGHT, text("So.")]) for place in range(3)]
+    made = transcript(*entries, binding=binding, bare=2)
+    assert [message["content"][0] for message in sent(made)] == [text("So."), text("So."), THOUGHT]
 
 
 # --- what is known of it -----------------------------------------------------------------------
@@ -206,45 +229,6 @@ def test_answers_of_one_message_share_its_weight(contents: list[Any], shares: li
     )
     assert made.results[-1].counted == pytest.approx(1_010)
     assert made.results[-1].media == pytest.approx(400)
-
-
-@pytest.mark.parametrize(
-    ("said", "thoughtless"),
-    [
-        ([], False),
-        ([("user", "Hi")], False),
-        ([("user", "Hi"), ("assistant", many(1)), ("user", "And?")], False),
-        ([("user", "Hi"), ("assistant", [call()]), ("user", [result()]), ("user", "And?")], True),
-        ([("user", "Hi"), ("assistant", [*many(1), call()]), ("user", [result()])], True),
-        ([("user", "Hi"), ("assistant", [THOUGHT, call()]), ("user", [result()])], False),
-        (
-            [("user", "Hi"), *[("assistant", [call()]), ("user", [result()])] * 2, ("user", "?")],
-            True,
-        ),
-        (
-            [
-                ("user", "Hi"),
-                ("assistant", [THOUGHT, call()]),
-                ("user", [result()]),
-                ("assistant", [call()]),
-                ("user", [result()]),
-                ("user", "And?"),
-            ],
-            False,
-        ),
-        ([("user", "Hi"), ("assistant", [HIDDEN, call()]), ("user", [result()])], False),
-        (
-            [("user", "Hi"), ("assistant", [call()]), ("user", [result()]), ("assistant", [])],
-            False,
-        ),
-    ],
-)
-def test_calls_without_a_thought_before_them_are_told(
-    said: list[tuple[Any, Any]], thoughtless: bool
-) -> None:
-    """Until the model has said something behind their results."""
-    entries = [entry(place, role, content) for place, (role, content) in enumerate(said)]
-    assert transcript(*entries).ends_in_thoughtless_calls == thoughtless
 
 
 # --- what is remembered ------------------------------------------------------------------------
@@ -302,7 +286,7 @@ def test_where_the_former_request_ended_too_far_away_there_is_a_breakpoint(
     assert messages == (sent(made) if entries else [])
 
 
-@given(transcripts(), bindings, st.integers(0, 16), st.booleans(), st.data())
+@given(transcripts(), bindings, places, st.booleans(), st.data())
 def test_the_history_is_the_messages_without_what_was_announced(
     entries: list[Entry], binding: Binding, began: int, caches: bool, data: st.DataObject
 ) -> None:
@@ -348,7 +332,7 @@ def state(made: Transcript) -> dict[str, Any]:
     return copy.deepcopy(vars(made))
 
 
-@given(transcripts(), bindings, st.integers(0, 16), st.data())
+@given(transcripts(), bindings, places, st.data())
 def test_growing_is_the_same_as_rendering_anew(
     entries: list[Entry], binding: Binding, began: int, data: st.DataObject
 ) -> None:
@@ -364,7 +348,7 @@ def test_growing_is_the_same_as_rendering_anew(
     assert state(made) == state(transcript(*made.entries, binding=binding, began=began))
 
 
-@given(transcripts(), transcripts(), bindings, st.integers(0, 16), st.data())
+@given(transcripts(), transcripts(), bindings, places, st.data())
 def test_a_draft_is_taken_back(
     entries: list[Entry],
     more: list[Entry],

@@ -64,12 +64,15 @@ def cleared_tokens(transcript: Transcript, uses: int, scale: Scale) -> float:
     return max(0.0, scale.old(gone.counted) + gone.media - uses * PLACEHOLDER)
 
 
-def remembered(transcript: Transcript, end: int, before: int, now: int, scale: Scale) -> float:
-    """The tokens with which two requests begin alike, that share the first `end` messages.
+def alike(transcript: Transcript, end: int, before: int, now: int) -> int:
+    """With how many messages two requests begin alike, that share the first `end` ones.
 
     Of one the provider has cleared the `before` oldest answers of tools, of the other `now`.
     """
-    if before != now:
-        end = min(end, transcript.results[min(before, now)].message)
-    uses = min(before, now, transcript.sums(end).results)
+    return end if before == now else min(end, transcript.results[min(before, now)].message)
+
+
+def remaining(transcript: Transcript, end: int, cleared: int, scale: Scale) -> float:
+    """The tokens of the first `end` messages without the `cleared` oldest answers of tools."""
+    uses = min(cleared, transcript.sums(end).results)
     return scale.messages(transcript, 0, end) - cleared_tokens(transcript, uses, scale)

@@ -8,7 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from protocol.errors import ProviderError
-from tests.actors.fakes import MODEL, begin, open_world, reply
+from tests.actors.fakes import MODEL, open_world, reply
 
 
 async def test_a_session_is_created_listed_read_and_deleted(autojump_clock: MockClock) -> None:
@@ -72,9 +72,8 @@ async def test_the_history_says_which_messages_are_not_whole(autojump_clock: Moc
     """A question without an answer is `unanswered`, an answer that broke off `partial`."""
     async with open_world() as world:
         client = world.connect()
-        world.model.will(
-            reply("Whole."), [begin()], [*reply("Bro")[:3]], [begin()], reply("Whole again.")
-        )
+        unknown = ProviderError("MODEL_NOT_FOUND", "The provider does not know this model.")
+        world.model.will(reply("Whole."), [unknown], [*reply("Bro")[:3]])
         session = (await client.converse("1"))[0]["sessionId"]
         for number in (2, 3):
             await client.converse(str(number), sessionId=session)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from actors.context.assembly import marked
 from actors.context.toolset import assemble_tools, chosen_tools, server_tools
 from protocol.client import ChatSend, ServerTool, ToolDeclaration
 from protocol.errors import GatewayError
@@ -48,28 +50,37 @@ def names(remembered: bytes | None) -> list[str]:
 def test_the_gateways_tools_come_first_then_the_providers_then_the_clients() -> None:
     """With what must be known to run each."""
     remembered = remember(None, tools=[declared("brew")], servers=["web_search"])
-    tools = assemble_tools([SKILLS], remembered, caches=False)
-    assert json.loads(tools.json or b"") == [sent("read_skill", "Reads."), SEARCH, sent("brew")]
-    assert tools.text == (tools.json or b"").decode()
+    tools = assemble_tools([SKILLS], [], remembered)
+    assert tools.definitions == [sent("read_skill", "Reads."), SEARCH, sent("brew")]
     assert (tools.rules, tools.client_names) == ([SKILLS.rule], ["brew"])
 
 
 def test_the_last_tool_ends_with_a_breakpoint() -> None:
-    """It is sent and shown, and not counted: the provider bills nothing for it."""
-    tools = assemble_tools([SKILLS], remember(None, servers=["web_fetch"]), caches=True)
-    assert json.loads(tools.json or b"") == [
+    """Where the provider is to remember what is sent."""
+    tools = assemble_tools([SKILLS], [], remember(None, servers=["web_fetch"]))
+    listed = msgspec.json.encode(tools.definitions)
+    assert json.loads(marked(listed, caches=True)) == [
         sent("read_skill", "Reads."),
         {**FETCH, "cache_control": {"type": "ephemeral"}},
     ]
-    assert "cache_control" not in tools.text
+    assert marked(listed, caches=False) == listed
 
 
 def test_no_tools_are_nothing() -> None:
-    """No empty list goes upstream."""
-    tools = assemble_tools([], None, caches=True)
-    assert (tools.json, tools.text) == (None, "")
+    """No breakpoint has its place there, and a session remembers none."""
+    assert assemble_tools([], [], None).definitions == []
+    assert marked(b"[]", caches=True) == b"[]"
     assert remember(b"[]") is None
     assert server_tools(()) is None
+
+
+def test_the_tools_of_a_server_that_is_down_stay() -> None:
+    """As the model was told of them, behind those that can be called; nobody runs them."""
+    remembered = remember(None, tools=[declared("brew"), declared("pour")])
+    down = sent("brew", "Brews on a server.")
+    tools = assemble_tools([SKILLS], [down], remembered)
+    assert tools.definitions == [sent("read_skill", "Reads."), down, sent("pour")]
+    assert (tools.rules, tools.client_names) == ([SKILLS.rule], ["pour"])
 
 
 def test_the_providers_tools_keep_their_order() -> None:
@@ -111,6 +122,6 @@ def test_a_remembered_tool_gives_way_to_one_that_the_gateway_offers() -> None:
     """Else the provider would refuse every further request of the session."""
     remembered = remember(None, tools=[declared("brew"), declared("pour")])
     brew = OfferedTool(name="brew", description="Reads.", input_schema=SCHEMA)
-    tools = assemble_tools([brew], remembered, caches=False)
-    assert json.loads(tools.json or b"") == [sent("brew", "Reads."), sent("pour")]
+    tools = assemble_tools([brew], [], remembered)
+    assert tools.definitions == [sent("brew", "Reads."), sent("pour")]
     assert tools.client_names == ["pour"]

@@ -137,3 +137,25 @@ async def loaded(ledger: Ledger, session_id: str = "s1") -> StoredSession:
 def contents(entries: list[Entry]) -> list[str]:
     """What they say."""
     return [msgspec.json.decode(one.content) for one in entries]
+
+
+async def page(
+    ledger: Ledger, session_id: str, limit: int = 100, before: int | None = None
+) -> list[Entry]:
+    """What people are shown of a session that is there."""
+    entries = await ledger.page_entries(session_id, limit, before)
+    assert entries is not None
+    return entries
+
+
+async def statements(ledger: Ledger) -> list[str]:
+    """The first words of every statement from now on."""
+    seen: list[str] = []
+
+    def work() -> None:
+        connection: Any = ledger._db.get_connection()
+        connection.set_trace_callback(lambda sql: seen.append(" ".join(sql.split()[:3])))
+
+    await ledger._thread.read(work)
+    seen.clear()
+    return seen

@@ -77,9 +77,9 @@ async def test_a_session_is_busy_while_a_turn_is_open_elsewhere(tmp_path: Path) 
         await begin(one)
         begun = await other.begin_turn(change(1, entry(1)), turn(2), is_new=False)
         assert begun == Begun(outcome="busy", turn_id="t1")
-        await begin(other, session_id="s2", number=2)
+        await begin(other, session_id="s2", number=3)
         await one.settle_turn(change(1, answer(1)), settled(1))
-        await untouched(other, turn(3))
+        await untouched(other, turn(2))
 
 
 @pytest.mark.parametrize("has_ended", [False, True])
@@ -161,7 +161,7 @@ async def test_a_deleted_session_is_not_made_again_by_what_ends_elsewhere(tmp_pa
         await other.delete_session("s1")
         assert not await one.settle_turn(change(1, answer(1)), settled(1))
         assert await other.load_session("s1") is None
-        assert await other.page_entries("s1", 10, None) == []
+        assert await other.page_entries("s1", 10, None) is None
         assert await other.load_turn("s1", "t1") == settled(1)
 
 
@@ -182,10 +182,31 @@ async def test_a_settled_row_is_not_opened_again(tmp_path: Path) -> None:
     async with open_ledger(tmp_path) as ledger:
         await begin(ledger)
         await ledger.settle_turn(change(9), settled(1))
-        assert await ledger.extend_turn(change(1, answer(1)), turn(1))
+        assert not await ledger.extend_turn(change(1, answer(1)), turn(1))
         await ledger.note_turn(turn(1))
         await ledger.close_turn(settled(1, status="interrupted"))
         assert await ledger.load_turn("s1", "t1") == settled(1)
+        stored = await ledger.load_session("s1")
+        assert stored is not None
+        assert stored.entries == [entry(0)]
+
+
+async def test_of_two_writes_on_one_version_one_is_made(tmp_path: Path) -> None:
+    """Also where both are in one commit."""
+    async with open_ledger(tmp_path) as ledger:
+        await begin(ledger)
+        await ledger.settle_turn(change(1, answer(1)), settled(1))
+        outcomes: list[Begun] = []
+
+        async def attempt(number: int) -> None:
+            again = change(2, entry(2))
+            outcomes.append(await ledger.begin_turn(again, turn(number), is_new=False))
+
+        async with trio.open_nursery() as nursery:
+            for number in (2, 3):
+                nursery.start_soon(attempt, number)
+        assert sorted(one.outcome for one in outcomes) == ["begun", "busy"]
+        assert len(await ledger.load_open_turns()) == 1
 
 
 async def test_the_fence_holds_where_what_was_found_does_not_last(

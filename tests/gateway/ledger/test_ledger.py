@@ -28,6 +28,7 @@ from tests.gateway.ledger.support import (
     entry,
     open_ledger,
     settled,
+    statements,
     turn,
 )
 
@@ -144,12 +145,16 @@ async def test_what_waits_goes_into_one_commit(tmp_path: Path) -> None:
             with pytest.raises(OverflowError):
                 await settle(ledger, 100, created_at=2**70)
 
+        seen = await statements(ledger)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(refused)
             for number in range(100):
                 nursery.start_soon(settle, ledger, number)
+        assert seen.count("COMMIT") < 10
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused)
+            nursery.start_soon(settle, ledger, 101)
         (total,) = await ledger.total_usage(None, None, None)
-        assert total.requests == 100
+        assert total.requests == 101
         assert ledger.waiting == 0
 
 

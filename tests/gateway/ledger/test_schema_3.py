@@ -15,7 +15,7 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.steps import step_forward
 from protocol.provider.content import Block
 from protocol.records import Attached, Entry, SessionRecord, StoredSession
-from tests.gateway.ledger.support import change, entry, open_ledger, turn
+from tests.gateway.ledger.support import change, entry, open_ledger, page, turn
 
 FIXTURE = Path(__file__).parent / "fixtures" / "schema_3.sql"
 TITLES = (
@@ -79,7 +79,7 @@ async def load(ledger: Ledger, title: str) -> StoredSession:
 
 async def shown(ledger: Ledger, title: str) -> list[Entry]:
     """The same as people see it."""
-    return await ledger.page_entries((await session(ledger, title)).session_id, 100, None)
+    return await page(ledger, (await session(ledger, title)).session_id)
 
 
 def blocks(entries: list[Entry]) -> Iterator[Block]:
@@ -97,7 +97,7 @@ async def test_nothing_is_lost_and_no_byte_is_changed(path: Path) -> None:
         assert sorted(one.title or "" for one in listed) == sorted(TITLES)
         for one in listed:
             former = [message for message in before if message.session_id == one.session_id]
-            entries = await ledger.page_entries(one.session_id, 100, None)
+            entries = await page(ledger, one.session_id, 100)
             assert [
                 (entry.turn_id, entry.role, entry.content.decode(), entry.token_count)
                 for entry in entries

@@ -16,7 +16,7 @@ from gateway.ledger.ledger import Ledger, LedgerUnusable
 from gateway.ledger.schema import SCHEMA_VERSION
 from gateway.ledger.steps import step_forward
 from protocol.records import Attached, Entry
-from tests.gateway.ledger.support import open_ledger
+from tests.gateway.ledger.support import open_ledger, page
 from tests.gateway.media.test_pictures import document, image, pdf, png
 
 # Version 1, as pony made it.
@@ -91,7 +91,7 @@ async def stepped(path: Path) -> list[Entry]:
     """The entries after the step."""
     async with open_ledger(path.parent) as ledger:
         session = await ledger.load_session("s1")
-        entries = await ledger.page_entries("s1", 100, None)
+        entries = await page(ledger, "s1", 100)
         assert session is not None
         assert session.session.message_count == session.next_place == len(entries)
         row = await ledger.load_turn("s1", "t1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +19,9 @@ from tests.gateway.ledger.support import (
     entry,
     loaded,
     open_ledger,
+    page,
     settled,
+    statements,
     turn,
 )
 
@@ -109,7 +110,7 @@ async def test_what_is_withheld_is_kept_for_people(status: EntryStatus, tmp_path
         stored = await loaded(ledger)
         assert [one.place for one in stored.entries] == [0, 1]
         assert (stored.session.message_count, stored.next_place) == (3, 4)
-        shown = await ledger.page_entries("s1", 10, None)
+        shown = await page(ledger, "s1", 10)
         assert [(one.place, one.status) for one in shown] == [
             (0, "complete"),
             (1, "complete"),
@@ -132,7 +133,7 @@ async def test_what_is_replaced_is_shown_to_nobody(tmp_path: Path) -> None:
         await ledger.begin_turn(mended, turn(3), is_new=False)
         stored = await loaded(ledger)
         assert contents(stored.entries) == ["?", "mended", "?"]
-        shown = await ledger.page_entries("s1", 10, None)
+        shown = await page(ledger, "s1", 10)
         assert [(one.place, one.status) for one in shown] == [
             (0, "complete"),
             (2, "refused"),
@@ -166,9 +167,9 @@ async def test_entries_are_paged_backwards(tmp_path: Path) -> None:
     entries = [told if place == 2 else entry(place, str(place)) for place in range(6)]
     async with open_ledger(tmp_path) as ledger:
         await begin(ledger, *entries)
-        newest = await ledger.page_entries("s1", 2, None)
-        older = await ledger.page_entries("s1", 2, newest[0].place)
-        oldest = await ledger.page_entries("s1", 2, older[0].place)
+        newest = await page(ledger, "s1", 2)
+        older = await page(ledger, "s1", 2, newest[0].place)
+        oldest = await page(ledger, "s1", 2, older[0].place)
         assert contents(oldest + older + newest) == ["0", "1", "3", "4", "5"]
 
 
@@ -180,7 +181,7 @@ async def test_a_deleted_session_takes_all_along_but_its_bills(tmp_path: Path) -
         assert await ledger.delete_session("s1")
         assert not await ledger.delete_session("s1")
         assert await ledger.load_session("s1") is None
-        assert await ledger.page_entries("s1", 10, None) == []
+        assert await ledger.page_entries("s1", 10, None) is None
         assert await ledger.load_turn("s1", "t1") == turn(1)
         assert len((await loaded(ledger, "s2")).entries) == 1
         await ledger.create_session(SESSION)
@@ -190,15 +191,16 @@ async def test_a_deleted_session_takes_all_along_but_its_bills(tmp_path: Path) -
 async def test_what_ends_after_its_session_was_deleted_is_billed_and_not_kept(
     tmp_path: Path,
 ) -> None:
-    """The session is not made again."""
+    """The session is not made again; what is known of the bill is noted all the same."""
     async with open_ledger(tmp_path) as ledger:
         await begin(ledger)
         await ledger.delete_session("s1")
-        assert not await ledger.extend_turn(change(1, answer(1)), turn(1, counted_tokens=99))
-        assert await ledger.load_turn("s1", "t1") == turn(1)
+        noted = turn(1, counted_tokens=99)
+        assert not await ledger.extend_turn(change(1, answer(1)), noted)
+        assert await ledger.load_turn("s1", "t1") == noted
         assert not await ledger.settle_turn(change(1, answer(1)), settled(1))
         assert await ledger.load_session("s1") is None
-        assert await ledger.page_entries("s1", 10, None) == []
+        assert await ledger.page_entries("s1", 10, None) is None
         assert await ledger.load_turn("s1", "t1") == settled(1)
         begun = await ledger.begin_turn(change(2, entry(2)), turn(2), is_new=False)
         assert begun.outcome == "gone"
@@ -217,19 +219,6 @@ async def test_sessions_are_listed_by_their_last_activity(tmp_path: Path) -> Non
         second = [s.session_id for s in await ledger.list_sessions(10, first[-1])]
         assert first + second == ["s4", "s3", "s2", "s1", "s0"]
         assert await ledger.list_sessions(10, "unknown") == []
-
-
-async def statements(ledger: Ledger) -> list[str]:
-    """The first words of every statement from now on."""
-    seen: list[str] = []
-
-    def work() -> None:
-        connection: Any = ledger._db.get_connection()
-        connection.set_trace_callback(lambda sql: seen.append(" ".join(sql.split()[:3])))
-
-    await ledger._thread.read(work)
-    seen.clear()
-    return seen
 
 
 async def test_a_plain_turn_takes_two_commits_and_few_statements(tmp_path: Path) -> None:

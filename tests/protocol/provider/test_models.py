@@ -18,9 +18,9 @@ from protocol.provider.models import (
     binding,
     choose_thinking,
     fallback,
+    forgiving,
     guarded,
     least_cacheable,
-    without_budget,
 )
 from protocol.provider.thinking import Effort, ThinkingBudget
 
@@ -200,6 +200,17 @@ def test_a_model_that_checks_is_asked_to_drop_what_does_not_fit(
     assert guarded(model, config) == ({**(config or {}), **dropping} if is_guarded else config)
 
 
+@pytest.mark.parametrize("kind", ["disabled", "between_tools"])
+def test_thinking_that_cannot_be_dropped_gives_way_to_one_that_can(kind: str) -> None:
+    """Where it is known not to fit, and none of it may be left out."""
+    sonnet = "claude-sonnet-5-5"
+    adaptive = guarded(sonnet, {"type": "adaptive"})
+    assert forgiving(sonnet, {"type": kind}) == adaptive
+    assert forgiving(sonnet, guarded(sonnet, SUMMARIZED)) == guarded(sonnet, SUMMARIZED)
+    for model, config in ((sonnet, None), ("claude-opus-5", {"type": kind})):
+        assert forgiving(model, config) == config
+
+
 # --- thinking ----------------------------------------------------------------------------------
 
 
@@ -362,15 +373,3 @@ def test_the_simulated_models_cache_from_the_same_length_on() -> None:
     """Two tables of the same pages."""
     for name, spec in MODELS.items():
         assert least_cacheable(name) == spec.cacheable, name
-
-
-def test_where_a_budget_cannot_begin_the_model_thinks_otherwise_or_not_at_all() -> None:
-    """A budget that the client asks for is refused by name."""
-    older, newer = fallback("claude-haiku-4-5"), fallback("claude-opus-4-6")
-    assert chosen(without_budget(older, "auto")).config is None
-    assert chosen(without_budget(newer, "auto")).config == SUMMARIZED
-    assert chosen(without_budget(older, "off"), "off").config == {"type": "disabled"}
-    with pytest.raises(GatewayError, match=r"INVALID_MESSAGE: `thinking.budgetTokens`"):
-        without_budget(older, ThinkingBudget(2_000))
-    always = fallback("claude-opus-5-5")
-    assert without_budget(always, ThinkingBudget(2_000)) == always

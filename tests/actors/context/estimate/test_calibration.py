@@ -11,12 +11,12 @@ from actors.context.estimate.calibration import (
     MOST_OVERHEAD,
     MOST_RATIO,
     PRIOR,
-    TOOLS_PROMPT,
     Calibrations,
     Line,
     fit,
 )
 from protocol.context import Calibration
+from protocol.provider.limits import TOOLS_PROMPT
 from protocol.records import CalibrationRecord
 
 counts = st.integers(1, 200_000)

@@ -54,7 +54,25 @@ async def test_pictures_are_measured_apart_from_text() -> None:
     contents = [b'"Hello"', msgspec.json.encode([IMAGE, PDF, {"type": "text", "text": "What?"}])]
     assert await counter.measure("m", contents) == [
         Measure(5),
-        Measure(5, 2_000, Attached(pictures=1, documents=1, edge=100)),
+        Measure(5, 0, 2_000, Attached(pictures=1, documents=1, edge=100)),
+    ]
+
+
+async def test_thinking_is_a_part_of_the_text() -> None:
+    """It is known how much of it, for it may be left out one day; a text is not searched for it."""
+    counter = Counter(FakeTokenizer(), FakeMedia())
+    thoughts = [{"type": "thinking", "thinking": one, "signature": "x"} for one in ("Hm.", "So?")]
+    contents = [
+        msgspec.json.encode([*thoughts, {"type": "text", "text": "Yes."}]),
+        msgspec.json.encode([{"type": "redacted_thinking", "data": "x" * 99}]),
+        msgspec.json.encode('a "thinking" text'),
+        msgspec.json.encode([{"type": "text", "text": "thinking"}]),
+    ]
+    assert await counter.measure("m", contents) == [
+        Measure(len("Hm.\nSo?\nYes."), len("Hm.\nSo?")),
+        Measure(0),
+        Measure(len('a "thinking" text')),
+        Measure(len("thinking")),
     ]
 
 

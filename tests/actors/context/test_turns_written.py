@@ -1,0 +1,433 @@
+"""What a turn writes: its beginning, its steps, its end; each once, whatever is uncertain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.ports import AgentFiles
+from protocol.client import SessionDelete
+from protocol.errors import GatewayError
+from protocol.mail import BeginTurn, ExtendContext
+from tests.actors.context.talk import SO, THOUGHTFUL, Talk, answer, declared, results
+from tests.actors.fakes import MODEL, World, open_world
+from tests.protocol.entries import THOUGHT, call, result, text
+
+NO_ANSWER = "[There was no answer.]"
+SAID = [("user", "complete"), ("assistant", "complete")]
+
+
+async def two_talks(world: World) -> tuple[Talk, Talk]:
+    """One session, to which two talks may add."""
+    talk, other = Talk(world), Talk(world)
+    await talk.turn("1")
+    other.session_id = talk.session_id
+    return talk, other
+
+
+def overtake(talk: Talk) -> None:
+    """Another process writes to the session."""
+    theirs = msgspec.structs.replace(talk.stored, version=talk.stored.version + 1)
+    talk.world.store.sessions[theirs.session_id] = theirs
+
+
+async def delete(talk: Talk) -> None:
+    """The session is deleted."""
+    await talk.world.context_box.ask(SessionDelete(id="d", session_id=talk.session_id or ""))
+
+
+# --- the beginning -----------------------------------------------------------------------------
+
+
+async def test_a_turn_begins_with_its_question_and_its_row(autojump_clock: MockClock) -> None:
+    """Built alone, it has written nothing."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        assert (world.store.sessions, world.store.rows) == ({}, {})
+        assert world.context.open_rows == 0
+        await talk.begin()
+        assert (talk.statuses, world.row.status) == ([("user", "complete")], "open")
+        assert (world.context.open_rows, world.context.oldest_open_seconds > 0) == (1, True)
+        await talk.end(THOUGHTFUL)
+        assert (talk.statuses, world.row.status) == (SAID, "completed")
+        assert (world.context.open_rows, world.context.oldest_open_seconds) == (0, 0)
+        assert world.store.calls.count("begin_turn") == world.store.calls.count("settle_turn") == 1
+
+
+async def test_a_turn_that_was_built_on_an_older_session_does_not_begin(
+    autojump_clock: MockClock,
+) -> None:
+    """Sent again, it is built on the new one."""
+    async with open_world() as world:
+        talk, other = await two_talks(world)
+        await other.build("late")
+        await talk.turn("2")
+        with pytest.raises(GatewayError, match="SESSION_BUSY") as caught:
+            await other.begin()
+        assert caught.value.failure.retryable
+        assert caught.value.failure.turn_id is None
+        assert world.context.open_rows == 0
+        await other.turn("late")
+        assert [content for _, content in other.messages] == ["1", SO, "2", SO, "late"]
+
+
+async def test_two_turns_of_a_session_do_not_run_side_by_side(autojump_clock: MockClock) -> None:
+    """The one that stands in the way is named."""
+    async with open_world() as world:
+        talk, other = await two_talks(world)
+        await talk.build("2")
+        await other.build("3")
+        await talk.begin()
+        with pytest.raises(GatewayError, match="SESSION_BUSY") as caught:
+            await other.begin()
+        assert caught.value.failure.turn_id == talk.row.turn_id
+        await talk.end(THOUGHTFUL)
+        assert await talk.is_as_stored()
+
+
+async def test_a_request_has_one_turn(autojump_clock: MockClock) -> None:
+    """Sent again when its turn is long over, it is told which one that was."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1", request_id="r")
+        (first,) = world.store.rows
+        await talk.build("1", request_id="r")
+        with pytest.raises(GatewayError, match="TURN_NOT_FOUND") as caught:
+            await talk.begin()
+        assert caught.value.failure.turn_id == first
+        assert talk.statuses == SAID
+
+
+async def test_a_turn_of_a_deleted_session_does_not_begin(autojump_clock: MockClock) -> None:
+    """Nor does it bring the session back; here another process has deleted it."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        await talk.build("2")
+        await world.store.delete_session(talk.session_id or "")
+        with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
+            await talk.begin()
+        assert (world.store.sessions, len(world.store.rows)) == ({}, 1)
+
+
+async def test_a_turn_that_was_never_built_does_not_begin(autojump_clock: MockClock) -> None:
+    """That would be a mistake of ours; neither does it go on."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        unheard = msgspec.structs.replace(talk.row, turn_id="unheard")
+        for request in (
+            BeginTurn(turn=talk.row),
+            ExtendContext(turn=unheard, at=0, messages=[THOUGHTFUL]),
+        ):
+            with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+                await world.context_box.ask(request)
+        assert talk.statuses == [("user", "complete")]
+
+
+async def test_a_turn_that_could_not_be_written_has_not_begun(autojump_clock: MockClock) -> None:
+    """The same message can be sent again."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        await talk.build("2")
+        world.store.breaks("begin_turn")
+        with pytest.raises(GatewayError, match="The disk is full"):
+            await talk.begin()
+        assert (world.context.open_rows, talk.statuses) == (0, SAID)
+        world.store.works()
+        await talk.turn("2")
+        assert await talk.is_as_stored()
+
+
+async def test_a_turn_that_does_not_begin_is_forgotten(autojump_clock: MockClock) -> None:
+    """After a minute, when another is built."""
+    async with open_world() as world:
+        early, late = Talk(world), Talk(world)
+        await early.build("1")
+        await late.build("1")
+        world.clock.skip(60_000)
+        await Talk(world).build("1")
+        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await early.begin()
+        await Talk(world).build("1")
+        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await late.begin()
+
+
+# --- its steps ---------------------------------------------------------------------------------
+
+
+async def test_what_a_step_said_is_stored_before_it_is_sent(autojump_clock: MockClock) -> None:
+    """With the row, in one commit; the next request begins with the former one."""
+    async with open_world(prompt_caching=False) as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        prompt = await talk.extend(answer(THOUGHT, call()), results(result()), billed=40)
+        assert talk.goes_on
+        assert prompt.own_from == 0
+        assert talk.statuses == [*SAID, ("user", "complete")]
+        assert [step.counts.uncached for step in world.row.steps] == [40]
+        assert await talk.is_as_stored()
+
+
+async def test_what_was_heard_already_is_not_added_twice(autojump_clock: MockClock) -> None:
+    """Asked again, a step gets the same request; so does the turn's end leave it alone."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        step = (answer(THOUGHT, call()), results(result()))
+        await talk.extend(*step, confirms=False)
+        await talk.extend(*step, confirms=False)
+        assert talk.prompts[-1].body == talk.prompts[-2].body
+        assert len(talk.entries) == 3
+        await talk.end(*step, THOUGHTFUL)
+        assert talk.statuses == [*SAID, *SAID]
+        assert await talk.is_as_stored()
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_a_turn_whose_session_is_deleted_does_not_go_on(
+    elsewhere: bool, autojump_clock: MockClock
+) -> None:
+    """Here or by another process; what it was billed is written."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        if elsewhere:
+            await world.store.delete_session(talk.session_id or "")
+        else:
+            await delete(talk)
+        with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
+            await talk.extend(answer(call()), results(result()))
+        await talk.end(THOUGHTFUL, billed=40)
+        assert world.store.entries == {}
+        assert (world.row.status, world.row.steps[0].counts.uncached) == ("completed", 40)
+
+
+async def test_a_turn_that_was_overtaken_by_another_does_not_go_on(
+    autojump_clock: MockClock,
+) -> None:
+    """Its session was deleted and stands there again, without it."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        stored = talk.stored
+        await delete(talk)
+        world.store.sessions[stored.session_id] = stored
+        with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
+            await talk.extend(answer(call()), results(result()))
+        with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
+            await talk.renew()
+        await talk.end(THOUGHTFUL)
+        assert (world.row.status, talk.stored) == ("completed", stored)
+
+
+# --- its end -----------------------------------------------------------------------------------
+
+
+async def test_a_turn_that_never_began_leaves_nothing(autojump_clock: MockClock) -> None:
+    """Whether it was built or not."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        for _ in range(2):
+            await talk.end()
+        assert (world.store.rows, world.store.sessions) == ({}, {})
+        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await talk.begin()
+
+
+async def test_the_end_waits_for_a_beginning_that_is_still_being_written(
+    autojump_clock: MockClock,
+) -> None:
+    """The row does not stay open."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        world.store.slow["begin_turn"] = 30
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(talk.begin)
+            await trio.sleep(1)
+            await talk.end(unsent="turn")
+        assert (world.row.status, world.context.open_rows) == ("completed", 0)
+        assert talk.statuses == [("user", "unanswered")]
+
+
+async def test_the_end_of_a_turn_whose_beginning_fails_late_is_no_end(
+    autojump_clock: MockClock,
+) -> None:
+    """There is no row to settle, in a new session and in an older one."""
+    async with open_world() as world:
+        for talk in await two_talks(world):
+            await talk.build("2")
+            world.store.slow["begin_turn"] = 30
+            world.store.breaks("begin_turn")
+
+            async def begin(talk: Talk = talk) -> None:
+                with pytest.raises(GatewayError, match="The disk is full"):
+                    await talk.begin()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(begin)
+                await trio.sleep(1)
+                await talk.end(unsent="turn")
+            world.store.works()
+        assert (len(world.store.rows), world.context.open_rows) == (1, 0)
+
+
+@pytest.mark.parametrize("status", ["unanswered", "refused"])
+async def test_a_turn_that_is_not_sent_is_kept_for_people(
+    status: Any, autojump_clock: MockClock
+) -> None:
+    """With its question, what it announced and what it said; the next turn tells it again."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        world.library.files["default"] = AgentFiles("Tea.", ())
+        await talk.build("2")
+        await talk.begin()
+        await talk.extend(answer(call()), results(result()))
+        await talk.end(answer(text("No.")), unsent="turn", status=status)
+        assert [role for role, _ in talk.statuses[2:]] == [
+            *("user", "system", "assistant", "user", "assistant")
+        ]
+        assert {found for _, found in talk.statuses[2:]} == {status}
+        assert talk.held().told.system == (("system_prompt", "Be brief."),)
+        assert await talk.is_as_stored()
+        await talk.turn("3")
+        assert [role for role, _ in talk.messages] == ["user", "assistant", "user", "system"]
+
+
+async def test_answers_of_tools_that_the_provider_does_not_take_are_replaced(
+    autojump_clock: MockClock,
+) -> None:
+    """Their calls are answered with a word."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1", tools=[declared("brew")])
+        await talk.begin()
+        await talk.extend(answer(THOUGHT, call()), results(result(content="bad")))
+        await talk.end(results(result(content="Not shown.")), unsent="results")
+        assert talk.statuses == [*SAID, ("user", "replaced"), ("user", "complete")]
+        await talk.turn("2")
+        shown = ("user", [result(content="Not shown.")])
+        assert talk.messages[2:] == [shown, ("assistant", NO_ANSWER), ("user", "2")]
+        assert await talk.is_as_stored()
+
+
+async def test_a_bad_wish_is_not_asked_for_again(autojump_clock: MockClock) -> None:
+    """The session has the model, system prompt and tools of before the turn."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1", system="Pour.", tools=[declared("brew")])
+        before = talk.stored
+        await talk.build("2", model="claude-sonnet-9", system="No.", tools=[])
+        await talk.begin()
+        assert talk.stored.model == "claude-sonnet-9"
+        await talk.end(unsent="turn", restores=True)
+        after = talk.stored
+        assert (after.model, after.system, after.tools) == (MODEL, before.system, before.tools)
+        assert await talk.is_as_stored()
+
+
+async def test_an_answer_that_another_process_has_overtaken_is_not_stored(
+    autojump_clock: MockClock,
+) -> None:
+    """Its row is; the session is read anew."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        await talk.build("2")
+        await talk.begin()
+        overtake(talk)
+        await talk.end(THOUGHTFUL)
+        assert talk.statuses == [*SAID, ("user", "complete")]
+        assert {row.status for row in world.store.rows.values()} == {"completed"}
+        await talk.turn("3")
+        assert [content for _, content in talk.messages] == ["1", SO, "2", "3"]
+
+
+async def test_a_step_that_another_process_has_overtaken_is_not_sent(
+    autojump_clock: MockClock,
+) -> None:
+    """What is in memory is not what is stored: it is read anew."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        overtake(talk)
+        with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
+            await talk.extend(answer(call()), results(result()))
+        assert talk.statuses == [("user", "complete")]
+        await talk.end()
+        assert await talk.is_as_stored()
+
+
+async def test_an_answer_that_cannot_be_measured_does_not_hide_its_bill(
+    autojump_clock: MockClock,
+) -> None:
+    """The row is written; the answer is not."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        world.tokenizer.failing = ZeroDivisionError()
+        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await talk.end(THOUGHTFUL, billed=40)
+        assert (world.row.status, world.row.steps[0].counts.uncached) == ("completed", 40)
+        assert talk.statuses == [("user", "complete")]
+
+
+async def test_a_bill_is_written_also_when_the_session_cannot_be_read(
+    autojump_clock: MockClock,
+) -> None:
+    """And what is wrong is told."""
+    async with open_world(history_cache_bytes=0) as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        world.store.breaks("load_session")
+        with pytest.raises(GatewayError, match="The disk is full"):
+            await talk.end(THOUGHTFUL, billed=40)
+        assert (world.row.status, world.row.steps[0].counts.uncached) == ("completed", 40)
+        assert world.context.open_rows == 0
+
+
+# --- what is learned ---------------------------------------------------------------------------
+
+
+async def test_the_latest_bill_is_what_the_next_estimate_begins_with(
+    autojump_clock: MockClock,
+) -> None:
+    """Also when it is not the turn's first request."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1", tools=[declared("brew")])
+        await talk.begin()
+        prompt = await talk.extend(answer(call()), results(result("c", "x" * 2_000)))
+        counted = prompt.counted_tokens
+        await talk.end(answer(text("So.")), billed=2 * counted + 346)
+        built = await talk.build("2")
+        assert built.prompt.token_estimate == pytest.approx(2 * counted + 346, rel=0.02)
+
+
+async def test_a_bill_of_nothing_teaches_nothing(autojump_clock: MockClock) -> None:
+    """Nor does one of a request that is not known."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1")
+        await talk.begin()
+        await talk.end(THOUGHTFUL, billed=0)
+        assert (await talk.inspect()).calibration.samples == 0
+        assert talk.held().billed is None
