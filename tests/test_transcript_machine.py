@@ -201,18 +201,20 @@ class Courses(RuleBasedStateMachine):
 
 def cut_at(place: Cut) -> tuple[list[Reply], dict[str, Any]]:
     """Replies that stand still at a place, and what the message says: when it is cancelled."""
-    search = {"serverTools": ["web_search"], "cut": "chat.stream.delta"}
+    search = {"serverTools": ["web_search"], "cut": ["chat.stream.delta"]}
     match place:
         case "thought":
-            return [replies.stalls_in_thought()], {"cut": "chat.stream.reasoning"}
+            return [replies.stalls_in_thought()], {
+                "cut": ["chat.stream.reasoning", "chat.stream.delta"]
+            }
         case "text":
-            return [replies.stalls_in_text()], {"cut": "chat.stream.delta"}
+            return [replies.stalls_in_text()], {"cut": ["chat.stream.delta"]}
         case "search":
             return [replies.stalls_in_search()], search
         case "call":
-            return [replies.stalls_in_call()], {"cut": "chat.stream.delta"}
+            return [replies.stalls_in_call()], {"cut": ["chat.stream.delta"]}
         case "tool":
-            return [asks("tide")], {"cut": "tool.call"}
+            return [asks("tide")], {"cut": ["tool.call"]}
         case "pause":
             return [replies.pauses(), replies.stalls_in_text()], search
 

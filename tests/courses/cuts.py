@@ -13,7 +13,7 @@ async def cancelled_in_thought(session: Session) -> None:
     await session.ask()
     question = session.text("How many ships are there")
     session.stage.provider.arrange(replies.stalls_in_thought())
-    await session.ask(question, cut="chat.stream.reasoning")
+    await session.ask(question, cut=["chat.stream.reasoning"])
     await session.ask("Shorter, please.")
     asked = [
         text_in(blocks_of(message))
@@ -27,7 +27,7 @@ async def cancelled_in_text(session: Session) -> None:
     """While the model answers."""
     await session.ask()
     session.stage.provider.arrange(replies.stalls_in_text())
-    await session.ask(cut="chat.stream.delta")
+    await session.ask(cut=["chat.stream.delta"])
     await session.ask()
 
 
@@ -35,7 +35,7 @@ async def cancelled_behind_a_search(session: Session) -> None:
     """While the provider searches: its own tool is used, and has no result yet."""
     await session.ask(serverTools=["web_search"])
     session.stage.provider.arrange(replies.stalls_in_search())
-    await session.ask(cut="chat.stream.delta")
+    await session.ask(cut=["chat.stream.delta"])
     await session.ask()
 
 
@@ -43,7 +43,7 @@ async def cancelled_inside_a_call(session: Session) -> None:
     """While the model writes what it calls a tool with."""
     await session.ask(tools=tide())
     session.stage.provider.arrange(replies.stalls_in_call())
-    await session.ask(cut="chat.stream.delta")
+    await session.ask(cut=["chat.stream.delta"])
     await session.ask()
 
 
@@ -51,7 +51,7 @@ async def cancelled_while_a_tool_runs(session: Session) -> None:
     """While the client runs its tool; the call has a result then."""
     await session.ask(tools=tide())
     session.stage.provider.arrange(asks("tide"))
-    await session.ask(cut="tool.call")
+    await session.ask(cut=["tool.call"])
     await session.ask()
 
 
@@ -87,5 +87,5 @@ async def paused_and_cancelled(session: Session) -> None:
     await session.ask(serverTools=["web_search"])
     for stalling in (replies.stalls_in_text(), replies.stalls_behind_result()):
         session.stage.provider.arrange(replies.pauses(), stalling)
-        await session.ask(cut="chat.stream.delta")
+        await session.ask(cut=["chat.stream.delta"])
         await session.ask()

@@ -123,7 +123,7 @@ class Session:
         content: Any = None,
         *,
         ends: Collection[str] = ("end_turn",),
-        cut: str | None = None,
+        cut: Collection[str] = (),
         output: str = TIDE_TURNS,
         **fields: Any,
     ) -> Turn:
@@ -170,7 +170,7 @@ class Session:
         await check_history(self.stage.talk, self.id, self.last.last_body, self.last.context)
 
     async def _converse(
-        self, content: Any, cut: str | None, output: str, fields: dict[str, Any]
+        self, content: Any, cut: Collection[str], output: str, fields: dict[str, Any]
     ) -> list[Frame]:
         talk = self.stage.talk
         request_id = await talk.say(
@@ -180,8 +180,8 @@ class Session:
         while frames[-1]["type"] not in TERMINAL:
             heard = frames[-1]
             assert heard["requestId"] == request_id, heard
-            if heard["type"] == cut:
-                cut = None
+            if heard["type"] in cut:
+                cut = ()
                 await wait_all_tasks_blocked(0.02)
                 await talk.say("chat.cancel", requestId=request_id)
             elif heard["type"] == "tool.call" and heard.get("clientSide"):
@@ -206,7 +206,7 @@ class Session:
             assert not exchange.dropped, exchange.dropped
             self._follow(exchange, turn)
         assert self.began <= began + 1, "more than one epoch began in one turn"
-        self._let_go(turn, owed, former)
+        self._let_go(turn, owed if began == self.began else {}, former)
         if turn.exchanges and turn.foreseen is not None:
             check_inspected(turn.foreseen, turn.body)
             self._check_estimate(turn.foreseen, turn.exchanges[0])
@@ -221,18 +221,20 @@ class Session:
         head = kind != "rebuilt"
         formers = self._former.get(kind, [])
         departures = [sent.departs_from(former.sent, head=head) for former in formers]
-        epochs = [former.epochs for former in formers]
-        if departures and all(departures) and has_answers(exchange.body):
-            if epochs[0] == self.began:
-                self._begin_epoch(exchange, turn, departures[0])
-        else:
-            have = thinking_in(exchange.body["messages"])
-            lost = [block for block in self._owed.get(kind, []) if block not in have]
-            assert not lost, f"thinking that was left out: {lost}"
+        departure = departures[0] if departures and all(departures) else ""
+        have = thinking_in(exchange.body["messages"])
+        if lost := [block for block in self._owed.get(kind, []) if block not in have]:
+            departure = departure or f"thinking was left out: {lost}"
+        if departure and has_answers(exchange.body) and self._is_new(kind):
+            self._begin_epoch(exchange, turn, departure)
         if exchange.is_accepted:
             self._former[kind] = [Former(sent, self.began)]
             self._owed[kind] = []
             self._owe(exchange)
+
+    def _is_new(self, kind: Kind) -> bool:
+        """Whether no epoch has begun since the former request of this kind."""
+        return all(former.epochs == self.began for former in self._former.get(kind, []))
 
     def _begin_epoch(self, exchange: Exchange, turn: Turn, departure: str) -> None:
         told = turn.context.get("epoch")
@@ -265,14 +267,15 @@ class Session:
         last = turn.exchanges[-1]
         kind = kind_of(last.model)
         if turn.outcome == "refusal":
-            self._owed = {**self._owed, **owed}
-            self._former[kind] = [*self._former.get(kind, []), *former.get(kind, [])]
+            self._owed = {kind: owed.get(kind, []) for kind in self._owed}
+            before = former.get(kind, [])
+            self._former[kind] = [*self._former.get(kind, []), *before] if before else []
         elif not self.stage.provider.is_whole(last) or last.stop_reason == "pause_turn":
             paused = {block["id"] for one in turn.exchanges for block in _paused(one)}
             if paused:
-                self._owed = {**self._owed, **owed}
-            before = self._former.get(kind, [])
-            self._former[kind] = [*before, *(_without_answer(one) for one in before)]
+                self._owed = {kind: [] for kind in self._owed}
+            sent = self._former.get(kind, [])
+            self._former[kind] = [*sent, *(_without_answer(one) for one in sent)]
 
     def _check_estimate(self, foreseen: Frame, exchange: Exchange) -> None:
         billed = self.stage.provider.billed(exchange)

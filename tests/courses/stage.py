@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -115,7 +116,7 @@ class Stage:
         """A skill of the agent, new or changed."""
         skill = self._agent / "skills" / name
         skill.mkdir(parents=True, exist_ok=True)
-        front = f"---\nname: {name}\ndescription: {description}\n---\n"
+        front = f"---\nname: {name}\ndescription: {json.dumps(description)}\n---\n"
         (skill / "SKILL.md").write_text(f"{front}Take one rope and {name}.\n")
 
     def has_skill(self, name: str) -> bool:
