@@ -17,7 +17,7 @@ import pytest
 
 from gateway.mcp.settings import McpServer
 from tests.courses.bodies import thinking_in
-from tests.courses.replies import asks, tide
+from tests.courses.replies import MISMATCHED, asks, tide
 from tests.courses.server import ToolServer
 from tests.courses.session import Session
 from tests.courses.stage import Stage, open_stage, window_of
@@ -67,6 +67,18 @@ async def test_a_session_survives_everything(order: int, tmp_path: Path) -> None
         await session.finish()
 
 
+async def test_a_client_is_told_of_thinking_for_which_a_request_was_refused(
+    tmp_path: Path,
+) -> None:
+    """As it is told of thinking that the provider drops by itself."""
+    async with open_stage(tmp_path) as stage:
+        session = await new_session(stage)
+        await session.ask()
+        stage.provider.arrange(MISMATCHED)
+        turn = await session.ask()
+        assert turn.context.get("droppedThinking"), turn.context
+
+
 async def test_a_full_window_costs_the_thinking_of_few_requests(tmp_path: Path) -> None:
     """Turn after turn behind a full window is answered, and 9 of 10 requests carry thinking."""
     with window_of(22_500):
@@ -93,7 +105,7 @@ async def test_a_window_that_fills_inside_a_tool_loop_ends_no_turn(tmp_path: Pat
             await session.ask(tools=tide())
             for _ in range(5):
                 await session.ask(session.text("A long question", 140))
-            stage.provider.arrange(*[asks("tide", f"Once more, {n}.") for n in range(5)])
+            stage.provider.arrange(*[asks("tide", f"Anna {n}") for n in range(5)])
             turn = await session.ask(output=session.text("A long tide", 190))
             assert len(turn.exchanges) == 6
             assert session.began >= 1

@@ -162,7 +162,7 @@ class Courses(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 4), words=st.sampled_from([1, 30]))
     def use_tools(self, steps: int, words: int) -> None:
         """The model calls the client's tool step by step."""
-        calls = [asks("tide", f"Once more, {step}.") for step in range(steps)]
+        calls = [asks("tide", f"Anna {step}") for step in range(steps)]
         self.ask(*calls, tools=tide(), output=self.session.text("The tide", words))
 
     @rule(pauses=st.booleans())

@@ -82,9 +82,15 @@ def thinking_in(messages: Sequence[Json]) -> list[Json]:
     return [block for one in messages for block in blocks_of(one) if block["type"] in THOUGHTS]
 
 
-def has_answers(body: Json) -> bool:
-    """Whether the model has said anything yet."""
-    return any(message["role"] == "assistant" for message in body["messages"])
+def answers_in(body: Json) -> int:
+    """How many messages the model has said."""
+    return sum(message["role"] == "assistant" for message in body["messages"])
+
+
+def block_at(body: Json, path: str) -> Json:
+    """The block that the provider names, such as `messages.3.content.0`."""
+    _, message, _, place = path.split(".")
+    return blocks_of(body["messages"][int(message)])[int(place)]
 
 
 def question_at(body: Json) -> int:

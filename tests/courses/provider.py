@@ -84,6 +84,12 @@ class Exchange(NamedTuple):
         return self.answer.draft.stop_reason if isinstance(self.answer, Generated) else ""
 
     @property
+    def is_told_of_drops(self) -> bool:
+        """Whether the answer begins with news of thinking that does not fit, arranged or not."""
+        told = self.answer.draft.transformations if isinstance(self.answer, Generated) else ()
+        return any(one["reason"] == MISMATCH for one in told or ())
+
+    @property
     def dropped(self) -> list[Json]:
         """The thinking of the request that did not fit, though nobody had arranged that."""
         if not isinstance(self.answer, Generated):

@@ -46,9 +46,9 @@ def tide(description: str = "Tells the tide.") -> list[dict[str, Any]]:
     return [{"name": "tide", "description": description, "inputSchema": {"type": "object"}}]
 
 
-def asks(tool: str, thought: str = "That has to be asked.") -> Reply:
+def asks(tool: str, ship: str = "Anna") -> Reply:
     """An answer that thinks and calls a tool."""
-    return Reply(blocks=(ReplyThinking(thought), ToolUse(tool, {"ship": "Anna"})))
+    return Reply(blocks=(ReplyThinking(f"Ask for the {ship}."), ToolUse(tool, {"ship": ship})))
 
 
 def searches() -> Reply:

@@ -23,7 +23,8 @@ from tests.courses.bodies import (
     Json,
     Kind,
     Sent,
-    has_answers,
+    answers_in,
+    block_at,
     kind_of,
     offered_names,
     text_in,
@@ -106,6 +107,8 @@ class Session:
         self._former: dict[Kind, list[Former]] = {}
         self._owed: dict[Kind, list[Json]] = {"checked": [], "appended": []}
         self._told_epoch: int | None = None
+        self._answers = 0
+        """How many there were when the epoch began: until there are more, its head may change."""
         self._bills: Counter[str] = Counter()
         self._questions = count(1)
 
@@ -197,15 +200,16 @@ class Session:
         assert turn.outcome in ends, f"{turn.end}; the provider: {refusals}"
         expected = [words for words in refusals if "too long" not in words]
         assert not expected, f"the provider refused: {expected}"
-        scripted = [one for one in turn.exchanges if one.scripted is not None]
-        assert "droppedThinking" not in turn.context or scripted, turn.context
         owed = {kind: [*blocks] for kind, blocks in self._owed.items()}
         former = {kind: [*ones] for kind, ones in self._former.items()}
         began = self.began
         for exchange in turn.exchanges:
-            assert not exchange.dropped, exchange.dropped
             self._follow(exchange, turn)
+            self._check_dropped(exchange, turn, own=self.began > began)
         assert self.began <= began + 1, "more than one epoch began in one turn"
+        told = "droppedThinking" in turn.context
+        assert told >= any(one.is_told_of_drops for one in turn.exchanges), turn.context
+        assert told <= any(one.is_told_of_drops or one.scripted for one in turn.exchanges)
         self._let_go(turn, owed if began == self.began else {}, former)
         if turn.exchanges and turn.foreseen is not None:
             check_inspected(turn.foreseen, turn.body)
@@ -225,12 +229,19 @@ class Session:
         have = thinking_in(exchange.body["messages"])
         if lost := [block for block in self._owed.get(kind, []) if block not in have]:
             departure = departure or f"thinking was left out: {lost}"
-        if departure and has_answers(exchange.body) and self._is_new(kind):
+        is_frozen = answers_in(exchange.body) > self._answers
+        if departure and is_frozen and self._is_new(kind):
             self._begin_epoch(exchange, turn, departure)
         if exchange.is_accepted:
             self._former[kind] = [Former(sent, self.began)]
             self._owed[kind] = []
             self._owe(exchange)
+
+    def _check_dropped(self, exchange: Exchange, turn: Turn, *, own: bool) -> None:
+        """The provider drops nothing, but what the turn itself had thought before an epoch."""
+        answers = [block for one in turn.exchanges for block in one.content] if own else []
+        dropped = [block_at(exchange.body, entry["path"]) for entry in exchange.dropped]
+        assert [block for block in dropped if block not in answers] == [], exchange.dropped
 
     def _is_new(self, kind: Kind) -> bool:
         """Whether no epoch has begun since the former request of this kind."""
@@ -241,6 +252,7 @@ class Session:
         is_told = told is not None and told != self._told_epoch
         assert is_told or turn.end["type"] == "error", f"without a new epoch: {departure}"
         self.began += 1
+        self._answers = answers_in(exchange.body)
         for blocks in self._owed.values():
             blocks.clear()
         if kind_of(exchange.model) == "checked":
