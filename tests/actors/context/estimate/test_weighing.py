@@ -162,9 +162,9 @@ def test_a_bill_of_another_model_or_kind_of_request_is_not_taken() -> None:
     """The line alone is, then."""
     made = weigher()
     own = billed(MODEL, with_tools=False)
-    assert made.scale(MODEL, own=False).former == own
+    assert made.scale(MODEL, own, has_tools=False).former == own
     for former in (None, billed("n", with_tools=False), billed(MODEL, with_tools=True)):
-        found = made.scale(MODEL, former=False)
+        found = made.scale(MODEL, former, has_tools=False)
         assert found.former is None
         assert found.line.ratio == pytest.approx(2, rel=0.01)
 
