@@ -120,13 +120,11 @@ async def test_tools_are_told_where_there_were_none(autojump_clock: MockClock) -
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        assert not talk.prompts[-1].has_tools
         await talk.turn("2", tools=[declared("brew")])
-        assert talk.prompts[-1].has_tools
         await talk.turn("3", tools=[])
         assert "tools" not in talk.body
         assert told(talk) == [[added("brew")], [removed("brew")]]
-        assert not talk.prompts[-1].has_tools
+        assert [prompt.has_tools for prompt in talk.prompts] == [False, True, False]
 
 
 async def test_a_server_that_is_down_keeps_its_tools(autojump_clock: MockClock) -> None:
