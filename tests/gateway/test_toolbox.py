@@ -32,6 +32,9 @@ class Others:
             for name in self.names
         ]
 
+    def may_return(self, name: str) -> bool:
+        return name not in self.names
+
     def absent(self, name: str) -> str:
         return f"{name} is out."
 
@@ -115,6 +118,15 @@ async def test_what_is_no_tool_of_its_own_is_asked_of_the_source(knots: Path) ->
     assert await open_toolbox(knots).call("a", "search", {}) == ToolAnswer(
         content="There is no tool named search.", is_error=True
     )
+
+
+def test_what_may_return_is_asked_of_the_source(knots: Path) -> None:
+    """But for `read_skill`, which is its own; without a source nothing returns."""
+    toolbox = open_toolbox(knots, Others("search"))
+    assert toolbox.may_return("fetch")
+    assert not toolbox.may_return("search")
+    assert not toolbox.may_return("read_skill")
+    assert not open_toolbox(knots).may_return("fetch")
 
 
 async def test_a_skill_is_read_without_its_front_matter(knots: Path) -> None:
