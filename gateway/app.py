@@ -18,7 +18,8 @@ import trio
 from actors.connection.connection import Connection, ConnectionSettings
 from actors.connection.queries import Queries
 from actors.context.catalog import Catalog
-from actors.context.context import Context, ContextSettings
+from actors.context.context import Context
+from actors.context.gathering import ContextSettings
 from actors.mailbox import Mailbox
 from actors.ports import Socket
 from actors.turn_log import TurnLogs

@@ -1,10 +1,10 @@
-"""Composing a session's next request: what there is to say, and what follows from what was said.
+"""Composing a session's next request: what follows from what was said, and from what is to be said.
 
-`Composer.compose` decides, once a turn, whether the request can go on from the former one. It can
-when its head stays: what has changed becomes an announcement behind the question. Otherwise the
-conversation begins a new epoch (`protocol.transcript`): there is no head yet, the provider found
-thinking that does not fit, too much of what was announced is superseded, a tool's name changes its
-kind, or the window is full.
+`Composer.compose` decides whether the request can go on from the former one. It can when its head
+stays: what has changed becomes an announcement behind the question. Otherwise the conversation
+begins a new epoch (`protocol.transcript`): there is no head yet, the provider found thinking that
+does not fit, too much of what was announced is superseded, a tool's name changes its kind, or the
+window is full.
 """
 
 from __future__ import annotations
@@ -15,95 +15,24 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.context.assembly import marked, system_texts
+from actors.context.assembly import marked
 from actors.context.composed import Composed
-from actors.context.estimate.clearing import clears_at
 from actors.context.estimate.counting import Counter
 from actors.context.estimate.fitting import cut, is_crowded
 from actors.context.estimate.weighing import Opening, Weigher, has_tools, weigh
+from actors.context.gathering import Ground, Said
 from actors.context.sessions import Held, rendered
-from actors.context.toolset import Toolset, assemble_tools
-from actors.ports import AgentFiles, Library, Media, Tools
-from protocol.announcing import Briefing, Piece, changes
-from protocol.client import ServerTool
-from protocol.closing import closing
+from protocol.announcing import Piece, changes
 from protocol.context import SectionName
 from protocol.errors import GatewayError
-from protocol.mail import NewMessage
-from protocol.prompt import Allowance
-from protocol.provider.content import UserContent, is_blank, user_blocks
-from protocol.provider.features import CLEAR_TOOL_USES
-from protocol.provider.limits import too_many
-from protocol.provider.models import Binding, ModelInfo, binding
 from protocol.provider.request import NO_TOOLS
-from protocol.records import (
-    Announced,
-    Attached,
-    Change,
-    Entry,
-    Head,
-    SessionRecord,
-    Withheld,
-)
-from protocol.tools import OfferedTool
+from protocol.records import Announced, Attached, Change, Entry, Head, Withheld
 from protocol.transcript import Transcript
 
 BYTES_A_TOKEN = 4
 """Of text, about."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the context actor is told at its start; tokens, bytes, requests and rows.
-
-    `server_tools` are those of the provider that a new session has. A list has `page_size` rows
-    unless its reader says how many, and `longest_page` at the most.
-    """
-
-    default_model: str
-    system_prompt: str
-    response_format: bool
-    max_tokens: int
-    thinking_budget: int
-    history_cache_bytes: int
-    at_once: int
-    page_size: int
-    longest_page: int
-    prompt_caching: bool = True
-    server_tools: tuple[ServerTool, ...] = ()
-
-
-class Agent(NamedTuple):
-    """What a session's agent has: its files, and the tools that the gateway runs for it."""
-
-    files: AgentFiles
-    tools: list[OfferedTool]
-
-
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """What a turn's requests are made from; it stays the same for all of them.
-
-    `session` is as the turn leaves it. `wanted` is what the model is to know.
-    """
-
-    session: SessionRecord
-    binding: Binding
-    wanted: Briefing
-    toolset: Toolset
-    allowance: Allowance
-
-
-class Said(NamedTuple):
-    """What a request says that its session has not said yet.
-
-    `entries` come behind what is left when those from `withheld_from` on have gone. The turn's own
-    messages begin with the place `own`.
-    """
-
-    entries: list[Entry]
-    own: int
-    withheld_from: int | None = None
 
 
 class Plan(NamedTuple):
@@ -130,131 +59,10 @@ class Draft(NamedTuple):
 class Composer:
     """Makes requests of sessions. It stores nothing."""
 
-    def __init__(
-        self,
-        settings: ContextSettings,
-        *,
-        counter: Counter,
-        weigher: Weigher,
-        library: Library,
-        tools: Tools,
-        media: Media,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, counter: Counter, weigher: Weigher, *, caches: bool) -> None:
         self._counter = counter
         self._weigher = weigher
-        self._library = library
-        self._tools = tools
-        self._media = media
-
-    # --- what there is to say ------------------------------------------------------------------
-
-    async def agent(self, session: SessionRecord) -> Agent:
-        """The session's agent, as it is now."""
-        files = await self._library.read(session.agent_id)
-        return Agent(files, self._tools.offered(files))
-
-    def output_limit(self, info: ModelInfo, wanted: int | None) -> int:
-        """The output tokens to ask for. Raises GatewayError(INVALID_MESSAGE)."""
-        if wanted is not None and wanted > info.max_tokens:
-            raise GatewayError(
-                "INVALID_MESSAGE",
-                f"`maxTokens`: {info.id} writes at most {info.max_tokens:,}.",
-            )
-        return wanted or min(self._settings.max_tokens, info.max_tokens)
-
-    async def measured(
-        self, model: str, turn_id: str, messages: Sequence[NewMessage], place: int, now: int
-    ) -> list[Entry]:
-        """The messages as entries from `place` on."""
-        measures = await self._counter.measure(model, [message.content for message in messages])
-        return [
-            Entry(
-                place=place + number,
-                turn_id=turn_id,
-                role=message.role,
-                content=message.content,
-                status=message.status,
-                created_at=now,
-                byte_count=len(message.content),
-                token_count=measure.counted,
-                thinking_tokens=measure.thinking,
-                media_tokens=measure.media,
-                attached=measure.attached,
-                model=model if message.role == "assistant" else "",
-            )
-            for number, (message, measure) in enumerate(zip(messages, measures, strict=True))
-        ]
-
-    async def said(
-        self,
-        held: Held,
-        model: str,
-        *,
-        turn_id: str,
-        content: UserContent,
-        info: ModelInfo,
-        now: int,
-    ) -> Said:
-        """A question, and what must be mended before it. Raises GatewayError(INVALID_MESSAGE)."""
-        await self._check(content, info.most_attached)
-        first, mends = closing(held.last_turn())
-        messages = [
-            NewMessage(
-                role="assistant" if mend.entry.role == "assistant" else "user",
-                content=mend.content,
-                status=mend.entry.status,
-            )
-            for mend in mends
-        ]
-        mended: list[Entry] = []
-        if mends:
-            last = mends[0].entry
-            mended = await self.measured(
-                last.model or model, last.turn_id, messages, held.next_place, now
-            )
-        place = held.next_place + len(mended)
-        blocks = _encode(user_blocks(content))  # a list: a breakpoint in it then changes nothing
-        message = NewMessage(role="user", content=blocks)
-        (question,) = await self.measured(model, turn_id, [message], place, now)
-        if (refusal := too_many(question.attached, info.most_attached)) is not None:
-            raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")
-        return Said([*mended, question], own=place, withheld_from=first)
-
-    # --- what follows from it ------------------------------------------------------------------
-
-    def ground(
-        self, held: Held, session: SessionRecord, agent: Agent, info: ModelInfo, max_tokens: int
-    ) -> Ground:
-        """What the session's next turn is made from, with an answer of `max_tokens`."""
-        told = held.told
-        offered = {tool.name for tool in agent.tools}
-        down = [
-            tool
-            for name, tool in told.tools.items()
-            if name not in offered and self._tools.may_return(name)
-        ]
-        toolset = assemble_tools(agent.tools, down, session.tools)
-        room = info.max_input_tokens - max_tokens
-        clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or told.tools)
-        return Ground(
-            session=session,
-            binding=binding(session.model),
-            wanted=Briefing(self._texts(session, agent.files), toolset.definitions),
-            toolset=toolset,
-            allowance=Allowance(
-                limit=info.max_input_tokens,
-                room=room,
-                most_attached=info.most_attached,
-                clears_at=clears_at(room) if clears else None,
-            ),
-        )
-
-    def _texts(self, session: SessionRecord, files: AgentFiles) -> dict[SectionName, str]:
-        prompt = self._settings.system_prompt if session.system is None else session.system
-        return system_texts(
-            system_prompt=prompt, response_format=self._settings.response_format, files=files
-        )
+        self._caches = caches
 
     @asynccontextmanager
     async def compose(
@@ -391,7 +199,7 @@ class Composer:
 
     async def _composed(self, held: Held, ground: Ground, plan: Plan, own: int) -> Composed:
         """The plan's request, weighed; its new messages stand in its transcript."""
-        model, caches = ground.session.model, self._settings.prompt_caching
+        model, caches = ground.session.model, self._caches
         rebuilt = ground.binding == "rebuilt"
         system = ground.wanted.system if rebuilt else plan.head.system
         tools = ground.wanted.definitions if rebuilt else plan.head.tools
@@ -439,16 +247,6 @@ class Composer:
             head=None if plan.head == held.head else plan.head,
         )
         return Draft(composed, change, plan.base if plan.is_new else None)
-
-    async def _check(self, content: UserContent, most_attached: int) -> None:
-        if is_blank(content):
-            raise GatewayError("INVALID_MESSAGE", "`content`: there is nothing in it to answer.")
-        if isinstance(content, str):
-            return
-        refusals = await self._media.refusals(user_blocks(content), most_attached)
-        for number, refusal in enumerate(refusals):
-            if refusal is not None:
-                raise GatewayError("INVALID_MESSAGE", f"`content[{number}]`: {refusal}.")
 
 
 def _check_size(composed: Composed, limit: int) -> None:

@@ -7,12 +7,13 @@ the turn is completed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from decimal import Decimal
 
 from actors.context.assembly import Shape
 from actors.context.composed import Composed
-from actors.context.composing import Draft, Ground
+from actors.context.composing import Draft
 from actors.context.estimate.sent import SentRequest
+from actors.context.gathering import Ground
+from protocol.prompt import Prompt
 from protocol.records import CalibrationRecord, SessionRecord, TurnRecord
 
 UNDERWAY = 4_096
@@ -53,16 +54,12 @@ class Flight:
         """Whether its beginning is written."""
         return self.draft is None
 
-    def add(self, composed: Composed, now: int) -> None:
-        """One more request; no two of a turn have the same count."""
+    def prompt(self, composed: Composed, now: int) -> Prompt:
+        """The turn's next request, which is remembered until its bill is known."""
         request = composed.sent(self.shape.kind_of_thinking, now)
-        self._requests[request.counted] = request
-
-    def likely_cost(self, composed: Composed, now: int) -> Decimal | None:
-        """USD for the input of a request; `None` when there is no budget to hold it against."""
-        if not self.has_budget:
-            return None
-        return composed.likely_cost(now, self.shape.kind_of_thinking)
+        self._requests[request.counted] = request  # no two of a turn have the same count
+        cost = composed.likely_cost(now, self.shape.kind_of_thinking) if self.has_budget else None
+        return composed.prompt(self.shape, cost)
 
     def find(self, sample: CalibrationRecord) -> SentRequest | None:
         """The request that was billed so."""

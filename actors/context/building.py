@@ -1,0 +1,194 @@
+"""Building a turn's first request: what is sent, how the model is to answer, what it may cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from actors.context.archive import Archive
+from actors.context.assembly import Shape, title_of
+from actors.context.catalog import Catalog
+from actors.context.composed import Composed
+from actors.context.composing import Composer
+from actors.context.estimate.clearing import clearing
+from actors.context.estimate.weighing import Weigher
+from actors.context.flight import Flight, Underway
+from actors.context.gathering import ContextSettings, Gatherer, Ground
+from actors.context.sessions import Held, Sessions
+from actors.context.toolset import chosen_tools
+from actors.ports import Clock
+from protocol.client import ChatSend
+from protocol.errors import GatewayError
+from protocol.mail import BuildContext, ContextBuilt
+from protocol.provider.models import (
+    ModelInfo,
+    Thinking,
+    choose_thinking,
+    guarded,
+    without_budget,
+)
+from protocol.provider.thinking import ThinkingBudget
+from protocol.records import SessionRecord
+from protocol.tools import OfferedTool
+
+
+class Builder:
+    """Makes first requests. What is built is stored when the turn begins."""
+
+    def __init__(
+        self,
+        settings: ContextSettings,
+        *,
+        sessions: Sessions,
+        archive: Archive,
+        underway: Underway,
+        catalog: Catalog,
+        gatherer: Gatherer,
+        composer: Composer,
+        weigher: Weigher,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._archive = archive
+        self._underway = underway
+        self._catalog = catalog
+        self._gatherer = gatherer
+        self._composer = composer
+        self._weigher = weigher
+        self._clock = clock
+
+    async def build(self, request: BuildContext) -> ContextBuilt:
+        """Measure and assemble what a client asks for. Raises GatewayError."""
+        send = request.send
+        if send.session_id is None:
+            session = self._archive.new(
+                agent_id=send.agent_id, model=None, system=None, title=title_of(send.content)
+            )
+            return await self._built(request, session, Held(), is_new=True)
+        async with self._sessions.open(send.session_id) as held:
+            assert held.session is not None
+            return await self._built(request, held.session, held, is_new=False)
+
+    async def _built(
+        self, request: BuildContext, before: SessionRecord, held: Held, *, is_new: bool
+    ) -> ContextBuilt:
+        send, gatherer, now = request.send, self._gatherer, self._clock.now()
+        agent = await gatherer.agent(before)
+        session = _renewed(before, send, agent.tools, now)
+        info = await self._catalog.describe(session.model)
+        limit = gatherer.output_limit(info, send.max_tokens)
+        ground = gatherer.ground(held, session, agent, info, limit)
+        said = await gatherer.said(
+            held, session.model, turn_id=request.turn_id, content=send.content, info=info, now=now
+        )
+        async with self._composer.compose(held, ground, said, announces=True) as draft:
+            composed = draft.composed
+            if composed.transcript.ends_in_thoughtless_calls:
+                info = without_budget(info, send.thinking)
+            thinking, max_tokens = self._affordable(send, info, ground, composed, limit, now)
+            flight = Flight(
+                request.turn_id,
+                draft,
+                before=before,
+                is_new=is_new,
+                ground=ground,
+                shape=shape_of(ground, thinking, max_tokens, caches=composed.caches),
+                has_budget=send.max_cost is not None,
+            )
+            self._underway.built(flight)
+            return ContextBuilt(
+                session_id=session.session_id,
+                session_key=session.key,
+                agent_id=session.agent_id,
+                model=session.model,
+                is_new=is_new,
+                prompt=flight.prompt(composed, now),
+                cost_estimate=composed.cost_estimate,
+                weights=composed.weights(),
+                ratio=composed.scale.line.ratio,
+                capped=max_tokens < limit,
+                attached=said.entries[-1].attached,
+                most_attached=info.most_attached,
+                room=ground.allowance.room,
+                tools=ground.toolset.rules,
+                client_tools=ground.toolset.client_names,
+            )
+
+    def _affordable(
+        self,
+        send: ChatSend,
+        info: ModelInfo,
+        ground: Ground,
+        composed: Composed,
+        limit: int,
+        now: int,
+    ) -> tuple[Thinking, int]:
+        """The thinking, and the longest answer in tokens, for which `maxCost` suffices.
+
+        How a model thinks decides what of its prompt the provider remembers; what that costs, how
+        long the answer may be; and that, how it can think. So from the best downwards, until these
+        agree. Raises GatewayError(BUDGET_EXCEEDED).
+        """
+        max_tokens = limit
+        while True:
+            thinking = self._thinking(send, info, max_tokens)
+            if send.max_cost is None:
+                return thinking, max_tokens
+            shape = shape_of(ground, thinking, max_tokens, caches=composed.caches)
+            cost = composed.likely_cost(now, shape.kind_of_thinking)
+            left = self._weigher.affordable_output(composed.model, cost, send.max_cost)
+            affordable = min(max_tokens, left)
+            wanted = send.thinking
+            if isinstance(wanted, ThinkingBudget) and affordable <= wanted.budget_tokens:
+                raise GatewayError(
+                    "BUDGET_EXCEEDED",
+                    f"`maxCost`: beside the context it leaves {affordable:,} tokens for an answer, "
+                    "too few for `thinking.budgetTokens`. Raise the one, or lower the other.",
+                )
+            if self._thinking(send, info, affordable) == thinking:
+                return thinking, affordable
+            max_tokens = affordable
+
+    def _thinking(self, send: ChatSend, info: ModelInfo, max_tokens: int) -> Thinking:
+        return choose_thinking(
+            info,
+            send.thinking,
+            send.effort,
+            max_tokens=max_tokens,
+            budget=self._settings.thinking_budget,
+        )
+
+
+def shape_of(ground: Ground, thinking: Thinking, max_tokens: int, *, caches: bool) -> Shape:
+    """How the model is to answer."""
+    trigger, model = ground.allowance.clears_at, ground.session.model
+    return Shape(
+        model=model,
+        max_tokens=max_tokens,
+        thinking=guarded(model, thinking.config),
+        effort=thinking.effort,
+        edits=None if trigger is None else clearing(trigger),
+        caches=caches,
+    )
+
+
+def _renewed(
+    session: SessionRecord, send: ChatSend, offered: list[OfferedTool], now: int
+) -> SessionRecord:
+    """The session as `send` leaves it: it remembers the last model, system and tools."""
+    if send.agent_id is not None and send.agent_id != session.agent_id:
+        raise GatewayError(
+            "INVALID_MESSAGE",
+            f"`agentId`: this session belongs to the agent `{session.agent_id}`.",
+        )
+    changes: dict[str, Any] = {
+        "last_active_at": now,
+        "tools": chosen_tools(session.tools, send, offered),
+    }
+    if send.model is not None:
+        changes["model"] = send.model
+    if send.system is not None:
+        changes["system"] = send.system
+    return msgspec.structs.replace(session, **changes)

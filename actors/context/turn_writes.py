@@ -1,0 +1,248 @@
+"""What a turn writes: its beginning, each step before it goes upstream, and its end.
+
+Each is one commit with the turn's row. What was written is in memory right after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from actors.context.composing import Composer
+from actors.context.estimate.calibration import Calibrations
+from actors.context.estimate.sent import Billed
+from actors.context.flight import Flight, Underway
+from actors.context.gathering import Gatherer, Said
+from actors.context.sessions import Held, Sessions
+from actors.ports import Clock, SessionStore
+from actors.serving import BUG
+from protocol.beginning import Begun
+from protocol.errors import GatewayError
+from protocol.mail import (
+    BeginTurn,
+    CompleteTurn,
+    Done,
+    ExtendContext,
+    NewMessage,
+    RenewContext,
+)
+from protocol.prompt import Prompt
+from protocol.records import Change, Entry, SessionRecord, TurnRecord, Withheld
+
+
+class TurnWrites:
+    """Takes turns from their beginning to their end."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        *,
+        sessions: Sessions,
+        underway: Underway,
+        gatherer: Gatherer,
+        composer: Composer,
+        calibrations: Calibrations,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._underway = underway
+        self._gatherer = gatherer
+        self._composer = composer
+        self._calibrations = calibrations
+        self._clock = clock
+
+    async def begin(self, request: BeginTurn) -> Done:
+        """Write what was built for a turn. Raises GatewayError when it may not begin."""
+        flight = self._underway.begin(request.turn)
+        if flight is None or flight.draft is None:
+            raise GatewayError.of(BUG)
+        draft, sessions = flight.draft, self._sessions
+        place = sessions.create if flight.is_new else sessions.open
+        try:
+            async with place(flight.session_id) as held:
+                begun = await self._store.begin_turn(
+                    draft.change, request.turn, is_new=flight.is_new
+                )
+                if begun.outcome == "stale":
+                    held.forget()
+                _check(begun)
+                held.adopt(draft.change, draft.transcript)
+                flight.draft = None
+        except GatewayError:
+            self._underway.end(request.turn.turn_id)
+            self._underway.settled(request.turn.turn_id)
+            raise
+        return Done()
+
+    async def extend(self, request: ExtendContext) -> Prompt:
+        """Write what a step has said; the next request has it. Raises GatewayError."""
+        flight = self._found(request.turn)
+        async with self._sessions.open(flight.session_id) as held:
+            own = _turn_of(held, request.turn)
+            entries = await self._new(held, request.turn, request.at, request.messages)
+            return await self._go_on(flight, held, request.turn, Said(entries, own=own[0].place))
+
+    async def renew(self, request: RenewContext) -> Prompt:
+        """Make a request anew that the provider has refused. Raises GatewayError."""
+        flight = self._found(request.turn)
+        async with self._sessions.open(flight.session_id) as held:
+            said = Said([], own=_turn_of(held, request.turn)[0].place)
+            return await self._go_on(
+                flight, held, request.turn, said, renews=True, room=request.room
+            )
+
+    async def _go_on(
+        self,
+        flight: Flight,
+        held: Held,
+        turn: TurnRecord,
+        said: Said,
+        *,
+        renews: bool = False,
+        room: int | None = None,
+    ) -> Prompt:
+        """The turn's next request; what it has that is new is written before it is sent."""
+        assert held.session is not None
+        now = self._clock.now()
+        ground = msgspec.structs.replace(flight.ground, session=held.session)
+        async with self._composer.compose(held, ground, said, renews=renews, room=room) as draft:
+            prompt = flight.prompt(draft.composed, now)
+        if not await self._store.extend_turn(draft.change, turn):
+            held.forget()
+            raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
+        held.adopt(draft.change, draft.transcript)
+        return prompt
+
+    async def complete(self, request: CompleteTurn) -> Done:
+        """Write how a turn ended, and learn from its bills."""
+        turn = request.turn
+        flight = self._underway.end(turn.turn_id)
+        if flight is not None:
+            billed = self._learn(turn, flight)
+            try:
+                # A beginning that is still being written has the session's lock, and comes first.
+                async with self._sessions.open(flight.session_id) as held:
+                    if flight.has_begun:
+                        await self._settle(request, flight, held)
+                        held.billed = billed or held.billed
+                        held.is_mismatched |= request.mismatched
+            except GatewayError as error:
+                if error.failure.code != "SESSION_NOT_FOUND":
+                    raise
+                # Deleted while it was answered: the answer is not wanted any more, its bill is.
+                if flight.has_begun:
+                    await self._store.settle_turn(Change(session=flight.ground.session), turn)
+        self._underway.settled(turn.turn_id)
+        return Done()
+
+    async def _settle(self, request: CompleteTurn, flight: Flight, held: Held) -> None:
+        session = held.session
+        assert session is not None
+        if request.restores:
+            before = flight.before
+            session = msgspec.structs.replace(
+                session, model=before.model, system=before.system, tools=before.tools
+            )
+        try:
+            change = await self._last_change(request, held, session)
+        except Exception:
+            # Its answer cannot be kept, but what it cost is written.
+            await self._write_end(Change(session=session), request.turn, held)
+            raise
+        await self._write_end(change, request.turn, held)
+
+    async def _last_change(
+        self, request: CompleteTurn, held: Held, session: SessionRecord
+    ) -> Change:
+        """What the turn's end adds to its session."""
+        own = _turn_of(held, request.turn)
+        entries = await self._new(held, request.turn, request.at, request.messages)
+        withheld = None
+        if request.unsent == "turn":
+            withheld = Withheld(first=own[0].place, status=request.status)
+            entries = [msgspec.structs.replace(one, status=request.status) for one in entries]
+        elif request.unsent == "results":
+            withheld = Withheld(first=own[-1].place, status="replaced")
+        return Change(session=session, withheld=withheld, entries=tuple(entries))
+
+    async def _write_end(self, change: Change, turn: TurnRecord, held: Held) -> None:
+        if await self._store.settle_turn(change, turn):
+            held.adopt(change)
+        else:
+            held.forget()
+
+    async def _new(
+        self, held: Held, turn: TurnRecord, at: int, messages: Sequence[NewMessage]
+    ) -> list[Entry]:
+        """Of a turn's messages, which begin with number `at`, those that it does not have yet."""
+        have = sum(entry.role != "system" for entry in _turn_of(held, turn)) - 1
+        return await self._gatherer.measured(
+            turn.model,
+            turn.turn_id,
+            messages[max(0, have - at) :],
+            held.next_place,
+            self._clock.now(),
+        )
+
+    def _found(self, turn: TurnRecord) -> Flight:
+        flight = self._underway.find(turn.turn_id)
+        if flight is None:
+            raise GatewayError.of(BUG)
+        return flight
+
+    def _learn(self, turn: TurnRecord, flight: Flight) -> Billed | None:
+        """Learn what the turn was billed; its latest request whose bill is known."""
+        latest = None
+        for step in turn.steps:
+            sample = step.sample(turn.model)
+            if sample is None:
+                continue
+            sent = flight.find(sample)
+            self._calibrations.learn(sample, None if sent is None else sent.estimate)
+            if sent is not None:
+                latest = Billed(sent=sent, tokens=sample.billed)
+        return latest
+
+
+def _turn_of(held: Held, turn: TurnRecord) -> list[Entry]:
+    """The running turn's entries, the question first."""
+    found = held.last_turn()
+    if not found or found[0].turn_id != turn.turn_id:
+        raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
+    return found
+
+
+def _check(begun: Begun) -> None:
+    """Raises GatewayError for a turn that may not begin."""
+    match begun.outcome:
+        case "begun":
+            return
+        case "gone":
+            raise GatewayError(
+                "SESSION_NOT_FOUND",
+                "There is no such session. Leave `sessionId` out to begin a new one.",
+            )
+        case "known":
+            raise GatewayError(
+                "TURN_NOT_FOUND",
+                "This request has had its turn, too long ago to be resumed. What came of it is "
+                "in the session's history; a new question needs a new `id`.",
+                turn_id=begun.turn_id,
+            )
+        case "busy":
+            raise GatewayError(
+                "SESSION_BUSY",
+                "Another turn of this session is still running. Wait for its end, or resume it.",
+                retryable=True,
+                turn_id=begun.turn_id,
+            )
+        case "stale":
+            raise GatewayError(
+                "SESSION_BUSY",
+                "The session has changed while this message was prepared. Send it again.",
+                retryable=True,
+            )
+    assert_never(begun.outcome)
