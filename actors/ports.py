@@ -189,10 +189,12 @@ class SessionStore(Protocol):
         """Sessions by last activity, newest first, those after the session `before`."""
         ...
 
-    async def page_entries(self, session_id: str, limit: int, before: int | None) -> list[Entry]:
+    async def page_entries(
+        self, session_id: str, limit: int, before: int | None
+    ) -> list[Entry] | None:
         """The newest `limit` entries that people are shown, before the place, oldest first.
 
-        Those are all but the `system` and the `replaced` ones.
+        Those are all but the `system` and the `replaced` ones. `None`: there is no such session.
         """
         ...
 

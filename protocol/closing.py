@@ -1,13 +1,17 @@
 """Mending the end of a transcript, where a turn broke off, so that a question may follow.
 
-Two kinds of ends are refused by the provider when a question follows them:
+Three kinds of ends are refused by the provider when a question follows them, or may be:
 
 - An answer that uses one of the provider's own tools and has no result of it: a turn that paused,
   or ran the client's tools beside a search, and was then cancelled or killed. The answer is written
   once more without that use. A block is missing then in front of the thinking behind it, which is
   bound to what stood before: so that thinking goes too. Thinking may always go from the end.
 - A `system` entry: it must stand before an answer (the provider's page on system messages in a
-  conversation). There has been no answer, so a few words take its place.
+  conversation).
+- Results of tools: together with the question they continue the answer that called the tools, and
+  of such an answer no thinking may be changed or left out (its page on extended thinking).
+
+Behind the last two there has been no answer, so a few words take its place.
 """
 
 from __future__ import annotations
@@ -48,9 +52,7 @@ def closing(turn: Sequence[Entry]) -> Closing:
     pending = _pending([block for found in blocks.values() for block in found])
     if pending:
         return _without(turn, blocks, pending)
-    if turn and turn[-1].role == "system":
-        return Closing(None, [_no_answer(turn[-1])])
-    return Closing(None, [])
+    return Closing(None, [_no_answer(turn[-1])] if turn and _is_open(turn[-1]) else [])
 
 
 def without_gap(blocks: Sequence[Block], gone: Collection[int]) -> list[Block]:
@@ -90,13 +92,18 @@ def _without(
         if kept:
             written.append(Mend(entry, _encode(kept)))
     last = written[-1].entry if written else _before(turn, first)
-    if last is not None and last.role == "system":
+    if last is not None and _is_open(last):
         written.append(_no_answer(last))
     return Closing(first, written)
 
 
 def _before(turn: Sequence[Entry], first: int | None) -> Entry | None:
     return next((entry for entry in reversed(turn) if first is None or entry.place < first), None)
+
+
+def _is_open(last: Entry) -> bool:
+    """Whether an answer must come behind an entry before a question may."""
+    return last.role == "system" or (last.role == "user" and b'"tool_result"' in last.content)
 
 
 def _no_answer(behind: Entry) -> Mend:

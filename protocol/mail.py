@@ -142,12 +142,15 @@ class RenewContext(Request[Prompt], frozen=True, kw_only=True):
     """Make the turn's latest request anew: the provider did not take it.
 
     With `room` it was too long: older turns are left out until the input has less than so many
-    tokens. Without, the provider found fault with what was said before the turn: the conversation
-    goes on in a new epoch. Raises GatewayError(CONTEXT_TOO_LARGE) when nothing is left to go.
+    tokens. Without, the provider found fault with what was said before the turn, in message number
+    `without` of the request, if that is known: the conversation goes on in a new epoch, and the
+    turn that has the message is left out. Raises GatewayError(CONTEXT_TOO_LARGE) when nothing is
+    left to go.
     """
 
     turn: TurnRecord
-    room: int | None
+    room: int | None = None
+    without: int | None = None
 
 
 class CompleteTurn(Request[Done], frozen=True, kw_only=True):

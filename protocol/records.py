@@ -123,10 +123,18 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Withheld(msgspec.Struct, frozen=True, kw_only=True):
-    """The entries from the place `first` on do not go upstream any more, and say why."""
+    """The entries from the place `first` to `last`, or to the end, do not go upstream any more.
+
+    Their `status` says why.
+    """
 
     first: int
     status: EntryStatus
+    last: int | None = None
+
+    def has(self, entry: Entry) -> bool:
+        """Whether the entry is one of them."""
+        return entry.place >= self.first and (self.last is None or entry.place <= self.last)
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -268,40 +268,22 @@ class Transcript:
             return None
         return self._sums[marked + 1].size - 1 - len(_MESSAGE_END)
 
-    @property
-    def ends_in_thoughtless_calls(self) -> bool:
-        """Whether the model called tools without a thought before them, and has said nothing since.
-
-        One that thinks within a budget does so once, before the first of the calls, and cannot
-        begin behind them (the provider's page on extended thinking).
-        """
-        begin, end = self._last_answer(len(self))
-        if begin == end or end == len(self) or not self._has_results(end):
-            return False
-        while begin and self._has_results(begin - 1):
-            begin, _ = self._last_answer(begin)
-        return block_types(self.entries[begin].content)[:1] not in (["thinking"], [THINKING[1]])
-
     def _distant_end(self) -> int | None:
         """Where the former request ended, if that is too far away to be found."""
-        at, _ = self._last_answer(len(self))
+        at = self._last_answer()
         if not at:
             return None
         blocks = self._sums[-1].blocks - self._sums[at].blocks
         return at - 1 if blocks >= LOOKBACK else None
 
-    def _last_answer(self, before: int) -> tuple[int, int]:
-        """Where the last run of answers `before` a message begins, and where it ends."""
-        end = before
-        while end and self.entries[end - 1].role != "assistant":
-            end -= 1
-        begin = end
+    def _last_answer(self) -> int:
+        """Where the last run of answers begins."""
+        begin = len(self)
+        while begin and self.entries[begin - 1].role != "assistant":
+            begin -= 1
         while begin and self.entries[begin - 1].role == "assistant":
             begin -= 1
-        return begin, end
-
-    def _has_results(self, message: int) -> bool:
-        return self._sums[message + 1].results > self._sums[message].results
+        return begin
 
 
 def _listed(content: bytes) -> bytes:

@@ -10,13 +10,13 @@
 | `unknown_event` | before, amid, end: it does no harm |
 | `double_stop` | end: only there is something to double; it does no harm |
 
-*Before* is before the first event; *begun*, right after it, when the input is billed and nothing is
-said yet; *amid*, in the second of two text blocks; *end*, when all text and the bill have come and
-only `message_stop` has not. Two neighbouring deltas that changed places are a text like any other,
-so what comes out of order is the frame of the message or of a block: its first event, the second
-block's, or the last two. What is tried again strikes twice over: only at the first attempt
-(`before_once`), and at both. The rest is not tried again: a refusal stays one, a pause of a minute
-is the client's to make, and who sends garbage may be billing for it.
+*Before* is before the first event; *begun*, right after it, when nothing has been said and the
+input is billed; *amid*, in the second of two text blocks; *end*, when all text and the bill have
+come and only `message_stop` has not. Two neighbouring deltas that changed places are a text like
+any other, so what comes out of order is the frame of the message or of a block: its first event,
+the second block's, or the last two. What is tried again strikes twice over: only at the first
+attempt (`before_once`), and at both. The rest is not tried again: a refusal stays one, a pause of a
+minute is the client's to make, and who sends garbage may be billing for it.
 """
 
 from __future__ import annotations

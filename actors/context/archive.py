@@ -99,8 +99,9 @@ class Archive:
         """A page of a session's messages."""
         limit = self._limit(request.limit)
         before = _place(request.before)
-        async with self._sessions.open(request.session_id):
-            entries = await self._store.page_entries(request.session_id, limit + 1, before)
+        entries = await self._store.page_entries(request.session_id, limit + 1, before)
+        if entries is None:
+            raise GatewayError("SESSION_NOT_FOUND", "There is no such session.")
         page = entries[-limit:]
         return SessionHistoryPage(
             request_id=request.id,

@@ -26,7 +26,6 @@ from protocol.provider.models import (
     Thinking,
     choose_thinking,
     guarded,
-    without_budget,
 )
 from protocol.provider.thinking import ThinkingBudget
 from protocol.records import SessionRecord
@@ -67,6 +66,8 @@ class Builder:
                 agent_id=send.agent_id, model=None, system=None, title=title_of(send.content)
             )
             return await self._built(request, session, Held(), is_new=True)
+        if send.model is not None:  # a model that is new may take the provider a while
+            await self._catalog.describe(send.model)
         async with self._sessions.open(send.session_id) as held:
             assert held.session is not None
             return await self._built(request, held.session, held, is_new=False)
@@ -85,17 +86,17 @@ class Builder:
         )
         async with self._composer.compose(held, ground, said, announces=True) as draft:
             composed = draft.composed
-            if composed.transcript.ends_in_thoughtless_calls:
-                info = without_budget(info, send.thinking)
             thinking, max_tokens = self._affordable(send, info, ground, composed, limit, now)
             flight = Flight(
                 request.turn_id,
                 draft,
                 before=before,
+                former=held.head,
                 is_new=is_new,
                 ground=ground,
                 shape=shape_of(ground, thinking, max_tokens, caches=composed.caches),
                 has_budget=send.max_cost is not None,
+                built_at=now,
             )
             self._underway.built(flight)
             return ContextBuilt(

@@ -267,7 +267,13 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
     def _sizes(self) -> dict[SectionName, int]:
         """The bytes of each of `_contents`."""
-        sizes = {name: sum(map(len, parts)) for name, parts in self._fixed_parts().items()}
+        sizes = dict.fromkeys(FIXED, 0)
+        sizes |= {name: len(text.encode()) for name, text in self.opening.system}
+        if self.opening.tools != NO_TOOLS:
+            sizes["tools"] = len(self.opening.tools)
+        for message in self.transcript.announced:
+            for announced in self.transcript.entries[message].sections:
+                sizes[announced.section] += announced.byte_count
         sizes["history"] = self.transcript.history_size(self.own, caches=self.caches)
         sizes["user_message"] = len(self._question)
         return {name: sizes.get(name, 0) for name in self._names}

@@ -26,7 +26,7 @@ from protocol.announcing import Piece, changes
 from protocol.context import SectionName
 from protocol.errors import GatewayError
 from protocol.provider.request import NO_TOOLS
-from protocol.records import Announced, Attached, Change, Entry, Head, Withheld
+from protocol.records import Announced, Attached, Change, Entry, Head
 from protocol.transcript import Transcript
 
 BYTES_A_TOKEN = 4
@@ -107,7 +107,7 @@ class Composer:
     ) -> Plan | None:
         """The request behind the former one; `None` when it cannot go on from there."""
         head = held.head
-        if head is None or held.is_mismatched or self._is_stale(held, ground):
+        if head is None or (announces and (held.is_mismatched or _is_overgrown(held, ground))):
             return None
         added = said.entries
         if announces and not held.is_frozen:
@@ -120,14 +120,8 @@ class Composer:
             if pieces:
                 added = [*added, await self._announcement(pieces, behind=added[-1])]
         base = await held.transcript(ground.binding)
-        keep = len(base) if said.withheld_from is None else base.before(said.withheld_from)
+        keep = len(base) if said.withheld is None else base.before(said.withheld.first)
         return Plan(head, False, base, keep, added)
-
-    @staticmethod
-    def _is_stale(held: Held, ground: Ground) -> bool:
-        """Whether what was announced and is superseded takes an eighth of the room."""
-        superseded = sum(held.told.superseded.values()) / BYTES_A_TOKEN
-        return ground.binding != "rebuilt" and superseded > ground.allowance.room / 8
 
     async def _announcement(self, pieces: Sequence[Piece], behind: Entry) -> Entry:
         blocks = [piece.block for piece in pieces]
@@ -158,12 +152,12 @@ class Composer:
         """
         former = held.head or Head(epoch=-1, first=0, began=0, system=())
         entries = held.entries
-        if said.withheld_from is not None:
-            entries = [entry for entry in entries if entry.place < said.withheld_from]
+        if (withheld := said.withheld) is not None:
+            entries = [entry for entry in entries if not withheld.has(entry)]
         head = msgspec.structs.replace(
             former,
             epoch=former.epoch + 1,
-            began=said.entries[-1].place + 1 if said.entries else held.next_place,
+            began=_first_of_epoch(held, said),
             bare=said.own if bare else former.bare,
             system=ground.wanted.system,
             tools=ground.wanted.definitions,
@@ -237,16 +231,31 @@ class Composer:
 
     @staticmethod
     def _drafted(held: Held, ground: Ground, plan: Plan, said: Said, composed: Composed) -> Draft:
-        withheld = None
-        if said.withheld_from is not None:
-            withheld = Withheld(first=said.withheld_from, status="replaced")
         change = Change(
             session=ground.session,
-            withheld=withheld,
+            withheld=said.withheld,
             entries=tuple(plan.added),
             head=None if plan.head == held.head else plan.head,
         )
         return Draft(composed, change, plan.base if plan.is_new else None)
+
+
+def _is_overgrown(held: Held, ground: Ground) -> bool:
+    """Whether what was announced and is superseded takes an eighth of the room."""
+    superseded = sum(held.told.superseded.values()) / BYTES_A_TOKEN
+    return ground.binding != "rebuilt" and superseded > ground.allowance.room / 8
+
+
+def _first_of_epoch(held: Held, said: Said) -> int:
+    """The place from which on thinking goes upstream in a new epoch.
+
+    Inside a tool loop that is the turn's own first answer: the provider takes no thinking out of
+    an answer that is not over, but drops by itself what does not fit.
+    """
+    entries = [entry for entry in held.last_turn() if entry.place >= said.own] + said.entries
+    answers = [entry.place for entry in entries if entry.role == "assistant"]
+    own = [place for place in answers if place >= said.own]
+    return own[0] if own else (entries[-1].place + 1 if entries else held.next_place)
 
 
 def _check_size(composed: Composed, limit: int) -> None:

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import msgspec
+
 from actors.context.assembly import Shape
 from actors.context.composed import Composed
 from actors.context.composing import Draft
 from actors.context.estimate.sent import SentRequest
 from actors.context.gathering import Ground
 from protocol.prompt import Prompt
-from protocol.records import CalibrationRecord, SessionRecord, TurnRecord
+from protocol.provider.models import forgiving
+from protocol.records import CalibrationRecord, Change, Head, SessionRecord, TurnRecord
 
-UNDERWAY = 4_096
-"""Turns that are remembered until they are completed; a turn may also never begin."""
+BUILT_MILLISECONDS = 60_000
+"""How long a turn that was built may take to begin; it may also never begin."""
 
 
 class Flight:
-    """One turn. `before` is its session as it was, `shape` how its requests are to be answered."""
+    """One turn. Its session was `before`, with the head `former`; `shape` is how it is answered.
+
+    `change` is what is written when it begins, `transcript` the messages before it in a new epoch.
+    """
 
     def __init__(
         self,
@@ -29,30 +35,42 @@ class Flight:
         draft: Draft,
         *,
         before: SessionRecord,
+        former: Head | None,
         is_new: bool,
         ground: Ground,
         shape: Shape,
         has_budget: bool,
+        built_at: int,
     ) -> None:
         self.turn_id = turn_id
-        self.draft: Draft | None = draft
-        """What is to be written when the turn begins."""
+        self.change = draft.change
+        self.transcript = draft.transcript
         self.before = before
+        self.former = former
         self.is_new = is_new
         self.ground = ground
         self.shape = shape
         self.has_budget = has_budget
+        self.built_at = built_at
+        self.has_begun = False
+        """Whether its beginning is written."""
         self._requests: dict[int, SentRequest] = {}
+
+    def begun(self) -> None:
+        """Its beginning is written, and need not be remembered."""
+        self.has_begun = True
+        self.change, self.transcript = Change(session=self.before), None
 
     @property
     def session_id(self) -> str:
         """The turn's session."""
         return self.before.session_id
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether its beginning is written."""
-        return self.draft is None
+    def forgive(self) -> None:
+        """From now on thinking of this turn may not fit: a new epoch begins in the middle of it."""
+        shape = self.shape
+        thinking = forgiving(shape.model, shape.thinking)
+        self.shape = msgspec.structs.replace(shape, thinking=thinking)
 
     def prompt(self, composed: Composed, now: int) -> Prompt:
         """The turn's next request, which is remembered until its bill is known."""
@@ -67,7 +85,7 @@ class Flight:
 
 
 class Underway:
-    """The turns that are not completed. Of those that were only built, the latest `UNDERWAY`."""
+    """The turns that are not completed. One that was only built is forgotten after a while."""
 
     def __init__(self) -> None:
         self._built: OrderedDict[str, Flight] = OrderedDict()
@@ -77,9 +95,10 @@ class Underway:
 
     def built(self, flight: Flight) -> None:
         """A turn's first request has been made."""
-        self._built[flight.turn_id] = flight
-        if len(self._built) > UNDERWAY:
+        oldest = flight.built_at - BUILT_MILLISECONDS
+        while self._built and next(iter(self._built.values())).built_at < oldest:
             self._built.popitem(last=False)
+        self._built[flight.turn_id] = flight
 
     def begin(self, turn: TurnRecord) -> Flight | None:
         """A turn that was built is about to begin."""

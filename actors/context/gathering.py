@@ -27,7 +27,7 @@ from protocol.provider.content import UserContent, is_blank, user_blocks
 from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.provider.limits import too_many
 from protocol.provider.models import Binding, ModelInfo, binding
-from protocol.records import Entry, SessionRecord
+from protocol.records import Entry, SessionRecord, Withheld
 from protocol.tools import OfferedTool
 
 _encode = msgspec.json.Encoder().encode
@@ -76,13 +76,13 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 class Said(NamedTuple):
     """What a request says that its session has not said yet.
 
-    `entries` come behind what is left when those from `withheld_from` on have gone. The turn's own
+    `entries` come behind what is left when those that are `withheld` have gone. The turn's own
     messages begin with the place `own`.
     """
 
     entries: list[Entry]
     own: int
-    withheld_from: int | None = None
+    withheld: Withheld | None = None
 
 
 class Gatherer:
@@ -173,7 +173,8 @@ class Gatherer:
         (question,) = await self.measured(model, turn_id, [message], place, now)
         if (refusal := too_many(question.attached, info.most_attached)) is not None:
             raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")
-        return Said([*mended, question], own=place, withheld_from=first)
+        withheld = None if first is None else Withheld(first=first, status="replaced")
+        return Said([*mended, question], own=place, withheld=withheld)
 
     def ground(
         self, held: Held, session: SessionRecord, agent: Agent, info: ModelInfo, max_tokens: int

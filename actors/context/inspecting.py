@@ -19,7 +19,7 @@ from actors.context.sessions import Sessions
 from actors.ports import Clock, Model
 from protocol.client import ContextInspect
 from protocol.errors import GatewayError
-from protocol.provider.models import ModelInfo, Thinking
+from protocol.provider.models import MIN_THINKING_BUDGET, ModelInfo, choose_thinking
 from protocol.server import ContextInspection
 
 
@@ -74,6 +74,8 @@ class Inspector:
     ) -> AsyncIterator[tuple[ModelInfo, Draft, Ground]]:
         """The request that would be sent, to be looked at inside."""
         gatherer = self._gatherer
+        if request.model is not None:  # a model that is new may take the provider a while
+            await self._catalog.describe(request.model)
         async with self._sessions.open(request.session_id) as held:
             assert held.session is not None
             session = held.session
@@ -99,8 +101,10 @@ class Inspector:
         """The provider's own count of what would be sent."""
         async with self._inspected(request) as (info, draft, ground):
             most = self._gatherer.output_limit(info, None)
-            nothing = Thinking(config=None, effort=None)
-            shape = shape_of(ground, nothing, most, caches=draft.composed.caches)
+            thinking = choose_thinking(
+                info, "auto", None, max_tokens=most, budget=MIN_THINKING_BUDGET
+            )
+            shape = shape_of(ground, thinking, most, caches=draft.composed.caches)
             prompt = draft.composed.prompt(shape, None)
         return await self._model.count_tokens(prompt.body, prompt.betas)
 

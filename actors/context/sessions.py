@@ -14,11 +14,15 @@ from actors.ports import SessionStore
 from protocol.announcing import Briefing
 from protocol.errors import GatewayError
 from protocol.provider.models import Binding
-from protocol.records import SENT, Change, Entry, Head, SessionRecord, StoredSession
+from protocol.provider.models import binding as binding_of
+from protocol.records import SENT, Change, Entry, Head, SessionRecord, StoredSession, Withheld
 from protocol.transcript import Transcript
 
 EMPTY_SESSION = 1_024
 """About how many bytes a session without text takes, so that many of them are bounded too."""
+
+DECODED = 4
+"""About how many times as many bytes JSON takes when it is decoded, as a briefing's tools are."""
 
 AT_A_TIME = 64
 """Entries that are rendered before others have their turn."""
@@ -62,16 +66,20 @@ class Held:
         if self.session is None:
             return 0
         system, tools = self.session.system or "", self.session.tools or b""
-        return EMPTY_SESSION + len(system) + len(tools) + 2 * self._bytes
+        size = EMPTY_SESSION + len(system) + len(tools) + 2 * self._bytes
+        if self.head is None:
+            return size
+        texts = sum(len(text) for _, text in self.head.system)
+        return size + 2 * texts + DECODED * len(self.head.tools)
 
     @property
     def is_frozen(self) -> bool:
-        """Whether an answer stands behind the head: from then on it stays."""
+        """Whether an answer stands behind the head, or an announcement: from then on it stays."""
         began = 0 if self.head is None else self.head.began
         for entry in reversed(self.entries):
             if entry.place < began:
                 return False
-            if entry.role == "assistant":
+            if entry.role != "user":
                 return True
         return False
 
@@ -85,15 +93,18 @@ class Held:
         return found[::-1]
 
     async def transcript(self, binding: Binding) -> Transcript:
-        """What models of this kind get of it."""
-        if self._transcript is None or self._transcript.binding != binding:
-            self._transcript = await rendered(self.entries, binding, self.head)
-        return self._transcript
+        """What models of this kind get of it; it stays in memory for those of the session's own."""
+        if self._transcript is not None and self._transcript.binding == binding:
+            return self._transcript
+        transcript = await rendered(self.entries, binding, self.head)
+        if self.session is not None and binding_of(self.session.model) == binding:
+            self._transcript = transcript
+        return transcript
 
     def adopt(self, change: Change, transcript: Transcript | None = None) -> None:
         """What was written is so now; a new epoch comes with the `transcript` before it."""
         if change.withheld is not None:
-            self._withhold(change.withheld.first)
+            self._withhold(change.withheld)
         if change.head is not None:
             self.head = change.head
             self._leave_out(change.head.first)
@@ -116,11 +127,13 @@ class Held:
         if entry.role == "system":
             self.told.fold(entry)
 
-    def _withhold(self, first: int) -> None:
-        while self.entries and self.entries[-1].place >= first:
-            self._bytes -= self.entries.pop().byte_count
-        if self._transcript is not None:
-            self._transcript.keep(self._transcript.before(first))
+    def _withhold(self, withheld: Withheld) -> None:
+        self.entries = [entry for entry in self.entries if not withheld.has(entry)]
+        self._bytes = sum(entry.byte_count for entry in self.entries)
+        if withheld.last is not None:
+            self._transcript = None
+        elif self._transcript is not None:
+            self._transcript.keep(self._transcript.before(withheld.first))
 
     def _leave_out(self, first: int) -> None:
         if self.entries and self.entries[0].place < first:

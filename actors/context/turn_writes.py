@@ -29,7 +29,7 @@ from protocol.mail import (
     RenewContext,
 )
 from protocol.prompt import Prompt
-from protocol.records import Change, Entry, SessionRecord, TurnRecord, Withheld
+from protocol.records import Change, Entry, EntryStatus, Head, TurnRecord, Withheld
 
 
 class TurnWrites:
@@ -57,20 +57,18 @@ class TurnWrites:
     async def begin(self, request: BeginTurn) -> Done:
         """Write what was built for a turn. Raises GatewayError when it may not begin."""
         flight = self._underway.begin(request.turn)
-        if flight is None or flight.draft is None:
+        if flight is None:
             raise GatewayError.of(BUG)
-        draft, sessions = flight.draft, self._sessions
+        change, sessions = flight.change, self._sessions
         place = sessions.create if flight.is_new else sessions.open
         try:
             async with place(flight.session_id) as held:
-                begun = await self._store.begin_turn(
-                    draft.change, request.turn, is_new=flight.is_new
-                )
+                begun = await self._store.begin_turn(change, request.turn, is_new=flight.is_new)
                 if begun.outcome == "stale":
                     held.forget()
                 _check(begun)
-                held.adopt(draft.change, draft.transcript)
-                flight.draft = None
+                held.adopt(change, flight.transcript)
+                flight.begun()
         except GatewayError:
             self._underway.end(request.turn.turn_id)
             self._underway.settled(request.turn.turn_id)
@@ -90,6 +88,12 @@ class TurnWrites:
         flight = self._found(request.turn)
         async with self._sessions.open(flight.session_id) as held:
             said = Said([], own=_turn_of(held, request.turn)[0].place)
+            if request.without is not None:
+                transcript = await held.transcript(flight.ground.binding)
+                said = said._replace(
+                    withheld=_whole_turn(held, transcript.entries[request.without])
+                )
+                flight.former = None  # what was built on that turn fits no more
             return await self._go_on(
                 flight, held, request.turn, said, renews=True, room=request.room
             )
@@ -109,6 +113,8 @@ class TurnWrites:
         now = self._clock.now()
         ground = msgspec.structs.replace(flight.ground, session=held.session)
         async with self._composer.compose(held, ground, said, renews=renews, room=room) as draft:
+            if draft.transcript is not None:
+                flight.forgive()
             prompt = flight.prompt(draft.composed, now)
         if not await self._store.extend_turn(draft.change, turn):
             held.forget()
@@ -118,61 +124,54 @@ class TurnWrites:
 
     async def complete(self, request: CompleteTurn) -> Done:
         """Write how a turn ended, and learn from its bills."""
-        turn = request.turn
-        flight = self._underway.end(turn.turn_id)
-        if flight is not None:
-            billed = self._learn(turn, flight)
-            try:
-                # A beginning that is still being written has the session's lock, and comes first.
-                async with self._sessions.open(flight.session_id) as held:
-                    if flight.has_begun:
-                        await self._settle(request, flight, held)
-                        held.billed = billed or held.billed
-                        held.is_mismatched |= request.mismatched
-            except GatewayError as error:
-                if error.failure.code != "SESSION_NOT_FOUND":
-                    raise
-                # Deleted while it was answered: the answer is not wanted any more, its bill is.
-                if flight.has_begun:
-                    await self._store.settle_turn(Change(session=flight.ground.session), turn)
-        self._underway.settled(turn.turn_id)
+        flight = self._underway.end(request.turn.turn_id)
+        try:
+            if flight is not None:
+                await self._end(request, flight)
+        finally:
+            self._underway.settled(request.turn.turn_id)
         return Done()
 
+    async def _end(self, request: CompleteTurn, flight: Flight) -> None:
+        turn = request.turn
+        try:
+            # A beginning that is still being written has the session's lock, and comes first.
+            async with self._sessions.open(flight.session_id) as held:
+                if not flight.has_begun:
+                    return
+                billed = self._learn(turn, flight)
+                await self._settle(request, flight, held)
+                held.billed = billed or held.billed
+                held.is_mismatched |= request.mismatched
+        except Exception as error:
+            # Whatever cannot be kept of its answer, its bill is written. The fence keeps the rest
+            # away: the session has another version than before the turn, or is deleted.
+            if flight.has_begun:
+                await self._store.settle_turn(Change(session=flight.before), turn)
+            if not (isinstance(error, GatewayError) and error.failure.code == "SESSION_NOT_FOUND"):
+                raise
+
     async def _settle(self, request: CompleteTurn, flight: Flight, held: Held) -> None:
-        session = held.session
+        own = _turn_of(held, request.turn)
+        session, head = held.session, held.head
         assert session is not None
+        assert head is not None
+        entries = await self._new(held, request.turn, request.at, request.messages)
         if request.restores:
             before = flight.before
             session = msgspec.structs.replace(
                 session, model=before.model, system=before.system, tools=before.tools
             )
-        try:
-            change = await self._last_change(request, held, session)
-        except Exception:
-            # Its answer cannot be kept, but what it cost is written.
-            await self._write_end(Change(session=session), request.turn, held)
-            raise
-        await self._write_end(change, request.turn, held)
-
-    async def _last_change(
-        self, request: CompleteTurn, held: Held, session: SessionRecord
-    ) -> Change:
-        """What the turn's end adds to its session."""
-        own = _turn_of(held, request.turn)
-        entries = await self._new(held, request.turn, request.at, request.messages)
-        withheld = None
-        if request.unsent == "turn":
-            withheld = Withheld(first=own[0].place, status=request.status)
-            entries = [msgspec.structs.replace(one, status=request.status) for one in entries]
-        elif request.unsent == "results":
+        change = Change(session=session, entries=tuple(entries))
+        if request.unsent == "results":
             withheld = Withheld(first=own[-1].place, status="replaced")
-        return Change(session=session, withheld=withheld, entries=tuple(entries))
-
-    async def _write_end(self, change: Change, turn: TurnRecord, held: Held) -> None:
-        if await self._store.settle_turn(change, turn):
+            change = msgspec.structs.replace(change, withheld=withheld)
+        elif request.unsent == "turn":
+            change = _unsent(change, own[0].place, request.status, head, flight.former)
+        if await self._store.settle_turn(change, request.turn) and change.head is None:
             held.adopt(change)
         else:
-            held.forget()
+            held.forget()  # it is loaded anew
 
     async def _new(
         self, held: Held, turn: TurnRecord, at: int, messages: Sequence[NewMessage]
@@ -213,6 +212,27 @@ def _turn_of(held: Held, turn: TurnRecord) -> list[Entry]:
     if not found or found[0].turn_id != turn.turn_id:
         raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
     return found
+
+
+def _whole_turn(held: Held, one: Entry) -> Withheld:
+    """All entries of the turn that has this one."""
+    places = [entry.place for entry in held.entries if entry.turn_id == one.turn_id]
+    return Withheld(first=places[0], last=places[-1], status="refused")
+
+
+def _unsent(
+    change: Change, first: int, status: EntryStatus, head: Head, former: Head | None
+) -> Change:
+    """The change of a turn that goes upstream no more, from the place `first` on.
+
+    An epoch that began with it was of no use: what is valid under the `former` head stays so.
+    """
+    entries = tuple(msgspec.structs.replace(entry, status=status) for entry in change.entries)
+    restored = None
+    if former is not None and former.epoch != head.epoch:
+        restored = msgspec.structs.replace(former, epoch=head.epoch)
+    withheld = Withheld(first=first, status=status)
+    return msgspec.structs.replace(change, withheld=withheld, entries=entries, head=restored)
 
 
 def _check(begun: Begun) -> None:

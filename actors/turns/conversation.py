@@ -112,14 +112,16 @@ class Conversation:
 
     async def _renew(self, turn: Turn, error: ProviderError) -> Ending | None:
         """Make a request anew that the provider refused. Raises `error` where that is no use."""
-        new = renewal(error, turn.step.prompt, turn.built.room, turn.rooms)
+        new = renewal(error, turn.step.prompt, turn.built.room, turn.renewals)
         if new is None:
             raise error
-        how = "in a new epoch" if new.room is None else "with less"
+        how = "with less" if new.room is not None else "in a new epoch"
         log.warning("turn %s: %s; the model is asked again %s", turn.turn_id, error, how)
-        turn.rooms.append(new.room)
+        turn.renewals.append(new)
         with deadline(self._settings.ask_seconds):
-            prompt = await self._context.ask(RenewContext(turn=turn.row, room=new.room))
+            prompt = await self._context.ask(
+                RenewContext(turn=turn.row, room=new.room, without=new.without)
+            )
         if not self._is_affordable(turn, prompt):
             return OUT_OF_MONEY
         turn.advance("call")

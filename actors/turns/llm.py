@@ -15,7 +15,7 @@ from typing import assert_never
 import msgspec
 import trio
 
-from actors.deadline import deadline
+from actors.deadline import TOO_SLOW, deadline
 from actors.mailbox import STOPPING, ActorStopped, Address, Mailbox, MailboxFull
 from actors.ports import Clock, Media, Model, Names, Prices, Tokenizer, Tools
 from actors.pricing import price_of
@@ -38,6 +38,7 @@ from protocol.mail import (
     BuildContext,
     Cancelling,
     CancelTurn,
+    CompleteTurn,
     Done,
     DrainTurns,
     EndSession,
@@ -47,7 +48,6 @@ from protocol.mail import (
     TurnAccepted,
 )
 from protocol.turn import Ended, Failed
-from protocol.usage import Cost
 
 log = logging.getLogger(__name__)
 
@@ -237,21 +237,37 @@ class Llm:
         ending = ending.but(await self._attempt(turn, self._estimate_output(turn)))
         cost = price_of(turn.row, self._prices)
         row = settled(turn, ending, at=self._clock.now(), cost=cost)
-        completed = self._context.ask(completion(turn, ending, row))
-        ending = ending.but(await self._attempt(turn, completed))
+        ending = ending.but(await self._complete(turn, completion(turn, ending, row)))
         turn.advance("finish")
         return ended(turn, ending, row)
 
     async def _abandon(self, turn: Turn, failure: Failure) -> None:
         """Settle a turn of which nothing is told but its failure."""
-        if turn.is_built:
-            cost = None if turn.counts.any else FREE
-            await self._attempt(turn, self._complete(turn, Ending(failure=failure), cost))
-
-    async def _complete(self, turn: Turn, ending: Ending, cost: Cost | None) -> Done:
-        """Store how the turn ended, with all that it said, in one commit."""
+        if not turn.is_built:
+            return
+        ending, cost = Ending(failure=failure), FREE if not turn.counts.any else None
+        with suppress(Exception):  # pricing may be what went wrong
+            cost = cost or price_of(turn.row, self._prices)
         row = settled(turn, ending, at=self._clock.now(), cost=cost)
-        return await self._context.ask(completion(turn, ending, row))
+        await self._complete(turn, completion(turn, ending, row))
+
+    async def _complete(self, turn: Turn, request: CompleteTurn) -> Failure | None:
+        """Have the turn's end written in one commit; how that failed, if it did.
+
+        One that takes too long is asked for again, aside: it may not even have come into the
+        mailbox, and twice does no harm.
+        """
+        failure = await self._attempt(turn, self._context.ask(request))
+        if failure == TOO_SLOW:
+            assert self._nursery is not None
+            self._nursery.start_soon(self._insist, turn, request)
+        return failure
+
+    async def _insist(self, turn: Turn, request: CompleteTurn) -> None:
+        """Ask until the turn's end is written; the next start writes what a stop leaves open."""
+        failure: Failure | None = TOO_SLOW
+        while failure == TOO_SLOW and not self._draining:
+            failure = await self._attempt(turn, self._context.ask(request))
 
     async def _attempt(self, turn: Turn, step: Awaitable[object]) -> Failure | None:
         """One step of settling: how it failed, if it did. The next step is done all the same."""

@@ -8,6 +8,7 @@ What the session keeps is a rule on how the turn ended, the first line that fits
 | before any answer began, by the provider's refusal | the question for people; the former setting |
 | before any answer began, by another failure        | the question for people alone               |
 | a later request was refused: it had tools' answers | all of it, without what the tools answered  |
+| a later request would be too large                 | all of it, without what the tools answered  |
 | in any other way, a cancel among them              | all of it                                   |
 
 A question that is kept for people alone is not sent again. After a cancel it is: the model gets it
@@ -21,7 +22,7 @@ import msgspec
 from actors.turns.ending import Ending
 from actors.turns.turn import Turn
 from protocol.errors import Failure
-from protocol.mail import CompleteTurn
+from protocol.mail import CompleteTurn, NewMessage
 from protocol.records import TurnRecord, TurnStatus
 from protocol.server import Usage, WireCost
 from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed
@@ -52,6 +53,9 @@ def completion(turn: Turn, ending: Ending, row: TurnRecord) -> CompleteTurn:
         mismatched=any(step.answer.mismatched for step in turn.steps),
     )
     failure = ending.failure
+    if failure is not None and failure.code == "CONTEXT_TOO_LARGE" and kept.messages:
+        # With them no later question would have room, whatever else is left out.
+        kept = msgspec.structs.replace(kept, messages=_without_results(turn, kept.messages))
     if turn.steps and turn.step.answer.stop_reason == "refusal":
         return msgspec.structs.replace(kept, unsent="turn", status="refused")
     if failure is None or (turn.steps and turn.step.answer.started):
@@ -61,6 +65,12 @@ def completion(turn: Turn, ending: Ending, row: TurnRecord) -> CompleteTurn:
     if not failure.retryable and (results := turn.steps[-2].withheld()):
         return msgspec.structs.replace(kept, unsent="results", messages=results)
     return kept
+
+
+def _without_results(turn: Turn, messages: list[NewMessage]) -> list[NewMessage]:
+    """The messages, in the end without what the last step's tools have answered."""
+    results = turn.step.withheld()
+    return [*messages[:-1], *results] if results and messages[-1].role == "user" else messages
 
 
 def refused(turn: Turn, failure: Failure) -> Failed:

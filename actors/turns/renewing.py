@@ -9,8 +9,9 @@ Of 200,000 tokens that were estimated at 180,000 with room for 190,000, it is 17
 than the estimate, so something goes, or the context says that nothing is left to go. One time is
 mostly enough: the error of what stays is about that of the whole.
 
-A refusal of what was said before the turn is answered with a new epoch. Should the provider refuse
-that one too, it was something else.
+A refusal of thinking, or of what was announced, is answered with a new epoch. A refusal of another
+earlier message, a picture whose address is dead for instance, is answered with a request without
+the turn that has it. Should the provider refuse that one too, it was something else.
 """
 
 from __future__ import annotations
@@ -20,34 +21,45 @@ from typing import NamedTuple
 
 from protocol.errors import ProviderError, TooLong
 from protocol.prompt import Prompt
-from protocol.provider.refusals import blames_the_past
+from protocol.provider.refusals import blamed_message, blames_thinking
 
-MOST_SHORTER = 4
-"""How often a turn's prompts are shortened: the provider counts all of a prompt to refuse it."""
+MOST_RENEWALS = 4
+"""How often a turn's requests are made shorter, and how often without one of the turns before."""
 
 
 class Renewal(NamedTuple):
-    """How to make a request anew: for less `room`, or without one in a new epoch."""
+    """How to make a request anew: for less `room`, or `without` the turn that has this message.
 
-    room: int | None
+    Or, with neither, in a new epoch and without any thinking of earlier turns.
+    """
+
+    room: int | None = None
+    without: int | None = None
+
+
+IN_NEW_EPOCH = Renewal()
 
 
 def renewal(
-    error: ProviderError, prompt: Prompt, room: int, earlier: Sequence[int | None]
+    error: ProviderError, prompt: Prompt, room: int, earlier: Sequence[Renewal]
 ) -> Renewal | None:
     """How to make `prompt` anew after the provider refused it; `None` where that is no use.
 
-    The model's input has `room` tokens; `earlier` are the rooms that the turn has asked with.
+    The model's input has `room` tokens; `earlier` is what the turn has tried.
     """
     if error.too_long is not None:
-        return _shorter(error.too_long, prompt, room, [one for one in earlier if one is not None])
-    if error.refusal is None or None in earlier:
+        return _shorter(error.too_long, prompt, room, [one.room for one in earlier if one.room])
+    if error.refusal is None:
         return None
-    return Renewal(None) if blames_the_past(error.refusal, prompt.own_from) else None
+    if blames_thinking(error.refusal) and IN_NEW_EPOCH not in earlier:
+        return IN_NEW_EPOCH
+    message = blamed_message(error.refusal, prompt.own_from)
+    tried = sum(one.without is not None for one in earlier)
+    return None if message is None or tried >= MOST_RENEWALS else Renewal(without=message)
 
 
 def _shorter(found: TooLong, prompt: Prompt, room: int, earlier: Sequence[int]) -> Renewal | None:
-    if found.counted <= found.most or len(earlier) >= MOST_SHORTER:
+    if found.counted <= found.most or len(earlier) >= MOST_RENEWALS:
         return None
     smaller = min(room, found.most) * prompt.token_estimate // found.counted
     return Renewal(smaller) if smaller < min(earlier, default=prompt.token_estimate) else None

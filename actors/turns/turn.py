@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from actors.turn_log import TurnLog
 from actors.turns.approvals import Answers
+from actors.turns.renewing import Renewal
 from actors.turns.step import Step, without_body
 from protocol.answer import Answer
 from protocol.client import ChatSend
@@ -43,8 +44,8 @@ class Turn:
         # Made here and not in the turn's task, so that no cancel before its first step is lost.
         self.scope = trio.CancelScope()
         self.steps: list[Step] = []
-        self.rooms: list[int | None] = []
-        """What requests that the provider refused were made anew with: see `renewing`."""
+        self.renewals: list[Renewal] = []
+        """How requests that the provider refused were made anew."""
         self.confirmed = 0
         """How many messages behind the question the session has."""
         self.repetition = Repetition()

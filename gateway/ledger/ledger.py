@@ -162,10 +162,14 @@ class Ledger:
 
         return await self._thread.read(work)
 
-    async def page_entries(self, session_id: str, limit: int, before: int | None) -> list[Entry]:
+    async def page_entries(
+        self, session_id: str, limit: int, before: int | None
+    ) -> list[Entry] | None:
         """See `SessionStore`."""
 
-        def work() -> list[Entry]:
+        def work() -> list[Entry] | None:
+            if self._db.Session.get(session_id=session_id) is None:
+                return None
             rows = self._db.Entry.select(lambda e: e.session_id == session_id)
             if before is not None:
                 rows = rows.filter(lambda e: e.place < before)

@@ -22,7 +22,10 @@ _IDENTITY = frozenset({"turn_id", "session_id", "request_id", "created_at"})
 """The columns of a turn that stay as they were inserted."""
 
 _SENT = ", ".join(f"'{status}'" for status in sorted(SENT))
-_WITHHELD = f"session_id = $session_id AND place >= $first AND status IN ({_SENT})"
+_WITHHELD = (
+    f"session_id = $session_id AND place >= $first AND place <= $last AND status IN ({_SENT})"
+)
+_TO_THE_END = 2**31 - 1
 _REPLACED = "(SELECT count(*) FROM Entry WHERE {withheld} AND role <> 'system')"
 
 _FIND = """
@@ -69,11 +72,8 @@ def begin_turn(db: Any, change: Change, turn: TurnRecord, *, is_new: bool) -> Be
 
 
 def extend_turn(db: Any, change: Change, turn: TurnRecord) -> bool:
-    """Write the change and the turn's row; whether the fence held."""
-    held = _apply(db, change)
-    if held:
-        update_open_turn(db, turn)
-    return held
+    """Write the change and the turn's row; whether the row was open and the fence held."""
+    return update_open_turn(db, turn) and _apply(db, change)
 
 
 def settle_turn(db: Any, change: Change, turn: TurnRecord) -> bool:
@@ -85,9 +85,9 @@ def settle_turn(db: Any, change: Change, turn: TurnRecord) -> bool:
     return held
 
 
-def update_open_turn(db: Any, turn: TurnRecord) -> None:
-    """Update the turn's row unless it is settled."""
-    _update_turn(db, turn_values(turn), "AND status = 'open'")
+def update_open_turn(db: Any, turn: TurnRecord) -> bool:
+    """Update the turn's row unless it is settled; whether it was open."""
+    return _update_turn(db, turn_values(turn), "AND status = 'open'")
 
 
 def delete_session(db: Any, session_id: str) -> bool:
@@ -114,7 +114,7 @@ def _apply(db: Any, change: Change) -> bool:
     values = {**session_values(session), "added": _shown(change.entries)}
     statement = _SAVE_ONLY
     if change.withheld is not None and change.withheld.status == "replaced":
-        values["first"] = change.withheld.first
+        values |= _places(change.withheld)
         statement = _SAVE_REPLACING
     if not _met(db, statement, values):
         return False
@@ -125,8 +125,13 @@ def _apply(db: Any, change: Change) -> bool:
 
 
 def _withhold(db: Any, session_id: str, withheld: Withheld) -> None:
-    values = {"session_id": session_id, "first": withheld.first, "status": withheld.status}
+    values = {"session_id": session_id, "status": withheld.status, **_places(withheld)}
     _execute(db, _WITHHOLD, values)
+
+
+def _places(withheld: Withheld) -> Values:
+    last = _TO_THE_END if withheld.last is None else withheld.last
+    return {"first": withheld.first, "last": last}
 
 
 def _append(db: Any, session_id: str, entries: Iterable[Entry], head: Head | None) -> None:

@@ -180,6 +180,17 @@ def guarded(model: str, config: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**config, "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 
 
+def forgiving(model: str, config: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The `thinking` of a request whose thinking is known not to fit, in the middle of an answer.
+
+    There none of it may be left out. A kind of thinking that cannot have it dropped gives way to
+    one that can.
+    """
+    if config is None or binding(model) != "checked" or "block_binding" in config:
+        return config
+    return guarded(model, {"type": "adaptive"})
+
+
 def _version(words: list[str]) -> tuple[int, int]:
     """`(4, 1)` for the words of `claude-opus-4-1-20250805`, `(3, 7)` for `claude-3-7-sonnet`."""
     if "claude" not in words:
@@ -212,21 +223,6 @@ def choose_thinking(
     if wanted == "off":
         return _least(model, effort)
     return Thinking(config=_best(model, max_tokens, budget), effort=effort)
-
-
-def without_budget(model: ModelInfo, wanted: str | ThinkingBudget) -> ModelInfo:
-    """The model where it cannot begin to think within a budget.
-
-    Raises GatewayError(INVALID_MESSAGE) when a budget is `wanted`.
-    """
-    if isinstance(wanted, ThinkingBudget) and "enabled" in model.thinking:
-        raise GatewayError(
-            "INVALID_MESSAGE",
-            "`thinking.budgetTokens`: the last answer called tools without thinking, and "
-            f"{model.id} cannot begin to think behind that. Leave it out for this message.",
-        )
-    thinking = tuple(kind for kind in model.thinking if kind != "enabled")
-    return msgspec.structs.replace(model, thinking=thinking)
 
 
 def _budgeted(model: ModelInfo, budget: int, max_tokens: int) -> dict[str, Any]:

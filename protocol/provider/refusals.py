@@ -30,10 +30,15 @@ _OF_THE_PAST = re.compile(
 )
 
 
-def blames_the_past(explanation: str, own_from: int) -> bool:
-    """Whether a refusal is of what was said before the turn, not of the turn itself.
+def blames_thinking(explanation: str) -> bool:
+    """Whether a refusal is of thinking that does not fit, or of what was announced."""
+    return bool(_OF_THE_PAST.search(explanation))
 
-    The turn's own messages begin with number `own_from` of the request.
+
+def blamed_message(explanation: str, own_from: int) -> int | None:
+    """The earlier message that a refusal complains of, by its number in the request.
+
+    The turn's own messages begin with number `own_from`: they are nothing of the past.
     """
     paths = (int(number) for number in _PATH.findall(explanation))
-    return any(number < own_from for number in paths) or bool(_OF_THE_PAST.search(explanation))
+    return next((number for number in paths if number < own_from), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.turns.renewing import MOST_SHORTER, Renewal, renewal
+from actors.turns.renewing import IN_NEW_EPOCH, MOST_RENEWALS, Renewal, renewal
 from protocol.errors import ProviderError, TooLong
 from protocol.prompt import Prompt
 
@@ -19,7 +19,8 @@ PROMPT = Prompt(
     likely_cost=None,
     context=None,
 )
-PAST = "messages.1.content.0: Invalid `signature` in `thinking` block."
+THOUGHT = "messages.1.content.0: Invalid `signature` in `thinking` block."
+PAST = "messages.0.content.0.image.source.url: Unable to download the file."
 OWN = "messages.4.content.1.image.source: Could not process image"
 
 
@@ -46,13 +47,13 @@ def test_the_room_is_smaller_by_as_much_as_the_estimate_was_too_low() -> None:
 def test_each_time_the_room_is_smaller_than_before() -> None:
     """Else nothing would go; an epoch that was begun in between has no room."""
     error = too_long(200_000, 195_000)
-    assert renewal(error, PROMPT, 190_000, [171_001, None]) == Renewal(171_000)
-    assert renewal(error, PROMPT, 190_000, [171_000]) is None
+    assert renewal(error, PROMPT, 190_000, [Renewal(171_001), IN_NEW_EPOCH]) == Renewal(171_000)
+    assert renewal(error, PROMPT, 190_000, [Renewal(171_000)]) is None
 
 
 def test_a_prompt_is_shortened_only_so_often() -> None:
     """The provider has counted it each time."""
-    rooms = [*range(900_000, 900_000 - MOST_SHORTER, -1)]
+    rooms = [Renewal(900_000 - number) for number in range(MOST_RENEWALS)]
     error = too_long(200_000, 195_000)
     assert renewal(error, PROMPT, 190_000, rooms[1:]) is not None
     assert renewal(error, PROMPT, 190_000, rooms) is None
@@ -63,11 +64,20 @@ def test_figures_that_do_not_say_by_how_much_are_of_no_use() -> None:
     assert renewal(too_long(1_000, 1_000), PROMPT, 190_000, []) is None
 
 
-@pytest.mark.parametrize("earlier", [[], [171_000]])
-def test_a_refusal_of_what_was_said_before_begins_a_new_epoch(earlier: list[int | None]) -> None:
-    """Once a turn: should it be refused again, it was something else."""
-    assert renewal(refusal(PAST), PROMPT, 190_000, earlier) == Renewal(None)
-    assert renewal(refusal(PAST), PROMPT, 190_000, [*earlier, None]) is None
+@pytest.mark.parametrize("earlier", [[], [Renewal(171_000)]])
+def test_a_refusal_of_thinking_begins_a_new_epoch(earlier: list[Renewal]) -> None:
+    """Once a turn: should it be refused again, the turn that it names is left out."""
+    assert renewal(refusal(THOUGHT), PROMPT, 190_000, earlier) == IN_NEW_EPOCH
+    again = renewal(refusal(THOUGHT), PROMPT, 190_000, [*earlier, IN_NEW_EPOCH])
+    assert again == Renewal(without=1)
+
+
+def test_a_refusal_of_an_earlier_message_leaves_its_turn_out() -> None:
+    """There may be several of the kind, but not without end."""
+    assert renewal(refusal(PAST), PROMPT, 190_000, []) == Renewal(without=0)
+    tried = [Renewal(without=0)] * MOST_RENEWALS
+    assert renewal(refusal(PAST), PROMPT, 190_000, tried[1:]) is not None
+    assert renewal(refusal(PAST), PROMPT, 190_000, tried) is None
 
 
 @pytest.mark.parametrize("explanation", [OWN, None])

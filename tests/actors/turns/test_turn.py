@@ -13,7 +13,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from actors.turns.outcome import FREE
-from actors.turns.renewing import MOST_SHORTER
+from actors.turns.renewing import MOST_RENEWALS
 from protocol.context import SentContext
 from protocol.errors import GatewayError, ProviderError
 from protocol.mail import (
@@ -444,7 +444,7 @@ async def test_a_prompt_is_not_shortened_without_end(autojump_clock: MockClock) 
         world.model.will(*[too_long(2_000 + 100 * n, 1_000) for n in range(9)])
         client = world.connect()
         error = (await client.converse())[-1]
-        assert (error["code"], len(world.model.bodies)) == ("CONTEXT_TOO_LARGE", MOST_SHORTER + 1)
+        assert (error["code"], len(world.model.bodies)) == ("CONTEXT_TOO_LARGE", MOST_RENEWALS + 1)
         world.context.asked.clear()
         world.context.failing[RenewContext] = TOO_LARGE
         error = (await client.converse())[-1]
@@ -473,7 +473,7 @@ async def test_a_refusal_of_the_past_begins_a_new_epoch(
 async def test_a_new_epoch_is_begun_once_a_turn(autojump_clock: MockClock) -> None:
     """Refused again, it was something else."""
     async with open_turn_world() as world:
-        world.model.will(refusing(PAST), refusing(PAST))
+        world.model.will(*[refusing(PAST.replace("messages.1", "messages.9"))] * 2)
         error = (await world.connect().converse())[-1]
         assert (error["code"], len(world.model.bodies)) == ("LLM_ERROR", 2)
         assert (world.context.completed.unsent, world.context.completed.restores) == ("turn", True)

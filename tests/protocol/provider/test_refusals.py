@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.provider.refusals import blames_the_past
+from protocol.provider.refusals import blamed_message, blames_thinking
 
 MISMATCH = (
     "messages.9.content.0: Invalid `signature` in `thinking` block. The block is bound to a "
@@ -13,15 +13,15 @@ MISMATCH = (
 )
 
 
-@pytest.mark.parametrize(("path", "blames"), [(0, True), (3, True), (4, False), (41, False)])
-def test_a_path_before_the_turn_is_the_past(path: int, blames: bool) -> None:
+@pytest.mark.parametrize(("path", "blamed"), [(0, 0), (3, 3), (4, None), (41, None)])
+def test_a_path_before_the_turn_is_the_past(path: int, blamed: int | None) -> None:
     """The turn's own messages begin with number 4 here."""
-    assert blames_the_past(f"messages.{path}.content.0.text: cannot be so", 4) == blames
+    assert blamed_message(f"messages.{path}.content.0.text: cannot be so", 4) == blamed
 
 
 def test_one_of_several_paths_is_enough() -> None:
     """A refusal may name several."""
-    assert blames_the_past("messages.7.content: no; messages.1.content.0: no", 4)
+    assert blamed_message("messages.7.content: no; messages.1.content.0: no", 4) == 1
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_one_of_several_paths_is_enough() -> None:
 )
 def test_some_words_are_always_of_the_past(explanation: str) -> None:
     """Of thinking, of announcements in the conversation, and of features that are not known."""
-    assert blames_the_past(explanation, 4)
+    assert blames_thinking(explanation)
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,5 @@ def test_some_words_are_always_of_the_past(explanation: str) -> None:
 )
 def test_what_the_turn_itself_asks_for_is_not_the_past(explanation: str) -> None:
     """A new epoch would change nothing."""
-    assert not blames_the_past(explanation, 4)
+    assert not blames_thinking(explanation)
+    assert blamed_message(explanation, 4) is None
