@@ -63,8 +63,11 @@ class Running:
             del self._busy[turn.session_id]
 
     def end_session(self, session_id: str) -> None:
-        """Stop the session's turn, if one runs, and forget what its turns said."""
-        turn = self._busy.get(session_id)
+        """Stop the session's turn, if one runs, and forget what its turns said.
+
+        There is no session any more that the turn, which is yet to be settled, could keep busy.
+        """
+        turn = self._busy.pop(session_id, None)
         if turn is not None:
             turn.scope.cancel()
         for (session, _), turn_id in self._started.items():

@@ -403,6 +403,9 @@ async def test_a_server_that_cannot_start_harms_no_other(
         answer = await call(tools, "gone__anything")
         assert answer.is_error
         assert "gone is not running" in answer.text
+        assert tools.may_return("gone__anything")
+        assert not tools.may_return("time__get_current_time")
+        assert not tools.may_return("time__anything")
     reason = "the MCP server gone cannot be started: No such file or directory; next try in "
     assert all(line.startswith(reason) for line in said(caplog, logging.WARNING))
     assert not any(record.exc_info for record in caplog.records)
@@ -605,6 +608,7 @@ async def test_a_tool_of_nobody_is_an_answer_too() -> None:
     """Whatever the model makes up."""
     tools = McpTools([], McpTimes(start=1, restart=1, check=1))
     assert tools.absent("made__up") == "There is no tool named made__up."
+    assert not tools.may_return("made__up")
     answer = await tools.call("made__up", {})
     assert answer.is_error
     assert answer.text == tools.absent("made__up")

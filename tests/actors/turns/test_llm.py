@@ -470,6 +470,23 @@ async def test_the_turn_of_a_session_that_ends_is_stopped(autojump_clock: MockCl
         assert (known, gone) == (True, False)
 
 
+@pytest.mark.parametrize("request_id", ["same", "another"])
+async def test_a_session_that_ended_is_not_busy(request_id: str, autojump_clock: MockClock) -> None:
+    """Whoever sends while its last turn is being settled hears that it is gone."""
+    async with open_world() as world:
+        client, other = world.connect(), world.connect()
+        world.model.will(half(trio.Event()))
+        session = (await client.begun(id="same"))["sessionId"]
+        world.store.slow["settle_turn"] = 1
+        other.say("session.delete", id="end", sessionId=session)
+        await other.expect("session.deleted")
+        frames = await other.converse(id=request_id, sessionId=session)
+        assert [frame.get("code") for frame in frames] == ["SESSION_NOT_FOUND"]
+        assert [row.status for row in world.store.rows.values()] == ["open"]
+        assert (await client.hear_out("same"))[-1]["stopReason"] == "cancelled"
+        assert [row.status for row in world.store.rows.values()] == ["cancelled"]
+
+
 # --- money -------------------------------------------------------------------------------------
 
 
