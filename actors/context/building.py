@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -29,7 +30,6 @@ from protocol.provider.models import (
 )
 from protocol.provider.thinking import ThinkingBudget
 from protocol.records import SessionRecord
-from protocol.tools import OfferedTool
 
 
 class Builder:
@@ -76,8 +76,8 @@ class Builder:
         self, request: BuildContext, before: SessionRecord, held: Held, *, is_new: bool
     ) -> ContextBuilt:
         send, gatherer, now = request.send, self._gatherer, self._clock.now()
-        agent = await gatherer.agent(before)
-        session = _renewed(before, send, agent.tools, now)
+        agent = await gatherer.agent(held, before)
+        session = _renewed(before, send, agent.names, now)
         info = await self._catalog.describe(session.model)
         limit = gatherer.output_limit(info, send.max_tokens)
         ground = gatherer.ground(held, session, agent, info, limit)
@@ -176,7 +176,7 @@ def shape_of(ground: Ground, thinking: Thinking, max_tokens: int, *, caches: boo
 
 
 def _renewed(
-    session: SessionRecord, send: ChatSend, offered: list[OfferedTool], now: int
+    session: SessionRecord, send: ChatSend, taken: Collection[str], now: int
 ) -> SessionRecord:
     """The session as `send` leaves it: it remembers the last model, system and tools."""
     if send.agent_id is not None and send.agent_id != session.agent_id:
@@ -186,7 +186,7 @@ def _renewed(
         )
     changes: dict[str, Any] = {
         "last_active_at": now,
-        "tools": chosen_tools(session.tools, send, offered),
+        "tools": chosen_tools(session.tools, send, taken),
     }
     if send.model is not None:
         changes["model"] = send.model

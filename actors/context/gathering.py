@@ -16,7 +16,7 @@ from actors.context.estimate.counting import Counter
 from actors.context.sessions import Held
 from actors.context.toolset import Toolset, assemble_tools
 from actors.ports import AgentFiles, Library, Media, Tools
-from protocol.announcing import Briefing
+from protocol.announcing import Briefing, Definition
 from protocol.client import ServerTool
 from protocol.closing import closing
 from protocol.context import SectionName
@@ -54,10 +54,19 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agent(NamedTuple):
-    """What a session's agent has: its files, and the tools that the gateway runs for it."""
+    """What a session's agent has: its files, and the tools that the gateway runs for it.
+
+    Those that are `down` the session was told of, and their server may come back.
+    """
 
     files: AgentFiles
     tools: list[OfferedTool]
+    down: list[Definition]
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the tools."""
+        return {tool.name for tool in self.tools} | {str(tool["name"]) for tool in self.down}
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,10 +112,17 @@ class Gatherer:
         self._tools = tools
         self._media = media
 
-    async def agent(self, session: SessionRecord) -> Agent:
+    async def agent(self, held: Held, session: SessionRecord) -> Agent:
         """The session's agent, as it is now."""
         files = await self._library.read(session.agent_id)
-        return Agent(files, self._tools.offered(files))
+        tools = self._tools.offered(files)
+        offered = {tool.name for tool in tools}
+        down = [
+            tool
+            for name, tool in held.told.tools.items()
+            if name not in offered and self._tools.may_return(name)
+        ]
+        return Agent(files, tools, down)
 
     def output_limit(self, info: ModelInfo, wanted: int | None) -> int:
         """The output tokens to ask for. Raises GatewayError(INVALID_MESSAGE)."""
@@ -180,16 +196,9 @@ class Gatherer:
         self, held: Held, session: SessionRecord, agent: Agent, info: ModelInfo, max_tokens: int
     ) -> Ground:
         """What the session's next turn is made from, with an answer of `max_tokens`."""
-        told = held.told
-        offered = {tool.name for tool in agent.tools}
-        down = [
-            tool
-            for name, tool in told.tools.items()
-            if name not in offered and self._tools.may_return(name)
-        ]
-        toolset = assemble_tools(agent.tools, down, session.tools)
+        toolset = assemble_tools(agent.tools, agent.down, session.tools)
         room = info.max_input_tokens - max_tokens
-        clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or told.tools)
+        clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or held.told.tools)
         return Ground(
             session=session,
             binding=binding(session.model),

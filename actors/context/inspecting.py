@@ -82,7 +82,7 @@ class Inspector:
             if request.model is not None:
                 session = msgspec.structs.replace(session, model=request.model)
             info = await self._catalog.describe(session.model)
-            agent = await gatherer.agent(session)
+            agent = await gatherer.agent(held, session)
             ground = gatherer.ground(held, session, agent, info, gatherer.output_limit(info, None))
             said = Said([], own=held.next_place)
             if request.content is not None:

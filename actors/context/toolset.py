@@ -7,7 +7,7 @@ shapes; an entry with a `type` is a tool of the provider's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -15,14 +15,9 @@ import msgspec
 from protocol.announcing import Definition
 from protocol.client import ChatSend, ServerTool, ToolDeclaration
 from protocol.errors import GatewayError
+from protocol.provider.features import SERVER_TOOL_TYPES
 from protocol.provider.request import Tool
 from protocol.tools import OfferedTool, ToolRule
-
-SERVER_TYPES: dict[ServerTool, str] = {
-    "web_search": "web_search_20250305",
-    "web_fetch": "web_fetch_20250910",
-    "code_execution": "code_execution_20250825",
-}
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
@@ -68,12 +63,11 @@ def server_tools(names: Sequence[ServerTool]) -> bytes | None:
     return _joined(_server_entries(names))
 
 
-def chosen_tools(
-    remembered: bytes | None, send: ChatSend, offered: Sequence[OfferedTool]
-) -> bytes | None:
+def chosen_tools(remembered: bytes | None, send: ChatSend, taken: Collection[str]) -> bytes | None:
     """What the session remembers after `send`; what that does not mention stays.
 
-    Raises GatewayError(INVALID_MESSAGE) for what the provider would refuse.
+    The names that are `taken` are those of tools that the gateway runs. Raises
+    GatewayError(INVALID_MESSAGE) for what the provider would refuse.
     """
     entries = _decode(remembered or b"[]")
     servers = [tool for tool in entries if "type" in tool]
@@ -81,8 +75,7 @@ def chosen_tools(
     if send.server_tools is not None:
         servers = _server_entries(send.server_tools)
     if send.tools is not None:
-        taken = {tool.name for tool in offered} | {tool["name"] for tool in servers}
-        clients = _client_entries(send.tools, taken)
+        clients = _client_entries(send.tools, {*taken, *(tool["name"] for tool in servers)})
     return _joined([*servers, *clients])
 
 
@@ -91,7 +84,9 @@ def _joined(entries: list[dict[str, Any]]) -> bytes | None:
 
 
 def _server_entries(names: Sequence[ServerTool]) -> list[dict[str, Any]]:
-    return [{"type": kind, "name": name} for name, kind in SERVER_TYPES.items() if name in names]
+    return [
+        {"type": kind, "name": name} for name, kind in SERVER_TOOL_TYPES.items() if name in names
+    ]
 
 
 def _client_entries(declared: Sequence[ToolDeclaration], taken: set[str]) -> list[dict[str, Any]]:

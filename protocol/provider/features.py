@@ -15,5 +15,12 @@ BINDING_CONTROLS = "thinking-binding-controls-2026-08-01"
 INLINE_TOOLS = "inline-tools-2026-09-15"
 """The beta of tool definitions inside of messages, needed with every request that has one."""
 
+SERVER_TOOL_TYPES = {
+    "web_search": "web_search_20250305",
+    "web_fetch": "web_fetch_20250910",
+    "code_execution": "code_execution_20250825",
+}
+"""The `type` of each of the provider's own tools, by name."""
+
 CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 """The edit that clears old results of tools from a prompt."""

@@ -39,7 +39,7 @@ def remember(
 ) -> bytes | None:
     """What a session remembers after a send."""
     send = ChatSend(id="1", content="Hi", tools=tools, server_tools=servers)
-    return chosen_tools(before, send, [SKILLS])
+    return chosen_tools(before, send, {SKILLS.name})
 
 
 def names(remembered: bytes | None) -> list[str]:
