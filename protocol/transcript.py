@@ -47,9 +47,8 @@ class Sums(NamedTuple):
     """What the messages of a request add up to, from its first one on.
 
     `size` is in bytes as they are sent, a comma behind each, of which announcements have
-    `announced`; `counted` are tokens of text as the
-    tokenizer counts, `media` tokens of pictures and documents; `blocks` are of content, `results`
-    of tools.
+    `announced`; `counted` are tokens of text as the tokenizer counts, `media` tokens of pictures
+    and documents; `blocks` are of content, `results` of tools, `thoughts` blocks of thinking.
     """
 
     size: int = 0
@@ -60,6 +59,7 @@ class Sums(NamedTuple):
     documents: int = 0
     blocks: int = 0
     results: int = 0
+    thoughts: int = 0
     tool_changes: int = 0
 
     def plus(self, other: Sums) -> Sums:
@@ -136,6 +136,7 @@ class Transcript:
             documents=entry.attached.documents,
             blocks=len(kinds),
             results=results,
+            thoughts=sum(kinds.count(kind) for kind in THINKING),
             tool_changes=kinds.count("tool_addition") + kinds.count("tool_removal"),
         )
         self._sums.append(self._sums[-1].plus(added))

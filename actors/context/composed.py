@@ -16,7 +16,7 @@ from actors.context.assembly import Shape
 from actors.context.estimate.clearing import alike, remaining
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Beginning, SentRequest
-from actors.context.estimate.weighing import FIXED, OVERHEAD, Opening, Rates, Weight, has_tools
+from actors.context.estimate.weighing import FIXED, OVERHEAD, Opening, Rates, Weight
 from protocol.announcing import Briefing
 from protocol.context import (
     Section,
@@ -46,13 +46,15 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """A request of a session. It is looked at while its transcript stands as it was composed.
 
     `own` is the number of the turn's first message. `head` is the epoch's, also for a model that
-    gets another `opening`. `is_new_epoch` when the conversation begins anew with it.
+    gets another `opening`. `is_new_epoch` when the conversation begins anew with it, `has_tools`
+    when any tool is on offer at its end.
     """
 
     model: str
     head: Head
     is_new_epoch: bool
     opening: Opening
+    has_tools: bool
     transcript: Transcript
     own: int
     caches: bool
@@ -60,11 +62,6 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates
     allowance: Allowance
     weight: Weight
-
-    @property
-    def has_tools(self) -> bool:
-        """Whether any tool goes with it."""
-        return has_tools(self.opening, self.transcript)
 
     @property
     def counted_tokens(self) -> int:

@@ -19,7 +19,7 @@ from actors.context.assembly import marked
 from actors.context.composed import Composed
 from actors.context.estimate.counting import Counter
 from actors.context.estimate.fitting import cut, is_crowded
-from actors.context.estimate.weighing import Opening, Weigher, has_tools, weigh
+from actors.context.estimate.weighing import Opening, Weigher, weigh
 from actors.context.gathering import Ground, Said
 from actors.context.sessions import Held, rendered
 from protocol.announcing import Piece, changes
@@ -208,13 +208,15 @@ class Composer:
             counted=await self._counts(system, tools),
         )
         transcript, first = plan.base, plan.base.before(own)
-        scale = self._weigher.scale(model, held.billed, has_tools=has_tools(opening, transcript))
+        has_tools = bool(ground.wanted.tools)  # what was removed is on offer no more
+        scale = self._weigher.scale(model, held.billed, has_tools=has_tools)
         weight = weigh(opening, transcript, first, scale=scale, allowance=ground.allowance)
         return Composed(
             model=model,
             head=plan.head,
             is_new_epoch=plan.is_new and bool(held.entries),
             opening=opening,
+            has_tools=has_tools,
             transcript=transcript,
             own=first,
             caches=caches,

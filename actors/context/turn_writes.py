@@ -19,6 +19,7 @@ from actors.context.sessions import Held, Sessions
 from actors.ports import Clock, SessionStore
 from actors.serving import BUG
 from protocol.beginning import Begun
+from protocol.context import with_dropped
 from protocol.errors import GatewayError
 from protocol.mail import (
     BeginTurn,
@@ -89,15 +90,20 @@ class TurnWrites:
         flight = self._found(request.turn)
         async with self._sessions.open(flight.session_id) as held:
             said = Said([], own=_turn_of(held, request.turn)[0].place)
+            transcript = await held.transcript(flight.ground.binding)
+            thoughts = transcript.sums().thoughts
             if request.without is not None:
-                transcript = await held.transcript(flight.ground.binding)
-                said = said._replace(
-                    withheld=_whole_turn(held, transcript.entries[request.without])
-                )
+                withheld = _whole_turn(held, transcript.entries[request.without])
+                said = said._replace(withheld=withheld)
                 flight.former = None  # what was built on that turn fits no more
-            return await self._go_on(
+            prompt = await self._go_on(
                 flight, held, request.turn, said, renews=True, room=request.room
             )
+            if request.room is not None or request.without is not None:
+                return prompt
+            left = (await held.transcript(flight.ground.binding)).sums().thoughts
+            context = with_dropped(prompt.context, thoughts - left)
+            return msgspec.structs.replace(prompt, context=context)
 
     async def _go_on(
         self,
@@ -148,7 +154,8 @@ class TurnWrites:
             # Whatever cannot be kept of its answer, its bill is written. The fence keeps the rest
             # away: the session has another version than before the turn, or is deleted.
             if flight.has_begun:
-                await self._store.settle_turn(Change(session=flight.before), turn)
+                unchanged = Change(session=flight.before)
+                await self._store.settle_turn(unchanged, turn)  # noqa: ASYNC120 - or the next start
             if not (isinstance(error, GatewayError) and error.failure.code == "SESSION_NOT_FOUND"):
                 raise
 

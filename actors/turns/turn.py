@@ -56,6 +56,8 @@ class Turn:
         """The pictures and documents of its question, and of what its tools have answered."""
         self._built: ContextBuilt | None = None
         self._epoch: int | UnsetType = UNSET
+        self._dropped = 0
+        """Thinking blocks that the provider refused, and that were left out for it."""
         self._urls: set[str] = set()
         self._call_ids: set[str] = set()
 
@@ -99,6 +101,7 @@ class Turn:
         """The next step, once its request is made."""
         if prompt.context is not None and prompt.context.epoch is not UNSET:
             self._epoch = prompt.context.epoch
+            self._dropped += prompt.context.dropped_thinking or 0
         client_tools = frozenset(self.built.client_tools)
         self.steps.append(Step(prompt, Answer(client_tools, self._urls, self._call_ids)))
 
@@ -189,5 +192,5 @@ class Turn:
             sum(edit.cleared_tool_uses for edit in edits),
             sum(edit.cleared_input_tokens for edit in edits),
         )
-        dropped = with_dropped(cleared, max(step.answer.mismatched for step in self.steps))
-        return with_epoch(dropped, self._epoch)
+        mismatched = max(step.answer.mismatched for step in self.steps)
+        return with_epoch(with_dropped(cleared, self._dropped + mismatched), self._epoch)

@@ -142,6 +142,7 @@ def test_a_sum_is_that_of_what_is_sent(
             documents=sum(one.attached.documents for one in first),
             blocks=len(blocks),
             results=blocks.count("tool_result"),
+            thoughts=blocks.count("thinking") + blocks.count("redacted_thinking"),
             tool_changes=blocks.count("tool_addition") + blocks.count("tool_removal"),
         )
     assert made.sums() == made.sums(len(made))

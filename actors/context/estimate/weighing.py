@@ -34,7 +34,6 @@ from actors.ports import Prices
 from protocol.context import SectionName
 from protocol.prompt import Allowance
 from protocol.provider.models import least_cacheable
-from protocol.provider.request import NO_TOOLS
 from protocol.transcript import Transcript
 from protocol.usage import ZERO, TokenCounts
 
@@ -173,8 +172,3 @@ class Weigher:
             return sys.maxsize
         left = Decimal(str(max_cost)) - (input_cost or ZERO)
         return max(1, int(left / a_million.output_cost * 1_000_000))
-
-
-def has_tools(opening: Opening, transcript: Transcript) -> bool:
-    """Whether any tool goes with a request, or was ever told of in it."""
-    return opening.tools != NO_TOOLS or transcript.sums().tool_changes > 0

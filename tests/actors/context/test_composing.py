@@ -116,16 +116,15 @@ async def test_tools_come_and_go_and_change(autojump_clock: MockClock) -> None:
 
 
 async def test_tools_are_told_where_there_were_none(autojump_clock: MockClock) -> None:
-    """The head stays without any; from then on the request counts as one with tools."""
+    """The head stays without any; the request counts as one with tools while there is one."""
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        assert not talk.prompts[-1].has_tools
         await talk.turn("2", tools=[declared("brew")])
         await talk.turn("3", tools=[])
         assert "tools" not in talk.body
         assert told(talk) == [[added("brew")], [removed("brew")]]
-        assert talk.prompts[-1].has_tools
+        assert [prompt.has_tools for prompt in talk.prompts] == [False, True, False]
 
 
 async def test_a_server_that_is_down_keeps_its_tools(autojump_clock: MockClock) -> None:

@@ -17,14 +17,12 @@ from actors.context.estimate.weighing import (
     Opening,
     Rates,
     Weigher,
-    has_tools,
     scaled,
     weigh,
 )
 from protocol.context import SectionName
 from protocol.prompt import Allowance
 from protocol.records import CalibrationRecord
-from protocol.transcript import Transcript
 from tests.actors.context.estimate.support import PLAIN, scale, transcript
 from tests.actors.fakes import MODEL, FakePrices
 from tests.protocol.entries import added, announcement, call, entry, result, text, transcripts
@@ -130,16 +128,6 @@ def test_figures_are_scaled_to_the_token(figures: list[int], total: int) -> None
     for name, figure in zip(NAMES, figures, strict=True):
         expected = figure * total / whole if whole else total * (name == OVERHEAD)
         assert abs(found[name] - expected) <= 1
-
-
-def test_whether_tools_go_with_a_request() -> None:
-    """In its head, or announced: also when they were removed since."""
-    removal = {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "brew"}}
-    none = Transcript("checked", 0)
-    assert not has_tools(opening(), none)
-    assert has_tools(Opening(system=(), tools=b"[{}]", counted={}), none)
-    assert has_tools(opening(), transcript(announcement(0, removal)))
-    assert not has_tools(opening(), transcript(announcement(0, text("Tea."))))
 
 
 # --- by what was billed before -----------------------------------------------------------------
