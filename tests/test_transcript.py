@@ -17,7 +17,7 @@ import pytest
 
 from gateway.mcp.settings import McpServer
 from tests.courses.bodies import thinking_in
-from tests.courses.replies import MISMATCHED, asks, tide
+from tests.courses.replies import MISMATCHED, asks, refuses, tide
 from tests.courses.server import ToolServer
 from tests.courses.session import Session
 from tests.courses.stage import Stage, open_stage, window_of
@@ -97,8 +97,14 @@ async def test_a_full_window_costs_the_thinking_of_few_requests(tmp_path: Path) 
             await session.finish()
 
 
-async def test_a_window_that_fills_inside_a_tool_loop_ends_no_turn(tmp_path: Path) -> None:
-    """Once the provider's own clearing does not suffice, a new epoch begins within the turn."""
+@pytest.mark.parametrize("then", ["a question", "a restart", "a refusal"])
+async def test_a_window_that_fills_inside_a_tool_loop_ends_no_turn(
+    then: str, tmp_path: Path
+) -> None:
+    """Once the provider's own clearing does not suffice, a new epoch begins within the turn.
+
+    The provider drops what the turn had thought before, in this turn and in no later one.
+    """
     with window_of(32_500):
         async with open_stage(tmp_path, max_tokens=2_000) as stage:
             session = await new_session(stage)
@@ -109,6 +115,11 @@ async def test_a_window_that_fills_inside_a_tool_loop_ends_no_turn(tmp_path: Pat
             turn = await session.ask(output=session.text("A long tide", 190))
             assert len(turn.exchanges) == 6
             assert session.began >= 1
+            if then == "a restart":
+                await stage.restart()
+            elif then == "a refusal":
+                stage.provider.arrange(refuses("I can"))
+                await session.ask(ends=("refusal",))
             await session.finish()
 
 

@@ -221,7 +221,7 @@ def cut_at(place: Cut) -> tuple[list[Reply], dict[str, Any]]:
 
 TestCourses = Courses.TestCase
 TestCourses.settings = settings(
-    max_examples=PROGRAMS or 25,
+    max_examples=PROGRAMS or 60,
     stateful_step_count=20,
     derandomize=not PROGRAMS,
     database=None,

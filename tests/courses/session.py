@@ -108,7 +108,9 @@ class Session:
         self._owed: dict[Kind, list[Json]] = {"checked": [], "appended": []}
         self._told_epoch: int | None = None
         self._answers = 0
-        """How many there were when the epoch began: until there are more, its head may change."""
+        """How many there were when the epoch began."""
+        self._is_frozen = False
+        """Whether there are more by now: until then the epoch's head may change."""
         self._bills: Counter[str] = Counter()
         self._questions = count(1)
 
@@ -202,11 +204,13 @@ class Session:
         assert not expected, f"the provider refused: {expected}"
         owed = {kind: [*blocks] for kind, blocks in self._owed.items()}
         former = {kind: [*ones] for kind, ones in self._former.items()}
-        began = self.began
+        began, was_frozen = self.began, self._is_frozen
         for exchange in turn.exchanges:
             self._follow(exchange, turn)
             self._check_dropped(exchange, turn, own=self.began > began)
         assert self.began <= began + 1, "more than one epoch began in one turn"
+        if turn.outcome == "refusal":
+            self._is_frozen = was_frozen and began == self.began
         told = "droppedThinking" in turn.context
         assert told >= any(one.is_told_of_drops for one in turn.exchanges), turn.context
         assert told <= any(one.is_told_of_drops or one.scripted for one in turn.exchanges)
@@ -229,8 +233,8 @@ class Session:
         have = thinking_in(exchange.body["messages"])
         if lost := [block for block in self._owed.get(kind, []) if block not in have]:
             departure = departure or f"thinking was left out: {lost}"
-        is_frozen = answers_in(exchange.body) > self._answers
-        if departure and is_frozen and self._is_new(kind):
+        self._is_frozen |= answers_in(exchange.body) > self._answers
+        if departure and self._is_frozen and self._is_new(kind):
             self._begin_epoch(exchange, turn, departure)
         if exchange.is_accepted:
             self._former[kind] = [Former(sent, self.began)]
@@ -252,7 +256,7 @@ class Session:
         is_told = told is not None and told != self._told_epoch
         assert is_told or turn.end["type"] == "error", f"without a new epoch: {departure}"
         self.began += 1
-        self._answers = answers_in(exchange.body)
+        self._answers, self._is_frozen = answers_in(exchange.body), False
         for blocks in self._owed.values():
             blocks.clear()
         if kind_of(exchange.model) == "checked":
@@ -263,6 +267,7 @@ class Session:
     def _owe(self, exchange: Exchange) -> None:
         """The thinking of a whole answer must stand in the next request."""
         if kind_of(exchange.model) != "rebuilt" and self.stage.provider.is_whole(exchange):
+            self._is_frozen = True
             for blocks in self._owed.values():
                 blocks.extend(thinking_in([{"content": [*exchange.content]}]))
 
