@@ -522,7 +522,7 @@ async def test_a_request_that_is_too_long_by_itself_is_weighed(autojump_clock: M
 async def test_what_was_said_before_and_refused_goes_without_any_thinking(
     model: str, autojump_clock: MockClock
 ) -> None:
-    """Whatever the model. The turn's own stays until it is over; a model that checks loses it then."""
+    """Whatever the model; the turn's own stays until it is over, and then a checked one goes."""
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1", model=model)
