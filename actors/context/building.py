@@ -9,16 +9,13 @@ import msgspec
 
 from actors.context.archive import Archive
 from actors.context.assembly import Shape, title_of
-from actors.context.catalog import Catalog
 from actors.context.composed import Composed
-from actors.context.composing import Composer
 from actors.context.estimate.clearing import clearing
-from actors.context.estimate.weighing import Weigher
-from actors.context.flight import Flight, Underway
-from actors.context.gathering import ContextSettings, Gatherer, Ground
-from actors.context.sessions import Held, Sessions
+from actors.context.flight import Flight
+from actors.context.gathering import ContextSettings, Ground
+from actors.context.parts import Parts
+from actors.context.sessions import Held
 from actors.context.toolset import chosen_tools
-from actors.ports import Clock
 from protocol.client import ChatSend
 from protocol.errors import GatewayError
 from protocol.mail import BuildContext, ContextBuilt
@@ -35,28 +32,10 @@ from protocol.records import SessionRecord
 class Builder:
     """Makes first requests. What is built is stored when the turn begins."""
 
-    def __init__(
-        self,
-        settings: ContextSettings,
-        *,
-        sessions: Sessions,
-        archive: Archive,
-        underway: Underway,
-        catalog: Catalog,
-        gatherer: Gatherer,
-        composer: Composer,
-        weigher: Weigher,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, settings: ContextSettings, parts: Parts, archive: Archive) -> None:
         self._settings = settings
-        self._sessions = sessions
+        self._parts = parts
         self._archive = archive
-        self._underway = underway
-        self._catalog = catalog
-        self._gatherer = gatherer
-        self._composer = composer
-        self._weigher = weigher
-        self._clock = clock
 
     async def build(self, request: BuildContext) -> ContextBuilt:
         """Measure and assemble what a client asks for. Raises GatewayError."""
@@ -67,24 +46,24 @@ class Builder:
             )
             return await self._built(request, session, Held(), is_new=True)
         if send.model is not None:  # a model that is new may take the provider a while
-            await self._catalog.describe(send.model)
-        async with self._sessions.open(send.session_id) as held:
+            await self._parts.catalog.describe(send.model)
+        async with self._parts.sessions.open(send.session_id) as held:
             assert held.session is not None
             return await self._built(request, held.session, held, is_new=False)
 
     async def _built(
         self, request: BuildContext, before: SessionRecord, held: Held, *, is_new: bool
     ) -> ContextBuilt:
-        send, gatherer, now = request.send, self._gatherer, self._clock.now()
+        send, gatherer, now = request.send, self._parts.gatherer, self._parts.clock.now()
         agent = await gatherer.agent(held, before)
         session = _renewed(before, send, agent.names, now)
-        info = await self._catalog.describe(session.model)
+        info = await self._parts.catalog.describe(session.model)
         limit = gatherer.output_limit(info, send.max_tokens)
         ground = gatherer.ground(held, session, agent, info, limit)
         said = await gatherer.said(
             held, session.model, turn_id=request.turn_id, content=send.content, info=info, now=now
         )
-        async with self._composer.compose(held, ground, said, announces=True) as draft:
+        async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
             composed = draft.composed
             thinking, max_tokens = self._affordable(send, info, ground, composed, limit, now)
             flight = Flight(
@@ -98,7 +77,7 @@ class Builder:
                 has_budget=send.max_cost is not None,
                 built_at=now,
             )
-            self._underway.built(flight)
+            self._parts.underway.built(flight)
             return ContextBuilt(
                 session_id=session.session_id,
                 session_key=session.key,
@@ -139,7 +118,7 @@ class Builder:
                 return thinking, max_tokens
             shape = shape_of(ground, thinking, max_tokens, caches=composed.caches)
             cost = composed.likely_cost(now, shape.kind_of_thinking)
-            left = self._weigher.affordable_output(composed.model, cost, send.max_cost)
+            left = self._parts.weigher.affordable_output(composed.model, cost, send.max_cost)
             affordable = min(max_tokens, left)
             wanted = send.thinking
             if isinstance(wanted, ThinkingBudget) and affordable <= wanted.budget_tokens:

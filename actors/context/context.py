@@ -22,6 +22,7 @@ from actors.context.estimate.weighing import Weigher
 from actors.context.flight import Underway
 from actors.context.gathering import ContextSettings, Gatherer
 from actors.context.inspecting import Inspector
+from actors.context.parts import Parts
 from actors.context.sessions import Sessions
 from actors.context.turn_writes import TurnWrites
 from actors.mailbox import Mailbox
@@ -77,17 +78,21 @@ class Context:
     ) -> None:
         self._mailbox = mailbox
         self._settings = settings
-        self._store = store
-        self._catalog = catalog
-        self._clock = clock
-        self._calibrations = calibrations = Calibrations()
-        self._underway = Underway()
-        sessions = Sessions(store, keep_bytes=settings.history_cache_bytes)
-        counter, weigher = Counter(tokenizer, media), Weigher(prices, calibrations)
-        gatherer = Gatherer(settings, counter=counter, library=library, tools=tools, media=media)
-        composer = Composer(counter, weigher, caches=settings.prompt_caching)
+        counter, calibrations = Counter(tokenizer, media), Calibrations()
+        weigher = Weigher(prices, calibrations)
+        self._parts = parts = Parts(
+            store=store,
+            sessions=Sessions(store, keep_bytes=settings.history_cache_bytes),
+            underway=Underway(),
+            catalog=catalog,
+            gatherer=Gatherer(settings, counter=counter, library=library, tools=tools, media=media),
+            composer=Composer(counter, weigher, caches=settings.prompt_caching),
+            weigher=weigher,
+            calibrations=calibrations,
+            clock=clock,
+        )
         self._archive = Archive(
-            sessions,
+            parts.sessions,
             store,
             model=settings.default_model,
             tools=settings.server_tools,
@@ -96,51 +101,24 @@ class Context:
             clock=clock,
             names=names,
         )
-        self._builder = Builder(
-            settings,
-            sessions=sessions,
-            archive=self._archive,
-            underway=self._underway,
-            catalog=catalog,
-            gatherer=gatherer,
-            composer=composer,
-            weigher=weigher,
-            clock=clock,
-        )
-        self._writes = TurnWrites(
-            store,
-            sessions=sessions,
-            underway=self._underway,
-            gatherer=gatherer,
-            composer=composer,
-            calibrations=calibrations,
-            clock=clock,
-        )
-        self._inspector = Inspector(
-            model,
-            sessions=sessions,
-            catalog=catalog,
-            gatherer=gatherer,
-            composer=composer,
-            weigher=weigher,
-            calibrations=calibrations,
-            clock=clock,
-        )
+        self._builder = Builder(settings, parts, self._archive)
+        self._writes = TurnWrites(parts)
+        self._inspector = Inspector(model, parts)
 
     @property
     def open_rows(self) -> int:
         """How many turns' rows were opened and are not settled yet."""
-        return len(self._underway.open)
+        return len(self._parts.underway.open)
 
     @property
     def oldest_open_seconds(self) -> float:
         """How long ago the oldest unsettled turn was made; 0 when every row is settled."""
-        opened = self._underway.open.values()
-        return max(0, self._clock.now() - min(opened)) / 1_000 if opened else 0.0
+        opened = self._parts.underway.open.values()
+        return max(0, self._parts.clock.now() - min(opened)) / 1_000 if opened else 0.0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Learn what was billed before, then serve until the mailbox is closed."""
-        self._calibrations.recall(await self._store.load_calibration())
+        self._parts.calibrations.recall(await self._parts.store.load_calibration())
         task_status.started()
         await serve(self._mailbox, self._respond, at_once=self._settings.at_once)
 
@@ -162,7 +140,7 @@ class Context:
                 return ModelListing(
                     request_id=message.id,
                     default_model=self._settings.default_model,
-                    models=await self._catalog.list(),
+                    models=await self._parts.catalog.list(),
                 )
         return await self._look_up(message)
 

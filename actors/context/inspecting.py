@@ -9,14 +9,12 @@ import msgspec
 from msgspec import UNSET
 
 from actors.context.building import shape_of
-from actors.context.catalog import Catalog
 from actors.context.composed import Composed
-from actors.context.composing import Composer, Draft
-from actors.context.estimate.calibration import Calibrations
-from actors.context.estimate.weighing import Weigher, Weight, scaled
-from actors.context.gathering import Gatherer, Ground, Said
-from actors.context.sessions import Sessions
-from actors.ports import Clock, Model
+from actors.context.composing import Draft
+from actors.context.estimate.weighing import Weight, scaled
+from actors.context.gathering import Ground, Said
+from actors.context.parts import Parts
+from actors.ports import Model
 from protocol.client import ContextInspect
 from protocol.errors import GatewayError
 from protocol.provider.models import MIN_THINKING_BUDGET, ModelInfo, choose_thinking
@@ -26,26 +24,9 @@ from protocol.server import ContextInspection
 class Inspector:
     """Shows requests that are not sent."""
 
-    def __init__(
-        self,
-        model: Model,
-        *,
-        sessions: Sessions,
-        catalog: Catalog,
-        gatherer: Gatherer,
-        composer: Composer,
-        weigher: Weigher,
-        calibrations: Calibrations,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, model: Model, parts: Parts) -> None:
         self._model = model
-        self._sessions = sessions
-        self._catalog = catalog
-        self._gatherer = gatherer
-        self._composer = composer
-        self._weigher = weigher
-        self._calibrations = calibrations
-        self._clock = clock
+        self._parts = parts
 
     async def inspect(self, request: ContextInspect) -> ContextInspection:
         """The next request, section by section. Raises GatewayError."""
@@ -54,14 +35,14 @@ class Inspector:
         exact = await self._count(request) if request.exact else None
         async with self._inspected(request) as (info, draft, _):
             composed = self._exactly(draft.composed, exact)
-            sections = composed.sections(self._clock.now())
+            sections = composed.sections(self._parts.clock.now())
             return ContextInspection(
                 request_id=request.id,
                 model=composed.model,
                 sections=sections,
                 totals=composed.totals(sections),
                 window=composed.window(info.max_input_tokens),
-                calibration=self._calibrations.calibration(
+                calibration=self._parts.calibrations.calibration(
                     composed.model, has_tools=composed.has_tools
                 ),
                 context=composed.context or UNSET,
@@ -73,15 +54,15 @@ class Inspector:
         self, request: ContextInspect
     ) -> AsyncIterator[tuple[ModelInfo, Draft, Ground]]:
         """The request that would be sent, to be looked at inside."""
-        gatherer = self._gatherer
+        gatherer = self._parts.gatherer
         if request.model is not None:  # a model that is new may take the provider a while
-            await self._catalog.describe(request.model)
-        async with self._sessions.open(request.session_id) as held:
+            await self._parts.catalog.describe(request.model)
+        async with self._parts.sessions.open(request.session_id) as held:
             assert held.session is not None
             session = held.session
             if request.model is not None:
                 session = msgspec.structs.replace(session, model=request.model)
-            info = await self._catalog.describe(session.model)
+            info = await self._parts.catalog.describe(session.model)
             agent = await gatherer.agent(held, session)
             ground = gatherer.ground(held, session, agent, info, gatherer.output_limit(info, None))
             said = Said([], own=held.next_place)
@@ -94,13 +75,13 @@ class Inspector:
                     info=info,
                     now=session.last_active_at,
                 )
-            async with self._composer.compose(held, ground, said, announces=True) as draft:
+            async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
                 yield info, draft, ground
 
     async def _count(self, request: ContextInspect) -> int:
         """The provider's own count of what would be sent."""
         async with self._inspected(request) as (info, draft, ground):
-            most = self._gatherer.output_limit(info, None)
+            most = self._parts.gatherer.output_limit(info, None)
             thinking = choose_thinking(
                 info, "auto", None, max_tokens=most, budget=MIN_THINKING_BUDGET
             )
@@ -116,5 +97,5 @@ class Inspector:
         return msgspec.structs.replace(
             composed,
             weight=Weight(sections=sections, cleared=composed.weight.cleared),
-            rates=self._weigher.rates(composed.model, tokens, caches=composed.caches),
+            rates=self._parts.weigher.rates(composed.model, tokens, caches=composed.caches),
         )

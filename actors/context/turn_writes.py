@@ -10,13 +10,11 @@ from typing import assert_never
 
 import msgspec
 
-from actors.context.composing import Composer
-from actors.context.estimate.calibration import Calibrations
 from actors.context.estimate.sent import Billed
-from actors.context.flight import Flight, Underway
-from actors.context.gathering import Gatherer, Said
-from actors.context.sessions import Held, Sessions
-from actors.ports import Clock, SessionStore
+from actors.context.flight import Flight
+from actors.context.gathering import Said
+from actors.context.parts import Parts
+from actors.context.sessions import Held
 from actors.serving import BUG
 from protocol.beginning import Begun
 from protocol.context import with_dropped
@@ -36,50 +34,36 @@ from protocol.records import Change, Entry, EntryStatus, Head, TurnRecord, Withh
 class TurnWrites:
     """Takes turns from their beginning to their end."""
 
-    def __init__(
-        self,
-        store: SessionStore,
-        *,
-        sessions: Sessions,
-        underway: Underway,
-        gatherer: Gatherer,
-        composer: Composer,
-        calibrations: Calibrations,
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._sessions = sessions
-        self._underway = underway
-        self._gatherer = gatherer
-        self._composer = composer
-        self._calibrations = calibrations
-        self._clock = clock
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     async def begin(self, request: BeginTurn) -> Done:
         """Write what was built for a turn. Raises GatewayError when it may not begin."""
-        flight = self._underway.begin(request.turn)
+        flight = self._parts.underway.begin(request.turn)
         if flight is None:
             raise GatewayError.of(BUG)
-        change, sessions = flight.change, self._sessions
+        change, sessions = flight.change, self._parts.sessions
         place = sessions.create if flight.is_new else sessions.open
         try:
             async with place(flight.session_id) as held:
-                begun = await self._store.begin_turn(change, request.turn, is_new=flight.is_new)
+                begun = await self._parts.store.begin_turn(
+                    change, request.turn, is_new=flight.is_new
+                )
                 if begun.outcome == "stale":
                     held.forget()
                 _check(begun)
                 held.adopt(change, flight.transcript)
                 flight.begun()
         except GatewayError:
-            self._underway.end(request.turn.turn_id)
-            self._underway.settled(request.turn.turn_id)
+            self._parts.underway.end(request.turn.turn_id)
+            self._parts.underway.settled(request.turn.turn_id)
             raise
         return Done()
 
     async def extend(self, request: ExtendContext) -> Prompt:
         """Write what a step has said; the next request has it. Raises GatewayError."""
         flight = self._found(request.turn)
-        async with self._sessions.open(flight.session_id) as held:
+        async with self._parts.sessions.open(flight.session_id) as held:
             own = _turn_of(held, request.turn)
             entries = await self._new(held, request.turn, request.at, request.messages)
             held.billed = _billed(request.turn, flight) or held.billed
@@ -88,7 +72,7 @@ class TurnWrites:
     async def renew(self, request: RenewContext) -> Prompt:
         """Make a request anew that the provider has refused. Raises GatewayError."""
         flight = self._found(request.turn)
-        async with self._sessions.open(flight.session_id) as held:
+        async with self._parts.sessions.open(flight.session_id) as held:
             said = Said([], own=_turn_of(held, request.turn)[0].place)
             transcript = await held.transcript(flight.ground.binding)
             thoughts = transcript.sums().thoughts
@@ -117,13 +101,15 @@ class TurnWrites:
     ) -> Prompt:
         """The turn's next request; what it has that is new is written before it is sent."""
         assert held.session is not None
-        now = self._clock.now()
+        now = self._parts.clock.now()
         ground = msgspec.structs.replace(flight.ground, session=held.session)
-        async with self._composer.compose(held, ground, said, renews=renews, room=room) as draft:
+        async with self._parts.composer.compose(
+            held, ground, said, renews=renews, room=room
+        ) as draft:
             if draft.transcript is not None:
                 flight.forgive()
             prompt = flight.prompt(draft.composed, now)
-        if not await self._store.extend_turn(draft.change, turn):
+        if not await self._parts.store.extend_turn(draft.change, turn):
             held.forget()
             raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
         held.adopt(draft.change, draft.transcript)
@@ -131,19 +117,19 @@ class TurnWrites:
 
     async def complete(self, request: CompleteTurn) -> Done:
         """Write how a turn ended, and learn from its bills."""
-        flight = self._underway.end(request.turn.turn_id)
+        flight = self._parts.underway.end(request.turn.turn_id)
         try:
             if flight is not None:
                 await self._end(request, flight)
         finally:
-            self._underway.settled(request.turn.turn_id)
+            self._parts.underway.settled(request.turn.turn_id)
         return Done()
 
     async def _end(self, request: CompleteTurn, flight: Flight) -> None:
         turn = request.turn
         try:
             # A beginning that is still being written has the session's lock, and comes first.
-            async with self._sessions.open(flight.session_id) as held:
+            async with self._parts.sessions.open(flight.session_id) as held:
                 if not flight.has_begun:
                     return
                 self._learn(turn, flight)
@@ -155,7 +141,7 @@ class TurnWrites:
             # away: the session has another version than before the turn, or is deleted.
             if flight.has_begun:
                 unchanged = Change(session=flight.before)
-                await self._store.settle_turn(unchanged, turn)  # noqa: ASYNC120 - or the next start
+                await self._parts.store.settle_turn(unchanged, turn)  # noqa: ASYNC120 - or the next start
             if not (isinstance(error, GatewayError) and error.failure.code == "SESSION_NOT_FOUND"):
                 raise
 
@@ -176,7 +162,7 @@ class TurnWrites:
             change = msgspec.structs.replace(change, withheld=withheld)
         elif request.unsent == "turn":
             change = _unsent(change, own[0].place, request.status, head, flight.former)
-        if await self._store.settle_turn(change, request.turn) and change.head is None:
+        if await self._parts.store.settle_turn(change, request.turn) and change.head is None:
             held.adopt(change)
         else:
             held.forget()  # it is loaded anew
@@ -186,16 +172,16 @@ class TurnWrites:
     ) -> list[Entry]:
         """Of a turn's messages, which begin with number `at`, those that it does not have yet."""
         have = sum(entry.role != "system" for entry in _turn_of(held, turn)) - 1
-        return await self._gatherer.measured(
+        return await self._parts.gatherer.measured(
             turn.model,
             turn.turn_id,
             messages[max(0, have - at) :],
             held.next_place,
-            self._clock.now(),
+            self._parts.clock.now(),
         )
 
     def _found(self, turn: TurnRecord) -> Flight:
-        flight = self._underway.find(turn.turn_id)
+        flight = self._parts.underway.find(turn.turn_id)
         if flight is None:
             raise GatewayError.of(BUG)
         return flight
@@ -206,7 +192,7 @@ class TurnWrites:
             sample = step.sample(turn.model)
             if sample is not None:
                 sent = flight.find(sample)
-                self._calibrations.learn(sample, None if sent is None else sent.estimate)
+                self._parts.calibrations.learn(sample, None if sent is None else sent.estimate)
 
 
 def _billed(turn: TurnRecord, flight: Flight) -> Billed | None:

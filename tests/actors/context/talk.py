@@ -188,7 +188,7 @@ class Talk:
 
     def held(self) -> Held:
         """The session in memory."""
-        return self.world.context._writes._sessions._held[self.stored.session_id]
+        return self.world.context._writes._parts.sessions._held[self.stored.session_id]
 
     @property
     def statuses(self) -> list[tuple[str, str]]:
