@@ -108,8 +108,9 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     `tools` the definitions of the tools as a JSON list. The request goes on with the entries from
     the place `first` on. Those before `began` are from an earlier epoch: for models that check it
     they go without their thinking, which was bound to another head. Those before `bare` go without
-    it for every model: the provider has refused it. `left_out_turns` and `left_out_messages` are
-    before `first`.
+    it for every model: the provider has refused it. An epoch that began `inside_turn` has thinking
+    of that turn that does not fit it: the next turn begins another. `left_out_turns` and
+    `left_out_messages` are before `first`.
     """
 
     epoch: int
@@ -118,6 +119,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     system: tuple[tuple[SectionName, str], ...]
     tools: bytes = b"[]"
     bare: int = 0
+    inside_turn: bool = False
     left_out_turns: int = 0
     left_out_messages: int = 0
 

@@ -112,7 +112,7 @@ class Composer:
     ) -> Plan | None:
         """The request behind the former one; `None` when it cannot go on from there."""
         head = held.head
-        if head is None or (announces and (held.is_mismatched or _is_overgrown(held, ground))):
+        if head is None or (announces and _is_over(head, held, ground)):
             return None
         added = said.entries
         if announces and not held.is_frozen:
@@ -155,6 +155,7 @@ class Composer:
 
         Where it is to be `bare`, all thinking of earlier turns goes, whether it is checked or not.
         """
+        answer = _first_answer(held, said)
         former = held.head or Head(epoch=-1, first=0, began=0, system=())
         entries = held.entries
         if (withheld := said.withheld) is not None:
@@ -162,7 +163,8 @@ class Composer:
         head = msgspec.structs.replace(
             former,
             epoch=former.epoch + 1,
-            began=_first_of_epoch(held, said),
+            began=_last_place(held, said) + 1 if answer is None else answer.place,
+            inside_turn=answer is not None and ground.binding == "checked",
             bare=said.own if bare else former.bare,
             system=ground.wanted.system,
             tools=ground.wanted.definitions,
@@ -246,22 +248,31 @@ class Composer:
         return Draft(composed, change, plan.base if plan.is_new else None)
 
 
-def _is_overgrown(held: Held, ground: Ground) -> bool:
-    """Whether what was announced and is superseded takes an eighth of the room."""
-    superseded = sum(held.told.superseded.values()) / BYTES_A_TOKEN
-    return ground.binding != "rebuilt" and superseded > ground.allowance.room / 8
+def _is_over(head: Head, held: Held, ground: Ground) -> bool:
+    """Whether the next turn begins a new epoch.
 
-
-def _first_of_epoch(held: Held, said: Said) -> int:
-    """The place from which on thinking goes upstream in a new epoch.
-
-    Inside a tool loop that is the turn's own first answer: the provider takes no thinking out of
-    an answer that is not over, but drops by itself what does not fit.
+    Thinking does not fit, or what was announced and is superseded takes an eighth of the room.
     """
-    entries = [entry for entry in held.last_turn() if entry.place >= said.own] + said.entries
-    answers = [entry.place for entry in entries if entry.role == "assistant"]
-    own = [place for place in answers if place >= said.own]
-    return own[0] if own else (entries[-1].place + 1 if entries else held.next_place)
+    if ground.binding == "rebuilt":
+        return False
+    superseded = sum(held.told.superseded.values()) / BYTES_A_TOKEN
+    is_overgrown = superseded > ground.allowance.room / 8
+    return held.is_mismatched or head.inside_turn or is_overgrown
+
+
+def _first_answer(held: Held, said: Said) -> Entry | None:
+    """The running turn's own first answer, if there is one.
+
+    From there on thinking goes upstream in an epoch that begins inside the turn: the provider lets
+    nobody take thinking out of an answer that is not over, but drops by itself what does not fit.
+    """
+    entries = [*held.last_turn(), *said.entries]
+    own = (one for one in entries if one.place >= said.own and one.role == "assistant")
+    return next(own, None)
+
+
+def _last_place(held: Held, said: Said) -> int:
+    return said.entries[-1].place if said.entries else held.next_place - 1
 
 
 def _check_size(composed: Composed, limit: int) -> None:

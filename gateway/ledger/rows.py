@@ -125,6 +125,7 @@ def head_of(row: Any) -> Head:
         system=_system.decode(row.system),
         tools=row.tools.encode(),
         bare=row.bare,
+        inside_turn=row.inside_turn,
         left_out_turns=row.left_out_turns,
         left_out_messages=row.left_out_messages,
     )

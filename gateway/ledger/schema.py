@@ -69,6 +69,7 @@ def define(db: orm.Database) -> None:
         system = orm.Required(orm.LongStr, lazy=False, autostrip=False)
         tools = orm.Required(orm.LongStr, lazy=False, autostrip=False)
         bare = orm.Required(int)
+        inside_turn = orm.Required(bool)
         left_out_turns = orm.Required(int)
         left_out_messages = orm.Required(int)
         orm.PrimaryKey(session_id, epoch)

@@ -522,7 +522,7 @@ async def test_a_request_that_is_too_long_by_itself_is_weighed(autojump_clock: M
 async def test_what_was_said_before_and_refused_goes_without_any_thinking(
     model: str, autojump_clock: MockClock
 ) -> None:
-    """Whatever the model; the turn's own stays, for its answer is not over."""
+    """Whatever the model; the turn's own stays until it is over, and then a checked one goes."""
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1", model=model)
@@ -536,7 +536,8 @@ async def test_what_was_said_before_and_refused_goes_without_any_thinking(
         await talk.end(THOUGHTFUL)
         await talk.turn("3")
         assert answers(talk)[0] == "So."
-        assert answers(talk)[2] == SO
+        assert answers(talk)[2] == ("So." if model == MODEL else SO)
+        assert talk.heads[-1].epoch == (2 if model == MODEL else 1)
 
 
 def answers(talk: Talk) -> list[Any]:
