@@ -3,7 +3,7 @@
 Hypothesis draws the courses: what is remembered, what the client says of itself and of its tools,
 which model is asked and how it is to think, where turns are cut short, when the gateway is
 restarted, when the window is full, and what the provider does. What must hold of each request is
-told in `tests/courses/session.py`.
+told in `tests/courses/watch.py`.
 
 What is drawn is the same at every run. `AGENTSPACE_COURSES=1000` draws so many, and other ones at
 every run.
@@ -221,7 +221,7 @@ def cut_at(place: Cut) -> tuple[list[Reply], dict[str, Any]]:
 
 TestCourses = Courses.TestCase
 TestCourses.settings = settings(
-    max_examples=PROGRAMS or 60,
+    max_examples=PROGRAMS or 40,
     stateful_step_count=20,
     derandomize=not PROGRAMS,
     database=None,
