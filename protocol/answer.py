@@ -197,12 +197,17 @@ class Answer:
 
         It takes back no blank text. Of an answer that broke off it takes neither the tool calls,
         which nobody ran, nor thinking without a signature; the text of an open block is kept.
-        Where a block is missing, the thinking after it goes too: it is bound to what stood before.
+        Where a block is missing, the thinking after it goes too, for it is bound to what stood
+        before; but not from an answer that calls tools, which is not over.
         So does thinking at the end, with which no message may end. A use of one of the provider's
         own tools stays without its result: see `protocol.closing`.
         """
         blocks = self.blocks if self.complete else [*self.blocks, *self._open_texts()]
-        kept = without_gap(blocks, [at for at, one in enumerate(blocks) if not self._stays(one)])
+        gone = [at for at, one in enumerate(blocks) if not self._stays(one)]
+        if self.complete and self.calls:  # a tool loop goes on with all of its thinking
+            kept = [block for at, block in enumerate(blocks) if at not in gone]
+        else:
+            kept = without_gap(blocks, gone)
         while kept and kept[-1].get("type") in THINKING:
             kept.pop()
         return kept

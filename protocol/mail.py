@@ -142,15 +142,17 @@ class RenewContext(Request[Prompt], frozen=True, kw_only=True):
     """Make the turn's latest request anew: the provider did not take it.
 
     With `room` it was too long: older turns are left out until the input has less than so many
-    tokens. Without, the provider found fault with what was said before the turn, in message number
-    `without` of the request, if that is known: the conversation goes on in a new epoch, and the
-    turn that has the message is left out. Raises GatewayError(CONTEXT_TOO_LARGE) when nothing is
-    left to go.
+    tokens. Otherwise the provider found fault with what was said before the turn, and the
+    conversation goes on in a new epoch. Left out is the turn that has message number `without` of
+    the request, or, with `attachment`, the latest one that has a picture or a document.
+    Raises GatewayError(CONTEXT_TOO_LARGE) when nothing is left to go, GatewayError(LLM_ERROR) when
+    no earlier turn has an attachment.
     """
 
     turn: TurnRecord
     room: int | None = None
     without: int | None = None
+    attachment: bool = False
 
 
 class CompleteTurn(Request[Done], frozen=True, kw_only=True):

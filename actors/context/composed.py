@@ -69,6 +69,11 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         return self.opening.total + self.transcript.sums().counted
 
     @property
+    def has_own_thinking(self) -> bool:
+        """Whether the turn itself has thought before."""
+        return self.transcript.sums().thoughts > self.transcript.sums(self.own).thoughts
+
+    @property
     def cost_estimate(self) -> Decimal | None:
         """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
         return _sum([self.rates.cost(tokens) for tokens in self.weight.sections.values()])

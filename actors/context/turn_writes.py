@@ -28,7 +28,8 @@ from protocol.mail import (
     RenewContext,
 )
 from protocol.prompt import Prompt
-from protocol.records import Change, Entry, EntryStatus, Head, TurnRecord, Withheld
+from protocol.records import Attached, Change, Entry, EntryStatus, Head, TurnRecord, Withheld
+from protocol.transcript import Transcript
 
 
 class TurnWrites:
@@ -76,14 +77,15 @@ class TurnWrites:
             said = Said([], own=_turn_of(held, request.turn)[0].place)
             transcript = await held.transcript(flight.ground.binding)
             thoughts = transcript.sums().thoughts
-            if request.without is not None:
-                withheld = _whole_turn(held, transcript.entries[request.without])
-                said = said._replace(withheld=withheld)
-                flight.former = None  # what was built on that turn fits no more
+            refused = _refused(transcript, said.own, request)
+            if refused is not None:
+                said = said._replace(withheld=_whole_turn(held, refused))
             prompt = await self._go_on(
                 flight, held, request.turn, said, renews=True, room=request.room
             )
-            if request.room is not None or request.without is not None:
+            if refused is not None:
+                flight.former = None  # what was built on that turn fits no more
+            if refused is not None or request.room is not None:
                 return prompt
             left = (await held.transcript(flight.ground.binding)).sums().thoughts
             context = with_dropped(prompt.context, thoughts - left)
@@ -106,7 +108,7 @@ class TurnWrites:
         async with self._parts.composer.compose(
             held, ground, said, renews=renews, room=room
         ) as draft:
-            if draft.transcript is not None:
+            if draft.transcript is not None and draft.composed.has_own_thinking:
                 flight.forgive()
             prompt = flight.prompt(draft.composed, now)
         if not await self._parts.store.extend_turn(draft.change, turn):
@@ -211,6 +213,21 @@ def _turn_of(held: Held, turn: TurnRecord) -> list[Entry]:
     if not found or found[0].turn_id != turn.turn_id:
         raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
     return found
+
+
+def _refused(transcript: Transcript, own: int, request: RenewContext) -> Entry | None:
+    """The entry that the provider complains of. Raises GatewayError when there is none."""
+    if request.without is not None:
+        return transcript.entries[request.without]
+    if not request.attachment:
+        return None
+    before = transcript.entries[: transcript.before(own)]
+    for entry in reversed(before):
+        if entry.attached != Attached() or entry.media_tokens:
+            return entry
+    raise GatewayError(
+        "LLM_ERROR", "The provider refuses a picture or a document, and this session has none."
+    )
 
 
 def _whole_turn(held: Held, one: Entry) -> Withheld:

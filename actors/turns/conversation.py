@@ -25,6 +25,7 @@ from protocol.errors import Failure, GatewayError, ProviderError
 from protocol.mail import ContextBuilt, ExtendContext, RenewContext
 from protocol.prompt import Prompt
 from protocol.provider.events import MalformedEvent
+from protocol.records import Attached
 from protocol.turn import STOP_BUDGET, STOP_REPETITION, STOP_STEPS
 from protocol.usage import ZERO
 
@@ -66,7 +67,8 @@ class Conversation:
             while (ending := await self._step(turn)) is None:
                 pass
         except GatewayError as error:
-            return Ending(failure=_weighed(error.failure, turn.built))
+            is_refusal = isinstance(error, ProviderError) and error.refusal is not None
+            return Ending(failure=_weighed(error.failure, turn.built), is_refusal=is_refusal)
         except MalformedEvent as error:
             log.warning("turn %s: %s", turn.turn_id, error)
             return Ending(failure=MALFORMED)
@@ -112,16 +114,21 @@ class Conversation:
 
     async def _renew(self, turn: Turn, error: ProviderError) -> Ending | None:
         """Make a request anew that the provider refused. Raises `error` where that is no use."""
-        new = renewal(error, turn.step.prompt, turn.built.room, turn.renewals)
+        has_attachments = turn.attached != Attached()
+        new = renewal(
+            error,
+            turn.step.prompt,
+            turn.built.room,
+            turn.renewals,
+            has_attachments=has_attachments,
+        )
         if new is None:
             raise error
         how = "with less" if new.room is not None else "in a new epoch"
         log.warning("turn %s: %s; the model is asked again %s", turn.turn_id, error, how)
         turn.renewals.append(new)
         with deadline(self._settings.ask_seconds):
-            prompt = await self._context.ask(
-                RenewContext(turn=turn.row, room=new.room, without=new.without)
-            )
+            prompt = await self._context.ask(RenewContext(turn=turn.row, **new._asdict()))
         if not self._is_affordable(turn, prompt):
             return OUT_OF_MONEY
         turn.advance("call")

@@ -62,7 +62,7 @@ def completion(turn: Turn, ending: Ending, row: TurnRecord) -> CompleteTurn:
         return kept
     if len(turn.steps) <= 1:
         return msgspec.structs.replace(kept, unsent="turn", restores=not failure.retryable)
-    if not failure.retryable and (results := turn.steps[-2].withheld()):
+    if ending.is_refusal and (results := turn.steps[-2].withheld()):
         return msgspec.structs.replace(kept, unsent="results", messages=results)
     return kept
 

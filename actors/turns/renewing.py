@@ -21,45 +21,80 @@ from typing import NamedTuple
 
 from protocol.errors import ProviderError, TooLong
 from protocol.prompt import Prompt
-from protocol.provider.refusals import blamed_message, blames_thinking
+from protocol.provider.refusals import (
+    blamed_message,
+    blames_attachment,
+    blames_thinking,
+    names_a_message,
+)
 
 MOST_RENEWALS = 4
 """How often a turn's requests are made shorter, and how often without one of the turns before."""
 
 
 class Renewal(NamedTuple):
-    """How to make a request anew: for less `room`, or `without` the turn that has this message.
+    """How to make a request anew: for less `room`, or without a turn that was refused.
 
-    Or, with neither, in a new epoch and without any thinking of earlier turns.
+    That is the one that has the message `without`, or the latest one with an `attachment`. With
+    none of these the request goes in a new epoch, without any thinking of earlier turns.
     """
 
     room: int | None = None
     without: int | None = None
+    attachment: bool = False
 
 
 IN_NEW_EPOCH = Renewal()
 
 
 def renewal(
-    error: ProviderError, prompt: Prompt, room: int, earlier: Sequence[Renewal]
+    error: ProviderError,
+    prompt: Prompt,
+    room: int,
+    earlier: Sequence[Renewal],
+    *,
+    has_attachments: bool,
 ) -> Renewal | None:
     """How to make `prompt` anew after the provider refused it; `None` where that is no use.
 
-    The model's input has `room` tokens; `earlier` is what the turn has tried.
+    The model's input has `room` tokens; `earlier` is what the turn has tried. A refusal that names
+    no message may be of the turn's own pictures and documents, if it `has_attachments`.
     """
-    if error.too_long is not None:
+    if error.failure.code == "CONTEXT_TOO_LARGE":
         return _shorter(error.too_long, prompt, room, [one.room for one in earlier if one.room])
     if error.refusal is None:
         return None
     if blames_thinking(error.refusal) and IN_NEW_EPOCH not in earlier:
         return IN_NEW_EPOCH
-    message = blamed_message(error.refusal, prompt.own_from)
-    tried = sum(one.without is not None for one in earlier)
-    return None if message is None or tried >= MOST_RENEWALS else Renewal(without=message)
+    new = _without(error.refusal, prompt.own_from, has_attachments=has_attachments)
+    return None if new in earlier or len(earlier) >= MOST_RENEWALS else new
 
 
-def _shorter(found: TooLong, prompt: Prompt, room: int, earlier: Sequence[int]) -> Renewal | None:
-    if found.counted <= found.most or len(earlier) >= MOST_RENEWALS:
+def _without(explanation: str, own_from: int, *, has_attachments: bool) -> Renewal | None:
+    """The request without the turn that a refusal complains of.
+
+    Should the provider name the same message again once its turn is left out, then it was
+    something else, and no more turns go for it.
+    """
+    message = blamed_message(explanation, own_from)
+    if message is not None:
+        return Renewal(without=message)
+    names_none = not names_a_message(explanation)
+    if names_none and blames_attachment(explanation) and not has_attachments:
+        return Renewal(attachment=True)
+    return None
+
+
+def _shorter(
+    found: TooLong | None, prompt: Prompt, room: int, earlier: Sequence[int]
+) -> Renewal | None:
+    """The request with less before it; where the provider gives no figures, with a quarter less."""
+    estimate = min(earlier, default=prompt.token_estimate)
+    if len(earlier) >= MOST_RENEWALS:
+        return None
+    if found is None:
+        return Renewal(estimate * 3 // 4)
+    if found.counted <= found.most:
         return None
     smaller = min(room, found.most) * prompt.token_estimate // found.counted
-    return Renewal(smaller) if smaller < min(earlier, default=prompt.token_estimate) else None
+    return Renewal(smaller) if smaller < estimate else None

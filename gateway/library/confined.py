@@ -14,6 +14,7 @@ file that was opened; who exchanges whole folders in just those moments could st
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -59,11 +60,18 @@ class ConfinedFolder:
             return ConfinedFolder(_real_path(descriptor, self._path(name)))
 
     def stamp(self, name: str) -> Stamp | None:
-        """The state of what `name` leads to; `None` when there is nothing."""
+        """The state of what `name` leads to; `None` when there is nothing, or nothing that ends.
+
+        Raises Unreadable.
+        """
         try:
             found = os.stat(self._path(name))  # noqa: PTH116 - names need not be UTF-8
-        except (OSError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+                return None
+            raise Unreadable(f"{shown(name)} cannot be looked at: {error.strerror}") from error
         return Stamp(
             mode=found.st_mode,
             device=found.st_dev,

@@ -22,7 +22,7 @@ import msgspec
 import trio
 
 from actors.ports import AgentFiles
-from gateway.library.confined import ConfinedFolder, Refused, Stamp, shown
+from gateway.library.confined import ConfinedFolder, Refused, Stamp, Unreadable, shown
 from gateway.library.memory import read_memory
 from gateway.library.skills import (
     BODY,
@@ -51,6 +51,8 @@ class Scan(msgspec.Struct, frozen=True):
     skills: tuple[str, ...]
     stamps: tuple[tuple[str, Stamp | None], ...]
     warnings: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    """What could not be looked at just now, for a person."""
 
     @property
     def changed(self) -> int:
@@ -132,6 +134,9 @@ class FolderLibrary:
         scan = _scan(folder)
         if last is not None and last.settled and (last.folder, last.scan) == (folder.real, scan):
             return last
+        if last is not None and scan.unknown:
+            unchanged = tuple(f"{one}; all counts as unchanged" for one in scan.unknown)
+            return msgspec.structs.replace(last, settled=False, warnings=unchanged)
         memory = read_memory(folder, scan.memory, self._memory_bytes)
         skills = read_skills(folder, scan.skills)
         text, found = memory.text, skills.found
@@ -139,14 +144,15 @@ class FolderLibrary:
             text = last.files.memory
         if last is not None and not skills.is_known:
             found = last.skills
-        is_known = memory.is_known and skills.is_known
+        is_known = memory.is_known and skills.is_known and not scan.unknown
+        left_out = tuple(f"{one}; it is left out" for one in scan.unknown)
         return Reading(
             folder=folder.real,
             scan=scan,
             settled=is_known and scan.changed + SETTLE_NS < now,
             files=AgentFiles(memory=text, skills=tuple(skill.skill for skill in found)),
             skills=found,
-            warnings=(*scan.warnings, *memory.warnings, *skills.warnings),
+            warnings=(*scan.warnings, *left_out, *memory.warnings, *skills.warnings),
         )
 
 
@@ -173,16 +179,28 @@ def _agent_folder(path: Path) -> ConfinedFolder:
 
 def _scan(folder: ConfinedFolder) -> Scan:
     warnings: list[str] = []
-    notes = [f"memory/{name}" for name in _list(folder, "memory", warnings) if _is_note(name)]
-    found = [f"skills/{name}" for name in _list(folder, "skills", warnings)]
-    stamps = {name: folder.stamp(name) for name in (".", "memory", "skills", *found)}
-    stamps |= {name: folder.stamp(name) for name in ("memory.md", *notes)}
-    stamps |= {f"{name}/{BODY}": folder.stamp(f"{name}/{BODY}") for name in found}
+    unknown: list[str] = []
+
+    def stamp(name: str) -> Stamp | None:
+        try:
+            return folder.stamp(name)
+        except Unreadable as error:
+            unknown.append(str(error))
+            return None
+
+    notes = [
+        f"memory/{name}" for name in _list(folder, "memory", warnings, unknown) if _is_note(name)
+    ]
+    found = [f"skills/{name}" for name in _list(folder, "skills", warnings, unknown)]
+    stamps = {name: stamp(name) for name in (".", "memory", "skills", *found)}
+    stamps |= {name: stamp(name) for name in ("memory.md", *notes)}
+    stamps |= {f"{name}/{BODY}": stamp(f"{name}/{BODY}") for name in found}
     return Scan(
         memory=tuple(name for name in ("memory.md", *notes) if stamps[name]),
         skills=tuple(name for name in found if stamps[f"{name}/{BODY}"]),
         stamps=tuple(stamps.items()),
         warnings=tuple(warnings),
+        unknown=tuple(unknown),
     )
 
 
@@ -190,12 +208,14 @@ def _is_note(name: str) -> bool:
     return name.endswith(".md")
 
 
-def _list(folder: ConfinedFolder, name: str, warnings: list[str]) -> list[str]:
+def _list(folder: ConfinedFolder, name: str, warnings: list[str], unknown: list[str]) -> list[str]:
     try:
         return folder.names(name)
+    except Unreadable as error:
+        unknown.append(str(error))
     except Refused as error:
         warnings.append(f"{error}; it is left out")
-        return []
+    return []
 
 
 def _refused(warning: str) -> Reading:

@@ -30,6 +30,11 @@ _OF_THE_PAST = re.compile(
 )
 
 
+_OF_ATTACHMENTS = re.compile(
+    r"\b(image|picture|document|pdf|file|url|media|download)s?\b", re.IGNORECASE
+)
+
+
 def blames_thinking(explanation: str) -> bool:
     """Whether a refusal is of thinking that does not fit, or of what was announced."""
     return bool(_OF_THE_PAST.search(explanation))
@@ -42,3 +47,13 @@ def blamed_message(explanation: str, own_from: int) -> int | None:
     """
     paths = (int(number) for number in _PATH.findall(explanation))
     return next((number for number in paths if number < own_from), None)
+
+
+def names_a_message(explanation: str) -> bool:
+    """Whether a refusal says which message it is of."""
+    return _PATH.search(explanation) is not None
+
+
+def blames_attachment(explanation: str) -> bool:
+    """Whether a refusal is of a picture or a document."""
+    return _OF_ATTACHMENTS.search(explanation) is not None

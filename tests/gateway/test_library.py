@@ -474,6 +474,7 @@ async def test_what_cannot_be_read_just_now_counts_as_unchanged(
 ) -> None:
     """The model is not told that its memory is empty, only because no file can be opened."""
     write(tmp_path / "a" / "memory.md", "mine")
+    write(tmp_path / "a" / "memory" / "1.md", "more")
     write(tmp_path / "a" / "skills" / "tides" / "SKILL.md", "---\nname: tides\n---\n")
     library = FolderLibrary(tmp_path)
     before = await library.read("a")
@@ -484,9 +485,9 @@ async def test_what_cannot_be_read_just_now_counts_as_unchanged(
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", refuse)
         assert [await library.read("a") for _ in range(2)] == [before] * 2
-    assert caplog.text.count("memory.md cannot be read: Too many open files") == 1
+    assert caplog.text.count("memory cannot be read: Too many open files") == 1
     write(tmp_path / "a" / "memory.md", "changed")
-    assert (await library.read("a")).memory == "changed"
+    assert (await library.read("a")).memory == "changed\n\nmore"
 
 
 # --- skills ------------------------------------------------------------------------------------

@@ -471,8 +471,14 @@ def test_a_broken_off_answer_keeps_no_call_and_no_thought_without_its_signature(
 def test_no_block_is_taken_out_from_in_front_of_kept_thinking() -> None:
     """Thinking is bound to what stood before it, so it goes with what is missing there."""
     blank = {"type": "text", "text": " \n"}
-    assert whole(SIGNED, blank, SIGNED, SAID, REDACTED, TOOL) == [SIGNED, SAID, TOOL]
+    assert whole(SIGNED, blank, SIGNED, SAID, REDACTED, SAID) == [SIGNED, SAID, SAID]
     assert broken_off(SIGNED, TOOL, SIGNED, SAID) == [SIGNED, SAID]
+
+
+def test_an_answer_that_calls_tools_keeps_its_thinking() -> None:
+    """It is not over, and the provider takes none out of it before it is."""
+    blank = {"type": "text", "text": " \n"}
+    assert whole(SIGNED, blank, SIGNED, TOOL) == [SIGNED, SIGNED, TOOL]
 
 
 @pytest.mark.parametrize("keep", [whole, broken_off])

@@ -69,7 +69,10 @@ def alike(transcript: Transcript, end: int, before: int, now: int) -> int:
 
     Of one the provider has cleared the `before` oldest answers of tools, of the other `now`.
     """
-    return end if before == now else min(end, transcript.results[min(before, now)].message)
+    first = min(before, now)  # the first answer that one has and the other has not
+    if before == now or first >= len(transcript.results):
+        return end
+    return min(end, transcript.results[first].message)
 
 
 def remaining(transcript: Transcript, end: int, cleared: int, scale: Scale) -> float:

@@ -98,9 +98,9 @@ class Talk:
             self._confirmed += len(messages)
         return prompt
 
-    async def renew(self, room: int | None = None, without: int | None = None) -> Prompt:
+    async def renew(self, **how: Any) -> Prompt:
         """The provider did not take the latest request."""
-        request = RenewContext(turn=self.row, room=room, without=without)
+        request = RenewContext(turn=self.row, **how)
         return self._take(await self.world.context_box.ask(request))
 
     async def end(self, *messages: NewMessage, billed: int | None = None, **fields: Any) -> Done:

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from actors.ports import AgentFiles, Skill
 from protocol.context import SentContext
 from protocol.errors import GatewayError
-from protocol.provider.content import Block
+from protocol.provider.content import Block, ImageBlock, UrlSource
 from protocol.provider.features import (
     BINDING_CONTROLS,
     CLEAR_TOOL_USES,
@@ -567,6 +567,24 @@ async def test_a_turn_with_a_message_that_is_refused_is_left_out(
         await talk.turn("4")
         assert [content for role, content in talk.messages if role == "user"] == ["0", *"234"]
         assert await talk.is_as_stored()
+
+
+async def test_where_some_attachment_is_refused_the_latest_turn_with_one_goes(
+    autojump_clock: MockClock,
+) -> None:
+    """The provider does not say which; without any it must have been something else."""
+    async with open_world() as world:
+        talk = Talk(world)
+        picture = ImageBlock(UrlSource("https://a.example/gone.png"))
+        for content in ("0", [picture], "2"):
+            await talk.turn(content)
+        await talk.build("3")
+        await talk.begin()
+        await talk.renew(attachment=True)
+        asked = [content for role, content in talk.messages if role == "user"]
+        assert asked == ["0", "2", "3"]
+        with pytest.raises(GatewayError, match="this session has none"):
+            await talk.renew(attachment=True)
 
 
 async def test_an_epoch_that_was_of_no_use_is_undone(autojump_clock: MockClock) -> None:

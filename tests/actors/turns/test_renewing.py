@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from actors.turns.renewing import IN_NEW_EPOCH, MOST_RENEWALS, Renewal, renewal
+from actors.turns.renewing import IN_NEW_EPOCH, MOST_RENEWALS, Renewal
+from actors.turns.renewing import renewal as renewal_of
 from protocol.errors import ProviderError, TooLong
 from protocol.prompt import Prompt
 
@@ -20,8 +23,21 @@ PROMPT = Prompt(
     context=None,
 )
 THOUGHT = "messages.1.content.0: Invalid `signature` in `thinking` block."
+PICTURE = "Unable to download the file. Please verify the URL and try again."
 PAST = "messages.0.content.0.image.source.url: Unable to download the file."
 OWN = "messages.4.content.1.image.source: Could not process image"
+
+
+def renewal(
+    error: ProviderError,
+    prompt: Prompt,
+    room: int,
+    earlier: Sequence[Renewal],
+    *,
+    has_attachments: bool = False,
+) -> Renewal | None:
+    """How the request is made anew; mostly of a turn without pictures and documents."""
+    return renewal_of(error, prompt, room, earlier, has_attachments=has_attachments)
 
 
 def too_long(counted: int, most: int) -> ProviderError:
@@ -73,11 +89,26 @@ def test_a_refusal_of_thinking_begins_a_new_epoch(earlier: list[Renewal]) -> Non
 
 
 def test_a_refusal_of_an_earlier_message_leaves_its_turn_out() -> None:
-    """There may be several of the kind, but not without end."""
+    """There may be several of the kind; but if the next is refused just so, it was not that."""
     assert renewal(refusal(PAST), PROMPT, 190_000, []) == Renewal(without=0)
-    tried = [Renewal(without=0)] * MOST_RENEWALS
-    assert renewal(refusal(PAST), PROMPT, 190_000, tried[1:]) is not None
+    assert renewal(refusal(PAST), PROMPT, 190_000, [Renewal(without=2)]) == Renewal(without=0)
+    assert renewal(refusal(PAST), PROMPT, 190_000, [Renewal(without=0)]) is None
+    tried = [Renewal(without=number) for number in range(1, MOST_RENEWALS + 1)]
     assert renewal(refusal(PAST), PROMPT, 190_000, tried) is None
+
+
+def test_a_refusal_of_some_picture_leaves_out_the_latest_turn_with_one() -> None:
+    """Unless the turn itself has one, or the refusal says of which message it is."""
+    assert renewal(refusal(PICTURE), PROMPT, 190_000, []) == Renewal(attachment=True)
+    assert renewal(refusal(PICTURE), PROMPT, 190_000, [], has_attachments=True) is None
+    assert renewal(refusal(OWN), PROMPT, 190_000, []) is None
+
+
+def test_without_figures_a_quarter_less_is_sent() -> None:
+    """A proxy may refuse a body for its size and say no more."""
+    error = ProviderError("CONTEXT_TOO_LARGE", "Too large.")
+    assert renewal(error, PROMPT, 190_000, []) == Renewal(135_000)
+    assert renewal(error, PROMPT, 190_000, [Renewal(135_000)]) == Renewal(101_250)
 
 
 @pytest.mark.parametrize("explanation", [OWN, None])

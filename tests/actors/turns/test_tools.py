@@ -246,7 +246,9 @@ async def test_an_answer_that_the_provider_refuses_is_not_sent_again(
     async with open_world() as world:
         picture = {"type": "image", "source": {"type": "url", "url": "http://a.example/x.png"}}
         world.tools.offers("weather", ToolAnswer(content=[picture]), approval="auto")
-        world.model.will(calling(WEATHER), [ProviderError("LLM_ERROR", "No such picture.")])
+        error = ProviderError("LLM_ERROR", "No such picture.")
+        error.refusal = "messages.2.content.0: no such picture"
+        world.model.will(calling(WEATHER), [error])
         client = world.connect()
         session_id = (await client.converse())[0]["sessionId"]
         await client.converse("Go on.", sessionId=session_id)

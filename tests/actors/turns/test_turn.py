@@ -353,12 +353,23 @@ async def test_results_that_the_provider_refuses_are_given_in_other_words(
     """It would refuse every further message of the session."""
     async with open_turn_world() as world:
         context = with_weather(world)
-        world.model.will(calling(WEATHER), [NO])
+        world.model.will(calling(WEATHER), refusing("messages.6.content.0: no"))
         await world.connect().converse()
         completed = context.completed
         assert (completed.unsent, completed.at) == ("results", 2)
         assert told(completed.messages) == [WITHHELD]
         assert not completed.restores
+
+
+async def test_results_stay_when_the_provider_refuses_for_another_reason(
+    autojump_clock: MockClock,
+) -> None:
+    """A key that counts no more says nothing of them."""
+    async with open_turn_world() as world:
+        context = with_weather(world)
+        world.model.will(calling(WEATHER), [NO])
+        await world.connect().converse()
+        assert (context.completed.unsent, context.completed.messages) == ("nothing", [])
 
 
 async def test_results_stay_when_the_failure_may_pass(autojump_clock: MockClock) -> None:
