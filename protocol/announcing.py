@@ -1,16 +1,16 @@
 """What the model has been told, what it is to know now, and the difference as a `system` entry.
 
-A briefing is the texts of the system prompt's sections and the tools, by name. *Told* is the
-briefing that follows from an epoch's head and from every `system` entry that is sent behind it;
-*wanted* is the one that follows from the session, the agent's files and the settings as they are
-now. `changes(told, wanted)` is the only place where a change is found. Its result goes upstream
-once, as one entry behind the question; nothing that was sent before is touched.
+A briefing holds the texts of the system prompt's sections, and the tools by name. *Told* is the
+briefing from an epoch's head and from every `system` entry that is sent after it. *Wanted* is the
+briefing from the session, the agent's files and the settings as they are now. Changes are found in
+one place only, `changes(told, wanted)`. The result is sent once, as one entry after the question.
+Nothing that was sent before is touched.
 
 Rules of the provider (its page on system messages and tool changes in a conversation):
 
 - a later text overrules an earlier one;
-- a definition replaces the tool of its name; a tool of another kind must not take the name, not
-  even once the first is removed (the page is silent on the latter: this is the strict reading).
+- a definition replaces the tool of the same name; a tool of another kind must never take that
+  name (the page does not say what holds once the first is removed: this is the strict reading).
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ class Piece(NamedTuple):
 
 
 class Briefing:
-    """Texts by section, blank ones left out, and tools by name, in the order of their request."""
+    """The texts by section, without blank ones, and the tools by name, as a request orders them."""
 
     def __init__(self, texts: Mapping[SectionName, str], tools: Iterable[Definition]) -> None:
         self.texts = {name: text for name, text in texts.items() if text}
         self.tools = {str(tool["name"]): tool for tool in tools}
         self.kinds = {name: _kind(tool) for name, tool in self.tools.items()}
-        """The kind of every tool that was ever told of, also when it was removed since."""
+        """The kind of every tool that was ever told, removed ones included."""
         self.superseded: dict[SectionName, int] = {}
-        """UTF-8 bytes of each section that a later announcement has replaced."""
+        """By section, the UTF-8 bytes that a later announcement has replaced."""
         self._sizes: dict[str, int] = {}
 
     @classmethod
     def of(cls, head: Head) -> Briefing:
-        """What a head tells."""
+        """The briefing of a head."""
         told = cls(dict(head.system), decode_tools(head.tools))
         told._sizes = {name: len(text.encode()) for name, text in head.system}
         told._sizes |= {f"tool {name}": len(_encode(tool)) for name, tool in told.tools.items()}
@@ -105,9 +105,9 @@ class Briefing:
 
 
 def changes(told: Briefing, wanted: Briefing) -> list[Piece] | None:
-    """What to announce so that a model that was `told` knows what is `wanted`.
+    """What to announce to a model that knows `told`, so that it knows `wanted`.
 
-    `None` when it cannot be announced: a tool has the name of one of another kind.
+    `None` if that is impossible, because a tool has the name of a tool of another kind.
     """
     if any(told.kinds.get(name, kind) != kind for name, kind in wanted.kinds.items()):
         return None
@@ -147,7 +147,7 @@ def _told_text(section: SectionName, text: str) -> str:
     return "" if text == _withdrawn(section) else text.removeprefix(_heading(section))
 
 
-# The sections' texts stand one behind the other where people look at them: hence the line ends.
+# An inspection shows a section's texts one after another: the line ends keep them apart.
 def _heading(section: SectionName) -> str:
     have, it = ("have", "them") if section in _plural else ("has", "it")
     return (

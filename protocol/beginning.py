@@ -1,9 +1,9 @@
-"""May a turn begin? What the ledger finds when it writes the turn down decides, by this table.
+"""Whether a turn may begin: a table decides, from what the ledger finds as it writes the turn.
 
-A turn is built on one version of its session and begins in one commit with it: the question, what
-is announced behind it, and the turn's open row. Between building and committing the session may
-have changed, in this process or, one day, in another. So the ledger looks once more, inside of the
-commit, and the first line of the table that fits is the outcome:
+A turn is built on one version of its session. One commit begins it: the question, the announcement
+after it, and the turn's open row. Between building and committing, the session may have changed, in
+this process or, one day, in another. So the ledger looks again inside the commit. The first line of
+the table that fits is the outcome:
 
 | session          | the same request     | another open turn | version | outcome |
 |------------------|----------------------|-------------------|---------|---------|
@@ -26,8 +26,9 @@ Outcome = Literal["begun", "known", "busy", "stale", "gone"]
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What the ledger finds when a turn is to begin.
 
-    `version` is the stored session's, `None` when there is no such session. `same_request` is the
-    turn that the same request of the session has had, `open_turn` another one that is not settled.
+    `version` is the stored session's, `None` if there is no such session. `same_request` is the
+    turn that this request of the session has already had. `open_turn` is a turn of the session
+    that is not settled.
     """
 
     version: int | None
@@ -36,7 +37,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """How the beginning of a turn came out; `turn_id` is the turn that stands in its way."""
+    """Whether a turn has begun; `turn_id` is the turn that prevents it, if one does."""
 
     outcome: Outcome
     turn_id: str | None = None
@@ -45,7 +46,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 def judge(found: Found, *, is_new: bool, version: int) -> Begun:
     """Whether a turn may begin that was built on `version` of its session.
 
-    A session that `is_new` is made by the very commit; one of its id that is there is another's.
+    The commit itself makes a session that `is_new`; a stored one of that id belongs to another.
     """
     if found.version is None and not is_new:
         return Begun(outcome="gone")

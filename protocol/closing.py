@@ -1,17 +1,17 @@
-"""Mending the end of a transcript, where a turn broke off, so that a question may follow.
+"""Mending the end of a transcript where a turn broke off, so that a question may follow it.
 
-Three kinds of ends are refused by the provider when a question follows them, or may be:
+The provider refuses, or may refuse, a question after three kinds of ends:
 
-- An answer that uses one of the provider's own tools and has no result of it: a turn that paused,
-  or ran the client's tools beside a search, and was then cancelled or killed. The answer is written
-  once more without that use. A block is missing then in front of the thinking behind it, which is
-  bound to what stood before: so that thinking goes too. Thinking may always go from the end.
-- A `system` entry: it must stand before an answer (the provider's page on system messages in a
+- An answer that uses one of the provider's own tools and has no result for it. The turn had paused,
+  or had run the client's tools next to a search, and was then cancelled or killed. The answer is
+  written again without that use. The thinking after the use is bound to it, so it goes too.
+  Thinking at the end may always go.
+- A `system` entry. An answer must follow it (the provider's page on system messages in a
   conversation).
-- Results of tools: together with the question they continue the answer that called the tools, and
-  of such an answer no thinking may be changed or left out (its page on extended thinking).
+- Results of tools. Together with the question they continue the answer that called the tools, and
+  no thinking of such an answer may change or go (its page on extended thinking).
 
-Behind the last two there has been no answer, so a few words take its place.
+In the last two cases the answer is missing, so a few words take its place.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _decode = msgspec.json.Decoder(list[Block] | str).decode
 
 
 class Mend(NamedTuple):
-    """An entry that is to be written: the content in the place of `entry`'s, or behind it."""
+    """An entry to write: its `content` replaces that of `entry`, or follows `entry`."""
 
     entry: Entry
     content: bytes
 
 
 class Closing(NamedTuple):
-    """How to mend an end: the entries from the place `first` on give way to `written` ones."""
+    """How to mend an end: the `written` entries replace those from the place `first` on, if any."""
 
     first: int | None
     written: list[Mend]
 
 
 def closing(turn: Sequence[Entry]) -> Closing:
-    """What must be mended of the last `turn`, all whose entries are sent, before a question."""
+    """How to mend the last `turn` before a question; `turn` has its sent entries only."""
     blocks = {entry.place: _blocks(entry) for entry in turn if entry.role != "system"}
     pending = _pending([block for found in blocks.values() for block in found])
     if pending:
@@ -56,7 +56,7 @@ def closing(turn: Sequence[Entry]) -> Closing:
 
 
 def without_gap(blocks: Sequence[Block], gone: Collection[int]) -> list[Block]:
-    """The blocks but for those at the places `gone`, and but for the thinking behind the first."""
+    """The blocks without those at the places `gone`, and without thinking after the first gap."""
     if not gone:
         return list(blocks)
     first = min(gone)
@@ -70,7 +70,7 @@ def without_gap(blocks: Sequence[Block], gone: Collection[int]) -> list[Block]:
 def _without(
     turn: Sequence[Entry], blocks: dict[int, list[Block]], pending: Collection[str]
 ) -> Closing:
-    """The turn once more from the first answer on that has a `pending` use."""
+    """The turn, written again from its first answer with a `pending` use."""
     written: list[Mend] = []
     first: int | None = None
     for entry in turn:
@@ -102,7 +102,7 @@ def _before(turn: Sequence[Entry], first: int | None) -> Entry | None:
 
 
 def _is_open(last: Entry) -> bool:
-    """Whether an answer must come behind an entry before a question may."""
+    """Whether an answer must follow this entry before a question may."""
     return last.role == "system" or (last.role == "user" and b'"tool_result"' in last.content)
 
 

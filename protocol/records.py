@@ -22,9 +22,9 @@ EntryRole = Literal["user", "assistant", "system"]
 EntryStatus = Literal["complete", "partial", "unanswered", "refused", "replaced"]
 """How an entry ended, and whether the model gets it.
 
-`complete` and `partial` entries go upstream. An `unanswered` question was never accepted by the
-provider, and a `refused` turn is one that the model would not answer: both are kept for people.
-A `replaced` entry stands again, mended, further on; nobody is shown it.
+`complete` and `partial` entries are sent. The provider never accepted an `unanswered` question.
+The model would not answer a `refused` turn, or the provider refused it later. Both are kept for
+people. A `replaced` entry is written again, mended, at a later place; nobody is shown it.
 """
 
 SENT: frozenset[EntryStatus] = frozenset({"complete", "partial"})
@@ -81,9 +81,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a session's transcript: written once, measured once.
 
     `place` is its number in the session, from 0 without a gap. `byte_count` is of `content`,
-    `token_count` of its text, of which `thinking_tokens` are the model's thinking. `media_tokens`
-    is what its pictures and documents weigh, which the learned ratio leaves alone. `model` is the
-    one that wrote an answer; `sections` are those of a `system` entry's blocks, in their order.
+    `token_count` of its text; `thinking_tokens` is the part of them that is thinking.
+    `media_tokens` is what its pictures and documents weigh; the learned ratio does not apply to
+    them. `model` wrote the answer. `sections` are those of a `system` entry's blocks, in order.
     """
 
     place: int
@@ -125,7 +125,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Withheld(msgspec.Struct, frozen=True, kw_only=True):
-    """The entries from the place `first` to `last`, or to the end, do not go upstream any more.
+    """The entries from the place `first` to `last`, or to the end, are not sent any more.
 
     Their `status` says why.
     """
@@ -142,8 +142,8 @@ class Withheld(msgspec.Struct, frozen=True, kw_only=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What one write does to a session, in this order: withhold, append, put a head.
 
-    `session` is as it is afterwards, but for its `version`: that is the one that the change was
-    built on, and the write is refused when the stored one differs.
+    `session` is the session after the write, but with the `version` that the change was built on.
+    The write is refused if the stored version differs.
     """
 
     session: SessionRecord
@@ -179,9 +179,9 @@ class CalibrationRecord(msgspec.Struct, frozen=True, kw_only=True):
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One request that a turn made of the provider, and what was billed for it.
 
-    `counted_tokens` is the tokenizer's count of the text that was sent, `media_tokens` what its
-    pictures and documents were taken for; `has_tools` whether tools went with it. Of
-    the input the provider has cleared `cleared_tokens` by itself, and not billed them.
+    `counted_tokens` is the tokenizer's count of the text that was sent, `media_tokens` the estimate
+    for its pictures and documents. `has_tools` says whether tools were on offer. The provider
+    cleared `cleared_tokens` of the input by itself and did not bill them.
     """
 
     counts: TokenCounts
@@ -193,7 +193,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     cleared_tokens: int = 0
 
     def sample(self, model: str) -> CalibrationRecord | None:
-        """What there is to learn from it, once the provider has told what the input is billed."""
+        """What to learn from it; `None` if the provider has not told the input's bill."""
         if self.estimated and self.has_tools:
             return None  # it broke off before the provider could tell what it has cleared
         billed = self.counts.input + self.cleared_tokens - self.media_tokens
@@ -207,9 +207,9 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One turn's row: opened before the provider is called, settled exactly once.
 
-    `counts` and `cost` are the sums of its `steps`. `counted_tokens` is the tokenizer's count of
-    what was sent first, `token_estimate` and `weights` what that was estimated to weigh, in all
-    and section by section.
+    `counts` and `cost` are the sums of its `steps`. The other figures are of its first request:
+    `counted_tokens` is the tokenizer's count, `token_estimate` the estimate of its weight, and
+    `weights` the estimate for each section.
     """
 
     turn_id: str

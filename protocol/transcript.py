@@ -1,19 +1,18 @@
-"""A session as the provider reads it: a head, and entries that are only ever added to.
+"""A session as the provider reads it: a head, and a list of entries that only grows.
 
-The rule. A request is the head and the entries behind it. The provider binds a model's thinking to
-all that stands before it, and remembers a prompt only from its beginning: so nothing that was sent
-changes. What has changed since is told in an entry of its own (`protocol.announcing`). Only a new
-*epoch* puts another head in the place of the old one. Entries from before the epoch then go without
-their thinking, which was bound to what stood there, and without what was announced, which the new
-head says itself.
+The rule. A request is the head and the entries after it. The provider binds a model's thinking to
+everything before it, and caches a prompt only from its beginning. So nothing that was sent ever
+changes. A later change is told in an entry of its own (`protocol.announcing`). Only a new *epoch*
+replaces the head. Entries from before the epoch are then sent without their thinking, because it is
+bound to the old head, and without their announcements, because the new head has their texts.
 
 Three kinds of models read one session differently (`protocol.provider.models.Binding`):
 
-- *checked*: as it is described above;
-- *appended*: the same, but thinking is never left out, for nothing checks it;
+- *checked*: as described above;
+- *appended*: the same, but an epoch leaves no thinking out, because nothing checks it;
 - *rebuilt*: the head is made anew for every request, and announcements are left out.
 
-A `Transcript` renders what one kind gets and keeps running sums of it, so that asking, weighing and
+A `Transcript` renders the session for one kind and keeps running sums. So asking, weighing and
 shortening cost as much as the new text, however long the session is. An entry is rendered once,
 when it is added.
 """
@@ -44,11 +43,12 @@ _decode = msgspec.json.Decoder(list[Block]).decode
 
 
 class Sums(NamedTuple):
-    """What the messages of a request add up to, from its first one on.
+    """The sums over the first messages of a request.
 
-    `size` is in bytes as they are sent, a comma behind each, of which announcements have
-    `announced`; `counted` are tokens of text as the tokenizer counts, `media` tokens of pictures
-    and documents; `blocks` are of content, `results` of tools, `thoughts` blocks of thinking.
+    `size` counts the bytes that are sent, with a comma after each message; `announced` is the part
+    of `size` that announcements have. `counted` is the tokenizer's count of the text, `media` are
+    the tokens of pictures and documents. `blocks` counts blocks of content, `results` answers of
+    tools, `thoughts` blocks of thinking.
     """
 
     size: int = 0
@@ -67,7 +67,7 @@ class Sums(NamedTuple):
         return Sums(*map(int.__add__, self, other))
 
     def minus(self, other: Sums) -> Sums:
-        """What is left without the other, a part of it."""
+        """These sums without the `other` ones, which are a part of them."""
         return Sums(*map(int.__sub__, self, other))
 
 
@@ -152,10 +152,10 @@ class Transcript:
         return _encode(kept), entry.token_count - entry.thinking_tokens
 
     def _keeps_thinking(self, entry: Entry) -> bool:
-        """Whether the thinking of an answer still goes upstream.
+        """Whether the thinking of an answer is still sent.
 
-        What a model of the kind `rebuilt` has thought is bound to a head that was never sent to
-        one that checks, or to nothing: a checking model that can read it would refuse it.
+        The thinking of a `rebuilt` model is bound to a head that no checking model was sent, or to
+        nothing. A checking model that can read it would refuse it.
         """
         if self.binding != "checked":
             return entry.place >= self.bare
@@ -163,7 +163,7 @@ class Transcript:
         return is_bound and entry.place >= max(self.began, self.bare)
 
     def _add_results(self, content: bytes, results: int, counted: int, media: int) -> None:
-        """Several answers of one message share by their size what it weighs."""
+        """Divide the tokens of a message among its answers of tools, by their size."""
         sizes = [1]
         if results > 1:
             blocks = _decode(content)
@@ -188,7 +188,7 @@ class Transcript:
 
     @contextmanager
     def draft(self, keep: int, entries: Sequence[Entry]) -> Iterator[None]:
-        """For a while, `entries` stand behind the first `keep` messages."""
+        """Inside the block, `entries` follow the first `keep` messages."""
         gone = self.entries[keep:]
         self.keep(keep)
         try:
@@ -211,10 +211,11 @@ class Transcript:
         return bisect_left(self._places, place)
 
     def body(self, head: bytes, *, caches: bool) -> bytes:
-        """A request: `head` is its JSON without messages. With `caches` it is to be remembered.
+        """The body of a request; `head` is its JSON without the messages.
 
-        The provider puts the last breakpoint itself, and finds what the former request left behind
-        at most `LOOKBACK` blocks before it. Where more lie between, a breakpoint is put there.
+        With `caches` the provider is asked to cache it. The provider sets the last breakpoint
+        itself, and looks for the former request's cache in the `LOOKBACK` blocks before it. If the
+        former request ended earlier, a breakpoint is set at its end.
         """
         end = len(self._messages) - 1  # without the last comma
         at = self._mark(len(self), caches=caches)
@@ -229,7 +230,7 @@ class Transcript:
         return body
 
     def history(self, end: int, *, caches: bool) -> bytes:
-        """The first `end` messages as `body` has them, without announcements; nothing for none.
+        """The first `end` messages as in `body`, without announcements; empty if there are none.
 
         Its length is `history_size`.
         """
@@ -263,14 +264,14 @@ class Transcript:
         return size + 1 + (len(_MARK) if is_marked else 0)
 
     def _mark(self, end: int, *, caches: bool) -> int | None:
-        """Where in the bytes a breakpoint belongs, if one does in the first `end` messages."""
+        """The breakpoint's position in the bytes; `None` if the first `end` messages have none."""
         marked = self._distant_end() if caches else None
         if marked is None or marked >= end:
             return None
         return self._sums[marked + 1].size - 1 - len(_MESSAGE_END)
 
     def _distant_end(self) -> int | None:
-        """Where the former request ended, if that is too far away to be found."""
+        """The former request's last message, if it is too far back for the cache to find."""
         at = self._last_answer()
         if not at:
             return None
@@ -288,7 +289,7 @@ class Transcript:
 
 
 def _listed(content: bytes) -> bytes:
-    """Content as a list of blocks: a breakpoint in it then changes nothing else."""
+    """Content as a list of blocks, so that a breakpoint in it changes nothing else."""
     if content.startswith(b'"'):
         return b'[{"type":"text","text":' + content + b"}]"
     return content

@@ -107,9 +107,10 @@ class Builder:
     ) -> tuple[Thinking, int]:
         """The thinking, and the longest answer in tokens, for which `maxCost` suffices.
 
-        How a model thinks decides what of its prompt the provider remembers; what that costs, how
-        long the answer may be; and that, how it can think. So from the best downwards, until these
-        agree. Raises GatewayError(BUDGET_EXCEEDED).
+        The thinking decides how much of the prompt the provider's cache has, and so what the input
+        costs. The cost decides how long the answer may be. The length decides how the model can
+        think. So this begins with the best thinking and goes down until all three agree. Raises
+        GatewayError(BUDGET_EXCEEDED).
         """
         max_tokens = limit
         while True:

@@ -1,7 +1,7 @@
-"""A request that was composed: what is sent, what each section has of it, what it costs.
+"""A composed request: its body, its sections, its cost.
 
-What is inspected is what is sent: the same opening and messages make the sections and the body. An
-announcement belongs to the section that it changes, not to the history between which it stands.
+What is inspected is what is sent: the sections and the body come from the same opening and
+messages. An announcement belongs to the section that it changes, not to the history around it.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _decode = msgspec.json.Decoder(list[Block]).decode
 
 
 class Composed(msgspec.Struct, frozen=True, kw_only=True):
-    """A request of a session. It is looked at while its transcript stands as it was composed.
+    """A request of a session. It is valid while its transcript has the entries of its draft.
 
-    `own` is the number of the turn's first message. `head` is the epoch's, also for a model that
-    gets another `opening`. `is_new_epoch` when the conversation begins anew with it, `has_tools`
-    when any tool is on offer at its end.
+    `own` is the number of the turn's first message. `head` is the epoch's, even if the model gets
+    another `opening`. `is_new_epoch` says whether an epoch begins with it, `has_tools` whether any
+    tool is on offer at its end.
     """
 
     model: str
@@ -125,7 +125,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def beginning(self, thinking: int | None) -> Beginning:
-        """What it begins with; without the hash of its `thinking`, whatever that is."""
+        """What it begins with; `thinking` is a hash, and `None` matches every thinking."""
         return Beginning(
             model=self.model,
             epoch=self.head.epoch,
@@ -214,7 +214,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         return min(round(self.scale.old(counted)), self.weight.sections[name])
 
     def _remembered(self, end: int) -> int:
-        """The tokens of the first `end` messages, but for what is announced."""
+        """The tokens of the first `end` messages, without announcements."""
         announced = sum(part.token_count for part in self._announced(end))
         cleared = self.weight.cleared.tool_uses
         tokens = remaining(self.transcript, end, cleared, self.scale)
@@ -275,7 +275,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _superseded(self) -> dict[SectionName, int]:
-        """The bytes of each section that are said anew further on."""
+        """By section, the bytes that a later announcement replaces."""
         told = Briefing.of(self.head)
         for message in self.transcript.announced:
             told.fold(self.transcript.entries[message])
@@ -302,7 +302,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         return {name: sizes.get(name, 0) for name in self._names}
 
     def _fixed_parts(self) -> dict[SectionName, list[bytes]]:
-        """What the opening says, and behind it what was announced since."""
+        """The opening's parts, and after them those that were announced since."""
         parts: dict[SectionName, list[bytes]] = {name: [] for name in FIXED}
         for name, text in self.opening.system:
             parts[name].append(text.encode())

@@ -1,10 +1,10 @@
-"""Composing a session's next request: what follows from what was said, and from what is to be said.
+"""Composing a session's next request from its transcript and from what is new.
 
-`Composer.compose` decides whether the request can go on from the former one. It can when its head
-stays: what has changed becomes an announcement behind the question. Otherwise the conversation
-begins a new epoch (`protocol.transcript`): there is no head yet, the provider found thinking that
-does not fit, too much of what was announced is superseded, a tool's name changes its kind, or the
-window is full.
+`Composer.compose` decides whether the request can continue the former one. If it can, the head
+stays, and what has changed becomes an announcement after the question. Otherwise a new epoch begins
+(`protocol.transcript`). That is so when there is no head yet, the provider found thinking that does
+not fit, too many announced texts are superseded, a tool's name changes its kind, or the window is
+full.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Plan(NamedTuple):
-    """A head, the messages before the new ones, of which so many are kept, and the new ones."""
+    """A request: its head, the first `keep` messages of `base`, and the `added` entries."""
 
     head: Head
     is_new: bool
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 
     @property
     def sent(self) -> list[Entry]:
-        """The new ones that go upstream: what is mended may be left out with its turn."""
+        """The added entries that are sent: a mended turn may be left out."""
         return [entry for entry in self.added if entry.place >= self.head.first]
 
 
@@ -80,12 +80,11 @@ class Composer:
         renews: bool = False,
         room: int | None = None,
     ) -> AsyncIterator[Draft]:
-        """The request that says `said`, to be looked at inside.
+        """The request that says `said`; use it inside the block only.
 
-        With `announces` it begins a turn, and what has changed is told. With `renews` a new epoch
-        begins in any case, since the provider has refused the request: the input has less than
-        `room` tokens then, or, without a `room`, no thinking of earlier turns. Raises
-        GatewayError(CONTEXT_TOO_LARGE).
+        With `announces` it begins a turn, and tells what has changed. With `renews` the provider
+        has refused the request, and a new epoch begins: its input has at most `room` tokens, or,
+        without a `room`, no thinking of earlier turns. Raises GatewayError(CONTEXT_TOO_LARGE).
         """
         most = ground.allowance.room if room is None else room
         limit = ground.allowance.limit if announces else most
@@ -110,7 +109,7 @@ class Composer:
     async def _going_on(
         self, held: Held, ground: Ground, said: Said, *, announces: bool
     ) -> Plan | None:
-        """The request behind the former one; `None` when it cannot go on from there."""
+        """The request that continues the former one; `None` if that is impossible."""
         head = held.head
         if head is None or (announces and _is_over(head, held, ground)):
             return None
@@ -151,9 +150,9 @@ class Composer:
         )
 
     async def _anew(self, held: Held, ground: Ground, said: Said, *, bare: bool = False) -> Plan:
-        """The request at the beginning of a new epoch.
+        """The request that begins a new epoch.
 
-        Where it is to be `bare`, all thinking of earlier turns goes, whether it is checked or not.
+        With `bare` it has no thinking of earlier turns, whether the model checks it or not.
         """
         answer = _first_answer(held, said)
         former = held.head or Head(epoch=-1, first=0, began=0, system=())

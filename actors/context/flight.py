@@ -24,9 +24,10 @@ BUILT_MILLISECONDS = 60_000
 
 
 class Flight:
-    """One turn. Its session was `before`, with the head `former`; `shape` is how it is answered.
+    """One turn. `before` and `former` are its session and head before it.
 
-    `change` is what is written when it begins, `transcript` the messages before it in a new epoch.
+    `shape` is how the model is to answer. `change` is written when the turn begins. If an epoch
+    begins with it, `transcript` has the messages before it.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Flight:
         return self.before.session_id
 
     def forgive(self) -> None:
-        """From now on thinking of this turn may not fit: a new epoch begins in the middle of it."""
+        """An epoch begins inside the turn: the provider must drop thinking that no longer fits."""
         shape = self.shape
         thinking = forgiving(shape.model, shape.thinking)
         self.shape = msgspec.structs.replace(shape, thinking=thinking)

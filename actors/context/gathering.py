@@ -85,8 +85,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 class Said(NamedTuple):
     """What a request says that its session has not said yet.
 
-    `entries` come behind what is left when those that are `withheld` have gone. The turn's own
-    messages begin with the place `own`.
+    `entries` follow those of the session, without the `withheld` ones. The turn's own messages
+    begin at the place `own`.
     """
 
     entries: list[Entry]

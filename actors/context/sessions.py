@@ -22,7 +22,7 @@ EMPTY_SESSION = 1_024
 """About how many bytes a session without text takes, so that many of them are bounded too."""
 
 DECODED = 4
-"""About how many times as many bytes JSON takes when it is decoded, as a briefing's tools are."""
+"""Decoded JSON takes about so many times its bytes; a briefing's tools are decoded."""
 
 AT_A_TIME = 64
 """Entries that are rendered before others have their turn."""
@@ -44,7 +44,7 @@ class Held:
         """Those that go upstream, from the head's first on."""
         self.next_place = 0
         self.told = Briefing({}, [])
-        """What the head and the announcements behind it say."""
+        """What the head and the announcements after it say."""
         self.billed: Billed | None = None
         """The latest request whose input was billed, while the session is in memory."""
         self.is_mismatched = False
@@ -74,7 +74,7 @@ class Held:
 
     @property
     def is_frozen(self) -> bool:
-        """Whether an answer stands behind the head, or an announcement: from then on it stays."""
+        """Whether an answer or an announcement follows the head: from then on the head stays."""
         began = 0 if self.head is None else self.head.began
         for entry in reversed(self.entries):
             if entry.place < began:
@@ -93,7 +93,7 @@ class Held:
         return found[::-1]
 
     async def transcript(self, binding: Binding) -> Transcript:
-        """What models of this kind get of it; it stays in memory for those of the session's own."""
+        """The session for models of this kind; for the kind of its own model it stays in memory."""
         if self._transcript is not None and self._transcript.binding == binding:
             return self._transcript
         transcript = await rendered(self.entries, binding, self.head)
@@ -102,7 +102,7 @@ class Held:
         return transcript
 
     def adopt(self, change: Change, transcript: Transcript | None = None) -> None:
-        """What was written is so now; a new epoch comes with the `transcript` before it."""
+        """Take in what was written; for a new epoch, `transcript` has the messages before it."""
         if change.withheld is not None:
             self._withhold(change.withheld)
         if change.head is not None:
@@ -153,7 +153,7 @@ class Held:
 
 
 async def rendered(entries: list[Entry], binding: Binding, head: Head | None) -> Transcript:
-    """The entries as models of this kind get them; others have their turn in between."""
+    """The entries as models of this kind get them; other tasks may run in between."""
     transcript = Transcript(binding, 0 if head is None else head.began, head.bare if head else 0)
     for number, entry in enumerate(entries, start=1):
         transcript.add(entry)

@@ -1,6 +1,6 @@
 """What a turn writes: its beginning, each step before it goes upstream, and its end.
 
-Each is one commit with the turn's row. What was written is in memory right after it.
+Each is one commit, together with the turn's row. After the commit, memory has it too.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class TurnWrites:
                 flight, held, request.turn, said, renews=True, room=request.room
             )
             if refused is not None:
-                flight.former = None  # what was built on that turn fits no more
+                flight.former = None  # its thinking is bound to that turn
             if refused is not None or request.room is not None:
                 return prompt
             left = (await held.transcript(flight.ground.binding)).sums().thoughts
@@ -139,8 +139,8 @@ class TurnWrites:
                 held.billed = _billed(turn, flight) or held.billed
                 held.is_mismatched |= request.mismatched
         except Exception as error:
-            # Whatever cannot be kept of its answer, its bill is written. The fence keeps the rest
-            # away: the session has another version than before the turn, or is deleted.
+            # Even if the answer cannot be kept, the bill is written. The fence refuses the change:
+            # the session has another version than before the turn, or is deleted.
             if flight.has_begun:
                 unchanged = Change(session=flight.before)
                 await self._parts.store.settle_turn(unchanged, turn)  # noqa: ASYNC120 - or the next start
@@ -172,7 +172,7 @@ class TurnWrites:
     async def _new(
         self, held: Held, turn: TurnRecord, at: int, messages: Sequence[NewMessage]
     ) -> list[Entry]:
-        """Of a turn's messages, which begin with number `at`, those that it does not have yet."""
+        """The messages that the session does not have yet; the first has the turn's number `at`."""
         have = sum(entry.role != "system" for entry in _turn_of(held, turn)) - 1
         return await self._parts.gatherer.measured(
             turn.model,
@@ -231,7 +231,7 @@ def _refused(transcript: Transcript, own: int, request: RenewContext) -> Entry |
 
 
 def _whole_turn(held: Held, one: Entry) -> Withheld:
-    """All entries of the turn that has this one."""
+    """The whole turn that has this entry, withheld."""
     places = [entry.place for entry in held.entries if entry.turn_id == one.turn_id]
     return Withheld(first=places[0], last=places[-1], status="refused")
 
@@ -239,9 +239,10 @@ def _whole_turn(held: Held, one: Entry) -> Withheld:
 def _unsent(
     change: Change, first: int, status: EntryStatus, head: Head, former: Head | None
 ) -> Change:
-    """The change of a turn that goes upstream no more, from the place `first` on.
+    """The change that withholds a turn, which begins at the place `first`.
 
-    An epoch that began with it was of no use: what is valid under the `former` head stays so.
+    If an epoch began with the turn, the `former` head comes back: the thinking that is bound to
+    that head stays valid.
     """
     entries = tuple(msgspec.structs.replace(entry, status=status) for entry in change.entries)
     restored = None

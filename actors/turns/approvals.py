@@ -10,7 +10,7 @@ import trio
 AnswerT = TypeVar("AnswerT")
 
 SESSIONS = 10_000
-"""Of which it is remembered what they may; the one unused for longest is asked again."""
+"""Sessions whose approvals are kept; the one unused for longest must be asked again."""
 
 
 class Answers(Generic[AnswerT]):
@@ -54,5 +54,5 @@ class SessionApprovals:
         self._allowed.pop(session_id, None)
 
     def allows(self, session_id: str, tool: str) -> bool:
-        """Whether somebody said so."""
+        """Whether the session may call the tool."""
         return tool in self._allowed.get(session_id, ())

@@ -100,7 +100,7 @@ class Conversation:
         return turn.repetition.observe(calls, [turn.step.answers[call["id"]] for call in calls])
 
     async def _extend(self, turn: Turn) -> Ending | None:
-        """Make the next step's request, unless the money does not suffice for it."""
+        """Make the next step's request, if the money suffices for it."""
         messages = turn.step.messages()
         request = ExtendContext(turn=turn.row, at=turn.confirmed, messages=messages)
         with deadline(self._settings.ask_seconds):

@@ -1,8 +1,7 @@
 """Turns: each is a task with its own cancel scope and its own turn log.
 
-`_live` is a turn from beginning to end. A cancel covers its conversation with the provider alone:
-what comes before is short and bounded, and what comes after, settling, must happen whatever
-happened.
+`_live` is a turn from beginning to end. A cancel covers only its conversation with the provider.
+What comes before is short and bounded. Settling comes after, and must happen in any case.
 """
 
 from __future__ import annotations
@@ -254,8 +253,8 @@ class Llm:
     async def _complete(self, turn: Turn, request: CompleteTurn) -> Failure | None:
         """Have the turn's end written in one commit; how that failed, if it did.
 
-        One that takes too long is asked for again, aside: it may not even have come into the
-        mailbox, and twice does no harm.
+        If it takes too long, a task of its own asks again: the request may not have reached the
+        mailbox, and asking twice does no harm.
         """
         failure = await self._attempt(turn, self._context.ask(request))
         if failure == TOO_SLOW:

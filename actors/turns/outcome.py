@@ -11,8 +11,8 @@ What the session keeps is a rule on how the turn ended, the first line that fits
 | a later request would be too large                 | all of it, without what the tools answered  |
 | in any other way, a cancel among them              | all of it                                   |
 
-A question that is kept for people alone is not sent again. After a cancel it is: the model gets it
-together with the next one. Failures that may pass are not the provider's refusal.
+A question that is kept for people alone is not sent again. After a cancel the question is sent
+again, together with the next one. A failure that may pass does not count as a refusal.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def completion(turn: Turn, ending: Ending, row: TurnRecord) -> CompleteTurn:
     )
     failure = ending.failure
     if failure is not None and failure.code == "CONTEXT_TOO_LARGE" and kept.messages:
-        # With them no later question would have room, whatever else is left out.
+        # With these results no later question has room, whatever else is left out.
         kept = msgspec.structs.replace(kept, messages=_without_results(turn, kept.messages))
     if turn.steps and turn.step.answer.stop_reason == "refusal":
         return msgspec.structs.replace(kept, unsent="turn", status="refused")

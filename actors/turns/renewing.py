@@ -1,4 +1,4 @@
-"""When a request that the provider refused is made anew: a rule on what it said.
+"""How to make a request anew that the provider refused: a rule on what it said.
 
 A prompt that is too long was estimated too low. Where the provider counted `counted` tokens and
 takes `most`, an estimate `e` stands for `counted`, so what may be estimated at most is
@@ -6,12 +6,12 @@ takes `most`, an estimate `e` stands for `counted`, so what may be estimated at 
     room = min(the model's room, most) * e / counted
 
 Of 200,000 tokens that were estimated at 180,000 with room for 190,000, it is 171,000. That is less
-than the estimate, so something goes, or the context says that nothing is left to go. One time is
-mostly enough: the error of what stays is about that of the whole.
+than the estimate, so turns are left out, or the context says that none is left. Once is mostly
+enough: the estimate of the rest is off by about the same share.
 
-A refusal of thinking, or of what was announced, is answered with a new epoch. A refusal of another
-earlier message, a picture whose address is dead for instance, is answered with a request without
-the turn that has it. Should the provider refuse that one too, it was something else.
+If the provider refuses thinking, or an announcement, a new epoch begins. If it refuses another
+earlier message, for instance a picture whose address is dead, the request is made without the turn
+that has it. If it refuses that request too, the cause was something else.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def delay(self, failure: Failure, attempt: int, jitter: float) -> float | None:
         """Seconds to wait before try number `attempt` (from 1) again; `None` is to give up.
 
-        `jitter` is a random number from 0 to 1. A provider that asks for more patience than the
-        cap gets none: the client is told to come back then.
+        `jitter` is a random number from 0 to 1. If the provider asks for a longer wait than the
+        cap, this gives up: the client is told how long to wait.
         """
         if not failure.retryable or attempt > self.attempts:
             return None

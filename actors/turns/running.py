@@ -65,7 +65,7 @@ class Running:
     def end_session(self, session_id: str) -> None:
         """Stop the session's turn, if one runs, and forget what its turns said.
 
-        There is no session any more that the turn, which is yet to be settled, could keep busy.
+        The turn is not settled yet, but there is no session left that it could keep busy.
         """
         turn = self._busy.pop(session_id, None)
         if turn is not None:

@@ -33,7 +33,7 @@ class Step:
         self.answers: dict[str, ToolAnswer] = {}
         """What the tools answered, by the id of their call."""
         self.running: set[str] = set()
-        """The ids of the calls that have been given to who runs them."""
+        """The ids of the calls that were handed to the client or the tool that runs them."""
 
     @property
     def wants_more(self) -> bool:
@@ -103,7 +103,7 @@ class Step:
         return [answer, _told(results)] if results else [answer]
 
     def answer_of(self, call_id: str) -> ToolAnswer:
-        """What answers the call, also when nobody did."""
+        """The call's answer; without one, a word that says so."""
         unanswered = CUT_OFF if call_id in self.running else NOT_RUN
         return self.answers.get(call_id, unanswered)
 

@@ -1,7 +1,7 @@
 """Running the tools that a model called: who runs them, who must agree, how long they get.
 
-The calls of one step run side by side. Whatever becomes of a call is an answer that the model
-gets: a result, a failure, a denial, silence. A cancel alone leaves calls without one.
+The calls of one step run at the same time. The model gets an answer to every call: a result, a
+failure, a denial, or that nobody answered. Only a cancel leaves calls without an answer.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ToolRunner:
                 nursery.start_soon(self._run_one, turn, call, places)
 
     def approve(self, turn: Turn, call_id: str, *, approved: bool, for_session: bool) -> None:
-        """A person's word on a call of `turn`; for the session it counts for its like at once."""
+        """A person's word on a call; `for_session` also covers the tool's other calls at once."""
         asked = turn.asked[call_id]
         turn.approvals.give(call_id, approved)
         if approved and for_session and not asked.every_time:
@@ -132,9 +132,9 @@ class ToolRunner:
         return ToolAnswer.failed("Nobody allowed this call in time, so it was not run.")
 
     async def _shown(self, answer: ToolAnswer, turn: Turn) -> ToolAnswer:
-        """The answer with a word in the place of each picture that the provider would refuse.
+        """The answer, with a text instead of each picture that the provider would refuse.
 
-        Or refuse beside the others of the turn, which are sent in any case.
+        It may refuse a picture by itself, or because of the turn's other pictures.
         """
         if isinstance(answer.content, str):
             return answer

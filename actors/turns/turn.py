@@ -47,7 +47,7 @@ class Turn:
         self.renewals: list[Renewal] = []
         """How requests that the provider refused were made anew."""
         self.confirmed = 0
-        """How many messages behind the question the session has."""
+        """How many of the turn's messages after the question the session has."""
         self.repetition = Repetition()
         self.outputs: Answers[ToolAnswer] = Answers()
         self.approvals: Answers[bool] = Answers()
@@ -120,7 +120,7 @@ class Turn:
         return [one for step in self.steps if not step.confirmed for one in step.messages()]
 
     def close_calls(self) -> None:
-        """Every call that was shown is answered, if only by the word that it was not run."""
+        """Answer every call that was shown; a call that was not run is told so."""
         step = self.step
         for call in step.answer.calls:
             if call["id"] not in step.answers:

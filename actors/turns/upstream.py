@@ -130,7 +130,7 @@ class Upstream:
         return False
 
     def _warn(self, turn: Turn) -> None:
-        """Thinking that does not fit is a mistake of ours, that costs the model its thoughts."""
+        """Log thinking that does not fit: it is our mistake, and the model loses its thoughts."""
         if turn.step.answer.mismatched:
             log.warning(
                 "turn %s: the provider found %d thinking blocks bound to another conversation",

@@ -127,7 +127,7 @@ class DatabaseThread:
         return jobs
 
     def _finish(self, held: list[_Job[Any]]) -> None:
-        """The last tries, after which what was not written is told by its open row."""
+        """The last tries; a turn whose end is not written then keeps its open row."""
         end = time.monotonic() + self._stop_seconds
         while held and time.monotonic() < end:
             time.sleep(RETRY_SECONDS)
@@ -139,7 +139,7 @@ class DatabaseThread:
             self._answer(job)
 
     def _pass(self, jobs: Sequence[_Job[Any]]) -> list[_Job[Any]]:
-        """Do what can be done of `jobs`, in their order; the rest, which is to be tried again."""
+        """Do the `jobs` that can be done, in their order; returns those to be tried again."""
         wanted = [job for job in jobs if job.wanted]
         self._run_each([job for job in wanted if job.kind == "read"])
         held = self._commit([job for job in wanted if job.kind != "read"])
@@ -150,7 +150,7 @@ class DatabaseThread:
         return held
 
     def _commit(self, jobs: list[_Job[Any]]) -> list[_Job[Any]]:
-        """One commit for all; when it fails for one job's sake, each gets its own."""
+        """One commit for all; if one job makes it fail, each job gets a commit of its own."""
         if not jobs:
             return []
         try:
@@ -166,7 +166,7 @@ class DatabaseThread:
         return []
 
     def _refuse(self, jobs: list[_Job[Any]], error: Exception) -> list[_Job[Any]]:
-        """Nothing can be written now; the jobs that wait for better times."""
+        """Nothing can be written now: plain writes may be refused; returns the jobs that wait."""
         if self.health == "locked":
             return jobs
         for job in jobs:
@@ -175,7 +175,7 @@ class DatabaseThread:
         return [job for job in jobs if job.kind == "for good"]
 
     def _run_each(self, jobs: Sequence[_Job[Any]]) -> list[_Job[Any]]:
-        """Each in a session of its own; those for good that met trouble just now."""
+        """Run each in its own session; returns the writes for good that must be tried again."""
         held = []
         for job in jobs:
             try:

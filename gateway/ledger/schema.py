@@ -14,7 +14,7 @@ PICO = 12
 
 
 def to_pico(amount: Decimal) -> int:
-    """Whole picodollars, rounded half to even: what is beyond them nobody is billed."""
+    """Whole picodollars, rounded half to even: nobody is billed in smaller parts."""
     return int(amount.scaleb(PICO).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -110,7 +110,7 @@ def _to_2(database: sqlite3.Connection) -> None:
     calls = [*_open_calls(database)]
     if not calls:
         return
-    # Each result belongs right behind its call, and a message's number is its place: make gaps.
+    # Each result belongs right after its call, and a message's number is its place: make gaps.
     database.execute("UPDATE Message SET number = -2 * number")
     database.execute("UPDATE Message SET number = -number")
     for number, ids in calls:
@@ -141,9 +141,8 @@ def _to_3(database: sqlite3.Connection) -> None:
 def _to_4(database: sqlite3.Connection) -> None:
     """A session is a transcript: entries with a place, which say whether the model gets them.
 
-    What decided that before was looked up in the turn, whenever a request was made: a turn that the
-    model refused was left out, and one without an answer. A refusal without a word has left no
-    message: its row alone tells.
+    Before, each request looked this up in the turn: it left out a turn that the model refused, and
+    a turn without an answer. A refusal without text has left no message: only its row tells of it.
     """
     database.execute("ALTER TABLE Session ADD COLUMN version INTEGER NOT NULL DEFAULT 0")
     for statement in (_ENTRY, _MOVE, _UNANSWERED, _REFUSED):

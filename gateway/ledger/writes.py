@@ -1,8 +1,8 @@
 """The ledger's writes, statement by statement; each function is part of one transaction.
 
-The transaction holds the right to write from its first statement on, so what a function has read
-is true until the commit. A session's writes are fenced: one `UPDATE` of its row looks at the
-version and raises it, and unless it has met a row nothing else of the change is written.
+The transaction locks out other writers from its first statement on, so what a function has read
+is true until the commit. A session's writes are fenced: one `UPDATE` of its row compares the
+version and raises it. If it changes no row, nothing else of the change is written.
 
 They are plain SQL, not pony's entities. pony would read each row before it changes it, and it would
 remember the row for all the writes of a group, so that one would not see what the other has done.
@@ -142,7 +142,7 @@ def _append(db: Any, session_id: str, entries: Iterable[Entry], head: Head | Non
 
 
 def _put_head(db: Any, values: Values) -> None:
-    """Insert a head, or make it anew: until an answer stands after it, it may still change."""
+    """Insert a head, or replace it: it may change until an answer follows it."""
     names, named = ", ".join(values), ", ".join(f"${name}" for name in values)
     assigned = _assigned(name for name in values if name not in ("session_id", "epoch"))
     _execute(db, _PUT_HEAD.format(names=names, values=named, assigned=assigned), values)
@@ -156,7 +156,7 @@ def _update_turn(db: Any, values: Values, condition: str = "") -> bool:
 def _insert_settled(db: Any, values: Values) -> None:
     """Insert the row of a turn whose beginning was never written.
 
-    Its request may have had another turn since. No row may be lost, so this one is told apart.
+    Its request may have had another turn since. No row may be lost, so this one is renamed.
     """
     _, same_request, _ = _execute(db, _FIND, values).fetchone()
     if same_request is not None:

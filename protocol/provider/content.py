@@ -62,7 +62,7 @@ class CitationsSwitch(msgspec.Struct, frozen=True):
 class DocumentBlock(
     msgspec.Struct, frozen=True, tag_field="type", tag="document", omit_defaults=True
 ):
-    """A document, with an optional title and context that the model reads beside it."""
+    """A document, with an optional title and context that the model reads next to it."""
 
     source: Base64Source | UrlSource | PlainTextSource
     title: str | None = None

@@ -1,4 +1,4 @@
-"""Names of the provider's features that are dated: betas, edits of a prompt, its own tools.
+"""The names of the provider's dated features: betas, and edits of a prompt.
 
 Sources: its pages on beta headers, context editing, prefix checks, tool changes in a conversation
 and server tools, November 2026.

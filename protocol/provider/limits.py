@@ -9,7 +9,7 @@ MOST_BYTES = 30 * 1024 * 1024
 
 MANY_PICTURES = 20
 EDGE_AMONG_MANY = 2_000
-"""Pixels. Of more than `MANY_PICTURES` each is held to this (its page on vision)."""
+"""Longest side in pixels, if a request has more than `MANY_PICTURES` (its page on vision)."""
 
 LOOKBACK = 20
 """Blocks before a breakpoint in which its cache looks for what it remembers (its page on prompt

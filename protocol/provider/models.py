@@ -51,10 +51,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 Binding = Literal["checked", "appended", "rebuilt"]
 """How a model's thinking is bound to the conversation before it, and how changes are told to it.
 
-- `checked`: the provider checks that nothing before a thinking block has changed; changes go into
-  messages of the role `system` behind it.
-- `appended`: the same messages are taken, and nothing is checked.
-- `rebuilt`: no such messages are taken: the head of the request is made anew.
+- `checked`: the provider checks that nothing before a thinking block has changed. A change is told
+  in a message of the role `system` after it.
+- `appended`: the provider takes such messages, and checks nothing.
+- `rebuilt`: the provider takes no such messages, so the head of the request is made anew.
 """
 
 
@@ -124,7 +124,7 @@ _BINDINGS: tuple[tuple[tuple[str, ...], tuple[int, int], Binding], ...] = (
     ((), (0, 0), "checked"),
 )
 _PREVIEW = (4, 6)  # `claude-mythos-preview` has no version; it is of this generation
-_WORD = re.compile(r"[^-@.:/]+")  # clouds and other gateways put a name of theirs before
+_WORD = re.compile(r"[^-@.:/]+")  # clouds and other gateways add a prefix
 _NUMBER = re.compile(r"[0-9]{1,2}")  # a date has more digits
 
 
@@ -143,7 +143,7 @@ def _of(table: tuple[Row, ...], model: str) -> Row:
 
 
 def fallback(model: str) -> ModelInfo:
-    """What is known of `model` from its id alone; an unknown family is asked for nothing."""
+    """What is known of `model` from its id alone; an unknown family gets no thinking."""
     known = _of(_GENERATIONS, model)
     return ModelInfo(
         id=model,
@@ -168,10 +168,10 @@ def binding(model: str) -> Binding:
 
 
 def guarded(model: str, config: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The `thinking` of a request that is not to fail for thinking that does not fit.
+    """The `thinking` of a request, with the wish to drop thinking blocks that do not fit.
 
-    A model that checks is asked to drop such blocks, where its kind of thinking takes the wish
-    (the provider's page on prefix checks): it may still refuse the others.
+    Only a model that checks gets the wish, and only with a type of thinking that takes it (the
+    provider's page on prefix checks). Without the wish, such a block may fail the request.
     """
     if config is None or config["type"] not in ("adaptive", "enabled"):
         return config
@@ -181,10 +181,10 @@ def guarded(model: str, config: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def forgiving(model: str, config: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The `thinking` of a request whose thinking is known not to fit, in the middle of an answer.
+    """The `thinking` of a request in a tool loop whose earlier thinking no longer fits.
 
-    There none of it may be left out. A kind of thinking that cannot have it dropped gives way to
-    one that can.
+    The gateway may not leave that thinking out, so the provider must drop it. A type of thinking
+    that cannot ask for this is replaced by one that can.
     """
     if config is None or binding(model) != "checked" or "block_binding" in config:
         return config

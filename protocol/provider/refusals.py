@@ -1,13 +1,13 @@
-"""What a refusal of the provider complains of: of the new, or of what was said before.
+"""Whether a refusal of the provider is about the new question, or about what was said before.
 
-The provider answers 400 for good: the same request is refused again, and with it every later
-message of the session. Where it complains of what stands before the turn, another request may
-help, in which the conversation begins anew. It has no code that tells the two apart, only its
-explanation: mostly the path of what it does not take, and then some words.
+A 400 is final: the provider refuses the same request again, and every later message of the session
+with it. If the refusal is about something before the turn, a request in which the conversation
+begins anew may help. No code tells the two apart, only the explanation: mostly the path of what is
+refused, and then some words.
 
-The words are those of its pages on prefix checks, on tool changes and system messages in a
-conversation, and on beta headers, November 2026. A word too many costs one request more, one too
-few costs the session: so those of other refusals of thinking blocks are here, too.
+The words are from the pages on prefix checks, on tool changes and system messages in a
+conversation, and on beta headers, November 2026. A word too many costs one more request; a word too
+few costs the session. So the words of other refusals of thinking blocks are here, too.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _OF_ATTACHMENTS = re.compile(
 
 
 def blames_thinking(explanation: str) -> bool:
-    """Whether a refusal is of thinking that does not fit, or of what was announced."""
+    """Whether a refusal is about thinking that does not fit, or about an announcement."""
     return bool(_OF_THE_PAST.search(explanation))
 
 
 def blamed_message(explanation: str, own_from: int) -> int | None:
-    """The earlier message that a refusal complains of, by its number in the request.
+    """The earlier message that a refusal is about, by its number in the request.
 
-    The turn's own messages begin with number `own_from`: they are nothing of the past.
+    The turn's own messages begin with number `own_from`; they are not earlier ones.
     """
     paths = (int(number) for number in _PATH.findall(explanation))
     return next((number for number in paths if number < own_from), None)

@@ -19,7 +19,7 @@ from protocol.provider.limits import TOOLS_PROMPT
 from protocol.records import CalibrationRecord
 
 DECAY = 0.9
-"""The weight of a sample beside that of the next one."""
+"""The weight of a sample, compared with that of the next one."""
 
 KEPT = 64
 """Samples of a model; older ones weigh a thousandth."""
@@ -124,10 +124,11 @@ class Calibrations:
         self._latest = learned
 
     def line(self, model: str, *, has_tools: bool) -> Line:
-        """The line for `model`; of what it never had, with or without tools, the ratio alone.
+        """The line for `model`, with or without tools.
 
-        A model that was never billed is taken to be like the one that was billed last: the
-        provider's tokenizers are nearer to each other than to the one that counts here.
+        If it was billed only the other way, its ratio is kept. If it was never billed, the ratio of
+        the model that was billed last is taken: the provider's tokenizers are closer to each other
+        than to the one that counts here.
         """
         known = self._learned.get((model, has_tools))
         if known is not None:

@@ -15,14 +15,14 @@ from protocol.transcript import Transcript
 
 KEPT_TOOL_USES = 3
 CLEARED_AT_LEAST = 5_000
-"""Tokens; clearing fewer is not worth that the provider forgets the prompt behind them."""
+"""Tokens; clearing fewer is not worth the cache of the prompt after them, which is lost."""
 
 PLACEHOLDER = 32
 """About the tokens that remain of a cleared answer: the id of its call, and a word about it."""
 
 
 class Cleared(NamedTuple):
-    """Answers of tools that go, and about the tokens that they take with them."""
+    """How many answers of tools are cleared, and about how many tokens that saves."""
 
     tool_uses: int = 0
     tokens: float = 0.0
@@ -65,9 +65,10 @@ def cleared_tokens(transcript: Transcript, uses: int, scale: Scale) -> float:
 
 
 def alike(transcript: Transcript, end: int, before: int, now: int) -> int:
-    """With how many messages two requests begin alike, that share the first `end` ones.
+    """How many first messages of two requests are the same for the provider.
 
-    Of one the provider has cleared the `before` oldest answers of tools, of the other `now`.
+    Both have the same first `end` messages. The provider has cleared the `before` oldest answers of
+    tools from the former request, and clears the `now` oldest ones from the next.
     """
     first = min(before, now)  # the first answer that one has and the other has not
     if before == now or first >= len(transcript.results):

@@ -12,8 +12,8 @@ from protocol.transcript import Transcript
 class Scale(msgspec.Struct, frozen=True):
     """What counted tokens are estimated at: by the `line`, and by what the `former` request cost.
 
-    `extra` is what a token weighs beside the line, if the former request had it too: that was
-    billed as it was, and its kinds of text may differ from those of other requests.
+    `extra` is added to the line's ratio for a token that the former request had too. The bill says
+    what those tokens weigh; other requests may have other kinds of text.
     """
 
     line: Line

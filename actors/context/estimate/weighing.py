@@ -54,7 +54,7 @@ class Rates(msgspec.Struct, frozen=True):
         return self.cold * (tokens - cached) + (self.read or ZERO) * cached
 
     def likely_cost(self, tokens: int, cached: int) -> Decimal | None:
-        """The same; `cached` counts for nothing where reading has no known price."""
+        """The same; if reading has no known price, `cached` counts as 0."""
         return self.cost(tokens, 0 if self.read is None else min(cached, tokens))
 
 
@@ -150,7 +150,7 @@ class Weigher:
     def rates(self, model: str, tokens: int, *, caches: bool) -> Rates:
         """USD for an input token of a request with so many; long contexts may cost more.
 
-        What comes before a breakpoint of the cache is written into it, and that is all of it.
+        With a cache all of the prompt is written into it: its end is a breakpoint.
         """
         tokens = max(tokens, 1)
         anew = TokenCounts(uncached=tokens)
@@ -166,7 +166,7 @@ class Weigher:
     def affordable_output(
         self, model: str, input_cost: Decimal | None, max_cost: float | None
     ) -> int:
-        """The output tokens that `max_cost` USD leave beside the `input_cost`; at least 1."""
+        """The output tokens that `max_cost` USD leave after the `input_cost`; at least 1."""
         a_million = self._prices.price(model, TokenCounts(output=1_000_000))
         if max_cost is None or a_million is None or not a_million.output_cost:
             return sys.maxsize
