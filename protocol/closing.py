@@ -1,28 +1,32 @@
 """Mending the end of a transcript where a turn broke off, so that a question may follow it.
 
-The provider refuses, or may refuse, a question after three kinds of ends:
+The provider refuses, or may refuse, a question after four kinds of ends:
 
 - An answer that uses one of the provider's own tools and has no result for it. The turn had paused,
   or had run the client's tools next to a search, and was then cancelled or killed. The answer is
   written again without that use. The thinking after the use is bound to it, so it goes too.
   Thinking at the end may always go.
+- An answer that calls the client's or the gateway's tools, without their results: the process died
+  while they ran. The model is told that they were cut off and may have had their effect.
 - A `system` entry. An answer must follow it (the provider's page on system messages in a
   conversation).
 - Results of tools. Together with the question they continue the answer that called the tools, and
   no thinking of such an answer may change or go (its page on extended thinking).
 
-In the last two cases the answer is missing, so a few words take its place.
+In the last three cases the answer is missing, so a few words take its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 
 from protocol.provider.content import Block
 from protocol.records import Entry
+from protocol.tools import CUT_OFF, tool_result
 
 NO_ANSWER: list[Block] = [{"type": "text", "text": "[There was no answer.]"}]
 
@@ -52,7 +56,7 @@ def closing(turn: Sequence[Entry]) -> Closing:
     pending = _pending([block for found in blocks.values() for block in found])
     if pending:
         return _without(turn, blocks, pending)
-    return Closing(None, [_no_answer(turn[-1])] if turn and _is_open(turn[-1]) else [])
+    return Closing(None, _ended(turn[-1], [*chain(*blocks.values())]) if turn else [])
 
 
 def without_gap(blocks: Sequence[Block], gone: Collection[int]) -> list[Block]:
@@ -72,11 +76,13 @@ def _without(
 ) -> Closing:
     """The turn, written again from its first answer with a `pending` use."""
     written: list[Mend] = []
+    sent: list[Block] = []
     first: int | None = None
     for entry in turn:
         of_entry = blocks.get(entry.place, [])
         gone = {at for at, block in enumerate(of_entry) if _use(block) in pending}
         if first is None and not gone:
+            sent += of_entry
             continue
         if first is None:
             first = entry.place
@@ -89,12 +95,25 @@ def _without(
             ]
         while kept and kept[-1].get("type") in THINKING:
             kept.pop()
+        sent += kept
         if kept:
             written.append(Mend(entry, _encode(kept)))
     last = written[-1].entry if written else _before(turn, first)
-    if last is not None and _is_open(last):
-        written.append(_no_answer(last))
-    return Closing(first, written)
+    return Closing(first, [*written, *([] if last is None else _ended(last, sent))])
+
+
+def _ended(last: Entry, blocks: Sequence[Block]) -> list[Mend]:
+    """What must follow the `last` entry of a turn whose entries have these `blocks`."""
+    done = {block.get("tool_use_id") for block in blocks}
+    cut_off = [
+        tool_result(block["id"], CUT_OFF)
+        for block in blocks
+        if block.get("type") == "tool_use" and block["id"] not in done
+    ]
+    if cut_off:
+        results = msgspec.structs.replace(last, role="user", model="", sections=())
+        return [Mend(results, _encode(cut_off)), _no_answer(results)]
+    return [_no_answer(last)] if _is_open(last) else []
 
 
 def _before(turn: Sequence[Entry], first: int | None) -> Entry | None:

@@ -124,6 +124,18 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     status: EntryStatus = "complete"
 
 
+class KeepAnswer(Request[Done], frozen=True, kw_only=True):
+    """Store an answer that calls tools before they run, in one commit with the turn's row.
+
+    Should the process die, the model learns what it called. The answer is the turn's message
+    number `at`, the question not counted.
+    """
+
+    turn: TurnRecord
+    at: int
+    messages: list[NewMessage]
+
+
 class ExtendContext(Request[Prompt], frozen=True, kw_only=True):
     """Add `messages` to what the turn has said; the answer is the request with them.
 
@@ -179,6 +191,7 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
 ContextMail = (
     BuildContext
     | BeginTurn
+    | KeepAnswer
     | ExtendContext
     | RenewContext
     | CompleteTurn

@@ -198,7 +198,7 @@ def check_interrupted(row: Row, bill: Bill | None, *, noted: bool) -> None:
     assert row["settled_at"] >= row["created_at"]
     assert row["estimated"]
     figure = usage_of(row)["inputTokens"]
-    known = {row["counted_tokens"]} if bill is None else {row["counted_tokens"], input_of(bill)}
+    known = {row["token_estimate"], None if bill is None else input_of(bill)}
     assert figure > 0
     assert figure in known
     if noted:

@@ -57,6 +57,17 @@ async def converse(talk: Talk, **fields: Any) -> Frame:
     return heard
 
 
+async def stored(child: Child, session: str, messages: int) -> None:
+    """Wait until the session has so many messages."""
+    async with child.talk() as talk:
+        with trio.fail_after(SECONDS):
+            while True:
+                page = await talk.ask("session.history", sessionId=session)
+                if len(page["messages"]) == messages:
+                    return
+                await trio.sleep(0.02)
+
+
 async def kill_in_a_turn(
     child: Child, provider: Provider, session: str, number: int, moment: float
 ) -> None:
@@ -107,3 +118,32 @@ async def test_a_killed_gateway_sends_again_what_it_had_sent(tmp_path: Path) -> 
                 check_begins_with(former, provider.exchanges[-1])
                 moment = chance.uniform(0, LONGEST)
                 await kill_in_a_turn(child, provider, session, number, moment)
+
+
+async def test_what_a_killed_gateway_had_called_is_told_to_the_model(tmp_path: Path) -> None:
+    """Killed while the client's tool runs: it may have had its effect."""
+    async with open_simulator() as simulator:
+        provider = Provider(simulator)
+        provider.arrange(*steps(1))
+        async with open_child(tmp_path, simulator) as child, child.talk() as talk:
+            session = (await talk.ask("session.create"))["sessionId"]
+            await talk.say("chat.send", id="1", content="Tide?", sessionId=session, tools=tide())
+            while (await talk.hear())["type"] != "tool.call":
+                pass
+            await stored(child, session, messages=2)
+            child.kill()
+        provider.arrange()
+        async with open_child(tmp_path, simulator) as child, child.talk() as talk:
+            end = await converse(talk, id="2", content="And?", sessionId=session)
+        assert end["type"] == "chat.stream.end", end
+        check_begins_with(*provider.accepted)
+        said = [one for one in provider.accepted[-1].body["messages"] if one["role"] != "system"]
+        _, called, told, instead, asked = said
+        assert [block["type"] for block in called["content"]] == ["thinking", "text", "tool_use"]
+        (result,) = told["content"]
+        assert result["tool_use_id"] == called["content"][-1]["id"]
+        assert result["is_error"]
+        assert "may have had its effect" in str(result["content"])
+        assert [one["role"] for one in said] == ["user", "assistant"] * 2 + ["user"]
+        assert "no answer" in str(instead["content"])
+        assert "And?" in str(asked["content"])

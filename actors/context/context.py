@@ -52,6 +52,7 @@ from protocol.mail import (
     CompleteTurn,
     ContextMail,
     ExtendContext,
+    KeepAnswer,
     RenewContext,
 )
 from protocol.server import ModelListing
@@ -128,6 +129,8 @@ class Context:
                 return await self._builder.build(message)
             case BeginTurn():
                 return await self._writes.begin(message)
+            case KeepAnswer():
+                return await self._writes.keep(message)
             case ExtendContext():
                 return await self._writes.extend(message)
             case RenewContext():

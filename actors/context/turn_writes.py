@@ -24,6 +24,7 @@ from protocol.mail import (
     CompleteTurn,
     Done,
     ExtendContext,
+    KeepAnswer,
     NewMessage,
     RenewContext,
 )
@@ -59,6 +60,16 @@ class TurnWrites:
             self._parts.underway.end(request.turn.turn_id)
             self._parts.underway.settled(request.turn.turn_id)
             raise
+        return Done()
+
+    async def keep(self, request: KeepAnswer) -> Done:
+        """Write an answer whose tools are about to run. Raises GatewayError."""
+        flight = self._found(request.turn)
+        async with self._parts.sessions.open(flight.session_id) as held:
+            entries = await self._new(held, request.turn, request.at, request.messages)
+            assert held.session is not None
+            change = Change(session=held.session, entries=tuple(entries))
+            await self._write(change, request.turn, held)
         return Done()
 
     async def extend(self, request: ExtendContext) -> Prompt:
@@ -111,11 +122,17 @@ class TurnWrites:
             if draft.transcript is not None and draft.composed.has_own_thinking:
                 flight.forgive()
             prompt = flight.prompt(draft.composed, now)
-        if not await self._parts.store.extend_turn(draft.change, turn):
+        await self._write(draft.change, turn, held, draft.transcript)
+        return prompt
+
+    async def _write(
+        self, change: Change, turn: TurnRecord, held: Held, transcript: Transcript | None = None
+    ) -> None:
+        """Write a running turn's change. Raises GatewayError(SESSION_NOT_FOUND)."""
+        if not await self._parts.store.extend_turn(change, turn):
             held.forget()
             raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
-        held.adopt(draft.change, draft.transcript)
-        return prompt
+        held.adopt(change, transcript)
 
     async def complete(self, request: CompleteTurn) -> Done:
         """Write how a turn ended, and learn from its bills."""

@@ -22,7 +22,7 @@ from actors.turns.tools import ToolRunner
 from actors.turns.turn import Turn
 from actors.turns.upstream import Upstream, UpstreamSettings
 from protocol.errors import Failure, GatewayError, ProviderError
-from protocol.mail import ContextBuilt, ExtendContext, RenewContext
+from protocol.mail import ContextBuilt, ExtendContext, KeepAnswer, RenewContext
 from protocol.prompt import Prompt
 from protocol.provider.events import MalformedEvent
 from protocol.records import Attached
@@ -88,9 +88,22 @@ class Conversation:
         if len(turn.steps) >= self._settings.max_steps:
             return Ending(stop=STOP_STEPS)
         self._note(turn)
-        if not turn.step.answer.pauses and await self._run_tools(turn):
-            return Ending(stop=STOP_REPETITION)
+        if not turn.step.answer.pauses:
+            await self._keep(turn)
+            if await self._run_tools(turn):
+                return Ending(stop=STOP_REPETITION)
         return await self._extend(turn)
+
+    async def _keep(self, turn: Turn) -> None:
+        """Write down what the model calls before it runs; a client has been shown its calls."""
+        clients = turn.built.client_tools
+        calls = turn.step.answer.calls
+        turn.step.running |= {call["id"] for call in calls if call["name"] in clients}
+        answer = turn.step.messages()[:1]
+        request = KeepAnswer(turn=turn.row, at=turn.confirmed, messages=answer)
+        with deadline(self._settings.ask_seconds):
+            await self._context.ask(request)
+        turn.confirm(answer)
 
     async def _run_tools(self, turn: Turn) -> bool:
         """Run what the model calls; whether it goes in a circle."""
@@ -101,7 +114,7 @@ class Conversation:
 
     async def _extend(self, turn: Turn) -> Ending | None:
         """Make the next step's request, if the money suffices for it."""
-        messages = turn.step.messages()
+        messages = turn.unconfirmed()
         request = ExtendContext(turn=turn.row, at=turn.confirmed, messages=messages)
         with deadline(self._settings.ask_seconds):
             prompt = await self._context.ask(request)

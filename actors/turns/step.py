@@ -26,8 +26,8 @@ class Step:
         """Whether the provider may be billing for what it was asked and has not answered."""
         self.taken = False
         """Whether it has begun to answer, and has not said itself that it failed."""
-        self.confirmed = False
-        """Whether the session has what the step says."""
+        self.confirmed = 0
+        """How many of its messages the session has."""
         self.output_estimate = self.thinking_estimate = 0
         """Tokens, for an answer whose final figure the provider never told."""
         self.answers: dict[str, ToolAnswer] = {}

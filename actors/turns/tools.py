@@ -78,7 +78,6 @@ class ToolRunner:
 
     async def _ask_client(self, turn: Turn, call_id: str) -> ToolAnswer:
         seconds = self._settings.client_tool_seconds
-        turn.step.running.add(call_id)
         with trio.move_on_after(seconds):
             return await turn.outputs.wait(call_id)
         return ToolAnswer.failed(f"The client did not answer within {seconds:g} seconds.")

@@ -111,13 +111,13 @@ class Turn:
         self.resume(prompt)
 
     def confirm(self, messages: list[NewMessage]) -> None:
-        """The session has what the latest step says, these `messages`."""
-        self.step.confirmed = True
+        """The session has these `messages` too, the next ones of the latest step."""
+        self.step.confirmed += len(messages)
         self.confirmed += len(messages)
 
     def unconfirmed(self) -> list[NewMessage]:
         """What the turn says and the session may not have yet."""
-        return [one for step in self.steps if not step.confirmed for one in step.messages()]
+        return [one for step in self.steps for one in step.messages()[step.confirmed :]]
 
     def close_calls(self) -> None:
         """Answer every call that was shown; a call that was not run is told so."""

@@ -69,7 +69,7 @@ class UsageActor:
 
     def _interrupted(self, turn: TurnRecord) -> TurnRecord:
         """How a turn that a dead process left open is settled: with what was known of it."""
-        counts = turn.counts if turn.counts.any else TokenCounts(uncached=turn.counted_tokens)
+        counts = turn.counts if turn.counts.any else TokenCounts(uncached=turn.token_estimate)
         known = msgspec.structs.replace(turn, status="interrupted", counts=counts, estimated=True)
         return msgspec.structs.replace(
             known, settled_at=self._clock.now(), cost=price_of(known, self._prices)

@@ -14,6 +14,7 @@ from protocol.closing import NO_ANSWER, Closing, closing, without_gap
 from protocol.provider.content import Block
 from protocol.provider.features import INLINE_TOOLS
 from protocol.records import Entry, EntryRole
+from protocol.tools import CUT_OFF, tool_result
 from tests.protocol.entries import (
     HIDDEN,
     THOUGHT,
@@ -122,6 +123,20 @@ def test_an_announcement_or_results_at_the_end_get_the_same_words(said: list[Sai
     assert mended(entries) == [*said, ("assistant", NO_ANSWER)]
 
 
+@pytest.mark.parametrize("beside", [[], [search()], [search("1"), found("1")]])
+def test_a_call_that_a_dead_process_left_is_told_to_have_been_cut_off(beside: list[Block]) -> None:
+    """It may have had its effect; a search that is still pending beside it goes as ever."""
+    entries = turn(ASKED, ("assistant", [THOUGHT, *beside, call("a"), call("b")]))
+    stays = beside if len(beside) == 2 else []
+    assert mended(entries) == [
+        ASKED,
+        ("assistant", [THOUGHT, *stays, call("a"), call("b")]),
+        ("user", [tool_result("a", CUT_OFF), tool_result("b", CUT_OFF)]),
+        ("assistant", NO_ANSWER),
+    ]
+    assert [mend.entry.model for mend in closing(entries).written][-2:] == ["", ""]
+
+
 def test_what_our_tools_answered_beside_a_search_stays() -> None:
     """With the call that it answers, and a word behind it."""
     entries = turn(
@@ -219,9 +234,14 @@ def broken_off(draw: st.DrawFn) -> list[Said]:
     return said
 
 
-@given(broken_off())
-def test_what_is_mended_may_be_followed_by_a_question(said: list[Said]) -> None:
-    """As the simulated provider judges; mended once, there is nothing more to mend."""
+@given(broken_off(), st.booleans())
+def test_what_is_mended_may_be_followed_by_a_question(said: list[Said], dies: bool) -> None:
+    """As the simulated provider judges; mended once, there is nothing more to mend.
+
+    Where the process dies while tools run, their results are missing.
+    """
+    if dies and len(said) > 2 and said[-1][0] == "user":
+        said = said[:-1]
     left = mended(turn(*said))
     messages = [{"role": role, "content": content} for role, content in left]
     tools = [

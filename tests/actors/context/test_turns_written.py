@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from actors.ports import AgentFiles
 from protocol.client import SessionDelete
 from protocol.errors import GatewayError
-from protocol.mail import BeginTurn, ExtendContext
+from protocol.mail import BeginTurn, ExtendContext, KeepAnswer
 from tests.actors.context.talk import SO, THOUGHTFUL, Talk, answer, declared, results
 from tests.actors.fakes import MODEL, World, open_world
 from tests.protocol.entries import THOUGHT, call, result, text
@@ -129,6 +129,33 @@ async def test_a_turn_that_was_never_built_does_not_begin(autojump_clock: MockCl
             with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
                 await world.context_box.ask(request)
         assert talk.statuses == [("user", "complete")]
+
+
+async def test_an_answer_is_kept_before_its_tools_have_run(autojump_clock: MockClock) -> None:
+    """Once, however often it is said; the process that comes next tells the model of it."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1", tools=[declared("brew")])
+        await talk.begin()
+        request = KeepAnswer(turn=talk.row, at=0, messages=[answer(THOUGHT, call())])
+        await world.context_box.ask(request)
+        await world.context_box.ask(request)
+        assert talk.statuses == SAID
+        await talk.extend(answer(THOUGHT, call()), results(result()))
+        assert talk.statuses == [*SAID, ("user", "complete")]
+        assert await talk.is_as_stored()
+
+
+async def test_an_answer_of_a_deleted_session_is_not_kept(autojump_clock: MockClock) -> None:
+    """So its tools do not run either."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1", tools=[declared("brew")])
+        await talk.begin()
+        await world.store.delete_session(talk.session_id or "")
+        request = KeepAnswer(turn=talk.row, at=0, messages=[answer(THOUGHT, call())])
+        with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
+            await world.context_box.ask(request)
 
 
 async def test_a_turn_that_could_not_be_written_has_not_begun(autojump_clock: MockClock) -> None:

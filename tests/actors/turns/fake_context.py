@@ -23,6 +23,7 @@ from protocol.mail import (
     ContextMail,
     Done,
     ExtendContext,
+    KeepAnswer,
     RenewContext,
 )
 from protocol.prompt import Prompt
@@ -85,7 +86,7 @@ class FakeContext:
                 return self._build()
             case ExtendContext() | RenewContext():
                 return self._prompt()
-            case BeginTurn() | CompleteTurn():
+            case BeginTurn() | KeepAnswer() | CompleteTurn():
                 return Done()
         raise TypeError(type(message).__name__)
 

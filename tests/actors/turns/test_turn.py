@@ -21,6 +21,7 @@ from protocol.mail import (
     BuildContext,
     CompleteTurn,
     ExtendContext,
+    KeepAnswer,
     NewMessage,
     RenewContext,
 )
@@ -113,19 +114,22 @@ async def test_a_turn_is_built_begun_and_completed(autojump_clock: MockClock) ->
 async def test_what_a_step_says_is_added_before_the_next_request(
     autojump_clock: MockClock,
 ) -> None:
-    """The row with it, so far; in the end only the last answer is new."""
+    """An answer before its tools run, the results after; in the end only the last answer is new."""
     async with open_turn_world() as world:
         context = with_weather(world)
         again = calling(("toolu_2", "weather", "{}"))
         world.model.will(calling(WEATHER, output=10), again, reply("Rain."))
         await world.connect().converse()
+        kept, again_kept = context.of(KeepAnswer)
+        assert (kept.at, told(kept.messages)) == (0, [CALLED])
+        assert [step.counts.output for step in kept.turn.steps] == [10]
         first, second = context.of(ExtendContext)
-        assert (first.at, told(first.messages)) == (0, [CALLED, ("user", [result("Rain.")])])
+        assert (first.at, told(first.messages)) == (1, [("user", [result("Rain.")])])
         assert [step.counts.output for step in first.turn.steps] == [10]
-        assert (first.turn.status, second.at, len(second.messages)) == ("open", 2, 2)
+        assert (first.turn.status, again_kept.at, second.at) == ("open", 2, 3)
         completed = context.completed
         assert (completed.at, told(completed.messages)) == (4, [said("Rain.")])
-        assert world.model.bodies == [b"1", b"3", b"4"]
+        assert world.model.bodies == [b"1", b"4", b"6"]
 
 
 async def test_an_answer_that_pauses_is_a_message_of_its_own(autojump_clock: MockClock) -> None:
@@ -186,6 +190,45 @@ async def test_messages_that_may_not_have_been_added_are_given_again(
         assert (completed.turn.status, completed.unsent) == ("failed", "nothing")
 
 
+@pytest.mark.parametrize("trouble", ["slow", "fails"])
+async def test_tools_do_not_run_where_what_calls_them_is_not_stored(
+    autojump_clock: MockClock, trouble: str
+) -> None:
+    """Were the process killed then, the model would not know that it had called them."""
+    async with open_turn_world() as world:
+        context = with_weather(world)
+        if trouble == "slow":
+            context.slow[KeepAnswer] = 100
+        else:
+            context.failing[KeepAnswer] = SLOW_DISK
+        world.model.will(calling(WEATHER))
+        error = (await world.connect().converse())[-1]
+        assert error["code"] == ("OVERLOADED" if trouble == "slow" else "INTERNAL_ERROR")
+        assert world.tools.called == []
+        (asked,) = context.of(KeepAnswer)
+        completed = context.completed
+        assert (completed.at, completed.messages[:1]) == (0, asked.messages)
+
+
+async def test_a_clients_call_counts_as_started_as_soon_as_it_is_shown(
+    autojump_clock: MockClock,
+) -> None:
+    """Here the turn is cancelled while the call is stored."""
+    async with open_turn_world() as world:
+        world.context.slow[KeepAnswer] = 5
+        world.context.built["client_tools"] = ("weather",)
+        world.model.will(calling(WEATHER))
+        client = world.connect()
+        await client.begun()
+        await client.expect("tool.call")
+        client.say("chat.cancel", requestId="r1")
+        assert (await client.hear_out("r1"))[-1]["stopReason"] == "cancelled"
+        completed = world.context.completed
+        assert completed.at == 0
+        _, (_, (answered,)) = told(completed.messages)
+        assert "may have had its effect" in answered["content"]
+
+
 async def test_a_cancel_while_messages_are_added_gives_them_again(
     autojump_clock: MockClock,
 ) -> None:
@@ -200,7 +243,7 @@ async def test_a_cancel_while_messages_are_added_gives_them_again(
         client.say("chat.cancel", requestId="r1")
         assert (await client.hear_out("r1"))[-1]["stopReason"] == "cancelled"
         (asked,) = context.of(ExtendContext)
-        assert (context.completed.at, context.completed.messages) == (0, asked.messages)
+        assert (context.completed.at, context.completed.messages) == (1, asked.messages)
 
 
 async def test_a_turn_that_cannot_begin_is_completed_in_the_background(

@@ -70,8 +70,8 @@ def step(uncached: int, output: int = 0) -> StepRecord:
 
 
 async def test_what_a_dead_process_left_open_is_settled_before_anything_else() -> None:
-    """It is billed what was known of it: the counted prompt, or what the provider told."""
-    untold = msgspec.structs.replace(ROW, turn_id="untold", counts=TokenCounts(), counted_tokens=70)
+    """It is billed what was known of it: the estimate, or what the provider told."""
+    untold = msgspec.structs.replace(ROW, turn_id="untold", counts=TokenCounts(), token_estimate=70)
     store = holding(ROW, untold, msgspec.structs.replace(SETTLED, turn_id="settled"))
     async with serving(store):
         told, untold = store.rows["turn_1"], store.rows["untold"]
