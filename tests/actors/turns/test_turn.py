@@ -220,6 +220,7 @@ async def test_a_clients_call_counts_as_started_as_soon_as_it_is_shown(
         world.model.will(calling(WEATHER))
         client = world.connect()
         await client.begun()
+        await client.expect("chat.stream.delta")
         await client.expect("tool.call")
         client.say("chat.cancel", requestId="r1")
         assert (await client.hear_out("r1"))[-1]["stopReason"] == "cancelled"
