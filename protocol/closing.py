@@ -61,13 +61,15 @@ def closing(turn: Sequence[Entry]) -> Closing:
 
 def without_gap(blocks: Sequence[Block], gone: Collection[int]) -> list[Block]:
     """The blocks without those at the places `gone`, and without thinking after the first gap."""
-    if not gone:
-        return list(blocks)
-    first = min(gone)
+    return _left(blocks, gone, min(gone, default=len(blocks)))
+
+
+def _left(blocks: Sequence[Block], gone: Collection[int], gap: int) -> list[Block]:
+    """The blocks without those at the places `gone`, and without thinking from `gap` on."""
     return [
         block
         for at, block in enumerate(blocks)
-        if at not in gone and (at < first or block.get("type") not in THINKING)
+        if at not in gone and (at < gap or block.get("type") not in THINKING)
     ]
 
 
@@ -88,11 +90,7 @@ def _without(
             first = entry.place
             kept = without_gap(of_entry, gone)
         else:
-            kept = [
-                block
-                for at, block in enumerate(of_entry)
-                if at not in gone and block.get("type") not in THINKING
-            ]
+            kept = _left(of_entry, gone, 0)
         while kept and kept[-1].get("type") in THINKING:
             kept.pop()
         sent += kept

@@ -84,6 +84,16 @@ class GatewayError(Exception):
         return cls(**msgspec.structs.asdict(failure))
 
 
+def session_busy(turn_id: str | None) -> GatewayError:
+    """The exception for a turn whose session still runs the turn `turn_id`."""
+    return GatewayError(
+        "SESSION_BUSY",
+        "Another turn of this session is still running. Wait for its end, or resume it.",
+        retryable=True,
+        turn_id=turn_id,
+    )
+
+
 class InvalidMessage(GatewayError):
     """A client's frame that is no message; `request_id` when its id could still be read."""
 

@@ -12,7 +12,7 @@ import trio
 from actors.context.estimate.sent import Billed
 from actors.ports import SessionStore
 from protocol.announcing import Briefing
-from protocol.errors import GatewayError
+from protocol.errors import Failure, GatewayError
 from protocol.provider.models import Binding
 from protocol.provider.models import binding as binding_of
 from protocol.records import SENT, Change, Entry, Head, SessionRecord, StoredSession, Withheld
@@ -26,6 +26,11 @@ DECODED = 4
 
 AT_A_TIME = 64
 """Entries that are rendered before others have their turn."""
+
+NO_SESSION = Failure(
+    code="SESSION_NOT_FOUND",
+    message="There is no such session. Leave `sessionId` out to begin a new one.",
+)
 
 
 class Held:
@@ -178,10 +183,7 @@ class Sessions:
             if held.session is None:
                 stored = await self._store.load_session(session_id)
                 if stored is None:
-                    raise GatewayError(
-                        "SESSION_NOT_FOUND",
-                        "There is no such session. Leave `sessionId` out to begin a new one.",
-                    )
+                    raise GatewayError.of(NO_SESSION)
                 held.load(stored)
             yield held
 

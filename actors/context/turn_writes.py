@@ -14,11 +14,11 @@ from actors.context.estimate.sent import Billed
 from actors.context.flight import Flight
 from actors.context.gathering import Said
 from actors.context.parts import Parts
-from actors.context.sessions import Held
+from actors.context.sessions import NO_SESSION, Held
 from actors.serving import BUG
 from protocol.beginning import Begun
 from protocol.context import with_dropped
-from protocol.errors import GatewayError
+from protocol.errors import Failure, GatewayError, session_busy
 from protocol.mail import (
     BeginTurn,
     CompleteTurn,
@@ -31,6 +31,8 @@ from protocol.mail import (
 from protocol.prompt import Prompt
 from protocol.records import Attached, Change, Entry, EntryStatus, Head, TurnRecord, Withheld
 from protocol.transcript import Transcript
+
+DELETED = Failure(code="SESSION_NOT_FOUND", message="This session has been deleted.")
 
 
 class TurnWrites:
@@ -131,7 +133,7 @@ class TurnWrites:
         """Write a running turn's change. Raises GatewayError(SESSION_NOT_FOUND)."""
         if not await self._parts.store.extend_turn(change, turn):
             held.forget()
-            raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
+            raise GatewayError.of(DELETED)
         held.adopt(change, transcript)
 
     async def complete(self, request: CompleteTurn) -> Done:
@@ -228,7 +230,7 @@ def _turn_of(held: Held, turn: TurnRecord) -> list[Entry]:
     """The running turn's entries, the question first."""
     found = held.last_turn()
     if not found or found[0].turn_id != turn.turn_id:
-        raise GatewayError("SESSION_NOT_FOUND", "This session has been deleted.")
+        raise GatewayError.of(DELETED)
     return found
 
 
@@ -275,10 +277,7 @@ def _check(begun: Begun) -> None:
         case "begun":
             return
         case "gone":
-            raise GatewayError(
-                "SESSION_NOT_FOUND",
-                "There is no such session. Leave `sessionId` out to begin a new one.",
-            )
+            raise GatewayError.of(NO_SESSION)
         case "known":
             raise GatewayError(
                 "TURN_NOT_FOUND",
@@ -287,12 +286,7 @@ def _check(begun: Begun) -> None:
                 turn_id=begun.turn_id,
             )
         case "busy":
-            raise GatewayError(
-                "SESSION_BUSY",
-                "Another turn of this session is still running. Wait for its end, or resume it.",
-                retryable=True,
-                turn_id=begun.turn_id,
-            )
+            raise session_busy(begun.turn_id)
         case "stale":
             raise GatewayError(
                 "SESSION_BUSY",

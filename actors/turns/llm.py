@@ -28,7 +28,7 @@ from actors.turns.tools import ToolRunner, ToolSettings
 from actors.turns.turn import Turn
 from actors.turns.upstream import Upstream
 from protocol.client import ChatSend
-from protocol.errors import Failure, GatewayError
+from protocol.errors import Failure, GatewayError, session_busy
 from protocol.mail import (
     Admit,
     AnswerTool,
@@ -158,12 +158,7 @@ class Llm:
             raise GatewayError.of(STOPPING)
         running = self._running.of_session(send.session_id)
         if running is not None:
-            raise GatewayError(
-                "SESSION_BUSY",
-                "Another turn of this session is still running. Wait for its end, or resume it.",
-                retryable=True,
-                turn_id=running.turn_id,
-            )
+            raise session_busy(running.turn_id)
         turn_id = self._names.new("turn")
         turn = Turn(turn_id, send, self._logs.create(turn_id), self._clock.now())
         self._running.add(turn)

@@ -116,8 +116,8 @@ class Turn:
         self.confirmed += len(messages)
 
     def unconfirmed(self) -> list[NewMessage]:
-        """What the turn says and the session may not have yet."""
-        return [one for step in self.steps for one in step.messages()[step.confirmed :]]
+        """What the turn says and the session may not have yet: that of its latest step at most."""
+        return self.step.messages()[self.step.confirmed :] if self.steps else []
 
     def close_calls(self) -> None:
         """Answer every call that was shown; a call that was not run is told so."""

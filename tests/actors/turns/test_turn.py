@@ -84,6 +84,15 @@ def with_weather(world: TurnWorld, *script: ToolAnswer | float) -> FakeContext:
     return world.context
 
 
+def context_in(trouble: str, context: FakeContext, kind: type) -> str:
+    """The context is too slow for what is asked of this `kind`, or fails: the error's code."""
+    if trouble == "slow":
+        context.slow[kind] = 100
+        return "OVERLOADED"
+    context.failing[kind] = SLOW_DISK
+    return "INTERNAL_ERROR"
+
+
 # --- one turn, from its first mail to its last ---------------------------------------------------
 
 
@@ -177,13 +186,10 @@ async def test_messages_that_may_not_have_been_added_are_given_again(
     """The same ones, with the same number: the context knows which of them it has."""
     async with open_turn_world() as world:
         context = with_weather(world)
-        if trouble == "slow":
-            context.slow[ExtendContext] = 100
-        else:
-            context.failing[ExtendContext] = SLOW_DISK
+        code = context_in(trouble, context, ExtendContext)
         world.model.will(calling(WEATHER))
         error = (await world.connect().converse())[-1]
-        assert error["code"] == ("OVERLOADED" if trouble == "slow" else "INTERNAL_ERROR")
+        assert error["code"] == code
         (asked,) = context.of(ExtendContext)
         completed = context.completed
         assert (completed.at, completed.messages) == (asked.at, asked.messages)
@@ -197,13 +203,10 @@ async def test_tools_do_not_run_where_what_calls_them_is_not_stored(
     """Were the process killed then, the model would not know that it had called them."""
     async with open_turn_world() as world:
         context = with_weather(world)
-        if trouble == "slow":
-            context.slow[KeepAnswer] = 100
-        else:
-            context.failing[KeepAnswer] = SLOW_DISK
+        code = context_in(trouble, context, KeepAnswer)
         world.model.will(calling(WEATHER))
         error = (await world.connect().converse())[-1]
-        assert error["code"] == ("OVERLOADED" if trouble == "slow" else "INTERNAL_ERROR")
+        assert error["code"] == code
         assert world.tools.called == []
         (asked,) = context.of(KeepAnswer)
         completed = context.completed
