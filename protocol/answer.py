@@ -14,6 +14,7 @@ import msgspec
 
 from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter
+from protocol.provider.answering import LONGEST_ID
 from protocol.provider.content import Block, is_too_deep
 from protocol.provider.events import (
     AppliedEdit,
@@ -33,6 +34,7 @@ from protocol.provider.events import (
     TextDelta,
     ThinkingDelta,
 )
+from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, ToolCalled, TurnEvent
 from protocol.usage import TokenCounts
 
@@ -97,7 +99,10 @@ class Answer:
     ) -> None:
         self.started = False
         self.complete = False
+        self.model: str | None = None
+        """The model that answers, as the provider says."""
         self.stop_reason: str | None = None
+        self.stop_details: StopDetails | None = None
         self.blocks: list[Block] = []
         self._client_tools = client_tools
         self._open: dict[int, _OpenBlock] = {}
@@ -128,6 +133,7 @@ class Answer:
                 if self.started:
                     raise MalformedEvent("a second message_start")
                 self.started = True
+                self.model = message.model[:LONGEST_ID] or None
                 found = message.input_transformations or []
                 self.mismatched = sum(one.is_mismatch for one in found)
                 self._bill(message.usage)
@@ -306,6 +312,7 @@ class Answer:
         self._is_closing = True
         self._bill(event.usage)
         self.stop_reason = event.delta.stop_reason or self.stop_reason
+        self.stop_details = StopDetails.of(event.delta.stop_details) or self.stop_details
         if event.context_management is not None:
             self.edits = event.context_management.applied_edits
         if self.stop_reason is not None and event.usage.output_tokens is not None:

@@ -23,6 +23,7 @@ from protocol.context import (
 )
 from protocol.errors import ErrorCode, Failure
 from protocol.provider.content import Block, Role
+from protocol.stopping import StopDetails
 from protocol.tools import Approval, Risk
 from protocol.usage import Cost, TokenCounts
 from protocol.wire import Wire
@@ -226,7 +227,8 @@ class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.e
 
     `cancelled`, `budget` (`maxCost` is spent), `max_steps` (too many requests of one turn) and
     `repetition` (the model called tools in a circle) are the gateway's. `usage` and `cost` are the
-    sums of `steps`, which is there when they are several.
+    sums of `steps`, which is there when they are several. `stop_details` say why the provider
+    refused; `model` is there when another one answered than was asked.
     """
 
     request_id: str
@@ -237,12 +239,15 @@ class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.e
     cost: WireCost | None
     context: SentContext | UnsetType = UNSET
     steps: list[StepUsage] | UnsetType = UNSET
+    stop_details: StopDetails | UnsetType = UNSET
+    model: str | UnsetType = UNSET
 
 
 class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
     """A failure. It is a turn's last frame when its `request_id` is that of a stream.
 
-    With `CONTEXT_TOO_LARGE` comes what each of the `sections` weighs.
+    With `CONTEXT_TOO_LARGE` comes what each of the `sections` weighs. `stop_details` and `model`
+    are as in `chat.stream.end`.
     """
 
     code: ErrorCode
@@ -254,17 +259,12 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
     usage: Usage | UnsetType = UNSET
     cost: WireCost | UnsetType | None = UNSET
     sections: list[SectionWeight] | UnsetType = UNSET
+    stop_details: StopDetails | UnsetType = UNSET
+    model: str | UnsetType = UNSET
 
     @classmethod
-    def of(
-        cls,
-        failure: Failure,
-        request_id: str | None,
-        *,
-        usage: Usage | UnsetType = UNSET,
-        cost: WireCost | UnsetType | None = UNSET,
-    ) -> ErrorMessage:
-        """The wire form of an expected failure, and of what was billed until then."""
+    def of(cls, failure: Failure, request_id: str | None) -> ErrorMessage:
+        """The wire form of an expected failure."""
         return cls(
             code=failure.code,
             message=failure.message,
@@ -272,8 +272,6 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
             request_id=UNSET if request_id is None else request_id,
             turn_id=UNSET if failure.turn_id is None else failure.turn_id,
             retry_after_ms=UNSET if failure.retry_after_ms is None else failure.retry_after_ms,
-            usage=usage,
-            cost=cost,
             sections=failure.sections or UNSET,
         )
 

@@ -32,6 +32,7 @@ from protocol.server import (
     Usage,
     WireCost,
 )
+from protocol.stopping import StopDetails
 from protocol.tools import Approval, Risk, ToolAnswer
 
 LONGEST_JOINED = 65_536
@@ -108,15 +109,22 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     cost: WireCost | None
     context: SentContext | None
     steps: list[StepUsage] = []
+    stop_details: StopDetails | None = None
+    model: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """The turn failed and is settled; `usage` when anything was billed."""
+    """The turn failed and is settled; `usage` when anything was billed.
+
+    `model` when another one answered than was asked, here as in `Ended`.
+    """
 
     turn_id: str
     failure: Failure
     usage: Usage | None
     cost: WireCost | None
+    stop_details: StopDetails | None = None
+    model: str | None = None
 
 
 TurnEvent = (
@@ -219,6 +227,8 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
                 cost=event.cost,
                 context=event.context or UNSET,
                 steps=event.steps if len(event.steps) > 1 else UNSET,
+                stop_details=event.stop_details or UNSET,
+                model=event.model or UNSET,
             )
         case Failed():
             yield _error(event, request_id)
@@ -249,6 +259,11 @@ def _tool_frame(
 
 def _error(event: Failed, request_id: str) -> ErrorMessage:
     failure = msgspec.structs.replace(event.failure, turn_id=event.failure.turn_id or event.turn_id)
-    if event.usage is None:
-        return ErrorMessage.of(failure, request_id)
-    return ErrorMessage.of(failure, request_id, usage=event.usage, cost=event.cost)
+    billed = event.usage is not None
+    return msgspec.structs.replace(
+        ErrorMessage.of(failure, request_id),
+        usage=event.usage or UNSET,
+        cost=event.cost if billed else UNSET,
+        stop_details=event.stop_details or UNSET,
+        model=event.model or UNSET,
+    )

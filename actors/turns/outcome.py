@@ -89,6 +89,8 @@ def ended(turn: Turn, ending: Ending, row: TurnRecord) -> Ended | Failed:
             failure=ending.failure,
             usage=usage if billed else None,
             cost=cost if billed else None,
+            stop_details=turn.stop_details,
+            model=turn.answered_by,
         )
     return Ended(
         turn_id=turn.turn_id,
@@ -97,6 +99,8 @@ def ended(turn: Turn, ending: Ending, row: TurnRecord) -> Ended | Failed:
         cost=cost,
         context=turn.sent_context,
         steps=[step.usage for step in turn.steps],
+        stop_details=turn.stop_details,
+        model=turn.answered_by,
     )
 
 

@@ -15,9 +15,11 @@ from protocol.client import ChatSend
 from protocol.context import SentContext, with_cleared, with_dropped, with_epoch
 from protocol.mail import ContextBuilt, NewMessage
 from protocol.prompt import Prompt
+from protocol.provider.answering import other_model
 from protocol.records import Attached, TurnRecord
 from protocol.repetition import Repetition
 from protocol.states import TURN, TurnState, TurnTransition, advance
+from protocol.stopping import StopDetails
 from protocol.tools import ToolAnswer
 from protocol.turn import Started, ToolAnswered
 from protocol.usage import TokenCounts
@@ -170,6 +172,17 @@ class Turn:
             cost_estimate=built.cost_estimate,
             weights=built.weights,
         )
+
+    @property
+    def answered_by(self) -> str | None:
+        """The model that answered, when it is another one than was asked."""
+        answering = (other_model(self.built.model, step.answer.model) for step in self.steps)
+        return next((model for model in reversed([*answering]) if model is not None), None)
+
+    @property
+    def stop_details(self) -> StopDetails | None:
+        """Why the provider refused, if it did and says why."""
+        return self.step.answer.stop_details if self.steps else None
 
     @property
     def started(self) -> Started:

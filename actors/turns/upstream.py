@@ -126,11 +126,14 @@ class Upstream:
             return True
         step.let_go()
         self._note(turn)
-        self._warn(turn)
+        self._tell(turn)
         return False
 
-    def _warn(self, turn: Turn) -> None:
-        """Log thinking that does not fit: it is our mistake, and the model loses its thoughts."""
+    def _tell(self, turn: Turn) -> None:
+        """Log that another model answers, and thinking that does not fit: that is our mistake."""
+        if turn.answered_by is not None:
+            asked, answers = turn.built.model, turn.answered_by
+            log.info("turn %s: %s answers, where %s was asked", turn.turn_id, answers, asked)
         if turn.step.answer.mismatched:
             log.warning(
                 "turn %s: the provider found %d thinking blocks bound to another conversation",

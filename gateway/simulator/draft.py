@@ -128,7 +128,7 @@ class Drafter:
         return ReplyDraft(
             id=self._ids.message(),
             request_id=request_id,
-            model=model,
+            model=reply.model or model,
             content=tuple(content),
             reply=reply,
             stop_reason=reply.stop_reason or _stop_reason(reply.blocks),

@@ -155,6 +155,7 @@ class Reply(msgspec.Struct, frozen=True):
     - `stop_reason`: unset, `tool_use` when a tool is called, `pause_turn` when one of the
       provider's own tools is called and its result is left for the next answer, else `end_turn`
     - `stop_details`: for a refusal `{"type": "refusal", "category": …, "explanation": …}`
+    - `model`: the one that answers, when it is another than was asked
     - `input_transformations`: what `message_start` lists, in the place of what was done
     - `usage`: figures that replace the measured ones, in `message_start` and `message_delta`
     - `rate`: events a second; 0 is as fast as it goes, unset is the simulator's own rate
@@ -169,6 +170,7 @@ class Reply(msgspec.Struct, frozen=True):
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: Json | None = None
+    model: str | None = None
     input_transformations: tuple[Json, ...] | None = None
     usage: Json | None = None
     rate: float | None = None

@@ -7,6 +7,8 @@ listed here are decoded as `UnknownEvent`: the provider may add types at any tim
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from protocol.provider.content import Block
@@ -129,10 +131,11 @@ class ContentBlockStop(msgspec.Struct, frozen=True, tag_field="type", tag="conte
     index: int
 
 
-class StopDetails(msgspec.Struct, frozen=True):
-    """Why the message stopped."""
+class MessageEnd(msgspec.Struct, frozen=True):
+    """Why the message stopped; `stop_details` is read by `protocol.stopping`."""
 
     stop_reason: str | None = None
+    stop_details: Any = None
 
 
 class AppliedEdit(msgspec.Struct, frozen=True):
@@ -152,7 +155,7 @@ class ContextManagement(msgspec.Struct, frozen=True):
 class MessageDelta(msgspec.Struct, frozen=True, tag_field="type", tag="message_delta"):
     """The stop reason, and what was billed so far."""
 
-    delta: StopDetails
+    delta: MessageEnd
     usage: ProviderUsage = ProviderUsage()
     context_management: ContextManagement | None = None
 

@@ -36,12 +36,12 @@ from protocol.provider.events import (
     ContentBlockStart,
     ContentBlockStop,
     MessageDelta,
+    MessageEnd,
     MessageStart,
     MessageStop,
     ProviderEvent,
     ProviderMessage,
     ProviderUsage,
-    StopDetails,
     TextDelta,
 )
 from protocol.provider.models import ModelInfo, fallback
@@ -90,7 +90,7 @@ def piece(text: str, index: int = 0) -> ContentBlockDelta:
 
 def finish(tokens: int = 5, stop: str | None = "end_turn") -> list[Step]:
     """The last events: the answer is billed `tokens`."""
-    told = MessageDelta(StopDetails(stop), ProviderUsage(output_tokens=tokens))
+    told = MessageDelta(MessageEnd(stop), ProviderUsage(output_tokens=tokens))
     return [ContentBlockStop(0), told, MessageStop()]
 
 

@@ -61,6 +61,7 @@ from protocol.server import (
     UsageReport,
     WireCost,
 )
+from protocol.stopping import StopDetails
 from protocol.usage import TokenCounts
 
 COST = WireCost(
@@ -353,6 +354,28 @@ def test_an_unusual_end_is_named(reason: str, words: str) -> None:
     assert f"{words}claude-x" in shown_rich(
         START, delta("a"), end_of(stop_reason=reason), width=150
     )
+
+
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        (StopDetails(category="cyber", explanation="Not this one."), "Declined: Not this one.  cy"),
+        (StopDetails(category="bio"), "Declined: it could help with biological harm  bio"),
+        (StopDetails(category="new"), "Declined: no reason was given  new"),
+        (StopDetails(explanation="Not this one."), "Declined: Not this one."),
+    ],
+)
+def test_a_refusal_says_why(details: StopDetails, words: str) -> None:
+    """In the provider's words, else in words for its category."""
+    end = end_of(stop_reason="refusal", stop_details=details)
+    assert words in shown_rich(START, end, width=150)
+    assert words in shown_plain(START, end)[1]
+
+
+def test_another_model_that_answered_is_named() -> None:
+    """It is the one that was billed."""
+    text = shown_rich(START, end_of(model="claude-y"), width=150)
+    assert "claude-y in the place of claude-x · " in text
 
 
 def test_several_steps_are_counted() -> None:

@@ -22,6 +22,7 @@ from protocol.provider.events import (
     InputJsonDelta,
     MalformedEvent,
     MessageDelta,
+    MessageEnd,
     MessageStart,
     MessageStop,
     OutputTokensDetails,
@@ -31,16 +32,16 @@ from protocol.provider.events import (
     ProviderUsage,
     ServerToolUse,
     SignatureDelta,
-    StopDetails,
     TextDelta,
     ThinkingDelta,
     UnknownEvent,
 )
+from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, ToolCalled, TurnEvent
 from protocol.usage import TokenCounts
 
 START = MessageStart(ProviderMessage("m", "model", ProviderUsage(input_tokens=10, output_tokens=1)))
-END = MessageDelta(StopDetails("end_turn"), ProviderUsage(output_tokens=7))
+END = MessageDelta(MessageEnd("end_turn"), ProviderUsage(output_tokens=7))
 STOP = MessageStop()
 TEXT: Block = {"type": "text", "text": ""}
 THINKING: Block = {"type": "thinking", "thinking": "", "signature": ""}
@@ -267,13 +268,30 @@ def test_a_call_that_the_limit_cut_off_is_left_out() -> None:
         START,
         *block(TEXT, TextDelta("Well,")),
         *block(TOOL, InputJsonDelta('{"zone": "U'), index=1),
-        MessageDelta(StopDetails("max_tokens"), ProviderUsage(output_tokens=9)),
+        MessageDelta(MessageEnd("max_tokens"), ProviderUsage(output_tokens=9)),
         STOP,
     )
     assert answer.complete
     assert answer.output_is_final
     assert [one["type"] for one in answer.kept_blocks()] == ["text"]
     assert events == [Text("Well,", "text")]
+
+
+# --- who answers, and why it stops -------------------------------------------------------------
+
+
+def test_the_model_that_answers_is_known() -> None:
+    """As soon as the answer begins."""
+    assert told()[0].model is None
+    assert told(START)[0].model == "model"
+
+
+def test_an_answer_says_why_it_stopped() -> None:
+    """Later figures do not take it back."""
+    details = {"type": "refusal", "category": "bio", "explanation": None}
+    refusal = MessageDelta(MessageEnd("refusal", details), ProviderUsage(output_tokens=1))
+    answer, _ = told(START, refusal, MessageDelta(MessageEnd()), STOP)
+    assert answer.stop_details == StopDetails(category="bio")
 
 
 # --- sources -----------------------------------------------------------------------------------
@@ -365,7 +383,7 @@ def test_a_later_figure_replaces_an_earlier_one(told_usages: list[ProviderUsage]
     first, *later = told_usages
     answer, _ = told(
         MessageStart(ProviderMessage("m", "model", first)),
-        *(MessageDelta(StopDetails(), usage) for usage in later),
+        *(MessageDelta(MessageEnd(), usage) for usage in later),
     )
 
     def last(name: str, inner: str | None = None) -> Any:
@@ -397,10 +415,10 @@ def test_the_output_is_final_once_it_is_told_with_a_stop_reason() -> None:
     answer, _ = told(START)
     finals = []
     for event in (
-        MessageDelta(StopDetails(), ProviderUsage(output_tokens=3)),
-        MessageDelta(StopDetails("max_tokens")),
-        MessageDelta(StopDetails(), ProviderUsage(output_tokens=4)),
-        MessageDelta(StopDetails()),
+        MessageDelta(MessageEnd(), ProviderUsage(output_tokens=3)),
+        MessageDelta(MessageEnd("max_tokens")),
+        MessageDelta(MessageEnd(), ProviderUsage(output_tokens=4)),
+        MessageDelta(MessageEnd()),
     ):
         answer.feed(event)
         finals.append(answer.output_is_final)
@@ -580,7 +598,7 @@ def test_in_any_order_events_are_taken_or_malformed(events: list[ProviderEvent])
 
 def test_an_answer_that_paused_says_so_once_it_is_whole() -> None:
     """Before its end nobody knows."""
-    pause = MessageDelta(StopDetails("pause_turn"), ProviderUsage(output_tokens=1))
+    pause = MessageDelta(MessageEnd("pause_turn"), ProviderUsage(output_tokens=1))
     answer, _ = told(START, *block(TEXT, TextDelta("Hm")), pause)
     assert not answer.pauses
     answer.feed(STOP)
@@ -625,7 +643,7 @@ def test_a_url_that_the_turn_has_shown_is_not_shown_again() -> None:
 def test_what_the_provider_left_out_of_the_prompt_is_known() -> None:
     """It says so with the stop reason."""
     edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
-    end = MessageDelta(StopDetails("end_turn"), ProviderUsage(), ContextManagement([edit]))
+    end = MessageDelta(MessageEnd("end_turn"), ProviderUsage(), ContextManagement([edit]))
     answer, _ = told(START, end, STOP)
     assert answer.edits == [edit]
 

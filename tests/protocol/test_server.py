@@ -27,8 +27,10 @@ MESSAGES = {
     "tool.result": "requestId toolCallId toolName result seq",
     "tool.error": "requestId toolCallId toolName error seq",
     "tool.approval.request": "requestId toolCallId toolName args risk? approval? seq",
-    "chat.stream.end": "requestId turnId seq stopReason usage cost context? steps?",
-    "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? sections?",
+    "chat.stream.end": "requestId turnId seq stopReason usage cost context? steps? stopDetails? "
+    "model?",
+    "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? sections? "
+    "stopDetails? model?",
     "context.inspection": "requestId model sections totals window calibration exactTokens? "
     "context? turn?",
     "usage.report": "requestId perModel grandTotal",
@@ -69,6 +71,7 @@ PARTS = {
     "ModelSummary": "id displayName maxInputTokens maxTokens thinking efforts inputPrice "
     "outputPrice",
     "MailboxDepth": "waiting size",
+    "StopDetails": "category? explanation?",
 }
 KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyServerMessage)}
 

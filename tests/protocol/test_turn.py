@@ -26,6 +26,7 @@ from protocol.server import (
     Usage,
     WireCost,
 )
+from protocol.stopping import StopDetails
 from protocol.tools import ToolAnswer
 from protocol.turn import (
     LONGEST_JOINED,
@@ -287,6 +288,17 @@ def test_a_failure_that_was_billed_says_so() -> None:
     assert "usage" in billed
     assert "cost" in billed
     assert failed(usage=USAGE)["cost"] is None
+
+
+@pytest.mark.parametrize("kind", ["end", "failure"])
+def test_the_end_says_why_it_stopped_and_who_answered(kind: str) -> None:
+    """If the provider said why, and another model answered than was asked."""
+    more: dict[str, Any] = {"stop_details": StopDetails(category="bio"), "model": "other"}
+    ended = Ended(turn_id="t", stop_reason="refusal", usage=USAGE, cost=COST, context=None, **more)
+    broken = Failed(turn_id="t", failure=FAILURE, usage=None, cost=None, **more)
+    (frame,) = shown([ended if kind == "end" else broken])
+    told = msgspec.to_builtins(frame)
+    assert (told["stopDetails"], told["model"]) == ({"category": "bio"}, "other")
 
 
 def test_a_failure_says_when_to_try_again_and_which_turn_is_in_the_way() -> None:

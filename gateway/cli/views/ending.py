@@ -16,6 +16,15 @@ from gateway.cli.views.leftover import unseen
 from gateway.cli.views.sections import weights
 from protocol.server import ChatStreamEnd, ErrorMessage, Source, Usage
 
+_REFUSED: Final = {
+    "cyber": "it could help with attacks on computers",
+    "bio": "it could help with biological harm",
+    "frontier_llm": "it could help to build a competing model",
+    "reasoning_extraction": "it asks for the model's own reasoning as text",
+    "general_harms": "it could do harm",
+}
+"""What the provider's categories mean (its page on refusals, November 2026)."""
+
 _WORDS: Final = {
     "cancelled": "cancelled",
     "budget": "stopped: its budget is spent",
@@ -41,10 +50,24 @@ def sources(found: Sequence[Source]) -> RenderableType:
     return Group(Text("Sources", style="bold"), lines)
 
 
+def refusal(end: ChatStreamEnd) -> Text | None:
+    """Why the provider refused, in its own words or in words for its category."""
+    if end.stop_details is UNSET:
+        return None
+    explanation, category = end.stop_details.explanation, end.stop_details.category
+    if explanation is not UNSET:
+        why = f"Declined: {explanation}"
+    else:
+        why = f"Declined: {_REFUSED.get(str(category), 'no reason was given')}"
+    line = Text(why, style="yellow")
+    return line if category is UNSET else line.append(f"  {category}", style="dim")
+
+
 def footer(end: ChatStreamEnd, model: str, seconds: float | None) -> Text:
     """Model, tokens, cost, steps and time in one line."""
     cost = "price unknown" if end.cost is None else money(end.cost.total_cost)
-    parts = [model, *_tokens(end.usage), cost]
+    answered = model if end.model is UNSET else f"{end.model} in the place of {model}"
+    parts = [answered, *_tokens(end.usage), cost]
     if end.steps is not UNSET:
         parts.append(counted(len(end.steps), "step"))
     if seconds is not None:

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import RenderableType
 
 from gateway.cli.views import tools
-from gateway.cli.views.ending import footer, left_out, sources
+from gateway.cli.views.ending import footer, left_out, refusal, sources
 from protocol.server import (
     AnyServerMessage,
     ChatStreamEnd,
@@ -76,6 +76,7 @@ class TurnView:
         lines: list[RenderableType | None] = [
             sources(self.sources) if self.sources else None,
             left_out(end),
+            refusal(end),
             footer(end, self.model, self.seconds),
         ]
         return [line for line in lines if line is not None]

@@ -10,9 +10,9 @@ from protocol.provider.events import (
     ContentBlockStop,
     InputJsonDelta,
     MessageDelta,
+    MessageEnd,
     MessageStop,
     ProviderUsage,
-    StopDetails,
 )
 from tests.actors.fakes import Step, begin, open_block, piece
 
@@ -41,13 +41,13 @@ def calling(*calls: Call, prompt: int = 100, output: int = 5, stop: str = "tool_
             ContentBlockDelta(index, InputJsonDelta(arguments)),
             ContentBlockStop(index),
         ]
-    end = MessageDelta(StopDetails(stop), ProviderUsage(output_tokens=output))
+    end = MessageDelta(MessageEnd(stop), ProviderUsage(output_tokens=output))
     return [*steps, end, MessageStop()]
 
 
 def pausing(*, prompt: int = 100) -> list[Step]:
     """An answer that pauses in the middle of a search."""
-    end = MessageDelta(StopDetails("pause_turn"), ProviderUsage(output_tokens=5))
+    end = MessageDelta(MessageEnd("pause_turn"), ProviderUsage(output_tokens=5))
     return [begin(prompt), ContentBlockStart(0, SEARCH), ContentBlockStop(0), end, MessageStop()]
 
 

@@ -25,10 +25,10 @@ from protocol.provider.events import (
     InputTransformation,
     MalformedEvent,
     MessageDelta,
+    MessageEnd,
     MessageStart,
     ProviderPing,
     ProviderUsage,
-    StopDetails,
     StreamError,
     ThinkingDelta,
     UnknownEvent,
@@ -878,7 +878,7 @@ async def test_a_turn_that_settles_is_not_cut_by_the_end_of_its_actor(
 async def test_an_estimate_is_never_less_than_what_was_told(autojump_clock: MockClock) -> None:
     """The provider had counted 50 tokens when it broke off."""
     async with open_world() as world:
-        told = MessageDelta(StopDetails(None), ProviderUsage(output_tokens=50))
+        told = MessageDelta(MessageEnd(None), ProviderUsage(output_tokens=50))
         world.model.will(half(told))
         error = (await world.connect().converse())[-1]
         assert (error["usage"]["outputTokens"], error["usage"]["estimated"]) == (50, True)

@@ -19,9 +19,9 @@ from protocol.provider.events import (
     ContentBlockStop,
     ContextManagement,
     MessageDelta,
+    MessageEnd,
     MessageStop,
     ProviderUsage,
-    StopDetails,
 )
 from protocol.repetition import SAME_FAILURES, SAME_STEPS
 from protocol.tools import ToolAnswer
@@ -847,7 +847,7 @@ async def test_what_the_provider_left_out_is_said_at_the_end(
     """Beside the turns that the gateway left out, if it did."""
     edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
     end = MessageDelta(
-        StopDetails("end_turn"), ProviderUsage(output_tokens=5), ContextManagement([edit])
+        MessageEnd("end_turn"), ProviderUsage(output_tokens=5), ContextManagement([edit])
     )
     cleared: list[Step] = [begin(), open_block(), piece("Yes."), ContentBlockStop(0)]
     async with open_world(max_tokens=100) as world:

@@ -31,11 +31,11 @@ from protocol.provider.events import (
     ContextManagement,
     InputTransformation,
     MessageDelta,
+    MessageEnd,
     MessageStart,
     MessageStop,
     ProviderMessage,
     ProviderUsage,
-    StopDetails,
 )
 from protocol.tools import ToolAnswer
 from protocol.usage import Cost
@@ -586,7 +586,7 @@ async def test_what_is_told_of_the_context_is_of_the_latest_request(
     """With what the provider cleared; an epoch that any of them began is told."""
     edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
     end = MessageDelta(
-        StopDetails("end_turn"), ProviderUsage(output_tokens=5), ContextManagement([edit])
+        MessageEnd("end_turn"), ProviderUsage(output_tokens=5), ContextManagement([edit])
     )
     async with open_turn_world() as world:
         context = with_weather(world)

@@ -1,0 +1,39 @@
+"""Why an answer stopped, as the provider says it and as a client is told."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from msgspec import UNSET, UnsetType
+
+from protocol.wire import Wire
+
+LONGEST_EXPLANATION = 1_000
+"""Characters; the real ones are two or three sentences."""
+
+LONGEST_CATEGORY = 64
+
+
+class StopDetails(Wire, frozen=True, kw_only=True):
+    """Why the provider refused: its `category`, such as `cyber`, and its own explanation.
+
+    Either may be missing; the words are not guaranteed to be stable (the provider's page on
+    refusals, November 2026).
+    """
+
+    category: str | UnsetType = UNSET
+    explanation: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, told: object) -> Self | None:
+        """What is usable of the provider's `stop_details`; `None` when nothing is."""
+        found: dict[str, Any] = told if isinstance(told, dict) else {}
+        category = _short(found.get("category"), LONGEST_CATEGORY)
+        explanation = _short(found.get("explanation"), LONGEST_EXPLANATION)
+        if category is UNSET and explanation is UNSET:
+            return None
+        return cls(category=category, explanation=explanation)
+
+
+def _short(text: object, longest: int) -> str | UnsetType:
+    return text[:longest] if isinstance(text, str) and text.strip() else UNSET
