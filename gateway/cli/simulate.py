@@ -12,7 +12,8 @@ import trio
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop
 from gateway.cli.running import run
-from gateway.simulator import Simulator, SimulatorSettings, run_simulator
+from gateway.simulator import FAULTS, Simulator, SimulatorSettings, run_simulator
+from gateway.simulator.directives import listing
 
 
 class SimulatorReady(msgspec.Struct, frozen=True, tag="simulator.ready"):
@@ -21,7 +22,19 @@ class SimulatorReady(msgspec.Struct, frozen=True, tag="simulator.ready"):
     url: str
 
 
-@click.command()
+class _WithDirectives(click.Command):
+    """Its help ends with what may be asked of the simulator, made of the tables in force."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section(
+            "Directives, written as [[sim: key=value …]] in the text of the last message"
+        ):
+            formatter.write_dl(listing())
+        with formatter.section("Kinds of faults"):
+            formatter.write_dl(list(FAULTS.items()))
+
+
+@click.command(cls=_WithDirectives)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -41,7 +54,8 @@ class SimulatorReady(msgspec.Struct, frozen=True, tag="simulator.ready"):
 def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
     """Serve a simulated Messages API on loopback.
 
-    Point a gateway at it: agentspace serve --anthropic-base-url URL
+    Point a gateway at it: agentspace serve --anthropic-base-url URL. What it answers can be
+    directed from the text of a message.
     """
     start_logging("warning", "text")
 

@@ -15,7 +15,7 @@ message:
 
     [[sim: chars=30 rate=50 count=500 thinking=20 fault=reset@10 status=529 delay=0.2]]
 
-`directives.py` has their grammar, `reply.py` the replies and faults, `scenario.py` conversations
+`directives.py` has their table, `reply.py` the replies and faults, `scenario.py` conversations
 with tools, `settings.py` the numbers.
 """
 
@@ -25,7 +25,7 @@ from gateway.simulator.ledger import Bill
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.prompt import count_tokens
 from gateway.simulator.reply import (
-    FAULT_KINDS,
+    FAULTS,
     CodeExecution,
     ErrorReply,
     Fault,
@@ -47,7 +47,7 @@ from gateway.simulator.settings import SimulatorSettings
 from gateway.simulator.sources import cite, cite_page, results_for
 
 __all__ = [
-    "FAULT_KINDS",
+    "FAULTS",
     "MODELS",
     "Bill",
     "CodeExecution",

@@ -7,195 +7,153 @@
 Pairs `key=value`, apart by blanks, in the last message's text; every key is optional, an unknown
 one is a 400. Several directives in one text are one.
 
-| key | value |
-|---|---|
-| `count` | text deltas, of filler (without it: the text the simulator would have written) |
-| `thinking` | thinking deltas before them (none are seen where the display is `omitted`) |
-| `chars` | characters in a delta |
-| `rate` | deltas a second; 0 is as fast as it goes |
-| `delay` | seconds before the first byte |
-| `flush` | bytes gathered before an unpaced stream is sent; 1 is event by event |
-| `search` | results of a web search that comes first, each of them cited |
-| `fetch` | url of a page that is fetched first, and cited |
-| `code` | `on`: code is executed first, and its output told |
-| `pause` | `on`: the answer stops before the results of these three, and the next goes on there |
-| `tool` | name of a tool to call at the end, and its input as an object; as often as you like. |
-| | What it brings is quoted in the answer to its results |
-| `stop` | stop reason |
-| `category` | of a refusal: `cyber`, `bio`, …; it stops for that reason |
-| `limits` | `on`: filler, too, obeys `max_tokens` and `stop_sequences` |
-| `status` | error status instead of an answer |
-| `retry_after` | seconds, with `status` |
-| `fault` | `KIND`, `KIND@AT` or `KIND@AT:ARG`; ARG is an error type for `error`, else seconds |
+`DIRECTIVES` is all that is known of them: they are parsed by it, and `agentspace simulate --help`
+and `docs/simulator.md` print it. A new one is a row here and, unless it sets a field of the
+reply, its effect in `directed.py`. A new kind of fault is a row of `FAULTS` in `reply.py` and its
+effect in `faults.py`. `scripts/draw_directives` brings the page up to date.
 """
 
-import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 import msgspec
 
-from gateway.simulator.errors import invalid
-from gateway.simulator.notation import Word, directives
-from gateway.simulator.reply import (
-    CodeExecution,
-    ErrorReply,
-    Fault,
-    Json,
-    Reply,
-    ReplyBlock,
-    ReplyText,
-    ReplyThinking,
-    ServerCall,
-    ToolUse,
-    WebFetch,
-    WebSearch,
+from gateway.simulator.arguments import (
+    Reader,
+    call,
+    fault,
+    figures,
+    number,
+    plain,
+    status,
+    switch,
+    unknown,
 )
-from gateway.simulator.sources import results_for, told_of
-
-LIMIT = 64 * 1024 * 1024
-"""Characters that one directive may ask for."""
-
-_FAULT = re.compile(r"(?P<kind>\w+)(?:@(?P<at>-?\d+))?(?::(?P<arg>[\w.]+))?")
-_FILLER = "The quick brown fox jumps over the lazy dog while a patient gateway counts every token. "
-
-_NUMBERS: dict[str, type[int] | type[float]] = {
-    "count": int,
-    "thinking": int,
-    "chars": int,
-    "flush": int,
-    "search": int,
-    "status": int,
-    "rate": float,
-    "delay": float,
-    "retry_after": float,
-}
-_WORDS = ("stop", "category", "limits", "fault", "fetch", "code", "pause")
-_CONTENT = frozenset({"count", "thinking", "search", "fetch", "code", "tool"})
+from gateway.simulator.notation import Word
+from gateway.simulator.reply import FAULTS
 
 
-def without_directives(text: str) -> str:
-    """The text as its author meant it for the model."""
-    kept, start = [], 0
-    for directive in directives(text):
-        kept.append(text[start : directive.start])
-        start = directive.end
-    return "".join((*kept, text[start:])).strip()
+class KnownDirective(msgspec.Struct, frozen=True):
+    """A row of the table.
 
-
-def directed(text: str, own: tuple[ReplyBlock, ...]) -> Reply | None:
-    """The reply that the text's directives ask for, if there are any; ApiError for nonsense.
-
-    `own` is what the simulator would have said, for a directive that does not say what to say.
+    - `takes`: what the value looks like; `read` makes it of the text
+    - `sets`: the field of the `Reply` that the value is
+    - `speaks`: it says what is to be said, so that the simulator does not write that itself
+    - `many`: it may be given as often as one likes
     """
-    found = list(directives(text))
-    if not found:
-        return None
-    asked = _parse([word for directive in found for word in directive.words])
-    chars = max(1, asked.get("chars", 16))
-    blocks = _blocks(asked, chars, own)
-    return Reply(
-        blocks=blocks,
-        stop_reason=_stop(asked),
-        stop_sequence="STOP" if asked.get("stop") == "stop_sequence" else None,
-        stop_details=_details(asked),
-        rate=asked.get("rate"),
-        chars=chars,
-        delay=asked.get("delay", 0.0),
-        flush=asked.get("flush", 65_536),
-        limits=asked.get("limits") == "on" or blocks == own,
-        failure=_failure(asked),
-        fault=_fault(asked["fault"]) if "fault" in asked else None,
-    )
+
+    key: str
+    takes: str
+    does: str
+    read: Reader
+    sets: str | None = None
+    speaks: bool = False
+    many: bool = False
 
 
-def _parse(words: list[Word]) -> dict[str, Any]:
+_ROWS = (
+    KnownDirective(
+        "count",
+        "N",
+        "text deltas, of filler; without it the text that the simulator would have written",
+        number(int),
+        speaks=True,
+    ),
+    KnownDirective(
+        "thinking",
+        "N",
+        "thinking deltas before them; none are seen where the display is `omitted`",
+        number(int),
+        speaks=True,
+    ),
+    KnownDirective("chars", "N", "characters in a delta", number(int)),
+    KnownDirective(
+        "rate", "N", "deltas a second; 0 is as fast as it goes", number(float), sets="rate"
+    ),
+    KnownDirective("delay", "SECONDS", "before the first byte", number(float), sets="delay"),
+    KnownDirective(
+        "flush",
+        "BYTES",
+        "gathered before an unpaced stream is sent; 1 is event by event",
+        number(int),
+        sets="flush",
+    ),
+    KnownDirective(
+        "search",
+        "N",
+        "results of a web search that comes first, each of them cited",
+        number(int),
+        speaks=True,
+    ),
+    KnownDirective("fetch", "URL", "a page is fetched first, and cited", plain, speaks=True),
+    KnownDirective(
+        "code", "on", "code is executed first, and its output told", switch, speaks=True
+    ),
+    KnownDirective(
+        "pause",
+        "on",
+        "the answer stops before the results of these three, and the next goes on there",
+        switch,
+    ),
+    KnownDirective(
+        "tool",
+        "NAME {INPUT}",
+        "a tool is called at the end, as often as you like; the answer to its results quotes them",
+        call,
+        speaks=True,
+        many=True,
+    ),
+    KnownDirective("stop", "REASON", "stop reason", plain),
+    KnownDirective(
+        "category", "NAME", "of a refusal: `cyber`, `bio`, …; it stops for that reason", plain
+    ),
+    KnownDirective("limits", "on", "filler, too, obeys `max_tokens` and `stop_sequences`", switch),
+    KnownDirective(
+        "usage", "{FIGURES}", "figures that replace the measured ones", figures, sets="usage"
+    ),
+    KnownDirective("status", "N", "error status instead of an answer", status),
+    KnownDirective("retry_after", "SECONDS", "hint that goes with `status`", number(float)),
+    KnownDirective(
+        "fault",
+        "KIND@AT:ARG",
+        "after AT events of the stream (from its end when negative) this goes wrong; ARG is an "
+        "error type for `error`, else seconds; `@AT` and `:ARG` may be left out",
+        fault,
+        sets="fault",
+    ),
+)
+DIRECTIVES: Final = {row.key: row for row in _ROWS}
+
+
+def parse(words: Iterable[Word]) -> dict[str, Any]:
+    """What the words ask for, by key; ApiError for nonsense."""
     asked: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.text.partition("=")
-        if equals and value and key == "tool":
-            asked.setdefault("tool", []).append(ToolUse(value, word.given or {}))
-        elif not equals or word.given is not None or key not in (*_NUMBERS, *_WORDS):
-            raise invalid(f"sim: there is no directive {word.text!r}")
-        else:
-            asked[key] = _number(key, value) if key in _NUMBERS else value
+        row = DIRECTIVES.get(key)
+        if row is None or not equals:
+            raise unknown(word.text)
+        found = row.read(key, value, word.given)
+        asked[key] = [*asked.get(key, ()), found] if row.many else found
     return asked
 
 
-def _number(key: str, value: str) -> float:
-    try:
-        number = _NUMBERS[key](value)
-    except ValueError:
-        raise invalid(f"sim: {key} takes a number, not {value!r}") from None
-    if not 0 <= number <= LIMIT:
-        raise invalid(f"sim: {key} is out of range: {value}")
-    return number
+def listing() -> list[tuple[str, str]]:
+    """Each directive as it is written, and what it does."""
+    return [(f"{row.key}={row.takes}", row.does) for row in _ROWS]
 
 
-def _blocks(
-    asked: dict[str, Any], chars: int, own: tuple[ReplyBlock, ...]
-) -> tuple[ReplyBlock, ...]:
-    if not asked.keys() & _CONTENT:
-        return own
-    blocks: list[ReplyBlock] = []
-    if asked.get("thinking"):
-        blocks.append(ReplyThinking(_filler(asked["thinking"], chars)))
-    for served in _served(asked):
-        if asked.get("pause") == "on":
-            return (*blocks, msgspec.structs.replace(served, part="call"))
-        blocks += [served, told_of(served)]
-    if "count" in asked:
-        blocks.append(ReplyText(_filler(asked["count"], chars)))
-    else:
-        blocks += [block for block in own if isinstance(block, ReplyText)]
-    return (*blocks, *asked.get("tool", ()))
+def directives_table() -> str:
+    """The directives and the faults as tables in Markdown."""
+    return "\n".join(
+        (
+            *_table("directive", "what it does", listing()),
+            "",
+            *_table("kind of fault", "what goes wrong", FAULTS.items()),
+            "",
+        )
+    )
 
 
-def _served(asked: dict[str, Any]) -> list[ServerCall]:
-    """What the provider's own tools are to do."""
-    served: list[ServerCall] = []
-    if asked.get("search"):
-        served.append(WebSearch("simulators", results_for("simulators", asked["search"])))
-    if "fetch" in asked:
-        served.append(WebFetch(asked["fetch"], title="A page that was fetched"))
-    if asked.get("code") == "on":
-        served.append(CodeExecution("echo $((6 * 7))", stdout="42\n"))
-    return served
-
-
-def _stop(asked: dict[str, Any]) -> str | None:
-    return "refusal" if "category" in asked else asked.get("stop")
-
-
-def _details(asked: dict[str, Any]) -> Json | None:
-    if _stop(asked) != "refusal":
-        return None
-    explanation = "The simulator was told to refuse."
-    return {"type": "refusal", "category": asked.get("category"), "explanation": explanation}
-
-
-def _filler(count: int, chars: int) -> str:
-    size = count * chars
-    if size > LIMIT:
-        raise invalid(f"sim: {size} characters are more than {LIMIT}")
-    return (_FILLER * (size // len(_FILLER) + 1))[:size]
-
-
-def _failure(asked: dict[str, Any]) -> ErrorReply | None:
-    if "status" not in asked:
-        return None
-    if not 400 <= asked["status"] <= 599:
-        raise invalid(f"sim: status is out of range: {asked['status']}")
-    return ErrorReply(asked["status"], retry_after=asked.get("retry_after"))
-
-
-def _fault(text: str) -> Fault:
-    match = _FAULT.fullmatch(text)
-    if match is None:
-        raise invalid(f"sim: there is no fault {text!r}")
-    fault: dict[str, Any] = {"kind": match["kind"], "at": int(match["at"] or 0)}
-    if match["arg"] is not None:
-        fault["error_type" if match["kind"] == "error" else "seconds"] = match["arg"]
-    try:
-        return msgspec.convert(fault, Fault, strict=False)
-    except msgspec.ValidationError:
-        raise invalid(f"sim: there is no fault {text!r}") from None
+def _table(name: str, does: str, rows: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"| {name} | {does} |", "|---|---|", *(f"| `{key}` | {text} |" for key, text in rows)]

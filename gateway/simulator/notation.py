@@ -42,6 +42,15 @@ def directives(text: str) -> Iterator[Directive]:
         start = text.find(OPENING, end)
 
 
+def without_directives(text: str) -> str:
+    """The text as its author meant it for the model."""
+    kept, start = [], 0
+    for directive in directives(text):
+        kept.append(text[start : directive.start])
+        start = directive.end
+    return "".join((*kept, text[start:])).strip()
+
+
 def _read(text: str, at: int) -> tuple[tuple[Word, ...], int] | None:
     words: list[Word] = []
     while at < len(text):

@@ -7,8 +7,8 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from gateway.simulator.directives import without_directives
 from gateway.simulator.models import ModelSpec
+from gateway.simulator.notation import without_directives
 from gateway.simulator.reply import (
     CodeExecution,
     Json,

@@ -1,6 +1,6 @@
 """What a test or a directive may ask of the simulator: a reply, its blocks and its faults."""
 
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import trio
@@ -111,7 +111,22 @@ FaultKind = Literal[
     "double_stop",
     "split",
 ]
-FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
+FAULTS: dict[FaultKind, str] = {
+    "hang_up": "the connection is reset instead of an answer, and nothing is billed (without AT)",
+    "error": "an `error` event of that type, then a tidy end",
+    "reset": "the connection is reset (RST)",
+    "truncate": "the connection ends in the middle of a chunk",
+    "end": "the body ends tidily, without `message_stop`",
+    "bad_json": "event AT carries broken JSON, and the stream goes on",
+    "bad_utf8": "event AT carries broken UTF-8, and the stream goes on",
+    "unknown_event": "an event of a type nobody knows comes in between",
+    "out_of_order": "event AT changes places with the one after it",
+    "stall": "nothing for so many seconds, then on it goes",
+    "pings": "nothing but pings for so many seconds, then on it goes",
+    "double_stop": "`message_stop` is sent twice (without AT)",
+    "split": "from event AT on, bytes arrive a few at a time, characters torn apart",
+}
+"""Each kind of fault, and what goes wrong."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -120,17 +135,7 @@ class Fault(msgspec.Struct, frozen=True):
     `at` counts every event of the stream (`message_start` is the first, the `ping` counts) and,
     when negative, from the end: -1 is just before `message_stop`.
 
-    - `hang_up`: the connection is reset instead of an answer, and nothing is billed (`at` is not
-      used)
-    - `error`: an `error` event of `error_type` and `message`, then a tidy end
-    - `reset`: the connection is reset (RST); `truncate`: it ends in the middle of a chunk
-    - `end`: the body ends tidily, without `message_stop`
-    - `bad_json`, `bad_utf8`: event `at` carries broken data, and the stream goes on
-    - `unknown_event`: an event of a type nobody knows comes in between
-    - `out_of_order`: event `at` changes places with the one after it
-    - `stall`: nothing for `seconds`; `pings`: nothing but pings for `seconds`; then on it goes
-    - `double_stop`: `message_stop` is sent twice (`at` is not used)
-    - `split`: from event `at` on, bytes arrive a few at a time, characters torn apart
+    `FAULTS` says what each kind is.
     """
 
     kind: FaultKind

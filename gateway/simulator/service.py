@@ -14,7 +14,7 @@ from gateway.simulator.binding import BINDING_CONTROLS, Binder, Screened, screen
 from gateway.simulator.cache import PromptCache
 from gateway.simulator.catalogue import MODELS, find_model
 from gateway.simulator.context_editing import edit, measure
-from gateway.simulator.directives import directed
+from gateway.simulator.directed import directed
 from gateway.simulator.draft import Drafter, ReplyDraft
 from gateway.simulator.errors import ApiError, encode_error
 from gateway.simulator.ids import Ids

@@ -1,0 +1,105 @@
+"""The effect of directives: what they ask for, as a reply."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.simulator.arguments import LIMIT
+from gateway.simulator.directives import DIRECTIVES, parse
+from gateway.simulator.errors import invalid
+from gateway.simulator.notation import directives
+from gateway.simulator.reply import (
+    CodeExecution,
+    ErrorReply,
+    Json,
+    Reply,
+    ReplyBlock,
+    ReplyText,
+    ReplyThinking,
+    ServerCall,
+    WebFetch,
+    WebSearch,
+)
+from gateway.simulator.sources import results_for, told_of
+
+_FILLER = "The quick brown fox jumps over the lazy dog while a patient gateway counts every token. "
+
+
+def directed(text: str, own: tuple[ReplyBlock, ...]) -> Reply | None:
+    """The reply that the text's directives ask for, if there are any; ApiError for nonsense.
+
+    `own` is what the simulator would have said, for a directive that does not say what to say.
+    """
+    found = list(directives(text))
+    if not found:
+        return None
+    asked = parse(word for directive in found for word in directive.words)
+    fields = {row.sets: asked[key] for key, row in DIRECTIVES.items() if row.sets and key in asked}
+    chars = max(1, asked.get("chars", 16))
+    blocks = _blocks(asked, chars, own)
+    reply = Reply(
+        blocks=blocks,
+        stop_reason=_stop(asked),
+        stop_sequence="STOP" if asked.get("stop") == "stop_sequence" else None,
+        stop_details=_details(asked),
+        chars=chars,
+        limits=asked.get("limits", False) or blocks == own,
+        failure=_failure(asked),
+    )
+    return msgspec.structs.replace(reply, **fields)
+
+
+def _blocks(
+    asked: dict[str, Any], chars: int, own: tuple[ReplyBlock, ...]
+) -> tuple[ReplyBlock, ...]:
+    if not any(DIRECTIVES[key].speaks for key in asked):
+        return own
+    blocks: list[ReplyBlock] = []
+    if asked.get("thinking"):
+        blocks.append(ReplyThinking(_filler(asked["thinking"], chars)))
+    for served in _served(asked):
+        if asked.get("pause"):
+            return (*blocks, msgspec.structs.replace(served, part="call"))
+        blocks += [served, told_of(served)]
+    if "count" in asked:
+        blocks.append(ReplyText(_filler(asked["count"], chars)))
+    else:
+        blocks += [block for block in own if isinstance(block, ReplyText)]
+    return (*blocks, *asked.get("tool", ()))
+
+
+def _served(asked: dict[str, Any]) -> list[ServerCall]:
+    """What the provider's own tools are to do."""
+    served: list[ServerCall] = []
+    if asked.get("search"):
+        served.append(WebSearch("simulators", results_for("simulators", asked["search"])))
+    if "fetch" in asked:
+        served.append(WebFetch(asked["fetch"], title="A page that was fetched"))
+    if asked.get("code"):
+        served.append(CodeExecution("echo $((6 * 7))", stdout="42\n"))
+    return served
+
+
+def _stop(asked: dict[str, Any]) -> str | None:
+    return "refusal" if "category" in asked else asked.get("stop")
+
+
+def _details(asked: dict[str, Any]) -> Json | None:
+    if _stop(asked) != "refusal":
+        return None
+    explanation = "The simulator was told to refuse."
+    return {"type": "refusal", "category": asked.get("category"), "explanation": explanation}
+
+
+def _filler(count: int, chars: int) -> str:
+    size = count * chars
+    if size > LIMIT:
+        raise invalid(f"sim: {size} characters are more than {LIMIT}")
+    return (_FILLER * (size // len(_FILLER) + 1))[:size]
+
+
+def _failure(asked: dict[str, Any]) -> ErrorReply | None:
+    failure: ErrorReply | None = asked.get("status")
+    if failure is None:
+        return None
+    return msgspec.structs.replace(failure, retry_after=asked.get("retry_after"))
