@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 import msgspec
 
+from protocol.billing import ToldUsage
 from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter
 from protocol.provider.answering import LONGEST_ID
@@ -29,7 +30,6 @@ from protocol.provider.events import (
     MessageStart,
     MessageStop,
     ProviderEvent,
-    ProviderUsage,
     SignatureDelta,
     TextDelta,
     ThinkingDelta,
@@ -109,7 +109,7 @@ class Answer:
         self._fences = FenceSplitter()
         self._urls = set() if urls is None else urls
         self._call_ids = set() if calls is None else calls
-        self._usage: dict[str, Any] = {}
+        self._told = ToldUsage()
         self._is_closing = False
         self._output_is_final = False
         self._unreadable: MalformedEvent | None = None
@@ -136,7 +136,7 @@ class Answer:
                 self.model = message.model[:LONGEST_ID] or None
                 found = message.input_transformations or []
                 self.mismatched = sum(one.is_mismatch for one in found)
-                self._bill(message.usage)
+                self._told.add(message.usage)
             case MessageDelta():
                 self._stop(event)
             case MessageStop():
@@ -152,18 +152,12 @@ class Answer:
     @property
     def counts(self) -> TokenCounts:
         """What the provider has told so far; all zero before `message_start`."""
-        usage = self._usage
-        written = usage.get("cache_creation_input_tokens", 0)
-        for_an_hour = min(usage.get("ephemeral_1h_input_tokens", 0), written)
-        return TokenCounts(
-            uncached=usage.get("input_tokens", 0),
-            cache_read=usage.get("cache_read_input_tokens", 0),
-            cache_write5m=written - for_an_hour,
-            cache_write1h=for_an_hour,
-            output=usage.get("output_tokens", 0),
-            thinking=usage.get("thinking_tokens", 0),
-            web_searches=usage.get("web_search_requests", 0),
-        )
+        return self._told.counts
+
+    @property
+    def tells_input(self) -> bool:
+        """Whether the provider has told anything of the input's bill."""
+        return self._told.tells_input
 
     @property
     def output_is_final(self) -> bool:
@@ -310,12 +304,13 @@ class Answer:
         if not self.started or self.complete:
             raise MalformedEvent("message_delta out of order")
         self._is_closing = True
-        self._bill(event.usage)
+        self._told.add(event.usage)
         self.stop_reason = event.delta.stop_reason or self.stop_reason
         self.stop_details = StopDetails.of(event.delta.stop_details) or self.stop_details
         if event.context_management is not None:
             self.edits = event.context_management.applied_edits
-        if self.stop_reason is not None and event.usage.output_tokens is not None:
+        told = event.usage is not None and event.usage.output_tokens is not None
+        if self.stop_reason is not None and told:
             self._output_is_final = True
 
     def _show(self, text: str) -> list[TurnEvent]:
@@ -338,21 +333,6 @@ class Answer:
             return []
         self._urls.add(url)
         return [SourceFound(url, title if isinstance(title, str) else None)]
-
-    def _bill(self, usage: ProviderUsage) -> None:
-        told = {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cache_creation_input_tokens": usage.cache_creation_input_tokens,
-            "cache_read_input_tokens": usage.cache_read_input_tokens,
-        }
-        if usage.cache_creation is not None:
-            told["ephemeral_1h_input_tokens"] = usage.cache_creation.ephemeral_1h_input_tokens
-        if usage.output_tokens_details is not None:
-            told["thinking_tokens"] = usage.output_tokens_details.thinking_tokens
-        if usage.server_tool_use is not None:
-            told["web_search_requests"] = usage.server_tool_use.web_search_requests
-        self._usage.update({name: figure for name, figure in told.items() if figure is not None})
 
 
 def _size(text: str) -> float:

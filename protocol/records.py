@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from protocol.context import SectionName, SectionWeight
-from protocol.usage import Cost, TokenCounts
+from protocol.usage import MOST_FIGURE, Cost, TokenCounts
 
 TurnStatus = Literal["open", "completed", "cancelled", "failed", "interrupted"]
 
@@ -181,7 +181,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `counted_tokens` is the tokenizer's count of the text that was sent, `media_tokens` the estimate
     for its pictures and documents. `has_tools` says whether tools were on offer. The provider
-    cleared `cleared_tokens` of the input by itself and did not bill them.
+    cleared `cleared_tokens` of the input by itself and did not bill them. `tells_size` when the
+    bill of the input is that of the prompt, once.
     """
 
     counts: TokenCounts
@@ -191,17 +192,24 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     media_tokens: int = 0
     has_tools: bool = False
     cleared_tokens: int = 0
+    tells_size: bool = True
 
     def sample(self, model: str) -> CalibrationRecord | None:
-        """What to learn from it; `None` if the provider has not told the input's bill."""
+        """What to learn from it; `None` if the bill says nothing of the prompt's size."""
+        if not self.tells_size:
+            return None
         if self.estimated and self.has_tools:
             return None  # it broke off before the provider could tell what it has cleared
         billed = self.counts.input + self.cleared_tokens - self.media_tokens
-        if not self.counts.input or billed <= 0:
+        if not self.counts.input or not self._is_believable(billed):
             return None
         return CalibrationRecord(
             model=model, has_tools=self.has_tools, counted=self.counted_tokens, billed=billed
         )
+
+    def _is_believable(self, billed: int) -> bool:
+        """Whether a request can have been of this size; rows may hold what was never checked."""
+        return 0 < billed <= MOST_FIGURE and 0 <= self.counted_tokens <= MOST_FIGURE
 
 
 class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
 ZERO = Decimal(0)
+
+MOST_FIGURE = 10**9
+"""The largest figure of one request that is believed: a thousand times the largest window."""
+
+MOST_SUM = 10**12
+"""The largest figure of a turn that is believed: it has many requests."""
+
+Figure = Annotated[int, msgspec.Meta(ge=0, le=MOST_FIGURE)]
+"""A number that somebody else tells: of tokens, of searches."""
 
 
 class TokenCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -32,6 +42,11 @@ class TokenCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def any(self) -> bool:
         """Whether anything at all was billed."""
         return bool(self.input or self.output or self.web_searches)
+
+    @property
+    def is_believable(self) -> bool:
+        """Whether no figure is out of any turn's range."""
+        return all(0 <= figure <= MOST_SUM for figure in msgspec.structs.astuple(self))
 
     def __add__(self, other: TokenCounts) -> TokenCounts:
         return TokenCounts(

@@ -50,10 +50,12 @@ class Step:
 
     @property
     def counts(self) -> TokenCounts:
-        """What was billed, its output estimated when the provider never told the final figure."""
+        """What was billed; what the provider never told of it is estimated."""
         told = self.answer.counts
         if not self.is_estimated:
             return told
+        if self.answer.started and not self.answer.tells_input:
+            told = msgspec.structs.replace(told, uncached=self.prompt.token_estimate)
         return msgspec.structs.replace(
             told,
             output=max(told.output, self.output_estimate),
@@ -62,8 +64,9 @@ class Step:
 
     @property
     def is_estimated(self) -> bool:
-        """Whether the provider never told the final figure."""
-        return (self.asked or self.answer.started) and not self.answer.output_is_final
+        """Whether the provider never told the final figures."""
+        is_told = self.answer.output_is_final and self.answer.tells_input
+        return (self.asked or self.answer.started) and not is_told
 
     @property
     def record(self) -> StepRecord:
@@ -75,7 +78,8 @@ class Step:
             counted_tokens=self.prompt.counted_tokens,
             media_tokens=self.prompt.media_tokens,
             has_tools=self.prompt.has_tools,
-            cleared_tokens=sum(edit.cleared_input_tokens for edit in self.answer.edits),
+            tells_size=self.answer.tells_input,
+            cleared_tokens=sum(edit.cleared_input_tokens or 0 for edit in self.answer.edits),
         )
 
     @property

@@ -25,6 +25,7 @@ from protocol.provider.events import MessageStop, ProviderEvent, decode_event
 from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.provider.models import ModelInfo, fallback
 from protocol.provider.thinking import Effort, ThinkingType
+from protocol.usage import MOST_FIGURE
 
 # At debug level the SDK logs prompts, and an environment variable can set that.
 for _name in ("anthropic", "httpx2", "httpcore2"):
@@ -115,7 +116,12 @@ class AnthropicModel:
                 cast_to=anthropic.types.MessageTokensCount,
                 options={"headers": _with_betas(_JSON_HEADERS, betas)},
             )
-        return counted.input_tokens
+        tokens = _figure(counted.input_tokens)
+        if tokens is None:
+            raise ProviderError(
+                "LLM_ERROR", "The provider's count cannot be read. Ask without `exact`."
+            )
+        return tokens
 
     @asynccontextmanager
     async def stream(
@@ -238,13 +244,20 @@ def _info(model: ProviderModelInfo) -> ModelInfo:
     return ModelInfo(
         id=model.id,
         display_name=model.display_name,
-        max_input_tokens=model.max_input_tokens or known.max_input_tokens,
-        max_tokens=model.max_tokens or known.max_tokens,
+        max_input_tokens=_figure(model.max_input_tokens) or known.max_input_tokens,
+        max_tokens=_figure(model.max_tokens) or known.max_tokens,
         thinks=thinks,
         thinking=thinking,
         efforts=efforts,
         edits=_edits(model),
     )
+
+
+def _figure(told: object) -> int | None:
+    """A number of tokens, if it is one: the SDK checks nothing of what the provider answers."""
+    if isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= MOST_FIGURE:
+        return told
+    return None
 
 
 def _edits(model: ProviderModelInfo) -> tuple[str, ...]:

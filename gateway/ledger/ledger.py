@@ -13,16 +13,13 @@ from typing import IO, Any
 import trio
 from pony import orm
 
-from gateway.ledger import writes
+from gateway.ledger import turns, writes
 from gateway.ledger.database import DatabaseThread, Health
 from gateway.ledger.rows import (
     EntryRow,
     entry_of,
     head_of,
-    samples_of,
     session_of,
-    totals_of,
-    turn_of,
 )
 from gateway.ledger.schema import SCHEMA_VERSION, define
 from gateway.ledger.steps import step_forward
@@ -187,10 +184,7 @@ class Ledger:
         """See `SessionStore`."""
 
         def work() -> list[CalibrationRecord]:
-            turns = self._db.Turn.select(lambda t: t.status != "open" and t.steps != "[]")
-            newest = turns.order_by(lambda t: orm.desc(t.created_at)).limit(LEARNED_FROM)
-            samples = [sample for row in reversed(list(newest)) for sample in samples_of(row)]
-            return samples[-LEARNED_FROM:]
+            return turns.samples(self._db, LEARNED_FROM)
 
         return await self._thread.read(work)
 
@@ -203,11 +197,7 @@ class Ledger:
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
         """See `TurnStore`."""
 
-        def work() -> TurnRecord | None:
-            row = self._db.Turn.get(turn_id=turn_id)
-            return None if row is None or row.session_id != session_id else turn_of(row)
-
-        return await self._thread.read(work)
+        return await self._thread.read(lambda: turns.find(self._db, session_id, turn_id))
 
     async def note_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
@@ -216,46 +206,14 @@ class Ledger:
     async def load_open_turns(self) -> list[TurnRecord]:
         """See `TurnStore`."""
 
-        def work() -> list[TurnRecord]:
-            return [turn_of(row) for row in self._db.Turn.select(lambda t: t.status == "open")]
-
-        return await self._thread.read(work)
+        return await self._thread.read(lambda: turns.open_ones(self._db))
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
     ) -> list[ModelTotals]:
         """See `TurnStore`."""
 
-        def work() -> list[ModelTotals]:
-            turns = self._db.Turn.select(lambda t: t.status != "open")
-            if session_id is not None:
-                turns = turns.filter(lambda t: t.session_id == session_id)
-            if since is not None:
-                turns = turns.filter(lambda t: t.created_at >= since)
-            if until is not None:
-                turns = turns.filter(lambda t: t.created_at < until)
-            unpriced = dict(
-                orm.select((t.model, orm.count(t)) for t in turns if t.input_cost is None)
-            )
-            rows = orm.select(
-                (
-                    t.model,
-                    orm.count(t),
-                    orm.sum(t.uncached),
-                    orm.sum(t.cache_read),
-                    orm.sum(t.cache_write5m),
-                    orm.sum(t.cache_write1h),
-                    orm.sum(t.output),
-                    orm.sum(t.thinking),
-                    orm.sum(t.web_searches),
-                    orm.sum(t.input_cost),
-                    orm.sum(t.output_cost),
-                )
-                for t in turns
-            )
-            return [totals_of(row, unpriced.get(row[0], 0)) for row in rows]
-
-        return await self._thread.read(work)
+        return await self._thread.read(lambda: turns.totals(self._db, session_id, since, until))
 
 
 def _columns(entries: Any) -> Any:

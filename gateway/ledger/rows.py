@@ -5,34 +5,27 @@ Money is kept in whole picodollars, so that sums are exact. What has no column o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.ledger.schema import from_pico, to_pico
-from protocol.context import SectionName, SectionWeight
+from gateway.ledger.schema import to_pico
+from protocol.context import SectionName
 from protocol.records import (
     Announced,
     Attached,
-    CalibrationRecord,
     Entry,
     EntryRole,
     EntryStatus,
     Head,
-    ModelTotals,
     SessionRecord,
-    StepRecord,
     TurnRecord,
 )
-from protocol.usage import Cost, TokenCounts
 
 Values = dict[str, Any]
 """A row's values by column."""
 
 _encode = msgspec.json.Encoder().encode
-_steps = msgspec.json.Decoder(tuple[StepRecord, ...])
-_weights = msgspec.json.Decoder(tuple[SectionWeight, ...])
 _sections = msgspec.json.Decoder(tuple[Announced, ...])
 _system = msgspec.json.Decoder(tuple[tuple[SectionName, str], ...])
 
@@ -142,56 +135,3 @@ def turn_values(turn: TurnRecord) -> Values:
     values["steps"] = _encode(turn.steps).decode()
     values["weights"] = _encode(turn.weights).decode()
     return values
-
-
-def turn_of(row: Any) -> TurnRecord:
-    """The turn of a row."""
-    cost = None
-    if row.input_cost is not None:
-        cost = Cost(input_cost=from_pico(row.input_cost), output_cost=from_pico(row.output_cost))
-    estimate = row.cost_estimate
-    return TurnRecord(
-        turn_id=row.turn_id,
-        session_id=row.session_id,
-        request_id=row.request_id,
-        model=row.model,
-        status=row.status,
-        created_at=row.created_at,
-        settled_at=row.settled_at,
-        stop_reason=row.stop_reason,
-        error_code=row.error_code,
-        counted_tokens=row.counted_tokens,
-        counts=TokenCounts(**{name: getattr(row, name) for name in TokenCounts.__struct_fields__}),
-        estimated=row.estimated,
-        cost=cost,
-        steps=_steps.decode(row.steps),
-        token_estimate=row.token_estimate,
-        cost_estimate=None if estimate is None else from_pico(estimate),
-        weights=_weights.decode(row.weights),
-    )
-
-
-def samples_of(row: Any) -> list[CalibrationRecord]:
-    """What there is to learn from a turn's requests."""
-    steps = [step for step in _steps.decode(row.steps) if step.counted_tokens > 0]
-    return [sample for step in steps if (sample := step.sample(row.model)) is not None]
-
-
-def totals_of(row: Sequence[Any], unpriced: int) -> ModelTotals:
-    """A model's sums, in the order in which they are asked for."""
-    model, requests, uncached, read, write5m, write1h, output, thinking, searches, cin, cout = row
-    return ModelTotals(
-        model=model,
-        counts=TokenCounts(
-            uncached=uncached,
-            cache_read=read,
-            cache_write5m=write5m,
-            cache_write1h=write1h,
-            output=output,
-            thinking=thinking,
-            web_searches=searches,
-        ),
-        cost=Cost(input_cost=from_pico(cin), output_cost=from_pico(cout)).total_cost,
-        requests=requests,
-        unpriced=unpriced,
-    )

@@ -13,9 +13,13 @@ PICO = 12
 """Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
 
 
+MOST_PICO = 2**63 - 1
+"""What a column holds: nine million dollars. A turn that costs more is taken down as this."""
+
+
 def to_pico(amount: Decimal) -> int:
     """Whole picodollars, rounded half to even: nobody is billed in smaller parts."""
-    return int(amount.scaleb(PICO).to_integral_value(ROUND_HALF_EVEN))
+    return min(int(amount.scaleb(PICO).to_integral_value(ROUND_HALF_EVEN)), MOST_PICO)
 
 
 def from_pico(pico: int) -> Decimal:

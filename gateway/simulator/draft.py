@@ -139,6 +139,7 @@ class Drafter:
                 searches=_brought(reply.blocks, WebSearch),
                 fetches=_brought(reply.blocks, WebFetch),
                 overrides=reply.usage or {},
+                late=reply.usage_at_end or {},
             ),
             ratio=self._ratio,
             container=container(self._ids) if executes else None,

@@ -162,7 +162,8 @@ class Reply(msgspec.Struct, frozen=True):
     - `stop_details`: for a refusal `{"type": "refusal", "category": …, "explanation": …}`
     - `model`: the one that answers, when it is another than was asked
     - `input_transformations`: what `message_start` lists, in the place of what was done
-    - `usage`: figures that replace the measured ones, in `message_start` and `message_delta`
+    - `usage`: figures that replace the measured ones, in `message_start` and `message_delta`;
+      `usage_at_end`: in `message_delta` alone
     - `rate`: events a second; 0 is as fast as it goes, unset is the simulator's own rate
     - `chars`: characters in a delta
     - `delay`: seconds before the first byte
@@ -178,6 +179,7 @@ class Reply(msgspec.Struct, frozen=True):
     model: str | None = None
     input_transformations: tuple[Json, ...] | None = None
     usage: Json | None = None
+    usage_at_end: Json | None = None
     rate: float | None = None
     chars: int = 16
     delay: float = 0.0

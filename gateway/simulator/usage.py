@@ -7,7 +7,10 @@ from gateway.simulator.reply import Json
 
 
 class ReplyUsage(msgspec.Struct, frozen=True):
-    """What an answer costs: tokens, searches, fetches. `overrides` replace single figures."""
+    """What an answer costs: tokens, searches, fetches.
+
+    `overrides` replace single figures, `late` only at the stream's end.
+    """
 
     prompt: Charge
     output: int
@@ -15,6 +18,7 @@ class ReplyUsage(msgspec.Struct, frozen=True):
     searches: int = 0
     fetches: int = 0
     overrides: Json = {}
+    late: Json = {}
 
     def at_start(self) -> Json:
         """The usage in `message_start`: the whole prompt, and next to no output."""
@@ -29,7 +33,7 @@ class ReplyUsage(msgspec.Struct, frozen=True):
 
     def in_delta(self) -> Json:
         """The usage in `message_delta`: cumulative, final."""
-        return {**self._prompt(), **self._output(), **self.overrides}
+        return {**self._prompt(), **self._output(), **self.overrides, **self.late}
 
     def in_message(self) -> Json:
         """The usage of a whole message."""

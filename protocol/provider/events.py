@@ -12,34 +12,38 @@ from typing import Any
 import msgspec
 
 from protocol.provider.content import Block
+from protocol.usage import Figure
 
 
 class CacheCreation(msgspec.Struct, frozen=True):
     """Tokens written to the cache, by lifetime."""
 
-    ephemeral_5m_input_tokens: int = 0
-    ephemeral_1h_input_tokens: int = 0
+    ephemeral_5m_input_tokens: Figure | None = None
+    ephemeral_1h_input_tokens: Figure | None = None
 
 
 class ServerToolUse(msgspec.Struct, frozen=True):
     """How often the provider's own tools ran."""
 
-    web_search_requests: int = 0
+    web_search_requests: Figure | None = None
 
 
 class OutputTokensDetails(msgspec.Struct, frozen=True):
     """The reasoning part of the output tokens."""
 
-    thinking_tokens: int = 0
+    thinking_tokens: Figure | None = None
 
 
 class ProviderUsage(msgspec.Struct, frozen=True):
-    """Usage as the provider tells it. Cumulative: a later figure replaces an earlier one."""
+    """Usage as the provider tells it. Cumulative: a later figure replaces an earlier one.
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
+    `None` is what it does not tell. What is no figure, or out of range, is refused with its event.
+    """
+
+    input_tokens: Figure | None = None
+    output_tokens: Figure | None = None
+    cache_creation_input_tokens: Figure | None = None
+    cache_read_input_tokens: Figure | None = None
     cache_creation: CacheCreation | None = None
     server_tool_use: ServerToolUse | None = None
     output_tokens_details: OutputTokensDetails | None = None
@@ -66,7 +70,7 @@ class ProviderMessage(msgspec.Struct, frozen=True):
 
     id: str
     model: str
-    usage: ProviderUsage
+    usage: ProviderUsage | None = None
     input_transformations: list[InputTransformation] | None = None
 
 
@@ -142,8 +146,8 @@ class AppliedEdit(msgspec.Struct, frozen=True):
     """What the provider left out of the prompt by itself."""
 
     type: str
-    cleared_tool_uses: int = 0
-    cleared_input_tokens: int = 0
+    cleared_tool_uses: Figure | None = None
+    cleared_input_tokens: Figure | None = None
 
 
 class ContextManagement(msgspec.Struct, frozen=True):
@@ -156,7 +160,7 @@ class MessageDelta(msgspec.Struct, frozen=True, tag_field="type", tag="message_d
     """The stop reason, and what was billed so far."""
 
     delta: MessageEnd
-    usage: ProviderUsage = ProviderUsage()
+    usage: ProviderUsage | None = None
     context_management: ContextManagement | None = None
 
 

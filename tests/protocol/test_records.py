@@ -132,6 +132,10 @@ def test_what_was_estimated_is_the_first_request() -> None:
         ({"counts": TokenCounts(output=5)}, None),
         ({"estimated": True}, 70),
         ({"estimated": True, "has_tools": True}, None),
+        ({"tells_size": False}, None),
+        ({"counts": TokenCounts(uncached=10**9 + 31)}, None),
+        ({"counted_tokens": 10**9 + 1}, None),
+        ({"counted_tokens": -1}, None),
     ],
 )
 def test_a_step_is_learned_from_once_its_input_is_billed(

@@ -49,6 +49,13 @@ def test_nothing_billed_is_nothing() -> None:
     assert TokenCounts(web_searches=1).any
 
 
+def test_a_figure_out_of_any_turns_range_is_not_believed() -> None:
+    """Below 0, or beyond what many requests can add up to."""
+    assert TokenCounts(uncached=10**12).is_believable
+    assert not TokenCounts(output=-1).is_believable
+    assert not TokenCounts(web_searches=10**12 + 1).is_believable
+
+
 @given(counts)
 def test_counts_survive_the_codecs(tokens: TokenCounts) -> None:
     """JSON and MessagePack give back what they got."""

@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from gateway.anthropic.model import AnthropicModel
-from gateway.simulator import ErrorReply, Reply, ReplyText, Simulator, open_simulator
+from gateway.simulator import ErrorReply, Reply, ReplyText, Simulator, open_simulator, service
+from gateway.simulator.models import ModelSpec
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.events import MessageStart, MessageStop
 
@@ -112,6 +113,35 @@ async def test_the_provider_counts_the_same_request() -> None:
         short = await model.count_tokens(body("Hi"))
         long = await model.count_tokens(body("Hi " * 500, system=[{"type": "text", "text": "S"}]))
         assert 0 < short < long
+        await model.aclose()
+
+
+@pytest.mark.parametrize("told", [None, -1, 10**9 + 1, 1.5, "7", True, [3]])
+async def test_a_count_that_is_none_is_told_as_such(
+    told: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK hands on whatever the provider's answer has in that place."""
+    monkeypatch.setattr(service, "measure", lambda *_: told)
+    async with open_simulator() as simulator:
+        model = model_of(simulator)
+        with pytest.raises(ProviderError, match="LLM_ERROR: The provider's count"):
+            await model.count_tokens(body())
+        await model.aclose()
+
+
+@pytest.mark.parametrize("told", [None, 0, -1, 10**9 + 1, 1.5, [3]])
+async def test_a_limit_that_is_none_comes_from_the_table(
+    told: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Null, nothing, out of range, or no number."""
+    limits = {"max_input_tokens": told, "max_tokens": told}
+    honest = ModelSpec.info
+    monkeypatch.setattr(ModelSpec, "info", lambda spec: honest(spec) | limits)
+    async with open_simulator() as simulator:
+        model = model_of(simulator)
+        sonnet = await model.describe("claude-sonnet-5-5")
+        assert (sonnet.max_input_tokens, sonnet.max_tokens) == (1_000_000, 128_000)
+        assert sonnet in await model.list_models()
         await model.aclose()
 
 

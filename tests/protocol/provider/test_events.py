@@ -133,6 +133,10 @@ def test_a_delta_of_a_new_type_is_told_apart() -> None:
         '{"type":5}',
         '{"type":"message_start"}',
         '{"type":"message_start","message":{"id":"m","model":"x","usage":{"input_tokens":"1"}}}',
+        '{"type":"message_start","message":{"id":"m","model":"x","usage":{"input_tokens":-1}}}',
+        '{"type":"message_delta","delta":{},"usage":{"output_tokens":1000000001}}',
+        '{"type":"message_delta","delta":{},"usage":{"output_tokens":1.0}}',
+        '{"type":"message_delta","delta":{},"usage":[]}',
         '{"type":"content_block_start","index":0}',
         '{"type":"content_block_start","index":"0","content_block":{}}',
         '{"type":"content_block_delta","index":0}',
@@ -144,7 +148,7 @@ def test_a_delta_of_a_new_type_is_told_apart() -> None:
         b'{"type":"\xff"}',
         "\ud800",
     ],
-    ids=range(19),
+    ids=range(23),
 )
 def test_what_is_no_event_is_malformed(data: str | bytes) -> None:
     """Broken JSON, or a known type with wrong fields."""
