@@ -27,7 +27,7 @@ from protocol.records import (
     TurnRecord,
 )
 from protocol.server import GatewayStatusReport
-from protocol.tools import OfferedTool, ToolAnswer
+from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
 from protocol.usage import Cost, TokenCounts
 
 
@@ -125,6 +125,10 @@ class Tools(Protocol):
 
         The order changes only when the tools do.
         """
+        ...
+
+    def left_out(self) -> list[LeftOutTool]:
+        """What no model is offered though a server has it, bounded."""
         ...
 
     def may_return(self, name: str) -> bool:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec import UNSET
+
 from actors.context.context import Context
 from actors.mailbox import Address
 from actors.ports import Model
@@ -67,6 +69,7 @@ class GatewayCensus:
             oldest_open_row_seconds=self._context.oldest_open_seconds,
             memory_bytes=resident_bytes(),
             draining=server.draining,
+            tools_left_out=self._context.tools_left_out or UNSET,
         )
 
     def _depths(self, server: Server) -> dict[str, MailboxDepth]:

@@ -8,7 +8,7 @@ import msgspec
 
 from actors.ports import AgentFiles, Skill
 from gateway.library import FolderLibrary, Refused, SkillPage
-from protocol.tools import OfferedTool, ToolAnswer
+from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
 
 READ_SKILL = "read_skill"
 
@@ -25,6 +25,10 @@ class ToolSource(Protocol):
 
     def offered(self) -> list[OfferedTool]:
         """What can be called now, in an order that changes only when the tools do."""
+        ...
+
+    def left_out(self) -> list[LeftOutTool]:
+        """What cannot be offered, bounded."""
         ...
 
     def may_return(self, name: str) -> bool:
@@ -63,6 +67,10 @@ class Toolbox:
         # The name is taken, whether or not the agent has skills: it always means the same.
         others = [tool for tool in others if tool.name != READ_SKILL]
         return [_read_skill(files.skills), *others] if files.skills else others
+
+    def left_out(self) -> list[LeftOutTool]:
+        """What the source cannot offer."""
+        return [] if self._source is None else self._source.left_out()
 
     def may_return(self, name: str) -> bool:
         """Whether a tool of this name belongs to a server that is down just now."""

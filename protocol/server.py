@@ -24,7 +24,7 @@ from protocol.context import (
 from protocol.errors import ErrorCode, Failure
 from protocol.provider.content import Block, Role
 from protocol.stopping import StopDetails
-from protocol.tools import Approval, Risk
+from protocol.tools import Approval, LeftOutTool, Risk
 from protocol.usage import Cost, TokenCounts
 from protocol.wire import Wire
 
@@ -382,11 +382,12 @@ class ModelSummary(Wire, frozen=True, kw_only=True):
 
 
 class ModelListing(ServerMessage, frozen=True, kw_only=True, tag="model.list"):
-    """The models that can be asked for."""
+    """The models that can be asked for, and the tools of servers that no model is offered."""
 
     request_id: str
     default_model: str
     models: list[ModelSummary]
+    tools_left_out: list[LeftOutTool] | UnsetType = UNSET
 
 
 class MailboxDepth(Wire, frozen=True, kw_only=True):
@@ -402,7 +403,8 @@ class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway
     `detached` are the logs of running turns that nobody watches. `provider_pings` came since the
     start; they are no content, and `longest_silence_seconds` is how long (to a second) an open
     stream has brought none. `oldest_open_row_seconds` is 0 when every row is settled. Of the
-    connections' mailboxes the deepest is shown, as `connections`.
+    connections' mailboxes the deepest is shown, as `connections`. `tools_left_out` are tools of
+    servers that no model is offered.
     """
 
     request_id: str
@@ -424,6 +426,7 @@ class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway
     oldest_open_row_seconds: float | UnsetType = UNSET
     memory_bytes: int
     draining: bool
+    tools_left_out: list[LeftOutTool] | UnsetType = UNSET
 
 
 class Pong(ServerMessage, frozen=True, kw_only=True, tag="pong"):

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from protocol.provider.content import Block
+from protocol.wire import Wire
 
 Risk = Literal["low", "medium", "high"]
 
@@ -39,6 +41,17 @@ class ToolRule(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     approval: Approval
     risk: Risk | None
+
+
+class LeftOutTool(Wire, frozen=True, kw_only=True):
+    """A tool that no model is offered, and why, as a clause for a person.
+
+    `name` is its server's own name of it.
+    """
+
+    name: str
+    server: str | UnsetType = UNSET
+    reason: str
 
 
 class ToolAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ LIBRARIES = {
     "genai_prices": {"gateway.prices"},
     "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
     "httpx2": {"gateway.anthropic.model", "gateway.anthropic.errors", "gateway.mcp.http"},
+    "jsonschema": {"gateway.simulator.tool_schemas"},
     "keyring": {"gateway.vault"},
     "mcp": {f"gateway.mcp.{name}" for name in ("http", "life", "pace", "sift", "stdio")},
     "mcp_types": {f"gateway.mcp.{name}" for name in ("answers", "life", "offers", "sift", "stdio")},

@@ -10,6 +10,7 @@ import msgspec
 from actors.context.archive import Archive
 from actors.context.assembly import Shape, title_of
 from actors.context.composed import Composed
+from actors.context.declared import fitted
 from actors.context.estimate.clearing import clearing
 from actors.context.flight import Flight
 from actors.context.gathering import ContextSettings, Ground
@@ -40,6 +41,9 @@ class Builder:
     async def build(self, request: BuildContext) -> ContextBuilt:
         """Measure and assemble what a client asks for. Raises GatewayError."""
         send = request.send
+        if send.tools:
+            send = msgspec.structs.replace(send, tools=await fitted(send.tools))
+            request = msgspec.structs.replace(request, send=send)
         if send.session_id is None:
             session = self._archive.new(
                 agent_id=send.agent_id, model=None, system=None, title=title_of(send.content)

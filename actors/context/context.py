@@ -11,6 +11,7 @@ from typing import assert_never
 
 import msgspec
 import trio
+from msgspec import UNSET
 
 from actors.context.archive import Archive
 from actors.context.building import Builder
@@ -56,6 +57,7 @@ from protocol.mail import (
     RenewContext,
 )
 from protocol.server import ModelListing
+from protocol.tools import LeftOutTool
 
 
 class Context:
@@ -79,6 +81,7 @@ class Context:
     ) -> None:
         self._mailbox = mailbox
         self._settings = settings
+        self._tools = tools
         counter, calibrations = Counter(tokenizer, media), Calibrations()
         weigher = Weigher(prices, calibrations)
         self._parts = parts = Parts(
@@ -117,6 +120,11 @@ class Context:
         opened = self._parts.underway.open.values()
         return max(0, self._parts.clock.now() - min(opened)) / 1_000 if opened else 0.0
 
+    @property
+    def tools_left_out(self) -> list[LeftOutTool]:
+        """The tools of servers that no model is offered."""
+        return self._tools.left_out()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Learn what was billed before, then serve until the mailbox is closed."""
         self._parts.calibrations.recall(await self._parts.store.load_calibration())
@@ -144,6 +152,7 @@ class Context:
                     request_id=message.id,
                     default_model=self._settings.default_model,
                     models=await self._parts.catalog.list(),
+                    tools_left_out=self.tools_left_out or UNSET,
                 )
         return await self._look_up(message)
 

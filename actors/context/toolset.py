@@ -97,9 +97,5 @@ def _client_entries(declared: Sequence[ToolDeclaration], taken: set[str]) -> lis
                 f"`tools[{number}].name`: there is a tool named `{tool.name}` already. Give "
                 "yours another name.",
             )
-        if tool.input_schema.get("type") != "object":
-            raise GatewayError(
-                "INVALID_MESSAGE", f'`tools[{number}].inputSchema`: its `type` must be "object".'
-            )
         taken = taken | {tool.name}
     return [_entry(tool) for tool in declared]

@@ -30,12 +30,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from gateway import __version__
 from gateway.mcp.answers import to_answer
 from gateway.mcp.http import Trouble, open_http
-from gateway.mcp.offers import served_tools
+from gateway.mcp.offers import MOST_TOOLS, offers_of
 from gateway.mcp.pace import PacedStream
 from gateway.mcp.sift import Sift
 from gateway.mcp.state import McpTimes, ServerLost, ServerState
 from gateway.mcp.stdio import open_stdio
-from protocol.tools import ToolAnswer
+from protocol.tools import LeftOutTool, ToolAnswer
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ class Life:
         self._news = trio.Event()
         self._trouble = Trouble(self._look)
         self._in_flight = 0
-        self._listed: list[Tool] | None = None
+        self._sift = Sift(state.server)
+        self._listed: tuple[list[Tool], list[LeftOutTool]] | None = None
         self.connected = False
 
     async def run(self) -> str:
@@ -104,7 +105,7 @@ class Life:
         server = self._state.server
         transport = open_http(server, self._trouble) if server.url else open_stdio(server)
         async with transport as (read, write):
-            yield PacedStream(read, Sift(self._name)), write
+            yield PacedStream(read, self._sift), write
 
     async def _serve(self, client: Client, starting: trio.CancelScope) -> None:
         await self._refresh(client)
@@ -141,19 +142,26 @@ class Life:
             if not self._in_flight:
                 raise ServerLost("does not answer any more")
         elif listed != self._listed:
-            self._listed = listed
-            self._state.tools = served_tools(self._state.server, listed)
+            self._listed = tools, left_out = listed
+            offers = await trio.to_thread.run_sync(offers_of, self._state.server, tools)
+            self._state.offer(offers.tools, [*left_out, *offers.left_out])
 
-    async def _list(self, client: Client) -> list[Tool]:
-        if client.server_capabilities.tools is None:
-            return []
+    async def _list(self, client: Client) -> tuple[list[Tool], list[LeftOutTool]]:
+        """The tools, and those that are not described as MCP demands."""
+        self._sift.left_out.clear()
+        tools: list[Tool] = []
+        if client.server_capabilities.tools is not None:
+            tools = await self._pages(client)
+        return tools, [*self._sift.left_out.values()]
+
+    async def _pages(self, client: Client) -> list[Tool]:
         tools: list[Tool] = []
         cursor = None
         for _ in range(MOST_PAGES):
             page = await client.list_tools(cursor=cursor)
             tools += page.tools
             cursor = page.next_cursor
-            if cursor is None:
+            if cursor is None or len(tools) > MOST_TOOLS:
                 return tools
         log.warning("the MCP server %s lists its tools without end", self._name)
         return tools

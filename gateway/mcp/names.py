@@ -35,7 +35,12 @@ def offered_name(server: str, tool: str) -> str:
 
 def shown(tool: object) -> str:
     """A server's own name of a tool, for a log line."""
-    return str(tool)[:LONGEST_SHOWN].encode("unicode_escape").decode()
+    return plain(str(tool), LONGEST_SHOWN)
+
+
+def plain(text: str, longest: int) -> str:
+    """The beginning of a server's own text, in plain characters, for a log line."""
+    return text[:longest].encode("unicode_escape").decode()
 
 
 def name_all(server: str, tools: Iterable[str]) -> Iterator[tuple[str, str | None]]:

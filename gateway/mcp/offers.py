@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from mcp_types import Tool
 
-from gateway.mcp.names import name_all, shown
+from gateway.mcp.names import name_all, plain, shown
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import ServedTool
-from protocol.tools import OfferedTool, Risk
+from protocol.provider.json_schema import Unfit
+from protocol.provider.tool_schema import Fitted, fit
+from protocol.tools import LeftOutTool, OfferedTool, Risk
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +24,24 @@ LONGEST_DESCRIPTION: Final = 8_192
 """Characters; the rest is cut."""
 LONGEST_SCHEMA: Final = 65_536
 """Bytes of a tool's schema."""
-
+LONGEST_REASON: Final = 200
+"""Characters of the reason why a tool is left out."""
+_TAKEN: Final = "its name is taken by another one of the server"
 
 IN_WORDS: Final = ("title", "description", "default", "examples", "$comment")
 """Keywords of a schema whose values demand nothing."""
 
 
-def served_tools(server: McpServer, tools: Sequence[Tool]) -> dict[str, ServedTool]:
-    """What can be offered of `tools`, by the offered name; the log tells of the rest."""
+class Offers(NamedTuple):
+    """What can be offered of a server's tools, by the offered name, and what cannot."""
+
+    tools: dict[str, ServedTool]
+    left_out: list[LeftOutTool]
+
+
+def offers_of(server: McpServer, tools: Sequence[Tool]) -> Offers:
+    """What can be offered of `tools`. With many tools it takes a while: it is for a thread."""
+    left_out = []
     if len(tools) > MOST_TOOLS:
         log.warning("the MCP server %s has more than %d tools", server.name, MOST_TOOLS)
     found: dict[str, Tool] = {}
@@ -41,36 +53,45 @@ def served_tools(server: McpServer, tools: Sequence[Tool]) -> dict[str, ServedTo
         )
     served = {}
     for own_name, name in name_all(server.name, found):
-        problem = "its name is taken" if name is None else _problem(found[own_name])
-        if problem:
-            log.warning(
-                "the MCP server %s: the tool %s is left out: %s",
-                server.name,
-                shown(own_name),
-                problem,
-            )
-        elif name is not None:
-            served[name] = ServedTool(own_name, _offered(server, name, found[own_name]))
-    return served
+        try:
+            if name is None:
+                raise Unfit(_TAKEN)
+            served[name] = _served(server, name, found[own_name])
+        except Unfit as problem:
+            left_out.append(left_out_tool(server, own_name, str(problem)))
+    return Offers(served, left_out)
 
 
-def _problem(tool: Tool) -> str:
-    try:
-        size = len(msgspec.json.encode(tool.input_schema))
-    except (TypeError, ValueError, RecursionError):
-        return "its schema cannot be read"
-    return f"its schema is longer than {LONGEST_SCHEMA} bytes" if size > LONGEST_SCHEMA else ""
+def left_out_tool(server: McpServer, own_name: object, reason: str) -> LeftOutTool:
+    """The mark of a tool that is left out, in plain characters and without secrets."""
+    return LeftOutTool(
+        name=shown(own_name), server=server.name, reason=plain(server.hide(reason), LONGEST_REASON)
+    )
 
 
-def _offered(server: McpServer, name: str, tool: Tool) -> OfferedTool:
+def _served(server: McpServer, name: str, tool: Tool) -> ServedTool:
+    """The tool as it is offered. Raises Unfit."""
+    fitted = _fitted(tool.input_schema)
     description = server.hide((tool.description or tool.title or "").replace("\0", ""))
-    return OfferedTool(
+    offered = OfferedTool(
         name=name,
         description=description[:LONGEST_DESCRIPTION],
-        input_schema=_told(tool.input_schema, server.hide),
+        input_schema=_told(fitted.schema, server.hide),
         approval=server.approval_of(tool.name),
         risk=risk_of(tool),
     )
+    return ServedTool(tool.name, offered, fitted)
+
+
+def _fitted(schema: dict[str, Any]) -> Fitted:
+    fitted = fit(schema)
+    try:
+        size = len(msgspec.json.encode(fitted.schema))
+    except ValueError as error:  # half a character, which JSON has and UTF-8 does not
+        raise Unfit("its schema is no text that can be sent") from error
+    if size > LONGEST_SCHEMA:
+        raise Unfit(f"its schema is longer than {LONGEST_SCHEMA:,} bytes")
+    return fitted
 
 
 def _told(schema: Any, hide: Callable[[str], str], *, words: bool = False) -> Any:

@@ -1,55 +1,70 @@
-"""Takes the tools out of a list that MCP does not allow.
+"""Takes the tools out of a list that MCP does not allow, and what nobody here needs out of a tool.
 
-The SDK refuses a whole list for one tool whose schema is none of an object; a server would lose all
-its tools for the one. What MCP allows is asked of the SDK itself, a tool at a time.
+The SDK refuses a whole list for one tool that is not described as MCP demands; a server would lose
+all its tools for the one. What MCP allows is asked of the SDK itself, a tool at a time. The schema
+of a tool's output is taken out: it would only refuse answers that the model can read.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCResponse
 from mcp_types.methods import validate_server_result
 
-from gateway.mcp.names import shown
-
-log = logging.getLogger(__name__)
+from gateway.mcp.offers import MOST_TOOLS, left_out_tool
+from gateway.mcp.settings import McpServer
+from protocol.provider.json_schema import Unfit
+from protocol.provider.tool_schema import of_an_object
+from protocol.tools import LeftOutTool
 
 OLD: Final = "2025-11-25"
 """The SDK holds all versions with a handshake against this one."""
 NEW: Final = "2026-07-28"
 
+_NEEDED: Final = ("name", "title", "description", "inputSchema", "annotations")
+_NO_TOOL: Final = "it is not described as MCP demands, with the schema of an object"
+
 
 class Sift:
-    """One connection's; the log tells once of a tool that is left out."""
+    """One connection's."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: McpServer) -> None:
         self._server = server
-        self._told: set[str] = set()
+        self.left_out: dict[str, LeftOutTool] = {}
+        """The tools that were left out, by name; whoever asks for a list clears it."""
 
     def clean(self, message: SessionMessage) -> None:
         """Leave out of `message`, if it is a list of tools, what the SDK would refuse it for."""
         match message.message:
             case JSONRPCResponse(result={"tools": list(tools)} as result):
-                result["tools"] = [tool for tool in tools if self._keeps(tool, result)]
+                # One more than are taken, so that it is seen that there are too many.
+                needed = [_needed(tool) for tool in tools[: MOST_TOOLS + 1]]
+                result["tools"] = [tool for tool in needed if self._keeps(tool, result)]
 
     def _keeps(self, tool: Any, result: dict[str, Any]) -> bool:
         version = NEW if "resultType" in result else OLD
         try:
             validate_server_result("tools/list", version, {**result, "tools": [tool]})
         except (ValueError, RecursionError):
-            self._tell(shown(tool.get("name") if isinstance(tool, dict) else None))
+            name = tool.get("name") if isinstance(tool, dict) else None
+            left = left_out_tool(self._server, name, _NO_TOOL)
+            self.left_out[left.name] = left
             return False
         return True
 
-    def _tell(self, name: str) -> None:
-        if name not in self._told:
-            self._told.add(name)
-            log.warning(
-                "the MCP server %s: the tool %s is left out: it is not described as MCP demands, "
-                "with the schema of an object",
-                self._server,
-                name,
-            )
+
+def _needed(tool: Any) -> Any:
+    """What is needed of a tool, its schema said to be of an object where it can be no other."""
+    if not isinstance(tool, dict):
+        return tool
+    needed = {field: tool[field] for field in _NEEDED if tool.get(field) is not None}
+    match needed.get("inputSchema"):
+        case dict(schema):
+            set_here = {name: value for name, value in schema.items() if value is not None}
+            try:
+                needed["inputSchema"] = of_an_object(set_here)
+            except Unfit:
+                return needed  # the SDK says no to it as well
+    return needed

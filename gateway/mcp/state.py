@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.mcp.names import prefix
 from gateway.mcp.settings import McpServer
-from protocol.tools import OfferedTool, ToolAnswer
+from protocol.provider.tool_schema import Fitted
+from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
+
+log = logging.getLogger(__name__)
 
 Call = Callable[[str, dict[str, Any]], Awaitable[ToolAnswer]]
 """Calls a tool of a connected server, by the server's own name of it."""
@@ -31,10 +35,11 @@ class ServerLost(Exception):
 
 
 class ServedTool(msgspec.Struct, frozen=True):
-    """A tool as it is offered, and what its server calls it."""
+    """A tool as it is offered, what its server calls it, and how it takes its arguments."""
 
     own_name: str
     offered: OfferedTool
+    fitted: Fitted
 
 
 class ServerState:
@@ -43,11 +48,26 @@ class ServerState:
     def __init__(self, server: McpServer) -> None:
         self.server = server
         self.tools: Mapping[str, ServedTool] = {}
+        self.left_out: Sequence[LeftOutTool] = ()
+        """What of the server's tools cannot be offered, as it was when they were last listed."""
         self._call: Call | None = None
 
     def up(self, call: Call) -> None:
         """The server is connected."""
         self._call = call
+
+    def offer(self, tools: Mapping[str, ServedTool], left_out: Sequence[LeftOutTool]) -> None:
+        """These are the server's tools now; the log tells once of each that is left out."""
+        self.tools = tools
+        for tool in left_out:
+            if tool not in self.left_out:
+                log.warning(
+                    "the MCP server %s: the tool %s is left out: %s",
+                    self.server.name,
+                    tool.name,
+                    tool.reason,
+                )
+        self.left_out = left_out
 
     def down(self) -> None:
         """The server is gone, and so are its tools."""
@@ -76,4 +96,9 @@ class ServerState:
         """Call a tool by its offered name; that it cannot be is an answer too."""
         if self._call is None or name not in self.tools:
             return ToolAnswer.failed(self.absent(name))
-        return await self._call(self.tools[name].own_name, args)
+        tool = self.tools[name]
+        try:
+            own = tool.fitted.own_arguments(args)
+        except ValueError as error:
+            return ToolAnswer.failed(f"The arguments do not fit: {error}.")
+        return await self._call(tool.own_name, own)

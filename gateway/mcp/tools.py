@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import trio
 
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import McpTimes, ServerState
-from protocol.tools import OfferedTool, ToolAnswer
+from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
+
+MOST_LEFT_OUT: Final = 200
+"""Tools that cannot be offered, of which is told."""
 
 
 class McpTools:
@@ -33,6 +36,10 @@ class McpTools:
         """What the servers that are up offer now, by name."""
         tools = [tool.offered for state in self._states for tool in state.tools.values()]
         return sorted(tools, key=lambda tool: tool.name)
+
+    def left_out(self) -> list[LeftOutTool]:
+        """The servers' tools that cannot be offered, bounded."""
+        return [tool for state in self._states for tool in state.left_out][:MOST_LEFT_OUT]
 
     def may_return(self, name: str) -> bool:
         """Whether a tool of this name could be one of a server that is down."""

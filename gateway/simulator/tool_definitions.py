@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.simulator.errors import invalid
 from gateway.simulator.reply import Json
+from gateway.simulator.tool_schemas import check_schema
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
@@ -106,6 +107,7 @@ def _check_custom(tool: Json, place: str) -> None:
         raise invalid(f"{place}.input_schema: Input should be a valid dictionary")
     if schema.get("type") != "object":
         raise invalid(f"{place}.input_schema.type: Input should be 'object'")
+    check_schema(schema, f"{place}.input_schema")
 
 
 def _check_domains(tool: Json, place: str) -> None:

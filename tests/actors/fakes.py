@@ -57,7 +57,7 @@ from protocol.records import (
     TurnRecord,
 )
 from protocol.server import GatewayStatusReport, ServerMessage
-from protocol.tools import OfferedTool, ToolAnswer
+from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
 from protocol.usage import ZERO, Cost, TokenCounts
 
 MODEL = "claude-sonnet-5-5"
@@ -264,6 +264,7 @@ class FakeTools:
 
     def __init__(self) -> None:
         self.tools: list[OfferedTool] = []
+        self.odd: list[LeftOutTool] = []
         self.down: set[str] = set()
         self.scripts: dict[str, deque[ToolAnswer | float | Exception]] = {}
         self.called: list[tuple[str, dict[str, Any]]] = []
@@ -280,6 +281,10 @@ class FakeTools:
     def offered(self, files: AgentFiles) -> list[OfferedTool]:
         """See `Tools`."""
         return self.tools
+
+    def left_out(self) -> list[LeftOutTool]:
+        """See `Tools`."""
+        return self.odd
 
     def may_return(self, name: str) -> bool:
         """See `Tools`."""

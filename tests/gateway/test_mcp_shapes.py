@@ -14,10 +14,10 @@ from mcp_types import CallToolResult, Tool
 from gateway.mcp.answers import LONGEST_IMAGE, LONGEST_TEXT, MOST_IMAGES, to_answer
 from gateway.mcp.child import Quota
 from gateway.mcp.names import name_all, offered_name
-from gateway.mcp.offers import LONGEST_SCHEMA, MOST_TOOLS, served_tools
+from gateway.mcp.offers import LONGEST_SCHEMA, MOST_TOOLS, offers_of
 from gateway.mcp.pace import TokenBucket
 from gateway.mcp.settings import McpServer
-from gateway.mcp.state import ServerLost
+from gateway.mcp.state import ServerLost, ServerState
 from gateway.mcp.stdio import Framing
 from gateway.mcp.supervisor import pause_after
 from protocol.tools import ToolAnswer
@@ -82,23 +82,27 @@ def test_a_name_that_fits_stays_as_it_is() -> None:
 )
 def test_the_risk_is_what_the_server_says(annotations: dict[str, Any] | None, risk: str) -> None:
     """What is not said is as MCP has it: a tool may write, and destroy."""
-    served = served_tools(SERVER, [tool("t", annotations=annotations)])
+    served = offers_of(SERVER, [tool("t", annotations=annotations)]).tools
     assert served["s__t"].offered.risk == risk
 
 
 def test_what_cannot_be_offered_is_left_out_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A giant's schema, a tool too many, a setting for a tool that is not there."""
+    """One, however often it is listed: a giant's schema, a tool too many, a setting for none."""
     giant = {"type": "object", "description": "x" * LONGEST_SCHEMA}
     many = [tool(f"t{number:03}") for number in range(MOST_TOOLS)]
     server = McpServer(name="s", command="x", tools={"missing": "auto"})
-    served = served_tools(server, [tool("giant\n", giant), *many])
-    assert len(served) == MOST_TOOLS - 1
+    offers = offers_of(server, [tool("giant\n", giant), *many])
+    assert len(offers.tools) == MOST_TOOLS - 1
+    state = ServerState(server)
+    for _ in range(2):
+        state.offer(*offers)
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [
         "the MCP server s has more than 256 tools",
         "the MCP server s has no tool missing, which its settings name",
-        r"the MCP server s: the tool giant\n is left out: its schema is longer than 65536 bytes",
+        r"the MCP server s: the tool giant\n is left out: its schema is longer than 65,536 bytes",
     ]
+    assert [(one.name, one.server) for one in state.left_out] == [("giant\\n", "s")]
 
 
 def test_texts_are_one_text() -> None:
@@ -227,7 +231,7 @@ def test_a_key_is_taken_out_of_what_a_tool_is_said_to_be() -> None:
     key = 'a "key" of ours'
     server = McpServer(name="s", command="x", variables=(json.dumps(key)[1:-1], key))
     schema = {"type": "object", "properties": {"k": {"type": "string", "default": key}}}
-    (served,) = served_tools(server, [tool("t", schema, description=f"Uses {key}.")]).values()
+    (served,) = offers_of(server, [tool("t", schema, description=f"Uses {key}.")]).tools.values()
     assert served.offered.description == "Uses …."
     assert served.offered.input_schema["properties"]["k"]["default"] == "…"
 
@@ -237,7 +241,7 @@ def test_what_a_schema_demands_stays_as_it_is() -> None:
     server = McpServer(name="s", command="x", variables=("production", "required"))
     mode = {"enum": ["staging", "production"], "description": "Not production."}
     schema = {"type": "object", "properties": {"production": mode}, "required": ["production"]}
-    (served,) = served_tools(server, [tool("t", schema)]).values()
+    (served,) = offers_of(server, [tool("t", schema)]).tools.values()
     told = {**mode, "description": "Not …."}
     assert served.offered.input_schema == {**schema, "properties": {"production": told}}
 

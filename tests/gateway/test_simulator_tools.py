@@ -111,6 +111,11 @@ async def test_results_that_do_not_fit_are_refused(
         await ask(client, [*ASK, assistant(*CALLS), *messages])
 
 
+def custom(schema: Any) -> Any:
+    """A tool with a schema of an object."""
+    return {"name": "f", "input_schema": {"type": "object", **schema}}
+
+
 @pytest.mark.parametrize(
     ("tools", "words"),
     [
@@ -123,6 +128,12 @@ async def test_results_that_do_not_fit_are_refused(
             ],
             "Tool names must be unique",
         ),
+        ([custom({"anyOf": [{}]})], "does not support oneOf, allOf, or anyOf at the top level"),
+        ([custom({"properties": {"a b": {}}})], "Property keys should match pattern"),
+        ([custom({"properties": {"a": {"items": {"properties": {"$x": {}}}}}})], "Property keys"),
+        ([custom({"properties": {"a": {"exclusiveMinimum": True}}})], "must match JSON Schema"),
+        ([custom({"properties": None})], "must match JSON Schema draft 2020-12"),
+        ([custom({"properties": {"a": {"$ref": "#/$defs/a"}}})], "must match JSON Schema draft"),
         (
             [
                 {
@@ -139,7 +150,7 @@ async def test_results_that_do_not_fit_are_refused(
 async def test_tools_that_do_not_fit_are_refused(
     client: AsyncAnthropic, tools: list[Any], words: str
 ) -> None:
-    """The provider's own tools have types it knows, and fixed names."""
+    """The provider's own tools have types it knows, and fixed names; any other has a schema."""
     with pytest.raises(anthropic.BadRequestError, match=words):
         await ask(client, ASK, tools=tools)
 

@@ -13,7 +13,7 @@ import trio
 from actors.ports import Tools
 from gateway.library import FolderLibrary
 from gateway.toolbox import READ_SKILL, Toolbox, ToolSource
-from protocol.tools import OfferedTool, ToolAnswer
+from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
 
 SECONDS = 10.0
 FRONT = "---\nname: {}\ndescription: About {}.\n---\n"
@@ -31,6 +31,9 @@ class Others:
             OfferedTool(name=name, description=name, input_schema={"type": "object"})
             for name in self.names
         ]
+
+    def left_out(self) -> list[LeftOutTool]:
+        return [LeftOutTool(name="odd", server="s", reason="it is odd")]
 
     def may_return(self, name: str) -> bool:
         return name in ("away", "read_skill")
@@ -104,6 +107,13 @@ async def test_an_agent_without_skills_is_offered_the_other_tools_alone(knots: P
     assert [tool.name for tool in await offered(toolbox, knots, "a")] == ["read_skill", "search"]
     assert (await toolbox.call("b", "read_skill", {"name": "x"})).is_error
     assert others.calls == []
+
+
+async def test_what_its_source_cannot_offer_is_told(knots: Path) -> None:
+    """With a reason; without a source there is nothing."""
+    toolbox: Tools = open_toolbox(knots, Others())
+    assert [tool.name for tool in toolbox.left_out()] == ["odd"]
+    assert open_toolbox(knots).left_out() == []
 
 
 async def test_a_tool_may_return_where_its_source_says_so(knots: Path) -> None:

@@ -37,10 +37,10 @@ MESSAGES = {
     "session.list": "requestId sessions next?",
     "session.history": "requestId sessionId messages next?",
     "session.deleted": "requestId sessionId",
-    "model.list": "requestId defaultModel models",
+    "model.list": "requestId defaultModel models toolsLeftOut?",
     "gateway.status": "requestId version uptimeSeconds connections turns upstreamStreams logs "
     "logBytes detachedLogs? detachedLogBytes? providerPings? longestSilenceSeconds? mailboxes "
-    "ledger ledgerQueue openRows oldestOpenRowSeconds? memoryBytes draining",
+    "ledger ledgerQueue openRows oldestOpenRowSeconds? memoryBytes draining toolsLeftOut?",
     "pong": "requestId",
     "gateway.draining": "deadlineMs",
 }
@@ -72,6 +72,7 @@ PARTS = {
     "outputPrice",
     "MailboxDepth": "waiting size",
     "StopDetails": "category? explanation?",
+    "LeftOutTool": "name server? reason",
 }
 KINDS = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyServerMessage)}
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from gateway.cli.views.figures import UNKNOWN, count, duration, size
 from protocol.server import GatewayStatusReport
+from protocol.tools import LeftOutTool
 
 T = TypeVar("T")
 
@@ -54,4 +55,9 @@ def _figures(report: GatewayStatusReport) -> list[tuple[str, str]]:
         ("open rows", count(report.open_rows)),
         ("oldest open row", _known(report.oldest_open_row_seconds, duration)),
         ("memory", size(report.memory_bytes)),
+        *(("left out", _left_out(tool)) for tool in report.tools_left_out or ()),
     ]
+
+
+def _left_out(tool: LeftOutTool) -> str:
+    return f"{tool.name} of {_known(tool.server, str)}: {tool.reason}"
