@@ -35,7 +35,7 @@ from protocol.provider.events import (
     ThinkingDelta,
 )
 from protocol.stopping import StopDetails
-from protocol.turn import Reasoning, SourceFound, Text, ToolCalled, TurnEvent
+from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
 from protocol.usage import TokenCounts
 
 JSON_DENSITY = 1.5
@@ -87,16 +87,10 @@ def _arguments(text: str) -> dict[str, Any]:
 class Answer:
     """What has been received of one answer.
 
-    `client_tools` are the tools that the client runs; `urls` are those that the turn has shown
-    already, `calls` the ids of its tool calls.
+    `urls` are those that the turn has shown already, `calls` the ids of its tool calls.
     """
 
-    def __init__(
-        self,
-        client_tools: frozenset[str] = frozenset(),
-        urls: set[str] | None = None,
-        calls: set[str] | None = None,
-    ) -> None:
+    def __init__(self, urls: set[str] | None = None, calls: set[str] | None = None) -> None:
         self.started = False
         self.complete = False
         self.model: str | None = None
@@ -104,7 +98,6 @@ class Answer:
         self.stop_reason: str | None = None
         self.stop_details: StopDetails | None = None
         self.blocks: list[Block] = []
-        self._client_tools = client_tools
         self._open: dict[int, _OpenBlock] = {}
         self._fences = FenceSplitter()
         self._urls = set() if urls is None else urls
@@ -128,7 +121,7 @@ class Answer:
             case ContentBlockStart(index=index, content_block=block):
                 return self._begin(index, block)
             case ContentBlockStop(index=index):
-                return self._finish(index)
+                self._finish(index)
             case MessageStart(message=message):
                 if self.started:
                     raise MalformedEvent("a second message_start")
@@ -195,10 +188,10 @@ class Answer:
     def kept_blocks(self) -> list[Block]:
         """The blocks for the session's history: as they came, where the provider takes them back.
 
-        It takes back no blank text. Of an answer that broke off it takes neither the tool calls,
-        which nobody ran, nor thinking without a signature; the text of an open block is kept.
-        Where a block is missing, the thinking after it goes too, for it is bound to what stood
-        before; but not from an answer that calls tools, which is not over.
+        It takes back no blank text. Of an answer that broke off it takes no thinking without a
+        signature; the text of an open block is kept, and whole tool calls are: the model is told
+        that nobody ran them. Where a block is missing, the thinking after it goes too, for it is
+        bound to what stood before; but not from an answer that calls tools, which is not over.
         So does thinking at the end, with which no message may end. A use of one of the provider's
         own tools stays without its result: see `protocol.closing`.
         """
@@ -222,8 +215,6 @@ class Answer:
                 return bool(str(block.get("text", "")).strip())
             case {"type": "thinking"}:
                 return self.complete or bool(block.get("signature"))
-            case {"type": "tool_use"}:
-                return self.complete
         return True
 
     def flush(self) -> list[TurnEvent]:
@@ -273,7 +264,7 @@ class Answer:
                 assert_never(delta)
         return []
 
-    def _finish(self, index: int) -> list[TurnEvent]:
+    def _finish(self, index: int) -> None:
         grown = self._block(index)
         del self._open[index]
         try:
@@ -281,24 +272,17 @@ class Answer:
         except MalformedEvent as error:
             # A tool call that was cut off: the stop reason, yet to come, will tell by what.
             self._unreadable = error
-            return []
+            return
         self.blocks.append(block)
         if block.get("type") != "tool_use":
-            return []
-        name, call_id = str(block.get("name", "")), block.get("id")
+            return
+        call_id = block.get("id")
         # Who agrees to a call names it by its id: no other call may have the same.
         if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
             raise MalformedEvent("a tool call whose id nobody could name")
         if call_id in self._call_ids:
             raise MalformedEvent("two tool calls of one id")
         self._call_ids.add(call_id)
-        call = ToolCalled(
-            tool_call_id=call_id,
-            name=name,
-            args=block.get("input") or {},
-            client_side=name in self._client_tools,
-        )
-        return [*self.flush(), call]
 
     def _stop(self, event: MessageDelta) -> None:
         if not self.started or self.complete:

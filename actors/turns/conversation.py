@@ -95,10 +95,7 @@ class Conversation:
         return await self._extend(turn)
 
     async def _keep(self, turn: Turn) -> None:
-        """Write down what the model calls before it runs; a client has been shown its calls."""
-        clients = turn.built.client_tools
-        calls = turn.step.answer.calls
-        turn.step.running |= {call["id"] for call in calls if call["name"] in clients}
+        """Write down what the model calls before anybody is told of it."""
         answer = turn.step.messages()[:1]
         request = KeepAnswer(turn=turn.row, at=turn.confirmed, messages=answer)
         with deadline(self._settings.ask_seconds):
@@ -106,9 +103,17 @@ class Conversation:
         turn.confirm(answer)
 
     async def _run_tools(self, turn: Turn) -> bool:
-        """Run what the model calls; whether it goes in a circle."""
+        """Run what the model calls; whether it goes in a circle.
+
+        The calls are shown only now: the answer stands, and the session has it. So a client is
+        never asked for what the model would then be told was not called.
+        """
         turn.advance("tools_called")
-        await self._runner.run(turn)
+        turn.show_calls()
+        try:
+            await self._runner.run(turn)
+        finally:
+            turn.close_calls()
         calls = turn.step.answer.calls
         return turn.repetition.observe(calls, [turn.step.answers[call["id"]] for call in calls])
 

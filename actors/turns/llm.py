@@ -227,7 +227,6 @@ class Llm:
     async def _settle(self, turn: Turn, ending: Ending) -> Ended | Failed:
         """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
-        turn.close_calls()
         ending = ending.but(await self._attempt(turn, self._estimate_output(turn)))
         cost = price_of(turn.row, self._prices)
         row = settled(turn, ending, at=self._clock.now(), cost=cost)

@@ -21,7 +21,7 @@ from protocol.repetition import Repetition
 from protocol.states import TURN, TurnState, TurnTransition, advance
 from protocol.stopping import StopDetails
 from protocol.tools import ToolAnswer
-from protocol.turn import Started, ToolAnswered
+from protocol.turn import Started, ToolAnswered, ToolCalled
 from protocol.usage import TokenCounts
 
 
@@ -104,8 +104,7 @@ class Turn:
         if prompt.context is not None and prompt.context.epoch is not UNSET:
             self._epoch = prompt.context.epoch
             self._dropped += prompt.context.dropped_thinking or 0
-        client_tools = frozenset(self.built.client_tools)
-        self.steps.append(Step(prompt, Answer(client_tools, self._urls, self._call_ids)))
+        self.steps.append(Step(prompt, Answer(self._urls, self._call_ids)))
 
     def replace(self, prompt: Prompt) -> None:
         """The latest step once more, with another request: the provider did not take it."""
@@ -120,6 +119,15 @@ class Turn:
     def unconfirmed(self) -> list[NewMessage]:
         """What the turn says and the session may not have yet: that of its latest step at most."""
         return self.step.messages()[self.step.confirmed :] if self.steps else []
+
+    def show_calls(self) -> None:
+        """Tell what the model calls; from now on a client may be running its own."""
+        clients = self.built.client_tools
+        for call in self.step.answer.calls:
+            name, is_clients = call["name"], call["name"] in clients
+            self.log.append(ToolCalled(call["id"], name, call.get("input") or {}, is_clients))
+            if is_clients:
+                self.step.running.add(call["id"])
 
     def close_calls(self) -> None:
         """Answer every call that was shown; a call that was not run is told so."""
@@ -142,7 +150,9 @@ class Turn:
         """Whether a client was asked to run the call, and has not answered yet."""
         if not self.steps or call_id in self.outputs:
             return False
-        return call_id not in self.step.answers and any(
+        if call_id in self.step.answers or call_id not in self.step.running:
+            return False
+        return any(
             call["id"] == call_id and call["name"] in self.built.client_tools
             for call in self.step.answer.calls
         )

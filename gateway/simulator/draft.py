@@ -165,9 +165,10 @@ class Drafter:
                 case ReplyText(text, citations):
                     cited = {"citations": list(citations)} if citations else {}
                     yield {"type": "text", "text": text, **cited}
-                case ToolUse(name, arguments, call):
-                    call = call or self._ids.tool_use()
-                    yield {"type": "tool_use", "id": call, "name": name, "input": arguments}
+                case ToolUse(name, id=call):
+                    call = self._ids.tool_use() if call is None else call
+                    given = arguments_of(block)
+                    yield {"type": "tool_use", "id": call, "name": name, "input": given}
                 case WebSearch() | WebFetch() | CodeExecution():
                     yield from self._served(block, pending)
                 case Raw(raw):
@@ -215,14 +216,27 @@ def _bytes_of(blocks: Iterable[ReplyBlock]) -> tuple[int, int]:
                 thinking += size_of(text)
             case ReplyText(text):
                 spoken += size_of(text)
-            case ToolUse(input=arguments):
-                spoken += len(_encoder.encode(arguments))
+            case ToolUse():
+                spoken += len(_encoder.encode(arguments_of(block)))
             case WebSearch() | WebFetch() | CodeExecution():
                 asked = {} if block.part == "result" else input_of(block)
                 spoken += len(_encoder.encode(asked))
             case Raw():
                 pass
     return thinking, spoken
+
+
+def arguments_of(call: ToolUse) -> object:
+    """The arguments of a call: an object, as it should be, or whatever JSON its `text` is.
+
+    A text that is no JSON stays as it is: its pieces are sent.
+    """
+    if call.text is None:
+        return call.input
+    try:
+        return msgspec.json.decode(call.text)
+    except msgspec.DecodeError:
+        return msgspec.Raw(call.text.encode())
 
 
 def size_of(text: str) -> int:

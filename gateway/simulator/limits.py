@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.simulator.draft import TOKENS_PER_MESSAGE, size_of
-from gateway.simulator.reply import Json, Reply, ReplyBlock, ReplyText, ReplyThinking
+from gateway.simulator.draft import TOKENS_PER_MESSAGE, arguments_of, size_of
+from gateway.simulator.reply import Json, Reply, ReplyBlock, ReplyText, ReplyThinking, ToolUse
 
 
 def limited(reply: Reply, body: Json, *, room: int, ratio: float) -> Reply:
@@ -39,17 +39,31 @@ def _stopped(reply: Reply, sequences: Sequence[str]) -> Reply:
 
 
 def _within(blocks: tuple[ReplyBlock, ...], budget: int, ratio: float) -> tuple[ReplyBlock, ...]:
-    """The blocks that fit into `budget` tokens; the last text among them may be cut."""
+    """The blocks that fit into `budget` tokens; the last text or call among them may be cut.
+
+    That a call may end inside its arguments is on the page on stop reasons, August 2026.
+    """
     left = int(max(0, budget - TOKENS_PER_MESSAGE) * ratio)
     kept: list[ReplyBlock] = []
     for block in blocks:
-        if not isinstance(block, ReplyText | ReplyThinking):
+        text = _text_of(block)
+        if text is None:
             kept.append(block)
             continue
-        size = size_of(block.text)
+        size = size_of(text)
         if size > left:
-            part = block.text.encode()[:left].decode(errors="ignore")
-            return (*kept, type(block)(part)) if part else tuple(kept)
+            part = text.encode()[:left].decode(errors="ignore")
+            return (*kept, msgspec.structs.replace(block, text=part)) if part else tuple(kept)
         left -= size
         kept.append(block)
     return tuple(kept) if budget else ()
+
+
+def _text_of(block: ReplyBlock) -> str | None:
+    """What the model wrote in a block that can be cut."""
+    match block:
+        case ReplyText(text) | ReplyThinking(text):
+            return text
+        case ToolUse():
+            return msgspec.json.encode(arguments_of(block)).decode()
+    return None

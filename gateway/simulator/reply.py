@@ -28,11 +28,15 @@ class ReplyText(msgspec.Struct, frozen=True, tag="text"):
 
 
 class ToolUse(msgspec.Struct, frozen=True, tag="tool_use"):
-    """A call of a client's tool. Without an `id` the simulator makes one."""
+    """A call of a client's tool. Without an `id` the simulator makes one.
+
+    `text` are arguments that are no JSON object, or none any more: they come in place of `input`.
+    """
 
     name: str
     input: Json = {}
     id: str | None = None
+    text: str | None = None
 
 
 Part: TypeAlias = Literal["whole", "call", "result"]

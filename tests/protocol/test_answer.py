@@ -37,7 +37,7 @@ from protocol.provider.events import (
     UnknownEvent,
 )
 from protocol.stopping import StopDetails
-from protocol.turn import Reasoning, SourceFound, Text, ToolCalled, TurnEvent
+from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
 from protocol.usage import TokenCounts
 
 START = MessageStart(ProviderMessage("m", "model", ProviderUsage(input_tokens=10, output_tokens=1)))
@@ -61,8 +61,8 @@ def block(begun: Block, *deltas: BlockDelta, index: int = 0) -> list[ProviderEve
     return [begin(begun, index), *grow(*deltas, index=index), ContentBlockStop(index)]
 
 
-def told(*events: ProviderEvent, tools: Iterable[str] = ()) -> tuple[Answer, list[TurnEvent]]:
-    answer = Answer(frozenset(tools))
+def told(*events: ProviderEvent) -> tuple[Answer, list[TurnEvent]]:
+    answer = Answer()
     return answer, [shown for event in events for shown in answer.feed(event)]
 
 
@@ -99,7 +99,6 @@ def test_a_whole_answer() -> None:
         Reasoning("m."),
         Text("It is ", "text"),
         Text("noon.", "text"),
-        ToolCalled("call", "clock", {"zone": "UTC"}, client_side=False),
     ]
 
 
@@ -156,12 +155,6 @@ def test_code_is_told_from_text_across_deltas() -> None:
     ]
 
 
-def test_text_held_back_comes_before_a_tool_call() -> None:
-    """In the order in which the model said it."""
-    events = [*block(TEXT, TextDelta("``")), *block(TOOL, index=1)]
-    assert shown_by(*events) == [Text("``", "text"), ToolCalled("call", "clock", {}, False)]
-
-
 @given(
     text=st.text(),
     thinking=st.text(),
@@ -216,10 +209,10 @@ def characters(events: list[TurnEvent]) -> list[object]:
 # --- tool calls --------------------------------------------------------------------------------
 
 
-def test_a_tool_that_the_client_declared_is_the_clients() -> None:
-    """The others are the gateway's."""
-    _, (call,) = told(START, *block(TOOL), tools=["clock"])
-    assert call == ToolCalled("call", "clock", {}, client_side=True)
+def test_nothing_is_shown_of_a_call() -> None:
+    """Not before the answer stands, and then it is not for the answer to say who runs it."""
+    answer, events = told(START, *block(TOOL), MessageDelta(MessageEnd("tool_use")), STOP)
+    assert (answer.calls, events) == ([TOOL], [])
 
 
 def test_a_tool_of_the_providers_own_is_not_called_here() -> None:
@@ -489,10 +482,10 @@ def test_a_broken_off_answer_is_kept_up_to_its_last_whole_block() -> None:
     assert broken_off(SAID, rest=rest) == [SAID]
 
 
-def test_a_broken_off_answer_keeps_no_call_and_no_thought_without_its_signature() -> None:
-    """Nobody ran the one, and the provider does not take back the other."""
+def test_a_broken_off_answer_keeps_whole_calls_and_no_thought_without_its_signature() -> None:
+    """The model learns that nobody ran the one; the provider does not take back the other."""
     unsigned = {"type": "thinking", "thinking": "unsigned"}
-    assert broken_off(SAID, TOOL) == [SAID]
+    assert broken_off(SAID, TOOL) == [SAID, TOOL]
     assert broken_off(SIGNED, SAID, unsigned, SAID) == [SIGNED, SAID, SAID]
 
 
@@ -500,7 +493,7 @@ def test_no_block_is_taken_out_from_in_front_of_kept_thinking() -> None:
     """Thinking is bound to what stood before it, so it goes with what is missing there."""
     blank = {"type": "text", "text": " \n"}
     assert whole(SIGNED, blank, SIGNED, SAID, REDACTED, SAID) == [SIGNED, SAID, SAID]
-    assert broken_off(SIGNED, TOOL, SIGNED, SAID) == [SIGNED, SAID]
+    assert broken_off(SIGNED, blank, SIGNED, SAID) == [SIGNED, SAID]
 
 
 def test_an_answer_that_calls_tools_keeps_its_thinking() -> None:
@@ -599,7 +592,6 @@ def test_in_any_order_events_are_taken_or_malformed(events: list[ProviderEvent])
         except MalformedEvent:
             continue
     kept = answer.kept_blocks()
-    assert answer.complete or not [one for one in kept if one["type"] == "tool_use"]
     assert not kept or kept[-1]["type"] not in THINKING_TYPES
     assert isinstance(answer.text, str)
     assert answer.counts.input == 10

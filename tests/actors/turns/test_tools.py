@@ -284,21 +284,47 @@ async def test_a_client_runs_its_own_tools(autojump_clock: MockClock) -> None:
         ]
 
 
-async def test_a_client_may_answer_while_the_model_still_writes(autojump_clock: MockClock) -> None:
-    """And any other connection may, too."""
+async def test_a_client_is_asked_once_the_answer_stands(autojump_clock: MockClock) -> None:
+    """Not while the model still writes; then any other connection may answer, too."""
     async with open_world() as world:
         client, other = world.connect(), world.connect()
         *steps, end, stop = calling(WEATHER)
         go_on = trio.Event()
         world.model.will([*steps, go_on, end, stop], reply("Rain."))
         client.send(tools=DECLARED)
-        await hear_until(client, "tool.call")
-        other.say("tool.output", toolCallId="toolu_1", content="Sun.")
-        await trio.testing.wait_all_tasks_blocked()
+        await hear_until(client, "chat.stream.delta")
+        await client.silence()
+        other.say("tool.output", toolCallId="toolu_1", content="Too early.")
+        await other.expect("error", code="REQUEST_NOT_FOUND")
         go_on.set()
+        await client.expect("tool.call", toolCallId="toolu_1", clientSide=True)
+        other.say("tool.output", toolCallId="toolu_1", content="Sun.")
         await client.hear_out("r1")
         assert results(world) == [("toolu_1", "Sun.", False)]
         await other.silence()
+
+
+CUT_SHORT = ["end_turn", "stop_sequence", "max_tokens", "model_context_window_exceeded", "refusal"]
+
+
+@pytest.mark.parametrize("stop", CUT_SHORT)
+async def test_a_call_of_an_answer_that_does_not_call_is_not_run(
+    stop: str, autojump_clock: MockClock
+) -> None:
+    """Only `tool_use` asks for it. Nothing is shown; the model is told, if it gets the turn."""
+    async with open_world() as world:
+        world.tools.offers("time", approval="auto")
+        world.model.will(calling(WEATHER, TIME, stop=stop))
+        client = world.connect()
+        frames = await client.converse(tools=DECLARED)
+        assert frames[-1]["stopReason"] == stop
+        assert kinds_of(frames)[-2:] == ["chat.stream.delta", "chat.stream.end"]
+        assert world.tools.called == []
+        question = frames[0]["sessionId"]
+        await client.converse(id="r2", sessionId=question, tools=DECLARED)
+        told = [block for one in sent(world) for block in one["content"]]
+        expected = [] if stop == "refusal" else ["This tool was not run."] * 2
+        assert [one["content"] for one in told if one["type"] == "tool_result"] == expected
 
 
 async def test_a_client_that_does_not_answer_is_not_waited_for_without_end(
@@ -757,19 +783,34 @@ async def test_a_step_that_comes_late_is_not_kept_behind_the_whole(
 
 async def test_every_call_that_was_shown_is_answered(autojump_clock: MockClock) -> None:
     """Also when the turn ends first: a client need not wonder."""
+    async with open_world() as world:
+        world.tools.offers("weather", approval="always")
+        world.model.will(calling(WEATHER, TIME))
+        client = world.connect()
+        client.send()
+        frames = await hear_until(client, "tool.approval.request")
+        client.say("chat.cancel", requestId="r1")
+        frames += await client.hear_out("r1")
+        assert [frame["toolCallId"] for frame in only(frames, "tool.call")] == [
+            "toolu_1",
+            "toolu_2",
+        ]
+        assert [frame["toolCallId"] for frame in only(frames, "tool.error")] == [
+            "toolu_2",
+            "toolu_1",
+        ]
+        assert only(frames, "tool.error")[1]["error"] == "This tool was not run."
+
+
+async def test_calls_after_the_last_step_are_not_shown(autojump_clock: MockClock) -> None:
+    """Nobody runs them, and the model is told."""
     async with open_world(max_steps=1) as world:
         world.tools.offers("weather", approval="auto")
         world.model.will(calling(WEATHER, TIME))
         frames = await world.connect().converse()
         assert frames[-1]["stopReason"] == "max_steps"
-        assert [frame["toolCallId"] for frame in only(frames, "tool.call")] == [
-            "toolu_1",
-            "toolu_2",
-        ]
-        assert [(one["toolCallId"], one["error"]) for one in only(frames, "tool.error")] == [
-            ("toolu_1", "This tool was not run."),
-            ("toolu_2", "This tool was not run."),
-        ]
+        assert only(frames, "tool.call") == []
+        assert "This tool was not run." in world.store.messages[-1].content.decode()
 
 
 async def test_consent_is_asked_for_in_the_order_of_the_calls(autojump_clock: MockClock) -> None:

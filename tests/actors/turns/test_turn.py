@@ -213,10 +213,8 @@ async def test_tools_do_not_run_where_what_calls_them_is_not_stored(
         assert (completed.at, completed.messages[:1]) == (0, asked.messages)
 
 
-async def test_a_clients_call_counts_as_started_as_soon_as_it_is_shown(
-    autojump_clock: MockClock,
-) -> None:
-    """Here the turn is cancelled while the call is stored."""
+async def test_a_client_is_asked_once_its_call_is_stored(autojump_clock: MockClock) -> None:
+    """Here the turn is cancelled before: nobody was asked, and the model is told so."""
     async with open_turn_world() as world:
         world.context.slow[KeepAnswer] = 5
         world.context.built["client_tools"] = ("weather",)
@@ -224,12 +222,29 @@ async def test_a_clients_call_counts_as_started_as_soon_as_it_is_shown(
         client = world.connect()
         await client.begun()
         await client.expect("chat.stream.delta")
-        await client.expect("tool.call")
+        await client.silence()
         client.say("chat.cancel", requestId="r1")
-        assert (await client.hear_out("r1"))[-1]["stopReason"] == "cancelled"
+        (end,) = await client.hear_out("r1")
+        assert end["stopReason"] == "cancelled"
         completed = world.context.completed
         assert completed.at == 0
         _, (_, (answered,)) = told(completed.messages)
+        assert answered["content"] == "This tool was not run."
+
+
+async def test_a_client_that_was_asked_may_have_run_its_tool(autojump_clock: MockClock) -> None:
+    """When the turn is cancelled then, the model is told that."""
+    async with open_turn_world() as world:
+        world.context.built["client_tools"] = ("weather",)
+        world.model.will(calling(WEATHER))
+        client = world.connect()
+        await client.begun()
+        await client.expect("chat.stream.delta")
+        await client.expect("tool.call")
+        client.say("chat.cancel", requestId="r1")
+        error, _ = await client.hear_out("r1")
+        assert "may have had its effect" in error["error"]
+        ((_, (answered,)),) = told(world.context.completed.messages)
         assert "may have had its effect" in answered["content"]
 
 
