@@ -58,7 +58,7 @@ AT_ONCE = 1_024
 FLUSH_SECONDS = 0.2
 """What the writers get to send the last frames in, when a drain is over."""
 
-FEATURES = ["resume", "detach", "cancel", "inspect", "msgpack", "tools", "approvals"]
+FEATURES = ["resume", "detach", "cancel", "inspect", "msgpack", "tools", "approvals", "notices"]
 
 
 class SystemClock:

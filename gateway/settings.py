@@ -164,7 +164,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     approval_seconds: Annotated[
         Seconds, _about("Longest wait for a person's word on a tool; silence is a no.")
     ] = 120.0
-    retry_cap_seconds: Annotated[Seconds, _about("Longest pause before a further attempt.")] = 8.0
+    retry_cap_seconds: Annotated[
+        Seconds,
+        _about(
+            "Longest pause before a further attempt that the provider may ask for; a share of up "
+            "to half comes on top, so that turns do not come back together."
+        ),
+    ] = 8.0
     drain_seconds: Annotated[
         Seconds, _about("Time that turns and clients get to finish when the gateway stops.")
     ] = 10.0

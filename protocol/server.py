@@ -215,6 +215,24 @@ class ToolApprovalRequest(ServerMessage, frozen=True, kw_only=True, tag="tool.ap
     approval: Approval | UnsetType = UNSET
 
 
+NoticeKind = Literal["retry", "thinking_dropped", "window"]
+
+
+class ChatStreamNotice(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.notice"):
+    """Something that a person who waits should know; only for clients that got a hello.
+
+    `retry`: the provider could not answer, and is asked again after `retry_after_ms`.
+    `thinking_dropped`: the model goes on without some of its earlier thinking. `window`: the
+    conversation is too long for the model, and its oldest turns are not sent.
+    """
+
+    request_id: str
+    seq: int
+    kind: NoticeKind
+    message: str
+    retry_after_ms: int | UnsetType = UNSET
+
+
 class StepUsage(Wire, frozen=True, kw_only=True):
     """One of the requests that a turn with tools made of the provider."""
 
@@ -452,6 +470,7 @@ AnyServerMessage = (
     | ToolResult
     | ToolError
     | ToolApprovalRequest
+    | ChatStreamNotice
     | ChatStreamEnd
     | ErrorMessage
     | ContextInspection

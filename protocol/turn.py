@@ -17,10 +17,12 @@ from protocol.errors import Failure
 from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
+    ChatStreamNotice,
     ChatStreamReasoning,
     ChatStreamSource,
     ChatStreamStart,
     ErrorMessage,
+    NoticeKind,
     ServerMessage,
     SessionCreated,
     Source,
@@ -100,6 +102,14 @@ class ToolAnswered(msgspec.Struct, frozen=True):
     answer: ToolAnswer
 
 
+class Noticed(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person who waits should know."""
+
+    kind: NoticeKind
+    message: str
+    retry_after_ms: int | None = None
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """The turn is over and settled; `steps` when it asked the provider several times."""
 
@@ -135,6 +145,7 @@ TurnEvent = (
     | ToolCalled
     | ApprovalAsked
     | ToolAnswered
+    | Noticed
     | Ended
     | Failed
 )
@@ -203,6 +214,14 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
             yield ChatStreamSource(request_id=request_id, source=source, seq=seq)
         case ToolCalled() | ApprovalAsked() | ToolAnswered():
             yield _tool_frame(event, seq, request_id)
+        case Noticed(kind=about, message=message, retry_after_ms=wait):
+            yield ChatStreamNotice(
+                request_id=request_id,
+                seq=seq,
+                kind=about,
+                message=message,
+                retry_after_ms=UNSET if wait is None else wait,
+            )
         case Started():
             if event.new_session_key is not None:
                 yield SessionCreated(

@@ -43,7 +43,7 @@ from protocol.mail import (
     Malformed,
     StartTurn,
 )
-from protocol.server import ErrorMessage, GatewayDraining, Pong, ServerMessage
+from protocol.server import ChatStreamNotice, ErrorMessage, GatewayDraining, Pong, ServerMessage
 from protocol.states import (
     CONNECTION,
     ConnectionEvent,
@@ -339,7 +339,9 @@ class Connection:
             self._watch, self._last_ended = None, watch.request_id
             self._advance("turn_ended")
         for message in frames(events, first, watch.request_id):
-            await self._write_one(message)
+            # A client of the original's gateway has no word for a notice.
+            if self._hello is not None or not isinstance(message, ChatStreamNotice):
+                await self._write_one(message)
 
     async def _write_one(self, message: ServerMessage) -> None:
         self._writing_since = trio.current_time()

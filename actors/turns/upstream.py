@@ -17,6 +17,7 @@ import trio
 from actors.ports import Model, Prices
 from actors.turns.budget import BudgetGuard, left_of
 from actors.turns.faults import BROKE_OFF, SILENT, fault
+from actors.turns.notices import left_out, thinking_dropped, waiting
 from actors.turns.retry import RetryPolicy
 from actors.turns.turn import Turn
 from protocol.errors import ProviderError
@@ -63,6 +64,8 @@ class Upstream:
 
         Raises GatewayError, MalformedEvent.
         """
+        for notice in left_out(turn.step.prompt.context):
+            turn.log.append(notice)
         try:
             return await self._stream_with_retry(turn)
         finally:
@@ -83,6 +86,7 @@ class Upstream:
                 if delay is None or step.answer.started:
                     raise
                 log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
+                turn.log.append(waiting(error.failure, delay))
             await trio.sleep(delay)
 
     async def _stream(self, turn: Turn) -> str | None:
@@ -130,11 +134,12 @@ class Upstream:
         return False
 
     def _tell(self, turn: Turn) -> None:
-        """Log that another model answers, and thinking that does not fit: that is our mistake."""
+        """Tell that another model answers, and of thinking that does not fit, by our mistake."""
         if turn.answered_by is not None:
             asked, answers = turn.built.model, turn.answered_by
             log.info("turn %s: %s answers, where %s was asked", turn.turn_id, answers, asked)
         if turn.step.answer.mismatched:
+            turn.log.append(thinking_dropped(turn.step.answer.mismatched))
             log.warning(
                 "turn %s: the provider found %d thinking blocks bound to another conversation",
                 turn.turn_id,

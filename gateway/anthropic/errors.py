@@ -7,11 +7,14 @@ and, for a request that the provider calls invalid, its own short explanation.
 from __future__ import annotations
 
 import re
+import time
 
 import anthropic
 import httpx2
+import msgspec
 
 from protocol.errors import ErrorCode, ProviderError, TooLong
+from protocol.provider.hints import retry_after_ms, should_retry
 
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 _PROMPT_TOO_LONG = re.compile(r"prompt is too long: ([0-9]{1,12}) tokens > ([0-9]{1,12}) maximum")
@@ -50,6 +53,16 @@ def provider_error(error: Exception) -> ProviderError:
 
 
 def _status_error(error: anthropic.APIStatusError) -> ProviderError:
+    meant = _meaning(error)
+    told = should_retry(error.response.headers)
+    if told is None or told == meant.failure.retryable:
+        return meant
+    changed = ProviderError.of(msgspec.structs.replace(meant.failure, retryable=told))
+    changed.too_long, changed.refusal = meant.too_long, meant.refusal
+    return changed
+
+
+def _meaning(error: anthropic.APIStatusError) -> ProviderError:
     status = error.status_code
     explanation = _explanation(error)
     if status in (401, 403):
@@ -100,18 +113,8 @@ def _too_large(too_long: TooLong | None) -> ProviderError:
 
 
 def _later(code: ErrorCode, what: str, error: anthropic.APIStatusError) -> ProviderError:
-    return ProviderError(
-        code, f"{what} Send again later.", retryable=True, retry_after_ms=_retry_after(error)
-    )
-
-
-def _retry_after(error: anthropic.APIStatusError) -> int | None:
-    """Milliseconds, from the `retry-after` header; its date form is not used by the provider."""
-    try:
-        seconds = float(error.response.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return round(seconds * 1_000) if 0 <= seconds <= 86_400 else None
+    wait = retry_after_ms(error.response.headers, time.time())
+    return ProviderError(code, f"{what} Send again later.", retryable=True, retry_after_ms=wait)
 
 
 def _explanation(error: anthropic.APIStatusError) -> str:

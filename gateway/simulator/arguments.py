@@ -60,8 +60,12 @@ def call(key: str, value: str, given: Json | None) -> ToolUse:
 
 
 def status(key: str, value: str, given: Json | None) -> ErrorReply:
-    """The status of an error."""
-    return ErrorReply(int(number(int, 400, 599)(key, value, given)))
+    """The status of an error and, after it, what its body says."""
+    found = int(number(int, 300, 599)(key, value, None))
+    try:
+        return msgspec.convert({**(given or {}), "status": found}, ErrorReply)
+    except msgspec.ValidationError as error:
+        raise invalid(f"sim: {key} takes type, message and code as texts: {error}") from None
 
 
 def fault(key: str, value: str, given: Json | None) -> Fault:

@@ -28,7 +28,8 @@ async def deliver(answer: HttpAnswer, request_id: str, wire: HttpWire, service: 
     match answer:
         case Whole(status, body, more, delay, gate):
             await _wait(delay, gate)
-            await wire.respond(status, (*json_headers(request_id), *more), body)
+            headers = {**dict(json_headers(request_id)), **dict(more)}
+            await wire.respond(status, tuple(headers.items()), body)
         case Generated(ReplyDraft(reply=Reply(fault=Fault("hang_up")) as reply)):
             await _wait(reply.delay, reply.gate)
             await wire.reset()

@@ -1,5 +1,8 @@
 """The effect of directives: what they ask for, as a reply."""
 
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
 from typing import Any
 
 import msgspec
@@ -102,4 +105,19 @@ def _failure(asked: dict[str, Any]) -> ErrorReply | None:
     failure: ErrorReply | None = asked.get("status")
     if failure is None:
         return None
-    return msgspec.structs.replace(failure, retry_after=asked.get("retry_after"))
+    return msgspec.structs.replace(
+        failure,
+        retry_after=asked.get("retry_after"),
+        headers=tuple(_hints(asked)),
+        page=asked.get("page", False),
+    )
+
+
+def _hints(asked: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """When to try again, as headers say it."""
+    if "retry_date" in asked:
+        yield "retry-after", formatdate(time.time() + asked["retry_date"], usegmt=True)
+    if "retry_after_ms" in asked:
+        yield "retry-after-ms", str(asked["retry_after_ms"])
+    if "should_retry" in asked:
+        yield "x-should-retry", "true" if asked["should_retry"] else "false"

@@ -111,8 +111,28 @@ _ROWS = (
     KnownDirective(
         "usage", "{FIGURES}", "figures that replace the measured ones", figures, sets="usage"
     ),
-    KnownDirective("status", "N", "error status instead of an answer", status),
+    KnownDirective(
+        "model",
+        "ID",
+        "the model that answers, when it is not the one that was asked",
+        plain,
+        sets="model",
+    ),
+    KnownDirective(
+        "status",
+        "N {BODY}",
+        "error status instead of an answer; BODY may give its `type`, `message` and `code`",
+        status,
+    ),
     KnownDirective("retry_after", "SECONDS", "hint that goes with `status`", number(float)),
+    KnownDirective("retry_date", "SECONDS", "the same hint as an HTTP date", number(float)),
+    KnownDirective(
+        "retry_after_ms", "N", "the same hint in milliseconds", number(int, most=10**10)
+    ),
+    KnownDirective(
+        "should_retry", "off", "`status` says with `x-should-retry` not to try again", switch
+    ),
+    KnownDirective("page", "on", "`status` comes with a proxy's page instead of JSON", switch),
     KnownDirective(
         "fault",
         "KIND@AT:ARG",

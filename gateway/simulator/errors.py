@@ -31,6 +31,9 @@ MESSAGES = {
     "invalid_request_error": "Invalid request",
 }
 
+PAGE = b"<html><head><title>Blocked</title></head><body><h1>Blocked by a proxy</h1></body></html>"
+"""What answers where no Messages API is."""
+
 _encoder = msgspec.json.Encoder()
 
 

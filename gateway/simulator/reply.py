@@ -150,12 +150,20 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class ErrorReply(msgspec.Struct, frozen=True):
-    """An error status instead of an answer. `retry_after` is in seconds."""
+    """An error status instead of an answer.
+
+    - `retry_after`: in seconds; `headers` are further ones
+    - `code`: the `error_code` that names the cause for programs
+    - `page`: a proxy's page instead of the JSON, and no request id
+    """
 
     status: int
     type: str | None = None
     message: str | None = None
     retry_after: float | None = None
+    code: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    page: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from gateway.simulator.catalogue import MODELS, find_model
 from gateway.simulator.context_editing import edit, measure
 from gateway.simulator.directed import directed
 from gateway.simulator.draft import Drafter, ReplyDraft
-from gateway.simulator.errors import ApiError, encode_error
+from gateway.simulator.errors import PAGE, ApiError, encode_error
 from gateway.simulator.ids import Ids
 from gateway.simulator.ledger import Bill
 from gateway.simulator.limits import limited
@@ -193,7 +193,7 @@ class Service:
 def refusal(error: ApiError, request_id: str) -> Whole:
     """An error as an answer."""
     headers: list[tuple[str, str]] = []
-    if error.status == 429:
+    if error.status == 429 and error.details is None:  # a spent budget comes without a hint
         seconds = 1.0 if error.retry_after is None else error.retry_after
         headers += [
             ("retry-after", f"{seconds:g}"),
@@ -217,9 +217,14 @@ def _failure(reply: Reply, *, streamed: bool) -> ErrorReply | None:
 
 
 def _failed(reply: Reply, failure: ErrorReply, request_id: str) -> Whole:
-    error = ApiError(failure.status, failure.message, failure.type, failure.retry_after)
+    details = {"error_code": failure.code} if failure.code else None
+    error = ApiError(failure.status, failure.message, failure.type, failure.retry_after, details)
     whole = refusal(error, request_id)
-    return msgspec.structs.replace(whole, delay=reply.delay, gate=reply.gate)
+    headers = (*whole.headers, *failure.headers)
+    if failure.page:
+        whole = msgspec.structs.replace(whole, body=PAGE)
+        headers += (("content-type", "text/html"), ("request-id", ""))
+    return msgspec.structs.replace(whole, headers=headers, delay=reply.delay, gate=reply.gate)
 
 
 def _existing(name: str) -> ModelSpec:

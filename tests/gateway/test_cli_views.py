@@ -38,6 +38,7 @@ from protocol.context import (
 from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
+    ChatStreamNotice,
     ChatStreamReasoning,
     ChatStreamSource,
     ChatStreamStart,
@@ -376,6 +377,18 @@ def test_another_model_that_answered_is_named() -> None:
     """It is the one that was billed."""
     text = shown_rich(START, end_of(model="claude-y"), width=150)
     assert "claude-y in the place of claude-x · " in text
+
+
+def test_a_notice_is_one_quiet_line() -> None:
+    """A person who waits learns why; in a pipe it stands among the notes."""
+    notice = ChatStreamNotice(
+        request_id="r", seq=1, kind="retry", message="It is asked again in 2.0 s."
+    )
+    text = shown_rich(START, notice, delta("Yes."), end_of())
+    assert text.index("It is asked again in 2.0 s.") < text.index("Yes.")
+    out, notes = shown_plain(START, notice, delta("Yes."), end_of())
+    assert "asked again" not in out
+    assert "It is asked again in 2.0 s.\n" in notes
 
 
 def test_several_steps_are_counted() -> None:

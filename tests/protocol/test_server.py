@@ -29,6 +29,7 @@ MESSAGES = {
     "tool.approval.request": "requestId toolCallId toolName args risk? approval? seq",
     "chat.stream.end": "requestId turnId seq stopReason usage cost context? steps? stopDetails? "
     "model?",
+    "chat.stream.notice": "requestId seq kind message retryAfterMs?",
     "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? sections? "
     "stopDetails? model?",
     "context.inspection": "requestId model sections totals window calibration exactTokens? "

@@ -33,6 +33,7 @@ from protocol.turn import (
     ApprovalAsked,
     Ended,
     Failed,
+    Noticed,
     Reasoning,
     SourceFound,
     Started,
@@ -231,6 +232,15 @@ def test_a_tools_failure_is_told_in_words(content: Any) -> None:
     answer = ToolAnswer(content=content, is_error=True)
     (error,) = shown([ToolAnswered("c", "t", answer)])
     assert msgspec.to_builtins(error) == {"type": "tool.error", **CALL, "error": "No.", "seq": 0}
+
+
+@pytest.mark.parametrize("wait", [None, 1_500])
+def test_a_notice_is_told_with_its_place(wait: int | None) -> None:
+    """Like everything that a turn says."""
+    (notice,) = shown([Noticed(kind="retry", message="Wait.", retry_after_ms=wait)], first=3)
+    told = {"type": "chat.stream.notice", "requestId": "r", "seq": 3, "kind": "retry"}
+    hint = {} if wait is None else {"retryAfterMs": wait}
+    assert msgspec.to_builtins(notice) == {**told, "message": "Wait.", **hint}
 
 
 def test_the_steps_of_a_turn_are_told_when_they_are_several() -> None:

@@ -24,6 +24,7 @@ from gateway.cli.views.turn import Notice, Shown, TurnView
 from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
+    ChatStreamNotice,
     ChatStreamReasoning,
     ChatStreamSource,
     ChatStreamStart,
@@ -118,6 +119,8 @@ class RichAnswer:
                 self._put(self._turn.ending(message))
             case ErrorMessage():
                 self._put([failure(message)])
+            case ChatStreamNotice():
+                self._put([Text(message.message, "dim")], of_tools=self._of_tools)
             case Notice():
                 self._put([Text(message.text, style=message.style)], of_tools=self._of_tools)
 

@@ -16,6 +16,7 @@ from gateway.cli.views.turn import Notice, Shown, TurnView
 from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
+    ChatStreamNotice,
     ChatStreamReasoning,
     ChatStreamSource,
     ChatStreamStart,
@@ -69,6 +70,8 @@ class PlainAnswer:
                 self._put(self._turn.ending(message))
             case ErrorMessage():
                 self._put([failure(message)])
+            case ChatStreamNotice():
+                self._put([Text(message.message)])
             case Notice():
                 self._put([Text(message.text)])
 

@@ -33,6 +33,7 @@ from protocol.provider.events import (
     ThinkingDelta,
     UnknownEvent,
 )
+from protocol.server import Pong
 from tests.actors.fakes import (
     TERMINAL,
     Client,
@@ -561,7 +562,46 @@ async def test_the_provider_is_given_the_time_that_it_asks_for(autojump_clock: M
         world.model.will([failing_with(retryable=True, retry_after_ms=7_000)])
         began = trio.current_time()
         assert text_of(await world.connect().converse()) == "Hello."
-        assert trio.current_time() - began == 7
+        assert 7 <= trio.current_time() - began <= 7 * 1.25
+
+
+async def test_turns_that_got_the_same_hint_come_back_one_by_one(
+    autojump_clock: MockClock,
+) -> None:
+    """And none of them sooner than it was asked to."""
+    came: list[float] = []
+    async with open_world() as world, trio.open_nursery() as nursery:
+
+        async def talk() -> None:
+            assert text_of(await world.connect().converse()) == "Hello."
+            came.append(trio.current_time())
+
+        world.model.will(*[[failing_with(retryable=True, retry_after_ms=7_000)]] * 5)
+        began = trio.current_time()
+        for _ in range(5):
+            nursery.start_soon(talk)
+    assert min(came) - began >= 7
+    assert len({round(moment, 3) for moment in came}) > 1
+
+
+async def test_a_client_is_told_that_its_turn_waits(autojump_clock: MockClock) -> None:
+    """How long, and why; with a place in the log like everything that a turn says."""
+    async with open_world() as world:
+        world.model.will([failing_with(retryable=True, retry_after_ms=7_000)])
+        frames = await world.connect(hello=Pong(request_id="hello")).converse()
+        notice = next(frame for frame in frames if frame["type"] == "chat.stream.notice")
+        assert (notice["kind"], notice["seq"]) == ("retry", 1)
+        assert 7_000 <= notice["retryAfterMs"] <= 8_750
+        assert notice["message"].startswith("The provider's rate limit is reached; it is asked")
+
+
+async def test_a_client_without_a_hello_is_told_nothing_of_it(autojump_clock: MockClock) -> None:
+    """The original's clients have no word for it; their seq has a gap, and only grows."""
+    async with open_world() as world:
+        world.model.will([BUSY])
+        frames = await world.connect().converse()
+        assert "chat.stream.notice" not in kinds_of(frames)
+        assert [frame["seq"] for frame in frames[-3:]] == [0, 2, 3]
 
 
 async def test_whoever_asks_for_more_is_not_waited_for(autojump_clock: MockClock) -> None:

@@ -47,6 +47,21 @@ def test_the_provider_is_obeyed_up_to_the_cap() -> None:
     assert POLICY.delay(failure(retry_after_ms=2_001), 1, 0.0) is None
 
 
+def test_those_that_got_the_same_hint_come_back_one_by_one() -> None:
+    """None of them sooner than they were asked to."""
+    asked = failure(retry_after_ms=2_000)
+    assert [POLICY.delay(asked, 1, jitter) for jitter in (0.0, 0.5, 1.0)] == [2.0, 2.25, 2.5]
+
+
+def test_at_once_is_not_to_be_taken_literally() -> None:
+    """A provider that says 0 and is still busy is not hammered."""
+    assert [POLICY.delay(failure(retry_after_ms=0), attempt, 0.0) for attempt in (1, 2, 3)] == [
+        0.25,
+        0.5,
+        1.0,
+    ]
+
+
 @given(
     st.integers(1, 9),
     st.floats(0, 1),
@@ -54,10 +69,11 @@ def test_the_provider_is_obeyed_up_to_the_cap() -> None:
     st.integers(0, 5),
     st.floats(0.01, 30),
 )
-def test_no_pause_is_longer_than_the_cap(
+def test_no_pause_is_shorter_than_the_hint_or_much_longer_than_the_cap(
     attempt: int, jitter: float, asked: int | None, attempts: int, cap: float
 ) -> None:
     """Whatever was asked for, and never a try beyond the last."""
     policy = RetryPolicy(attempts=attempts, cap_seconds=cap)
     delay = policy.delay(failure(retry_after_ms=asked), attempt, jitter)
-    assert delay is None or (0 <= delay <= cap and attempt <= attempts)
+    assert delay is None or attempt <= attempts
+    assert delay is None or (asked or 0) / 1_000 <= delay <= cap * 1.5
