@@ -15,6 +15,7 @@ import msgspec
 from protocol.billing import ToldUsage
 from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter
+from protocol.provider import halves
 from protocol.provider.answering import LONGEST_ID
 from protocol.provider.content import Block, is_too_deep
 from protocol.provider.events import (
@@ -30,9 +31,11 @@ from protocol.provider.events import (
     MessageStart,
     MessageStop,
     ProviderEvent,
+    ProviderMessage,
     SignatureDelta,
     TextDelta,
     ThinkingDelta,
+    UnknownDelta,
 )
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
@@ -55,6 +58,8 @@ class _OpenBlock:
         self.json: list[str] = []
         self.signature: list[str] = []
         self.citations: list[Block] = []
+        self.is_known = True
+        """Whether it grew only in ways that are known, so that it can be sent back as it is."""
 
     def whole(self) -> Block:
         """The block as the provider will want it back. Raises MalformedEvent."""
@@ -67,21 +72,30 @@ class _OpenBlock:
             block["signature"] = "".join(self.signature)
         if self.citations:
             block["citations"] = [*(block.get("citations") or []), *self.citations]
-        if self.json:
-            block["input"] = _arguments("".join(self.json))
+        arguments = "".join(self.json)
+        if arguments:  # else its input stands as it began: some send it whole
+            block["input"] = _arguments(arguments)
+        elif block.get("type") == "tool_use":
+            block.setdefault("input", {})
         return block
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    if not text:
-        return {}
     try:
-        arguments = msgspec.json.decode(text, type=dict[str, Any])
+        arguments = _decode_arguments(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedEvent("a tool call's arguments are no JSON object") from error
     if is_too_deep(arguments):
         raise MalformedEvent("a tool call's arguments are nested too deeply")
     return arguments
+
+
+def _decode_arguments(text: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError:  # the model may have written half a character
+        whole = halves.dumps(halves.loads(text.encode()))
+        return msgspec.json.decode(whole, type=dict[str, Any])
 
 
 class Answer:
@@ -106,6 +120,7 @@ class Answer:
         self._is_closing = False
         self._output_is_final = False
         self._unreadable: MalformedEvent | None = None
+        self._unknown: set[int] = set()  # the places of blocks that grew in unknown ways
         self.size = 0.0
         """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
@@ -122,24 +137,15 @@ class Answer:
                 return self._begin(index, block)
             case ContentBlockStop(index=index):
                 self._finish(index)
+            case UnknownDelta(index=index):
+                if index in self._open:
+                    self._open[index].is_known = False
             case MessageStart(message=message):
-                if self.started:
-                    raise MalformedEvent("a second message_start")
-                self.started = True
-                self.model = message.model[:LONGEST_ID] or None
-                found = message.input_transformations or []
-                self.mismatched = sum(one.is_mismatch for one in found)
-                self._told.add(message.usage)
+                self._start(message)
             case MessageDelta():
                 self._stop(event)
             case MessageStop():
-                # Without a message_delta nobody knows why it stopped, nor what it costs.
-                if not self._is_closing or self._open or self.complete:
-                    raise MalformedEvent("message_stop out of order")
-                if self._unreadable is not None and self.stop_reason not in _CUT_OFF:
-                    raise self._unreadable
-                self.complete = True
-                return self.flush()
+                return self._end()
         return []
 
     @property
@@ -193,10 +199,11 @@ class Answer:
         that nobody ran them. Where a block is missing, the thinking after it goes too, for it is
         bound to what stood before; but not from an answer that calls tools, which is not over.
         So does thinking at the end, with which no message may end. A use of one of the provider's
-        own tools stays without its result: see `protocol.closing`.
+        own tools stays without its result: see `protocol.closing`. A block of an unknown type is
+        kept; if it grew in an unknown way, it would not go back as it came, and is missing.
         """
         blocks = self.blocks if self.complete else [*self.blocks, *self._open_texts()]
-        gone = [at for at, one in enumerate(blocks) if not self._stays(one)]
+        gone = [at for at, one in enumerate(blocks) if at in self._unknown or not self._stays(one)]
         if self.complete and self.calls:  # a tool loop goes on with all of its thinking
             kept = [block for at, block in enumerate(blocks) if at not in gone]
         else:
@@ -212,7 +219,7 @@ class Answer:
     def _stays(self, block: Block) -> bool:
         match block:
             case {"type": "text"}:
-                return bool(str(block.get("text", "")).strip())
+                return bool(str(block.get("text") or "").strip())
             case {"type": "thinking"}:
                 return self.complete or bool(block.get("signature"))
         return True
@@ -226,6 +233,15 @@ class Answer:
             return self._open[index]
         except KeyError:
             raise MalformedEvent("a piece of a content block that is not open") from None
+
+    def _start(self, message: ProviderMessage) -> None:
+        if self.started:
+            raise MalformedEvent("a second message_start")
+        self.started = True
+        self.model = message.model[:LONGEST_ID] or None
+        found = message.input_transformations or []
+        self.mismatched = sum(one.is_mismatch for one in found)
+        self._told.add(message.usage)
 
     def _begin(self, index: int, block: Block) -> list[TurnEvent]:
         if not self.started or self.complete or index in self._open:
@@ -251,7 +267,7 @@ class Answer:
                 block.thinking.append(text)
                 return self._reason(text)
             case InputJsonDelta(text):
-                if "input" not in block.begun:
+                if block.begun.get("type") in ("text", *THINKING):
                     raise MalformedEvent("arguments for a block that takes none")
                 block.json.append(text)
                 self.size += _size(text) * JSON_DENSITY
@@ -273,6 +289,8 @@ class Answer:
             # A tool call that was cut off: the stop reason, yet to come, will tell by what.
             self._unreadable = error
             return
+        if not grown.is_known and block.get("type") not in _SAID:
+            self._unknown.add(len(self.blocks))
         self.blocks.append(block)
         if block.get("type") != "tool_use":
             return
@@ -296,6 +314,15 @@ class Answer:
         told = event.usage is not None and event.usage.output_tokens is not None
         if self.stop_reason is not None and told:
             self._output_is_final = True
+
+    def _end(self) -> list[TurnEvent]:
+        # Without a message_delta nobody knows why it stopped, nor what it costs.
+        if not self._is_closing or self._open or self.complete:
+            raise MalformedEvent("message_stop out of order")
+        if self._unreadable is not None and self.stop_reason not in _CUT_OFF:
+            raise self._unreadable
+        self.complete = True
+        return self.flush()
 
     def _show(self, text: str) -> list[TurnEvent]:
         self.size += _size(text)
@@ -342,5 +369,8 @@ def _text_of(block: Block) -> str:
 
 _CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 """What a client can say again: the wire's ids."""
+
+_SAID = ("text", "tool_use", "server_tool_use")
+"""Blocks that the provider takes back without what else may belong to them."""
 
 _CUT_OFF = ("max_tokens", "model_context_window_exceeded", "refusal")

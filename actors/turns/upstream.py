@@ -21,7 +21,14 @@ from actors.turns.notices import left_out, thinking_dropped, waiting
 from actors.turns.retry import RetryPolicy
 from actors.turns.turn import Turn
 from protocol.errors import ProviderError
-from protocol.provider.events import MessageStart, ProviderEvent, ProviderPing, StreamError
+from protocol.provider.events import (
+    MessageStart,
+    ProviderEvent,
+    ProviderPing,
+    StreamError,
+    UnknownDelta,
+    UnknownEvent,
+)
 from protocol.turn import STOP_BUDGET
 
 log = logging.getLogger(__name__)
@@ -127,7 +134,7 @@ class Upstream:
         for shown in step.answer.feed(event):
             turn.log.append(shown)
         if not isinstance(event, MessageStart):
-            return True
+            return not isinstance(event, UnknownEvent | UnknownDelta)
         step.let_go()
         self._note(turn)
         self._tell(turn)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from itertools import chain
 
 import anthropic
 import httpx2
@@ -19,9 +20,10 @@ from anthropic.types import ModelInfo as ProviderModelInfo
 from anthropic.types import RawMessageStreamEvent
 
 from gateway.anthropic.errors import KEY_HINT, provider_error
-from gateway.anthropic.sse import EventReader
+from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.errors import GatewayError, ProviderError
-from protocol.provider.events import MessageStop, ProviderEvent, decode_event
+from protocol.provider.decoding import EventDecoder
+from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent
 from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.provider.models import ModelInfo, fallback
 from protocol.provider.thinking import Effort, ThinkingType
@@ -206,7 +208,9 @@ class _Events:
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks
         self._reader = EventReader()
-        self._ready: Iterator[bytes] = iter(())
+        self._decoder = EventDecoder()
+        self._ready: Iterator[ProviderEvent] = iter(())
+        self._over: Exception | None = None
         self._complete = False
 
     def __aiter__(self) -> AsyncIterator[ProviderEvent]:
@@ -214,11 +218,33 @@ class _Events:
 
     async def __anext__(self) -> ProviderEvent:
         while True:
-            for data in self._ready:
-                event = decode_event(data)
+            for event in self._ready:
                 self._complete = isinstance(event, MessageStop)
                 return event
-            self._ready = iter(self._reader.feed(await anext(self._chunks)))
+            if self._over is not None:
+                raise self._over
+            self._ready = await self._next()
+
+    async def _next(self) -> Iterator[ProviderEvent]:
+        """The events that the next bytes complete; at the body's end, the last one."""
+        try:
+            found = self._reader.feed(await anext(self._chunks))
+        except (StopAsyncIteration, httpx2.HTTPError) as over:
+            self._over = over
+            return self._last()
+        return self._decoded(found)
+
+    def _decoded(self, found: list[ServerSentEvent]) -> Iterator[ProviderEvent]:
+        decode = self._decoder.decode
+        return chain.from_iterable(decode(data, name) for name, data in found)
+
+    def _last(self) -> Iterator[ProviderEvent]:
+        """What no blank line follows: an event, or a part of one, whose name says nothing."""
+        parts = [part._replace(name=b"") for part in self._reader.finish()]
+        try:
+            return iter([*self._decoded(parts)])
+        except MalformedEvent:
+            return iter(())
 
     async def drain(self) -> None:
         """Read a whole answer to the body's end, which keeps the connection for the next one."""

@@ -75,7 +75,7 @@ def fault(key: str, value: str, given: Json | None) -> Fault:
         raise invalid(f"sim: there is no fault {value!r}")
     asked: Json = {"kind": match["kind"], "at": int(match["at"] or 0)}
     if match["arg"] is not None:
-        asked["error_type" if match["kind"] == "error" else "seconds"] = match["arg"]
+        asked["error_type" if match["kind"].endswith("error") else "seconds"] = match["arg"]
     try:
         return msgspec.convert(asked, Fault, strict=False)
     except msgspec.ValidationError:

@@ -9,7 +9,7 @@ import trio
 
 from gateway.simulator.draft import ReplyDraft
 from gateway.simulator.events import events
-from gateway.simulator.faults import steps
+from gateway.simulator.faults import encoded_error, steps
 from gateway.simulator.ledger import Tally, bill
 from gateway.simulator.pace import Pace, Paced, Unpaced
 from gateway.simulator.playback import play
@@ -33,6 +33,11 @@ async def deliver(answer: HttpAnswer, request_id: str, wire: HttpWire, service: 
         case Generated(ReplyDraft(reply=Reply(fault=Fault("hang_up")) as reply)):
             await _wait(reply.delay, reply.gate)
             await wire.reset()
+        case Generated(ReplyDraft(reply=Reply(fault=Fault("unstreamed_error") as fault)) as draft):
+            await trio.sleep(draft.reply.delay)
+            await wire.respond(200, json_headers(request_id), encoded_error(fault, request_id))
+        case Generated(ReplyDraft(reply=Reply(fault=Fault("unstreamed"))) as draft):
+            await _send_whole(draft, wire, service)
         case Generated(draft, streamed=True):
             await _stream(draft, wire, service)
         case Generated(draft):

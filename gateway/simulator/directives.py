@@ -137,7 +137,7 @@ _ROWS = (
         "fault",
         "KIND@AT:ARG",
         "after AT events of the stream (from its end when negative) this goes wrong; ARG is an "
-        "error type for `error`, else seconds; `@AT` and `:ARG` may be left out",
+        "error type for errors, else seconds; `@AT` and `:ARG` may be left out",
         fault,
         sets="fault",
     ),

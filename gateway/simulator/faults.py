@@ -9,7 +9,8 @@ import trio
 
 from gateway.simulator.errors import MESSAGES, encode_error
 from gateway.simulator.events import StreamEvent, frame
-from gateway.simulator.reply import Fault, Reply
+from gateway.simulator.reply import SPELLINGS, Fault, Reply
+from gateway.simulator.spelling import half_character, respelled, unknown_delta
 
 
 class Fragment(msgspec.Struct, frozen=True):
@@ -65,6 +66,8 @@ def steps(events: Iterable[StreamEvent], reply: Reply, request_id: str) -> Itera
         return iter(events)
     if fault.kind == "double_stop":
         return _double_stop(events)
+    if fault.kind in SPELLINGS:
+        return respelled(events, fault.kind)
     before, after = _cut(events, fault.at)
     held = () if reply.gate is None else (HeldBack(reply.gate),)
     return chain(before, held, _failing(after, fault, request_id))
@@ -112,6 +115,11 @@ def _surprise(first: StreamEvent, rest: Iterator[StreamEvent], fault: Fault) -> 
         case "unknown_event":
             yield StreamEvent(_UNKNOWN)
             yield first
+        case "unknown_delta":
+            yield unknown_delta(first)
+            yield first
+        case "half":
+            yield half_character(first)
         case "out_of_order":
             yield from islice(rest, 1)
             yield first
@@ -120,9 +128,14 @@ def _surprise(first: StreamEvent, rest: Iterator[StreamEvent], fault: Fault) -> 
             yield first
 
 
-def _error(fault: Fault, request_id: str) -> StreamEvent:
+def encoded_error(fault: Fault, request_id: str) -> bytes:
+    """The error that a fault tells of, as JSON."""
     message = fault.message or MESSAGES.get(fault.error_type, "Error")
-    body = encode_error(fault.error_type, message, request_id)
+    return encode_error(fault.error_type, message, request_id)
+
+
+def _error(fault: Fault, request_id: str) -> StreamEvent:
+    body = encoded_error(fault, request_id)
     return StreamEvent(b"event: error\ndata: %b\n\n" % body, ends=True)
 
 

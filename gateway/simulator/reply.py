@@ -114,6 +114,17 @@ FaultKind = Literal[
     "pings",
     "double_stop",
     "split",
+    "half",
+    "unknown_delta",
+    "returns",
+    "both_ends",
+    "mark",
+    "bare_pings",
+    "unterminated",
+    "torn",
+    "whole_input",
+    "unstreamed",
+    "unstreamed_error",
 ]
 FAULTS: dict[FaultKind, str] = {
     "hang_up": "the connection is reset instead of an answer, and nothing is billed (without AT)",
@@ -129,8 +140,31 @@ FAULTS: dict[FaultKind, str] = {
     "pings": "nothing but pings for so many seconds, then on it goes",
     "double_stop": "`message_stop` is sent twice (without AT)",
     "split": "from event AT on, bytes arrive a few at a time, characters torn apart",
+    "half": "the text of event AT ends with half a surrogate pair, whose other half never comes",
+    "unknown_delta": "a delta of a type nobody knows comes in between",
+    "returns": "lines end with a carriage return (without AT, as all that follow)",
+    "both_ends": "lines end with a carriage return and a line feed",
+    "mark": "the body begins with a byte order mark",
+    "bare_pings": "a ping is `event: ping` with `data: {}`",
+    "unterminated": "no blank line follows the last event",
+    "torn": "surrogate pairs are torn apart, one half in each of two deltas",
+    "whole_input": "a call's input stands whole in its `content_block_start`",
+    "unstreamed": "the whole message as JSON, though it was to be streamed",
+    "unstreamed_error": "an error of that type as JSON, with status 200",
 }
 """Each kind of fault, and what goes wrong."""
+
+
+SPELLINGS: tuple[FaultKind, ...] = (
+    "returns",
+    "both_ends",
+    "mark",
+    "bare_pings",
+    "unterminated",
+    "torn",
+    "whole_input",
+)
+"""Those with which a stream says the same as without."""
 
 
 class Fault(msgspec.Struct, frozen=True):

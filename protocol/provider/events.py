@@ -1,8 +1,9 @@
 """The provider's stream events, for typed decoding.
 
 Only what the gateway reads is named; everything else of an event is ignored, and what must be
-kept whole (a content block, a citation) is a plain `Block`. Event and delta types that are not
-listed here are decoded as `UnknownEvent`: the provider may add types at any time.
+kept whole (a content block, a citation) is a plain `Block`. The provider may add types of events
+and of deltas at any time (its page on streaming, November 2026): those that are not listed here are
+`UnknownEvent` and `UnknownDelta`. `protocol.provider.decoding` makes events of their bytes.
 """
 
 from __future__ import annotations
@@ -186,8 +187,15 @@ class StreamError(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, tag_field="type", tag="unknown"):
-    """An event or a delta of a type that is not listed here."""
+    """An event of a type that is not listed here."""
 
+    name: str
+
+
+class UnknownDelta(msgspec.Struct, frozen=True, tag_field="type", tag="unknown_delta"):
+    """A content block grows in a way that is not listed here: what it becomes is not known."""
+
+    index: int
     name: str
 
 
@@ -201,61 +209,8 @@ KnownEvent = (
     | ProviderPing
     | StreamError
 )
-ProviderEvent = KnownEvent | UnknownEvent
-
-
-class _Kind(msgspec.Struct, frozen=True):
-    type: str
-
-
-class _DeltaKind(msgspec.Struct, frozen=True):
-    delta: _Kind
+ProviderEvent = KnownEvent | UnknownEvent | UnknownDelta
 
 
 class MalformedEvent(ValueError):
     """The provider sent something that is no event of its protocol."""
-
-
-_event_decoder: msgspec.json.Decoder[KnownEvent] = msgspec.json.Decoder(KnownEvent)
-_kind_decoder = msgspec.json.Decoder(_Kind)
-_delta_kind_decoder = msgspec.json.Decoder(_DeltaKind)
-_KNOWN_EVENTS = frozenset(
-    {
-        "message_start",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop",
-        "ping",
-        "error",
-    }
-)
-_KNOWN_DELTAS = frozenset(
-    {"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"}
-)
-
-
-def decode_event(data: str | bytes) -> ProviderEvent:
-    """The event in an SSE `data` field.
-
-    Raises MalformedEvent when it is not JSON, or a known type with wrong fields.
-    """
-    try:
-        return _event_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        return _decode_unknown(data, error)
-
-
-def _decode_unknown(data: str | bytes, error: Exception) -> UnknownEvent:
-    try:
-        kind = _kind_decoder.decode(data).type
-        if kind not in _KNOWN_EVENTS:
-            return UnknownEvent(name=kind)
-        if kind == "content_block_delta":
-            delta = _delta_kind_decoder.decode(data).delta.type
-            if delta not in _KNOWN_DELTAS:
-                return UnknownEvent(name=delta)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
-    raise MalformedEvent("the provider sent an event that cannot be read") from error

@@ -34,6 +34,7 @@ from protocol.provider.events import (
     SignatureDelta,
     TextDelta,
     ThinkingDelta,
+    UnknownDelta,
     UnknownEvent,
 )
 from protocol.stopping import StopDetails
@@ -138,6 +139,30 @@ def test_blocks_of_other_types_are_kept_as_they_are() -> None:
     assert answer.blocks == blocks
     assert events == []
     assert answer.text == ""
+
+
+@pytest.mark.parametrize("pieces", [[], [""]])
+def test_an_input_that_comes_whole_stays(pieces: list[str]) -> None:
+    """Some send it in the block's beginning, and after it an empty piece or none."""
+    begun = {**TOOL, "input": {"zone": "UTC"}}
+    answer, _ = told(START, *block(begun, *map(InputJsonDelta, pieces)))
+    assert answer.blocks == [begun]
+    assert answer.calls[0]["input"] == {"zone": "UTC"}
+
+
+def test_a_call_may_begin_without_an_input() -> None:
+    """The provider wants one back."""
+    begun = {name: value for name, value in TOOL.items() if name != "input"}
+    assert told(START, *block(begun))[0].blocks == [TOOL]
+    answer, _ = told(START, *block(begun, InputJsonDelta('{"a":1}')))
+    assert answer.blocks == [{**TOOL, "input": {"a": 1}}]
+
+
+def test_half_a_character_in_arguments_is_replaced() -> None:
+    """The model wrote it as an escape; two halves are a character."""
+    written = InputJsonDelta('{"a":"\\ud83d","b":"\\ud83d\\ude00"}')
+    answer, _ = told(START, *block(TOOL, written))
+    assert answer.blocks[0]["input"] == {"a": "\ufffd", "b": "\U0001f600"}
 
 
 def test_nothing_empty_is_shown() -> None:
@@ -465,6 +490,27 @@ def test_a_whole_answer_is_kept_as_it_came() -> None:
     ]
     assert whole(*came) == came
     assert whole() == []
+
+
+def test_what_grew_in_an_unknown_way_does_not_go_back() -> None:
+    """It would not be what the provider sent, and the thinking after it is bound to it."""
+
+    def grown(one: Block) -> list[Block]:
+        rest = [*block(one, index=1), *block(SIGNED, index=2), *block(SAID, index=3), END, STOP]
+        unknown = UnknownDelta(1, "news")
+        answer, _ = told(START, *block(SIGNED), rest[0], unknown, *rest[1:])
+        return answer.kept_blocks()
+
+    assert grown({"type": "from_the_future"}) == [SIGNED, SAID]
+    assert grown(SIGNED) == [SIGNED, SAID]
+    assert grown(SAID) == [SIGNED, SAID, SIGNED, SAID], "it is what the model said"
+
+
+def test_an_unknown_delta_of_no_block_is_nothing() -> None:
+    """It is no piece of anything that is kept."""
+    answer, events = told(START, UnknownDelta(7, "news"), *block(TEXT, TextDelta("a")), END, STOP)
+    assert answer.complete
+    assert events == [Text("a", "text")]
 
 
 def test_a_broken_off_answer_is_kept_up_to_its_last_whole_block() -> None:

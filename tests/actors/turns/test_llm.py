@@ -837,11 +837,13 @@ async def test_silence_between_contents_has_a_deadline_too(autojump_clock: MockC
 
 
 async def test_a_slow_answer_is_no_silence(autojump_clock: MockClock) -> None:
-    """As long as something comes, be it of a kind that is not known."""
+    """As long as something of it comes; what is of no known kind counts for nothing."""
     async with open_world() as world:
-        slow: list[Step] = half(119 - 60, UnknownEvent("new"), 50, piece("lo."), 50, *finish())
-        world.model.will(slow)
+        world.model.will(half(59, piece("l"), 50, piece("o."), 50, *finish()))
         assert text_of(await world.connect().converse()) == "Hello."
+        world.model.will(half(59, UnknownEvent("new"), 2, piece("lo."), *finish()))
+        frames = await world.connect().converse()
+        assert frames[-1]["code"] == "LLM_TIMEOUT"
 
 
 async def test_the_longest_silence_is_that_of_the_stillest_open_stream(

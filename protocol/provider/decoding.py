@@ -1,0 +1,205 @@
+"""Making events of their bytes, those that proxies have bent a little too.
+
+The first attempt is one typed decoding, and nearly always enough. What it does not take is looked
+at again: an event or a delta of a type that is not listed, an object whose type stands only in the
+event's name, an error that is not quite in its shape, half a character.
+
+A text that is cut within a surrogate pair comes as one half at the end of a delta and the other at
+the beginning of the block's next one. The first half is held back until that comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from protocol.provider import halves
+from protocol.provider.content import Block
+from protocol.provider.events import (
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    ErrorDetails,
+    InputJsonDelta,
+    KnownEvent,
+    MalformedEvent,
+    MessageDelta,
+    MessageEnd,
+    MessageStart,
+    MessageStop,
+    ProviderEvent,
+    ProviderMessage,
+    ProviderPing,
+    ProviderUsage,
+    StreamError,
+    TextDelta,
+    ThinkingDelta,
+    UnknownDelta,
+    UnknownEvent,
+)
+
+_decode = msgspec.json.Decoder(KnownEvent).decode
+_KNOWN_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+        "error",
+    }
+)
+_KNOWN_DELTAS = frozenset(
+    {"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"}
+)
+_TEXTS: dict[str, tuple[str, type[TextDelta | ThinkingDelta | InputJsonDelta]]] = {
+    "text_delta": ("text", TextDelta),
+    "thinking_delta": ("thinking", ThinkingDelta),
+    "input_json_delta": ("partial_json", InputJsonDelta),
+}
+_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _Delta(msgspec.Struct, frozen=True):
+    index: int
+    delta: _Kind
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: list[Block]
+    usage: ProviderUsage
+
+
+_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+_decode_delta = msgspec.json.Decoder(_Delta).decode
+
+
+class _Growth(NamedTuple):
+    """A text by which a block grows, and the delta that has it."""
+
+    block: int
+    kind: str
+    text: str
+    delta: dict[str, Any]
+
+    @classmethod
+    def of(cls, value: dict[str, Any]) -> _Growth | None:
+        """The text of an event; `None` if it has none."""
+        match value:
+            case {
+                "type": "content_block_delta",
+                "index": int(index),
+                "delta": {"type": str(kind), **fields} as delta,
+            } if kind in _TEXTS:
+                text = fields.get(_TEXTS[kind][0])
+                return cls(index, kind, text, delta) if isinstance(text, str) else None
+        return None
+
+
+class EventDecoder:
+    """Decodes the events of one answer, in their order."""
+
+    def __init__(self) -> None:
+        self._half: _Growth | None = None
+        """The first half of a character, from the end of a delta."""
+
+    def decode(self, data: bytes, name: bytes = b"") -> list[ProviderEvent]:
+        """The events in an SSE event's `data`; `name` is what its `event` field says.
+
+        Raises MalformedEvent when it is not JSON, or a known type with wrong fields.
+        """
+        try:
+            event: ProviderEvent = _decode(data)
+        except _ERRORS as error:
+            try:
+                return self._decode_odd(data, name)
+            except _ERRORS:
+                raise MalformedEvent("the provider sent an event that cannot be read") from error
+        return [event] if self._half is None else self._after_half(event)
+
+    def _decode_odd(self, data: bytes, name: bytes) -> list[ProviderEvent]:
+        unlisted = _unlisted(data)
+        if isinstance(unlisted, UnknownEvent) and unlisted.name == "message":
+            return _streamed(data)
+        if unlisted is not None:
+            return [unlisted]
+        value = halves.loads(data or b"{}")
+        if not isinstance(value, dict):
+            raise msgspec.DecodeError("no object")
+        if "type" not in value:
+            value["type"] = name.decode() or ("error" if "error" in value else "")
+        if value["type"] == "error":
+            return [_error(value.get("error"))]
+        if (text := _Growth.of(value)) is not None:
+            return [*self._join(text), _decode(halves.dumps(value))]
+        whole = halves.dumps(value)
+        return self._after_half(_unlisted(whole) or _decode(whole))
+
+    def _join(self, grown: _Growth) -> list[ProviderEvent]:
+        """Give a text the half before it, and take the half at its end; what comes before it."""
+        before: list[ProviderEvent] = []
+        if self._half is not None and self._half[:2] == grown[:2]:
+            grown = grown._replace(text=self._half.text + grown.text)
+            self._half = None
+        else:
+            before = self._give_up()
+        if halves.is_first_half(grown.text[-1:]):
+            self._half = grown._replace(text=grown.text[-1])
+            grown = grown._replace(text=grown.text[:-1])
+        grown.delta[_TEXTS[grown.kind][0]] = grown.text
+        return before
+
+    def _after_half(self, event: ProviderEvent) -> list[ProviderEvent]:
+        if isinstance(event, ProviderPing | UnknownEvent):
+            return [event]
+        return [*self._give_up(), event]
+
+    def _give_up(self) -> list[ProviderEvent]:
+        """The half that is held, as the character that stands for it."""
+        if (half := self._half) is None:
+            return []
+        self._half = None
+        delta = _TEXTS[half.kind][1]
+        return [ContentBlockDelta(half.block, delta(halves.REPLACEMENT))]
+
+
+def _unlisted(data: bytes) -> UnknownEvent | UnknownDelta | None:
+    """An event or a delta of a type that is not listed; `None` for what is, or cannot be read."""
+    try:
+        kind = _decode_kind(data).type
+        if kind not in _KNOWN_EVENTS:
+            return UnknownEvent(kind)
+        if kind == "content_block_delta":
+            grown = _decode_delta(data)
+            if grown.delta.type not in _KNOWN_DELTAS:
+                return UnknownDelta(grown.index, grown.delta.type)
+    except _ERRORS:
+        pass
+    return None
+
+
+def _streamed(data: bytes) -> list[ProviderEvent]:
+    """The events of a message that came as a whole, though it was to be streamed."""
+    message = _decode_message(data)
+    events: list[ProviderEvent] = [MessageStart(msgspec.json.decode(data, type=ProviderMessage))]
+    for index, block in enumerate(message.content):
+        events += (ContentBlockStart(index, block), ContentBlockStop(index))
+    end = msgspec.json.decode(data, type=MessageEnd)
+    return [*events, MessageDelta(end, message.usage), MessageStop()]
+
+
+def _error(told: object) -> StreamError:
+    match told:
+        case {"type": str(kind), "message": str(message)}:
+            return StreamError(ErrorDetails(kind, message))
+        case {"type": str(kind)}:
+            return StreamError(ErrorDetails(kind))
+    return StreamError(ErrorDetails())
