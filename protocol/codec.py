@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
 
 import msgspec
 
-from protocol.client import AnyClientMessage, ChatSend, ClientMessage
+from protocol import json_frame, msgpack_frame
+from protocol.bounds import LARGE, TooMuch
+from protocol.client import (
+    AnyClientMessage,
+    ChatSend,
+    ClientMessage,
+    ContextInspect,
+    SessionCreate,
+    ToolOutput,
+)
 from protocol.errors import InvalidMessage
-from protocol.provider.content import DEEPEST, is_json, is_too_deep
+from protocol.provider.content import is_json, schema_fault, without_blank_texts
 from protocol.server import ServerMessage
 
 Frame = str | bytes
@@ -24,12 +33,21 @@ Frame = str | bytes
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_HALF_A_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _EXPLANATION_LENGTH = 200
 
 
 class _Envelope(msgspec.Struct, frozen=True):
     id: Any = None
     type: Any = None
+
+
+class _Notation(Protocol):
+    """What is known of JSON, or of MessagePack, without decoding it."""
+
+    def skeleton(self, frame: bytes) -> Generator[None, None, bytes]: ...
+
+    def find_id(self, frame: bytes) -> str | None: ...
 
 
 class Codec:
@@ -42,6 +60,7 @@ class Codec:
         decode: Callable[[Frame], AnyClientMessage],
         decode_envelope: Callable[[Frame], _Envelope],
         encode: Callable[[ServerMessage], Frame],
+        notation: _Notation,
         nul: Frame,
     ) -> None:
         self.subprotocol = subprotocol
@@ -49,48 +68,142 @@ class Codec:
         self._what = what
         self._decode = decode
         self._decode_envelope = decode_envelope
+        self._notation = notation
         self._nul = nul
 
     def decode(self, frame: Frame) -> AnyClientMessage:
-        """The client's message in `frame`.
+        """The client's message in `frame`, at once. Raises InvalidMessage as `steps` does."""
+        steps = self.steps(frame)
+        try:
+            while True:
+                next(steps)
+        except StopIteration as done:
+            message: AnyClientMessage = done.value
+            return message
+
+    def steps(self, frame: Frame) -> Generator[None, None, AnyClientMessage]:
+        """The client's message in `frame`, in steps of some milliseconds each.
+
+        A small frame takes one step. A large one is decoded when it is known that it holds no
+        more than a message may; first without its long texts, so that what is wrong with the rest
+        is said without quoting 15 MB.
 
         Raises InvalidMessage, naming the field that is wrong, with the request's id when that
         could still be read.
         """
         if type(frame) is not type(self._nul):
-            raise InvalidMessage(f"This connection speaks {self._what}.")
+            raise InvalidMessage(
+                f"This connection speaks {self._what}.", request_id=_id_in(json_frame, frame)
+            )
+        small = frame
+        if len(frame) > LARGE:
+            frame, small = yield from self._measured(frame)
+            if small is not frame:
+                self._message(small, small)
+                yield
+        message = self._message(frame, small)
+        yield from self._checked(message, frame, in_steps=len(frame) > LARGE)
+        return without_blanks(message)
+
+    def _measured(self, frame: Frame) -> Generator[None, None, tuple[Frame, Frame]]:
+        """The frame's bytes, and what is left of them without the long texts."""
+        data = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
+        yield
         try:
-            message = self._decode(frame)
+            small = yield from self._notation.skeleton(data)
+        except TooMuch as error:
+            raise InvalidMessage(str(error), request_id=_id_in(self._notation, data)) from None
+        yield
+        return data, data if len(small) == len(data) else small
+
+    def _message(self, frame: Frame, small: Frame) -> AnyClientMessage:
+        """The message; what is wrong with it is told by `small`, which has no long texts."""
+        try:
+            return self._decode(frame)
         except msgspec.ValidationError as error:
-            raise self._refusal(frame, error) from None
+            explanation = self._explanation(small, str(error))
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise InvalidMessage(f"This is not {self._what}: {_clean(str(error))}") from None
+            explanation = f"This is not {self._what}: {_fault(frame, str(error))}"
         except RecursionError:
-            raise InvalidMessage("This message is nested too deeply.") from None
-        if isinstance(message, ChatSend):
-            _check_tools(message)
-        if self._nul in frame and _has_nul(msgspec.to_builtins(message)):  # type: ignore[operator]
+            explanation = "This message is nested too deeply."
+        raise InvalidMessage(explanation, request_id=self._id(small))
+
+    def _explanation(self, frame: Frame, error: str) -> str:
+        kind = self._envelope(frame).type
+        if isinstance(kind, str) and kind not in CLIENT_TYPES:
+            return f"The type `{_clean(kind)}` is not known. Known are: {_KNOWN_TYPES}."
+        if error.startswith("Expected `object`") and " - at " not in error:
+            return "A message is one object with `id` and `type`."
+        return _explanation(error)
+
+    def _envelope(self, frame: Frame) -> _Envelope:
+        try:
+            return self._decode_envelope(frame)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return _Envelope()
+
+    def _id(self, frame: Frame) -> str | None:
+        """The id of a broken message: exactly, or else as far as it can be read."""
+        found = self._envelope(frame).id
+        if found is None:
+            return _id_in(self._notation, frame)
+        return found if isinstance(found, str) and _ID.fullmatch(found) else None
+
+    def _checked(
+        self, message: AnyClientMessage, frame: Frame, *, in_steps: bool
+    ) -> Generator[None, None, None]:
+        """What the types do not say. Raises InvalidMessage."""
+        for at, tool in enumerate((isinstance(message, ChatSend) and message.tools) or ()):
+            if in_steps:
+                yield
+            if fault := schema_fault(tool.input_schema):
+                raise InvalidMessage(f"`tools[{at}].inputSchema`: {fault}", request_id=message.id)
+        if in_steps:
+            yield
+        if self._may_have_nul(frame) and _has_nul(msgspec.to_builtins(message)):
             # PostgreSQL cannot store it, and no text of a person has it.
             raise InvalidMessage(
                 "A text holds a NUL character (U+0000): leave it out.", request_id=message.id
             )
-        return message
 
-    def _refusal(self, frame: Frame, error: msgspec.ValidationError) -> InvalidMessage:
-        try:
-            envelope = self._decode_envelope(frame)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return InvalidMessage("A message is one object with `id` and `type`.")
-        readable = isinstance(envelope.id, str) and _ID.fullmatch(envelope.id)
-        if isinstance(envelope.type, str) and envelope.type not in CLIENT_TYPES:
-            text = f"The type `{_clean(envelope.type)}` is not known. Known are: {_KNOWN_TYPES}."
-        else:
-            text = _explanation(str(error))
-        return InvalidMessage(text, request_id=envelope.id if readable else None)
+    def _may_have_nul(self, frame: Frame) -> bool:
+        nul = self._nul
+        if isinstance(nul, str) and isinstance(frame, bytes):
+            nul = nul.encode()
+        return nul in frame  # type: ignore[operator]
+
+
+def without_blanks(message: AnyClientMessage) -> AnyClientMessage:
+    """The message without what says nothing: empty texts next to a picture, a blank system."""
+    if isinstance(message, ChatSend | ContextInspect | ToolOutput) and message.content:
+        content = without_blank_texts(message.content)
+        if content is not message.content:
+            message = msgspec.structs.replace(message, content=content)
+    if (
+        isinstance(message, ChatSend | SessionCreate)
+        and message.system
+        and message.system.isspace()
+    ):
+        message = msgspec.structs.replace(message, system="")
+    return message
+
+
+def _id_in(notation: _Notation, frame: Frame) -> str | None:
+    data = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
+    found = notation.find_id(data)
+    return found if found is not None and _ID.fullmatch(found) else None
+
+
+def _fault(frame: Frame, error: str) -> str:
+    """What the decoder says; at half a surrogate it speaks of a frame that is cut off."""
+    end = frame[-24:] if isinstance(frame, str) else frame[-24:].decode(errors="replace")
+    if "surrogate" in error or _HALF_A_PAIR.search(end):
+        return "a text holds half a surrogate pair, which is no character."
+    return _clean(error)
 
 
 def _clean(text: str) -> str:
-    cleaned = _UNPRINTABLE.sub(" ", text).strip()
+    cleaned = _UNPRINTABLE.sub(" ", text[: 4 * _EXPLANATION_LENGTH]).strip()
     if len(cleaned) > _EXPLANATION_LENGTH:
         return cleaned[: _EXPLANATION_LENGTH - 1] + "…"
     return cleaned
@@ -102,22 +215,6 @@ def _explanation(error: str) -> str:
     if not found:
         return _clean(error)
     return f"`{_clean(path.rstrip('`'))}`: {_clean(problem)}"
-
-
-def _check_tools(message: ChatSend) -> None:
-    """The one free-form part of a client's message goes on as JSON, and through MessagePack."""
-    for at, tool in enumerate(message.tools or ()):
-        field = f"`tools[{at}].inputSchema`"
-        if is_too_deep(tool.input_schema):
-            raise InvalidMessage(
-                f"{field}: it nests deeper than {DEEPEST} levels.", request_id=message.id
-            )
-        if not is_json(tool.input_schema):
-            raise InvalidMessage(
-                f"{field}: only JSON can be sent on: texts as keys, finite numbers, integers of "
-                "64 bits.",
-                request_id=message.id,
-            )
 
 
 def _has_nul(value: Any) -> bool:
@@ -161,6 +258,7 @@ JSON = Codec(
     msgspec.json.Decoder(AnyClientMessage).decode,
     msgspec.json.Decoder(_Envelope).decode,
     lambda message: _json_encoder.encode(message).decode(),
+    json_frame,
     "\\u0000",
 )
 MSGPACK = Codec(
@@ -169,6 +267,7 @@ MSGPACK = Codec(
     msgspec.msgpack.Decoder(AnyClientMessage).decode,  # type: ignore[arg-type]
     msgspec.msgpack.Decoder(_Envelope).decode,  # type: ignore[arg-type]
     _encode_msgpack,
+    msgpack_frame,
     b"\x00",
 )
 

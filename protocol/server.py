@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from protocol.bounds import MOST_BLOCKS, MOST_SCHEMA_NODES, MOST_VALUES
 from protocol.context import (
     Calibration,
     Section,
@@ -22,7 +23,7 @@ from protocol.context import (
     Window,
 )
 from protocol.errors import ErrorCode, Failure
-from protocol.provider.content import Block, Role
+from protocol.provider.content import DEEPEST, Block, Role
 from protocol.stopping import StopDetails
 from protocol.tools import Approval, LeftOutTool, Risk
 from protocol.usage import Cost, TokenCounts
@@ -96,11 +97,18 @@ class WireCost(Wire, frozen=True, kw_only=True):
 
 
 class Limits(Wire, frozen=True, kw_only=True):
-    """What the gateway takes: bytes of one message, sessions on a page, requests at once."""
+    """What the gateway takes: of one message, sessions on a page, requests at once.
+
+    A message is bounded in bytes and in values: elements of lists and members of objects.
+    """
 
     max_message_bytes: int
     max_sessions: int
     max_pending_requests: int
+    max_message_values: int = MOST_VALUES
+    max_content_blocks: int = MOST_BLOCKS
+    max_schema_nodes: int = MOST_SCHEMA_NODES
+    max_schema_depth: int = DEEPEST
 
 
 class GatewayHello(ServerMessage, frozen=True, kw_only=True, tag="gateway.hello"):

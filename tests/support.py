@@ -51,6 +51,7 @@ class Talk:
 
     def __init__(self, socket: ClientConnection, *, binary: bool) -> None:
         self.socket = socket
+        self.hello: Frame = {}
         self._binary = binary
         self._ids = (f"r{number}" for number in count(1))
 
@@ -138,7 +139,7 @@ class World:
         ) as socket:
             talk = Talk(socket, binary=subprotocol == "agentspace.v1.msgpack")
             if subprotocol:
-                await talk.expect("gateway.hello")
+                talk.hello = await talk.expect("gateway.hello")
             yield talk
 
     async def limit_database(self, more: int) -> None:

@@ -22,6 +22,7 @@ from actors.deadline import deadline
 from actors.mailbox import STOPPING, Address, Mailbox
 from actors.ports import Census, Socket, SocketClosed
 from actors.serving import BUG
+from actors.steps import in_steps
 from actors.turn_log import Cursor, TurnLogs
 from protocol.client import (
     AnyClientMessage,
@@ -164,13 +165,13 @@ class Connection:
     async def _read(self) -> None:
         try:
             while True:
-                await self.mailbox.keep(self._understood(await self._socket.receive()))
+                await self.mailbox.keep(await self._understood(await self._socket.receive()))
         except SocketClosed as closed:
             self._end(closed.code, closed.reason)
 
-    def _understood(self, frame: str | bytes) -> FromClient | Malformed:
+    async def _understood(self, frame: str | bytes) -> FromClient | Malformed:
         try:
-            return FromClient(message=self._codec.decode(frame))
+            return FromClient(message=await in_steps(self._codec.steps(frame)))
         except InvalidMessage as error:
             return Malformed(explanation=error.failure.message, request_id=error.request_id)
 

@@ -8,9 +8,12 @@ are bound to the transcript by their signatures.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
+
+from protocol.bounds import MOST_BLOCKS, MOST_SCHEMA_NODES
 
 Block = dict[str, Any]
 """One content block of the Messages API, as decoded JSON."""
@@ -71,7 +74,7 @@ class DocumentBlock(
 
 
 UserBlock = TextBlock | ImageBlock | DocumentBlock
-UserContent = str | list[UserBlock]
+UserContent = str | Annotated[list[UserBlock], Meta(max_length=MOST_BLOCKS)]
 
 
 def user_blocks(content: UserContent) -> list[Block]:
@@ -114,6 +117,17 @@ def is_blank(content: UserContent) -> bool:
     )
 
 
+def without_blank_texts(content: UserContent) -> UserContent:
+    """The content without blank texts next to other blocks, which the provider refuses.
+
+    Its reference of errors: "messages: text content blocks must contain non-whitespace text".
+    """
+    if isinstance(content, str):
+        return content
+    kept = [block for block in content if not isinstance(block, TextBlock) or block.text.strip()]
+    return kept if kept and len(kept) < len(content) else content
+
+
 def is_json(value: Any) -> bool:
     """Whether free-form data is JSON that every codec takes: MessagePack can carry more.
 
@@ -143,3 +157,26 @@ def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:
         case _:
             return False
     return levels == 0 or any(is_too_deep(item, levels - 1) for item in items)
+
+
+def schema_fault(schema: Any) -> str | None:
+    """Why a tool's schema cannot be sent on; `None` for one that can. Bounded, whatever it holds.
+
+    It is walked level by level, and a level is counted before it is entered.
+    """
+    level, nodes = [schema], 0
+    for _ in range(DEEPEST):
+        holders = [item for item in level if isinstance(item, dict | list)]
+        nodes += sum(map(len, holders))
+        if nodes > MOST_SCHEMA_NODES:
+            return f"it has more than {MOST_SCHEMA_NODES} values."
+        level = [
+            child
+            for item in holders
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    if any(isinstance(item, dict | list) for item in level):
+        return f"it nests deeper than {DEEPEST} levels."
+    if not is_json(schema):
+        return "only JSON can be sent on: texts as keys, finite numbers, integers of 64 bits."
+    return None

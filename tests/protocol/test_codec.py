@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.bounds import LARGE
 from protocol.client import AnyClientMessage, ChatSend, Ping, ToolDeclaration
-from protocol.codec import CLIENT_TYPES, CODECS, JSON, MSGPACK, Codec, Frame
+from protocol.codec import CLIENT_TYPES, CODECS, JSON, MSGPACK, Codec, Frame, without_blanks
 from protocol.context import Calibration, Totals, Window
 from protocol.errors import InvalidMessage
 from protocol.provider.content import DEEPEST, TextBlock
@@ -66,7 +67,7 @@ def nested(levels: int) -> object:
 @given(message=values(AnyClientMessage))
 def test_every_client_message_comes_back(codec: Codec, message: AnyClientMessage) -> None:
     """What is encoded is decoded, to the last field."""
-    assert codec.decode(frame(codec, message)) == message
+    assert codec.decode(frame(codec, message)) == without_blanks(message)
 
 
 @BOTH
@@ -262,15 +263,139 @@ def test_what_only_looks_like_a_nul_passes(codec: Codec) -> None:
     )
 
 
-@pytest.mark.parametrize("escape", [r"\ud800", r"\udc00\ud800", r"\ud800x"])
-def test_half_a_surrogate_pair_is_refused(escape: str) -> None:
-    """It is no character, and UTF-8 cannot say it."""
-    refused(JSON, '{"type":"chat.send","id":"1","content":"' + escape + '"}')
+@pytest.mark.parametrize("before", ["", "x" * LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("escape", [r"\ud83d", r"\udc00\ud800", r"\uD83Dx", r"\ud83d\n"])
+def test_half_a_surrogate_pair_is_refused(escape: str, before: str) -> None:
+    """It is no character, and UTF-8 cannot say it. The request is named, and the reason."""
+    error = refused(JSON, '{"type":"chat.send","id":"1","content":"' + before + escape + '"}')
+    assert "half a surrogate pair" in error.failure.message
+    assert error.request_id == "1"
 
 
-def test_a_surrogate_in_the_frame_itself_is_refused() -> None:
+@pytest.mark.parametrize("before", ["", "x" * LARGE], ids=["small", "large"])
+def test_a_surrogate_in_the_frame_itself_is_refused(before: str) -> None:
     """No WebSocket delivers it; a fake one might."""
-    refused(JSON, '{"type":"ping","id":"\ud800"}')
+    refused(JSON, '{"type":"ping","id":"\ud800' + before + '"}')
+
+
+@BOTH
+def test_a_broken_frame_is_answered_by_the_id_that_it_had(codec: Codec) -> None:
+    """Cut off, of another kind, or with a fault after the id."""
+    whole = frame(codec, {"id": "7", "type": "chat.send", "content": "x" * 20})
+    assert refused(codec, whole[:-5]).request_id == "7"
+    other: Frame = b'{"id":"7","type":"ping"}' if codec is JSON else '{"id":"7","type":"ping"}'
+    assert refused(codec, other).request_id == "7"
+    deep: Any = '{"id":"7","x":' + "[" * 9_000 if codec is JSON else b"\x82\xa2id\xa17\xa1x"
+    assert refused(codec, deep if codec is JSON else deep + b"\x91" * 9_000).request_id == "7"
+    assert refused(codec, frame(codec, {"x": {"id": "7"}})).request_id is None
+
+
+def test_invalid_utf8_is_answered_by_the_id_that_stands_next_to_it() -> None:
+    """MessagePack can carry it; in JSON the WebSocket itself refuses it."""
+    error = refused(MSGPACK, b"\x83\xa4type\xa9chat.send\xa7content\xa2\xff\xfe\xa2id\xa17")
+    assert error.request_id == "7"
+
+
+# --- blanks ------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["chat.send", "context.inspect", "tool.output"])
+def test_a_blank_text_next_to_something_is_left_out(codec: Codec, kind: str) -> None:
+    """Many a client sends a picture with an empty caption; the provider refuses that."""
+    blank, text = {"type": "text", "text": " \n"}, {"type": "text", "text": "x"}
+    ids = {"id": "1", "sessionId": "s", "toolCallId": "c"}
+    for content, left in (([blank, text, blank], [text]), ([blank], [blank]), ([], [])):
+        message: Any = codec.decode(frame(codec, {"type": kind, **ids, "content": content}))
+        assert msgspec.to_builtins(message.content) == left
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["chat.send", "session.create"])
+def test_a_blank_system_is_none(codec: Codec, kind: str) -> None:
+    """The provider refuses blanks; to nothing it has no objection."""
+    said = {"type": kind, "id": "1", "content": "x"}
+    for system, left in ((" \n\t", ""), ("", ""), (" x ", " x ")):
+        message: Any = codec.decode(frame(codec, {**said, "system": system}))
+        assert message.system == left
+
+
+# --- heavy frames ------------------------------------------------------------------------------
+
+
+def steps_of(codec: Codec, message: object) -> int:
+    """How many steps it takes to decode a frame, or to refuse it."""
+    steps = codec.steps(frame(codec, message))
+    number = 0
+    try:
+        for number, _ in enumerate(steps, 1):  # noqa: B007
+            pass
+    except InvalidMessage:
+        pass
+    return number
+
+
+@BOTH
+def test_a_small_frame_takes_one_step_and_a_large_one_many(codec: Codec) -> None:
+    """Nobody has to wait for the whole of a large one."""
+    assert steps_of(codec, SEND) == 0
+    assert steps_of(codec, {**SEND, "content": "x" * 1_000_000}) > 3
+
+
+@BOTH
+def test_a_large_message_comes_back_like_a_small_one(codec: Codec) -> None:
+    """Long texts and short ones, wherever they are."""
+    tools = [
+        {"name": f"t{n}", "description": "d" * 9_000, "inputSchema": {"x": "\\"}} for n in (1, 2)
+    ]
+    said = {**SEND, "content": 'é"\\' * LARGE, "system": "s" * LARGE, "tools": tools}
+    assert msgspec.to_builtins(codec.decode(frame(codec, said))) == said
+    said = {**SEND, "content": [{"type": "text", "text": "x" * 90}] * 1_000}
+    assert msgspec.to_builtins(codec.decode(frame(codec, said))) == said
+
+
+@BOTH
+def test_a_long_text_that_is_no_name_is_not_quoted(codec: Codec) -> None:
+    """What is wrong with a large frame is said in a few words."""
+    long = "x" * 1_000_000
+    error = refused(codec, frame(codec, {"type": long, "id": "7"}))
+    assert error.failure.message.startswith("The type `(a long text)` is not known.")
+    assert error.request_id == "7"
+    error = refused(codec, frame(codec, {**SEND, "effort": long}))
+    assert error.failure.message == "`effort`: Invalid enum value '(a long text)'"
+    tool = {"name": "t", "description": long, "inputSchema": {}}
+    error = refused(codec, frame(codec, {**SEND, "tools": [tool]}))
+    assert error.failure.message.startswith("`tools[0].description`: Expected `str` of length")
+    assert error.request_id == "1"
+
+
+@BOTH
+def test_too_many_values_are_refused_by_the_request_s_id(codec: Codec) -> None:
+    """Whatever they are a part of."""
+    error = refused(codec, frame(codec, {**SEND, "x": [[]] * 70_000}))
+    assert error.failure.message == "This message has more than 50000 values."
+    assert error.request_id == "1"
+
+
+@BOTH
+def test_a_content_has_a_thousand_blocks_and_a_schema_ten_thousand_values(codec: Codec) -> None:
+    """One more is refused, by name."""
+    block = {"type": "text", "text": "x"}
+    codec.decode(frame(codec, {**SEND, "content": [block] * 1_000}))
+    error = refused(codec, frame(codec, {**SEND, "content": [block] * 1_001}))
+    assert error.failure.message == "`content`: Expected `array` of length <= 1000"
+    codec.decode(frame(codec, with_schema({"a": [0] * 9_999})))
+    error = refused(codec, frame(codec, with_schema({"a": [0] * 10_000})))
+    assert error.failure.message == "`tools[0].inputSchema`: it has more than 10000 values."
+
+
+@BOTH
+def test_a_nul_in_a_large_frame_is_refused(codec: Codec) -> None:
+    """However long the text is."""
+    error = refused(codec, frame(codec, {**SEND, "content": "x" * LARGE + "\0"}))
+    assert "NUL" in error.failure.message
+    large = {**with_schema({}), "content": "x" * LARGE + "\\u0000"}
+    codec.decode(frame(codec, large))
 
 
 # --- the one free-form part --------------------------------------------------------------------
@@ -297,9 +422,11 @@ def test_a_tools_schema_that_nests_too_deeply_is_refused(codec: Codec, levels: i
 @BOTH
 def test_nesting_beyond_all_recursion_is_refused(codec: Codec) -> None:
     """Anywhere in a message."""
-    deep = "[" * 100_000 if codec is JSON else b"\x91" * 100_000
+    deep = "[" * 20_000 if codec is JSON else b"\x91" * 20_000
     start: Any = '{"type":"ping","id":"1","x":' if codec is JSON else b"\x83\xa4type\xa4ping\xa1x"
-    assert refused(codec, start + deep).failure.message == "This message is nested too deeply."
+    error = refused(codec, start + deep)
+    assert error.failure.message == "This message is nested too deeply."
+    assert error.request_id == ("1" if codec is JSON else None)
 
 
 @pytest.mark.parametrize(

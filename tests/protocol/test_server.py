@@ -46,7 +46,8 @@ MESSAGES = {
     "gateway.draining": "deadlineMs",
 }
 PARTS = {
-    "Limits": "maxMessageBytes maxSessions maxPendingRequests",
+    "Limits": "maxMessageBytes maxSessions maxPendingRequests maxMessageValues? maxContentBlocks? "
+    "maxSchemaNodes? maxSchemaDepth?",
     "Routing": "tier reason",
     "Source": "url title?",
     "Usage": "inputTokens outputTokens totalTokens inputDetails outputDetails webSearches "
