@@ -121,6 +121,7 @@ class Answer:
         self._output_is_final = False
         self._unreadable: MalformedEvent | None = None
         self._unknown: set[int] = set()  # the places of blocks that grew in unknown ways
+        self._has_passes = False
         self.size = 0.0
         """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
@@ -157,6 +158,15 @@ class Answer:
     def tells_input(self) -> bool:
         """Whether the provider has told anything of the input's bill."""
         return self._told.tells_input
+
+    @property
+    def tells_size(self) -> bool:
+        """Whether the input's bill says how large the prompt was.
+
+        Where the provider's own tools ran, the prompt was billed for each of its passes, with what
+        the tools brought (the provider's page on server tools, November 2026).
+        """
+        return self.tells_input and not self._has_passes and self._told.passes == 1
 
     @property
     def output_is_final(self) -> bool:
@@ -247,6 +257,7 @@ class Answer:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
         self._open[index] = _OpenBlock(block)
+        self._has_passes = self._has_passes or _is_served(block)
         match block:
             case {"type": "text", "text": str(text)}:
                 return self._show(text)
@@ -344,6 +355,12 @@ class Answer:
             return []
         self._urls.add(url)
         return [SourceFound(url, title if isinstance(title, str) else None)]
+
+
+def _is_served(block: Block) -> bool:
+    """Whether it is of one of the provider's own tools: a call, or what it brought."""
+    kind = block.get("type")
+    return kind == "server_tool_use" or (isinstance(kind, str) and kind.endswith("_tool_result"))
 
 
 def _size(text: str) -> float:

@@ -16,6 +16,8 @@ class ToldUsage:
 
     def __init__(self) -> None:
         self._figures: dict[str, int] = {}
+        self.passes = 1
+        """How often the prompt was billed, as far as the provider says."""
 
     def add(self, usage: ProviderUsage | None) -> None:
         """The provider has told these figures."""
@@ -34,6 +36,8 @@ class ToldUsage:
             told["thinking"] = usage.output_tokens_details.thinking_tokens
         if usage.server_tool_use is not None:
             told["searches"] = usage.server_tool_use.web_search_requests
+        if usage.iterations is not None:
+            self.passes = max(self.passes, len(usage.iterations))
         self._figures.update({name: one for name, one in told.items() if one is not None})
 
     @property

@@ -29,6 +29,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     `counted_tokens` is the tokenizer's count of its text, `media_tokens` what its pictures and
     documents weigh. The input is estimated at `token_estimate` tokens; it most likely costs
     `likely_cost` USD, which is known only where there is a `maxCost` to hold it against.
+    It `is_opaque` when it has text that only the provider can read, such as that of search results.
     The turn's own messages begin with number `own_from` of the request. `context` is what of the
     session the model does not get.
     """
@@ -38,6 +39,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     has_tools: bool
     counted_tokens: int
     media_tokens: int
+    is_opaque: bool
     own_from: int
     token_estimate: int
     likely_cost: Decimal | None

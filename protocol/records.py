@@ -182,7 +182,8 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     `counted_tokens` is the tokenizer's count of the text that was sent, `media_tokens` the estimate
     for its pictures and documents. `has_tools` says whether tools were on offer. The provider
     cleared `cleared_tokens` of the input by itself and did not bill them. `tells_size` when the
-    bill of the input is that of the prompt, once.
+    bill of the input is that of the prompt, once. A prompt that `is_opaque` has text that only the
+    provider can read: its bill says nothing of other prompts.
     """
 
     counts: TokenCounts
@@ -193,10 +194,11 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     has_tools: bool = False
     cleared_tokens: int = 0
     tells_size: bool = True
+    is_opaque: bool = False
 
     def sample(self, model: str) -> CalibrationRecord | None:
         """What to learn from it; `None` if the bill says nothing of the prompt's size."""
-        if not self.tells_size:
+        if not self.tells_size or self.counts.web_searches:  # rows of before do not say
             return None
         if self.estimated and self.has_tools:
             return None  # it broke off before the provider could tell what it has cleared

@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from actors.context.assembly import Shape
 from actors.context.estimate.clearing import alike, remaining
+from actors.context.estimate.counting import ENCRYPTED
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Beginning, SentRequest
 from actors.context.estimate.weighing import FIXED, OVERHEAD, Opening, Rates, Weight
@@ -99,12 +100,14 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         if sums.tool_changes:
             betas.append(INLINE_TOOLS)
         head = shape.head(self.opening.system, self.opening.tools)
+        body = self.transcript.body(head, caches=self.caches)
         return Prompt(
-            body=self.transcript.body(head, caches=self.caches),
+            body=body,
             betas=tuple(betas),
             has_tools=self.has_tools,
             counted_tokens=self.counted_tokens,
             media_tokens=sums.media,
+            is_opaque=ENCRYPTED in body,
             own_from=self.own,
             token_estimate=self.weight.total,
             likely_cost=likely_cost,

@@ -211,7 +211,7 @@ class TurnWrites:
         """Learn what the turn's requests were billed."""
         for step in turn.steps:
             sample = step.sample(turn.model)
-            if sample is not None:
+            if sample is not None and not step.is_opaque:
                 sent = flight.find(sample)
                 self._parts.calibrations.learn(sample, None if sent is None else sent.estimate)
 

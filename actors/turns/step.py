@@ -78,7 +78,8 @@ class Step:
             counted_tokens=self.prompt.counted_tokens,
             media_tokens=self.prompt.media_tokens,
             has_tools=self.prompt.has_tools,
-            tells_size=self.answer.tells_input,
+            tells_size=self.answer.tells_size,
+            is_opaque=self.prompt.is_opaque,
             cleared_tokens=sum(edit.cleared_input_tokens or 0 for edit in self.answer.edits),
         )
 

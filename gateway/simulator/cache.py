@@ -28,6 +28,18 @@ class Charge(msgspec.Struct, frozen=True):
     written_5m: int = 0
     written_1h: int = 0
 
+    def again(self, more: int) -> "Charge":
+        """The bill of the same prompt with `more` tokens at its end, right after this one."""
+        return Charge(self.uncached + more, self.read + self.written_5m + self.written_1h)
+
+    def __add__(self, other: "Charge") -> "Charge":
+        return Charge(
+            self.uncached + other.uncached,
+            self.read + other.read,
+            self.written_5m + other.written_5m,
+            self.written_1h + other.written_1h,
+        )
+
 
 class _Entry(msgspec.Struct):
     seconds: float

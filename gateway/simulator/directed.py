@@ -25,6 +25,8 @@ from gateway.simulator.reply import (
 )
 from gateway.simulator.sources import results_for, told_of
 
+MOST_SEARCHES = 100
+
 _FILLER = "The quick brown fox jumps over the lazy dog while a patient gateway counts every token. "
 
 
@@ -75,7 +77,8 @@ def _served(asked: dict[str, Any]) -> list[ServerCall]:
     """What the provider's own tools are to do."""
     served: list[ServerCall] = []
     if asked.get("search"):
-        served.append(WebSearch("simulators", results_for("simulators", asked["search"])))
+        search = WebSearch("simulators", results_for("simulators", asked["search"]))
+        served += [search] * min(asked.get("searches", 1), MOST_SEARCHES)
     if "fetch" in asked:
         served.append(WebFetch(asked["fetch"], title="A page that was fetched"))
     if asked.get("code"):

@@ -85,6 +85,12 @@ _ROWS = (
         number(int),
         speaks=True,
     ),
+    KnownDirective(
+        "searches",
+        "N",
+        "so many of these searches one after another; each costs the prompt once more",
+        number(int),
+    ),
     KnownDirective("fetch", "URL", "a page is fetched first, and cited", plain, speaks=True),
     KnownDirective(
         "code", "on", "code is executed first, and its output told", switch, speaks=True

@@ -25,7 +25,14 @@ from gateway.simulator.reply import (
     WebFetch,
     WebSearch,
 )
-from gateway.simulator.server_tools import container, input_of, result_of, tool_of
+from gateway.simulator.server_tools import (
+    container,
+    input_of,
+    is_result,
+    readable,
+    result_of,
+    tool_of,
+)
 from gateway.simulator.signature import Signer
 from gateway.simulator.usage import ReplyUsage
 
@@ -134,6 +141,7 @@ class Drafter:
             stop_reason=reply.stop_reason or _stop_reason(reply.blocks),
             usage=ReplyUsage(
                 prompt=charge,
+                later=tuple(_passes(charge, content, self._ratio)),
                 output=TOKENS_PER_MESSAGE + output_tokens(thinking + spoken, self._ratio),
                 thinking=output_tokens(thinking, self._ratio),
                 searches=_brought(reply.blocks, WebSearch),
@@ -186,6 +194,18 @@ class Drafter:
         if block.part != "call":
             found = result_of(block, self._signer)
             yield {"type": f"{name}_tool_result", "tool_use_id": call, "content": found}
+
+
+def _passes(charge: Charge, content: Sequence[Json], ratio: float) -> Iterator[Charge]:
+    """The prompt is read again for every result in the answer, with all that the answer has.
+
+    A result that comes first was asked for by an answer before this one: it is read once.
+    """
+    size = 0
+    for at, block in enumerate(content):
+        size += len(_encoder.encode(readable(block)))
+        if at and is_result(block):
+            yield charge.again(output_tokens(size, ratio))
 
 
 def output_tokens(size: int, ratio: float) -> int:

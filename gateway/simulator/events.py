@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.simulator.draft import ReplyDraft
 from gateway.simulator.reply import Json
+from gateway.simulator.server_tools import is_result
 
 _encode = msgspec.json.Encoder().encode
 
@@ -19,6 +20,7 @@ PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 class StreamEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `spoken` and `thought` are the bytes of output in it, before any encoding.
 
+    `served`: the type of a result of the provider's own tools that is in it.
     `tells`: the final bill is in it. `ends`: whoever has read it knows that nothing more will come.
     """
 
@@ -26,6 +28,7 @@ class StreamEvent(msgspec.Struct, frozen=True, gc=False):
     is_delta: bool = False
     spoken: int = 0
     thought: int = 0
+    served: str = ""
     tells: bool = False
     ends: bool = False
 
@@ -39,9 +42,9 @@ def events(draft: ReplyDraft) -> Iterator[StreamEvent]:
     """Every event of the answer in order; `message_start` first, a `ping` after the first block."""
     yield StreamEvent(frame("message_start", {"message": draft.opening()}))
     for index, block in enumerate(draft.content):
-        yield StreamEvent(
-            frame("content_block_start", {"index": index, "content_block": _empty(block)})
-        )
+        start = {"index": index, "content_block": _empty(block)}
+        served = str(block["type"]) if is_result(block) else ""
+        yield StreamEvent(frame("content_block_start", start), served=served)
         if index == 0:
             yield StreamEvent(PING)
         yield from _deltas(index, block, draft.reply.chars)

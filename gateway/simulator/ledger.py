@@ -41,6 +41,7 @@ class Tally:
         self.deltas = 0
         self.spoken = 0
         self.thought = 0
+        self.served: list[str] = []
         self.complete = False
         self.told = False
         self._settle: Callable[[Tally], None] | None = settle
@@ -50,6 +51,8 @@ class Tally:
         self.deltas += event.is_delta
         self.spoken += event.spoken
         self.thought += event.thought
+        if event.served:
+            self.served.append(event.served)
         self.told = self.told or event.tells
         if event.ends:
             self.complete = self.complete or event.frame.startswith(b"event: message_stop")
@@ -68,7 +71,7 @@ def bill(draft: ReplyDraft, tally: Tally, *, faulted: bool) -> Bill:
     if not (tally.told or tally.complete):
         thinking = output_tokens(tally.thought, draft.ratio)
         output = max(1, output_tokens(tally.thought + tally.spoken, draft.ratio))
-        usage = usage.after(output, thinking)
+        usage = usage.after(output, thinking, tally.served)
     figures = usage.in_message()
     outcome: BillOutcome = "faulted" if faulted else "aborted"
     return Bill(

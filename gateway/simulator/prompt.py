@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.simulator.attachments import image_tokens, pdf_tokens
 from gateway.simulator.reply import Json
+from gateway.simulator.server_tools import is_result, readable
 from gateway.simulator.tokenizer import BYTES_PER_TOKEN, ByteTokenizer
 from gateway.simulator.tool_changes import definition_of, offered, starts_without_tools
 from gateway.simulator.transcript import THOUGHTS, blocks_of, every_block, merged
@@ -126,6 +127,8 @@ def _measure(block: Json, size: int, tokenizer: ByteTokenizer) -> int:
             return TOKENS_PER_MESSAGE + _measure_parts(block.get("content"), tokenizer)
         case {"type": "tool_addition"} if definition_of(block) is not None:
             return TOKENS_PER_TOOL + tokenizer.count_bytes(size)
+        case _ if is_result(block):
+            return tokenizer.count_bytes(len(_sort.encode(readable(block))))
         case _:
             return tokenizer.count_bytes(size)
 

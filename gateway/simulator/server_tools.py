@@ -47,6 +47,24 @@ def result_of(block: ServerCall, signer: Signer) -> list[Json] | Json:
             return {"type": f"{block.tool}_result", **output}
 
 
+def is_result(block: Json) -> bool:
+    """Whether it is what one of the provider's own tools brought."""
+    kind = str(block.get("type"))
+    return kind.endswith("_tool_result") and kind != "mcp_tool_result"
+
+
+def readable(block: Json) -> Json:
+    """The block as it is measured: what is encrypted in it is no text."""
+    if not is_result(block) or not isinstance(block.get("content"), list):
+        return block
+    found = [
+        {name: value for name, value in one.items() if not name.startswith("encrypted_")}
+        for one in block["content"]
+        if isinstance(one, dict)
+    ]
+    return {**block, "content": found}
+
+
 def container(ids: Ids) -> Json:
     """Where code was executed."""
     expires = datetime.now(UTC) + CONTAINER_LIFE

@@ -35,6 +35,12 @@ class OutputTokensDetails(msgspec.Struct, frozen=True):
     thinking_tokens: Figure | None = None
 
 
+class UsageIteration(msgspec.Struct, frozen=True):
+    """One of the passes of a request."""
+
+    type: str = ""
+
+
 class ProviderUsage(msgspec.Struct, frozen=True):
     """Usage as the provider tells it. Cumulative: a later figure replaces an earlier one.
 
@@ -48,6 +54,7 @@ class ProviderUsage(msgspec.Struct, frozen=True):
     cache_creation: CacheCreation | None = None
     server_tool_use: ServerToolUse | None = None
     output_tokens_details: OutputTokensDetails | None = None
+    iterations: list[UsageIteration] | None = None
 
 
 class InputTransformation(msgspec.Struct, frozen=True):

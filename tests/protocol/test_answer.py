@@ -36,6 +36,7 @@ from protocol.provider.events import (
     ThinkingDelta,
     UnknownDelta,
     UnknownEvent,
+    UsageIteration,
 )
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
@@ -436,6 +437,31 @@ def test_a_later_figure_replaces_an_earlier_one(told_usages: list[ProviderUsage]
 def test_nothing_is_billed_before_the_start() -> None:
     """All zero."""
     assert Answer().counts == TokenCounts()
+
+
+@pytest.mark.parametrize(
+    ("begun", "tells"),
+    [
+        (TEXT, True),
+        (TOOL, True),
+        ({"type": 7}, True),
+        ({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}, False),
+        ({"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}, False),
+        ({"type": "bash_code_execution_tool_result", "tool_use_id": "s1", "content": {}}, False),
+    ],
+)
+def test_a_bill_of_several_passes_says_nothing_of_the_prompt(begun: Block, tells: bool) -> None:
+    """The prompt is billed again with what the provider's tools brought."""
+    assert not Answer().tells_size
+    answer, _ = told(START, *block(begun))
+    assert (answer.tells_input, answer.tells_size) == (True, tells)
+
+
+def test_passes_that_are_told_say_the_same() -> None:
+    """Whatever the blocks are."""
+    passes = [UsageIteration("message"), UsageIteration("message")]
+    answer, _ = told(START, MessageDelta(MessageEnd(), ProviderUsage(iterations=passes)))
+    assert not answer.tells_size
 
 
 def test_the_output_is_final_once_it_is_told_with_a_stop_reason() -> None:

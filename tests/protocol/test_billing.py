@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.billing import ToldUsage
-from protocol.provider.events import CacheCreation, ProviderUsage
+from protocol.provider.events import CacheCreation, ProviderUsage, UsageIteration
 
 
 def told(*usages: ProviderUsage | None) -> ToldUsage:
@@ -52,3 +52,10 @@ def test_nothing_is_told_of_the_input_by_nulls() -> None:
     assert told(ProviderUsage(input_tokens=0)).tells_input
     assert told(ProviderUsage(cache_read_input_tokens=5)).tells_input
     assert told(written(None, None, 4)).tells_input
+
+
+def test_the_passes_are_told_one_by_one() -> None:
+    """The longest list counts: a later one has the former's passes, too."""
+    passes = [UsageIteration("message"), UsageIteration("message")]
+    assert told(ProviderUsage()).passes == 1
+    assert told(ProviderUsage(iterations=passes), ProviderUsage(iterations=passes[:1])).passes == 2

@@ -133,6 +133,7 @@ def test_what_was_estimated_is_the_first_request() -> None:
         ({"estimated": True}, 70),
         ({"estimated": True, "has_tools": True}, None),
         ({"tells_size": False}, None),
+        ({"counts": TokenCounts(uncached=100, web_searches=3)}, None),
         ({"counts": TokenCounts(uncached=10**9 + 31)}, None),
         ({"counted_tokens": 10**9 + 1}, None),
         ({"counted_tokens": -1}, None),

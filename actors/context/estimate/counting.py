@@ -19,6 +19,9 @@ from protocol.records import Attached
 KEPT_CHARACTERS = 4_194_304
 """Of texts whose count is remembered; beyond that it begins anew."""
 
+ENCRYPTED = b'"encrypted_'
+"""What the names of encrypted pieces begin with, in JSON (the pages on server tools)."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Block]).decode
 
@@ -127,4 +130,28 @@ def _texts(block: dict[str, Any], media: list[Block]) -> list[str]:
                 _encode(rest).decode(),
                 *(text for part in parts for text in _texts(part, media)),
             ]
-    return [_encode(block).decode()]
+    return [_encode(_readable(block) if _is_brought(block) else block).decode()]
+
+
+def _is_brought(block: dict[str, Any]) -> bool:
+    """Whether it is what one of the provider's own tools brought."""
+    return str(block.get("type", "")).endswith("_tool_result")
+
+
+def _readable(value: Any, levels: int = 6) -> Any:
+    """What the provider's tools brought, without what is no text: what is encrypted, or a file.
+
+    Its results are flat: what is deeper than `levels` is left as it is.
+    """
+    match value:
+        case list() if levels:
+            return [_readable(one, levels - 1) for one in value]
+        case {"type": "base64"}:
+            return {name: one for name, one in value.items() if name != "data"}
+        case dict() if levels:
+            return {
+                name: _readable(one, levels - 1)
+                for name, one in value.items()
+                if not name.startswith("encrypted_")
+            }
+    return value

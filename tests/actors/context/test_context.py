@@ -257,6 +257,20 @@ async def test_what_the_session_was_billed_is_the_estimate_of_it(
         assert inspection["totals"]["tokenEstimate"] == pytest.approx(3 * 1_000 + 200, rel=0.02)
 
 
+async def test_a_prompt_that_only_the_provider_can_read_teaches_its_session_alone(
+    autojump_clock: MockClock,
+) -> None:
+    """It was billed for more than anybody can count."""
+    async with open_world() as world:
+        client = world.connect()
+        said = 'the "encrypted_content" ' + "x" * 991
+        world.model.will(reply("Hello.", prompt=2 * len("Be brief." + said)))
+        session = await opened(client, content=said)
+        inspection = await inspect(client, session)
+        assert inspection["calibration"]["samples"] == 0
+        assert inspection["totals"]["tokenEstimate"] == pytest.approx(2 * len(said), rel=0.1)
+
+
 async def test_the_miss_of_the_estimates_is_told(autojump_clock: MockClock) -> None:
     """Of the estimate that was made of the very request."""
     async with open_world() as world:

@@ -38,6 +38,7 @@ PROMPT = Prompt(
     has_tools=True,
     counted_tokens=100,
     media_tokens=0,
+    is_opaque=False,
     own_from=4,
     token_estimate=180,
     likely_cost=Decimal("0.001"),

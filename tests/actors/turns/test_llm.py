@@ -27,6 +27,7 @@ from protocol.provider.events import (
     MessageDelta,
     MessageEnd,
     MessageStart,
+    ProviderMessage,
     ProviderPing,
     ProviderUsage,
     StreamError,
@@ -35,6 +36,7 @@ from protocol.provider.events import (
 )
 from protocol.server import Pong
 from tests.actors.fakes import (
+    MODEL,
     TERMINAL,
     Client,
     Frame,
@@ -326,6 +328,22 @@ async def test_a_cancel_before_the_turns_first_step_is_not_lost(
         client.say("chat.cancel", requestId="r1")
         check_cancelled(await client.hear_out("r1"), "")
         assert world.model.open_streams == 0
+
+
+async def test_an_input_that_is_never_told_is_estimated(autojump_clock: MockClock) -> None:
+    """A whole answer was billed; its bill teaches nothing."""
+    async with open_world() as world:
+        client = world.connect()
+        silent = MessageStart(ProviderMessage("msg", MODEL, None))
+        world.model.will([silent, *reply("Hello.")[1:]])
+        end = (await client.converse())[-1]
+        assert (end["usage"]["inputTokens"], end["usage"]["estimated"]) == (
+            world.row.token_estimate,
+            True,
+        )
+        assert world.row.token_estimate > 0
+        (step,) = world.row.steps
+        assert step.sample(MODEL) is None
 
 
 @pytest.mark.parametrize("by", ["requestId", "turnId"])

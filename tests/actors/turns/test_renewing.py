@@ -17,6 +17,7 @@ PROMPT = Prompt(
     has_tools=False,
     counted_tokens=150_000,
     media_tokens=0,
+    is_opaque=False,
     own_from=4,
     token_estimate=180_000,
     likely_cost=None,

@@ -35,6 +35,31 @@ PDF = {"type": "document", "source": {"type": "base64", "data": "x" * 999}}
             [IMAGE],
         ),
         (
+            [
+                {
+                    "type": "web_search_tool_result",
+                    "content": [{"title": "Tea", "encrypted_content": "x" * 999}],
+                }
+            ],
+            '{"type":"web_search_tool_result","content":[{"title":"Tea"}]}',
+            [],
+        ),
+        (
+            [
+                {
+                    "type": "web_fetch_tool_result",
+                    "content": {"content": {"source": {"type": "base64", "data": "x" * 999}}},
+                }
+            ],
+            '{"type":"web_fetch_tool_result","content":{"content":{"source":{"type":"base64"}}}}',
+            [],
+        ),
+        (
+            [{"type": "x_tool_result", "content": [[[[[[[{"encrypted_deep": 1}]]]]]]]}],
+            '{"type":"x_tool_result","content":[[[[[[[{"encrypted_deep":1}]]]]]]]}',
+            [],
+        ),
+        (
             [{"type": "tool_result", "content": "seen"}],
             '{"type":"tool_result","content":"seen"}',
             [],
