@@ -32,7 +32,7 @@ from protocol.records import (
     TurnRecord,
 )
 from protocol.request import TAG_FIELD, Request
-from protocol.tools import ToolAnswer, ToolRule
+from protocol.tools import LeftOutTool, ToolAnswer, ToolRule
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=TAG_FIELD):
@@ -167,6 +167,16 @@ class RenewContext(Request[Prompt], frozen=True, kw_only=True):
     attachment: bool = False
 
 
+class LeaveOutTool(Request[Done], frozen=True, kw_only=True):
+    """The provider has refused a tool: no request has it from now on, in any session.
+
+    `definition` is JSON, as it went upstream; `mark` is told to whoever asks what is left out.
+    """
+
+    definition: bytes
+    mark: LeftOutTool
+
+
 class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     """Store the turn's last messages and its settled row, in one commit; learn from its bills.
 
@@ -194,6 +204,7 @@ ContextMail = (
     | KeepAnswer
     | ExtendContext
     | RenewContext
+    | LeaveOutTool
     | CompleteTurn
     | ContextInspect
     | SessionCreate

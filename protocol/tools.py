@@ -21,26 +21,31 @@ Approval = Literal["auto", "session", "always"]
 
 
 class OfferedTool(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool that the gateway runs; `input_schema` is JSON Schema with `type` `object`."""
+    """A tool that the gateway runs; `input_schema` is JSON Schema with `type` `object`.
+
+    It is one of the MCP `server` of that name, or the gateway's own.
+    """
 
     name: str
     description: str
     input_schema: dict[str, Any]
     approval: Approval = "session"
     risk: Risk | None = None
+    server: str = ""
 
     @property
     def rule(self) -> ToolRule:
         """What must be known of the tool to run it."""
-        return ToolRule(name=self.name, approval=self.approval, risk=self.risk)
+        return ToolRule(name=self.name, approval=self.approval, risk=self.risk, server=self.server)
 
 
 class ToolRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Who must agree to a tool's calls."""
+    """Who must agree to a tool's calls, and which MCP server it is of, if it is of one."""
 
     name: str
     approval: Approval
     risk: Risk | None
+    server: str = ""
 
 
 class LeftOutTool(Wire, frozen=True, kw_only=True):

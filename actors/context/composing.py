@@ -3,8 +3,8 @@
 `Composer.compose` decides whether the request can continue the former one. If it can, the head
 stays, and what has changed becomes an announcement after the question. Otherwise a new epoch begins
 (`protocol.transcript`). That is so when there is no head yet, the provider found thinking that does
-not fit, too many announced texts are superseded, a tool's name changes its kind, or the window is
-full.
+not fit, the provider refuses a tool that was told, too many announced texts are superseded, a
+tool's name changes its kind, or the window is full.
 """
 
 from __future__ import annotations
@@ -250,13 +250,14 @@ class Composer:
 def _is_over(head: Head, held: Held, ground: Ground) -> bool:
     """Whether the next turn begins a new epoch.
 
-    Thinking does not fit, or what was announced and is superseded takes an eighth of the room.
+    Thinking does not fit, the provider refuses a tool that was told, or what was announced and is
+    superseded takes an eighth of the room.
     """
     if ground.binding == "rebuilt":
         return False
     superseded = sum(held.told.superseded.values()) / BYTES_A_TOKEN
     is_overgrown = superseded > ground.allowance.room / 8
-    return held.is_mismatched or head.inside_turn or is_overgrown
+    return held.is_mismatched or head.inside_turn or ground.tells_refused or is_overgrown
 
 
 def _first_answer(held: Held, said: Said) -> Entry | None:

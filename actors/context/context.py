@@ -24,10 +24,12 @@ from actors.context.flight import Underway
 from actors.context.gathering import ContextSettings, Gatherer
 from actors.context.inspecting import Inspector
 from actors.context.parts import Parts
+from actors.context.refused import RefusedTools
 from actors.context.sessions import Sessions
 from actors.context.turn_writes import TurnWrites
 from actors.mailbox import Mailbox
 from actors.ports import (
+    AgentFiles,
     Clock,
     Library,
     Media,
@@ -52,8 +54,10 @@ from protocol.mail import (
     BuildContext,
     CompleteTurn,
     ContextMail,
+    Done,
     ExtendContext,
     KeepAnswer,
+    LeaveOutTool,
     RenewContext,
 )
 from protocol.server import ModelListing
@@ -82,6 +86,7 @@ class Context:
         self._mailbox = mailbox
         self._settings = settings
         self._tools = tools
+        self._refused = RefusedTools()
         counter, calibrations = Counter(tokenizer, media), Calibrations()
         weigher = Weigher(prices, calibrations)
         self._parts = parts = Parts(
@@ -89,7 +94,14 @@ class Context:
             sessions=Sessions(store, keep_bytes=settings.history_cache_bytes),
             underway=Underway(),
             catalog=catalog,
-            gatherer=Gatherer(settings, counter=counter, library=library, tools=tools, media=media),
+            gatherer=Gatherer(
+                settings,
+                counter=counter,
+                library=library,
+                tools=tools,
+                refused=self._refused,
+                media=media,
+            ),
             composer=Composer(counter, weigher, caches=settings.prompt_caching),
             weigher=weigher,
             calibrations=calibrations,
@@ -123,7 +135,8 @@ class Context:
     @property
     def tools_left_out(self) -> list[LeftOutTool]:
         """The tools of servers that no model is offered."""
-        return self._tools.left_out()
+        offered = self._tools.offered(AgentFiles(memory="", skills=()))
+        return [*self._tools.left_out(), *self._refused.marks(offered)]
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Learn what was billed before, then serve until the mailbox is closed."""
@@ -143,6 +156,9 @@ class Context:
                 return await self._writes.extend(message)
             case RenewContext():
                 return await self._writes.renew(message)
+            case LeaveOutTool():
+                self._refused.add(msgspec.json.decode(message.definition), message.mark)
+                return Done()
             case CompleteTurn():
                 return await self._writes.complete(message)
             case ContextInspect():

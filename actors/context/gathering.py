@@ -13,6 +13,7 @@ import msgspec
 from actors.context.assembly import system_texts
 from actors.context.estimate.clearing import clears_at
 from actors.context.estimate.counting import Counter
+from actors.context.refused import RefusedTools
 from actors.context.sessions import Held
 from actors.context.toolset import Toolset, assemble_tools
 from actors.ports import AgentFiles, Library, Media, Tools
@@ -72,7 +73,8 @@ class Agent(NamedTuple):
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn's requests are made from; it stays the same for all of them.
 
-    `session` is as the turn leaves it. `wanted` is what the model is to know.
+    `session` is as the turn leaves it. `wanted` is what the model is to know. `tells_refused` when
+    it was told a tool that the provider refuses by now.
     """
 
     session: SessionRecord
@@ -80,6 +82,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     wanted: Briefing
     toolset: Toolset
     allowance: Allowance
+    tells_refused: bool = False
 
 
 class Said(NamedTuple):
@@ -104,12 +107,14 @@ class Gatherer:
         counter: Counter,
         library: Library,
         tools: Tools,
+        refused: RefusedTools,
         media: Media,
     ) -> None:
         self._settings = settings
         self._counter = counter
         self._library = library
         self._tools = tools
+        self._refused = refused
         self._media = media
 
     async def agent(self, held: Held, session: SessionRecord) -> Agent:
@@ -196,7 +201,8 @@ class Gatherer:
         self, held: Held, session: SessionRecord, agent: Agent, info: ModelInfo, max_tokens: int
     ) -> Ground:
         """What the session's next turn is made from, with an answer of `max_tokens`."""
-        toolset = assemble_tools(agent.tools, agent.down, session.tools)
+        assembled = assemble_tools(agent.tools, agent.down, session.tools)
+        toolset = self._refused.without(assembled)
         room = info.max_input_tokens - max_tokens
         clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or held.told.tools)
         return Ground(
@@ -204,6 +210,7 @@ class Gatherer:
             binding=binding(session.model),
             wanted=Briefing(self._texts(session, agent.files), toolset.definitions),
             toolset=toolset,
+            tells_refused=self._refused.any_of(held.told.tools.values()),
             allowance=Allowance(
                 limit=info.max_input_tokens,
                 room=room,

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 
 import msgspec
+from msgspec import UNSET
 
 from actors.deadline import deadline
 from actors.mailbox import Address
@@ -21,11 +22,20 @@ from actors.turns.renewing import renewal
 from actors.turns.tools import ToolRunner
 from actors.turns.turn import Turn
 from actors.turns.upstream import Upstream, UpstreamSettings
+from protocol.announcing import Definition
 from protocol.errors import Failure, GatewayError, ProviderError
-from protocol.mail import ContextBuilt, ExtendContext, KeepAnswer, RenewContext
+from protocol.mail import (
+    ContextBuilt,
+    ExtendContext,
+    KeepAnswer,
+    LeaveOutTool,
+    RenewContext,
+)
 from protocol.prompt import Prompt
 from protocol.provider.events import MalformedEvent
+from protocol.provider.refused_tool import refused_tool
 from protocol.records import Attached
+from protocol.tools import LeftOutTool
 from protocol.turn import STOP_BUDGET, STOP_REPETITION, STOP_STEPS
 from protocol.usage import ZERO
 
@@ -132,6 +142,10 @@ class Conversation:
 
     async def _renew(self, turn: Turn, error: ProviderError) -> Ending | None:
         """Make a request anew that the provider refused. Raises `error` where that is no use."""
+        if error.refusal is not None:
+            tool = refused_tool(error.refusal, turn.step.prompt.body)
+            if tool is not None:
+                raise await self._without_tool(turn, error, tool)
         has_attachments = turn.attached != Attached()
         new = renewal(
             error,
@@ -152,6 +166,31 @@ class Conversation:
         turn.advance("call")
         turn.replace(prompt)
         return None
+
+    async def _without_tool(
+        self, turn: Turn, error: ProviderError, tool: Definition
+    ) -> ProviderError:
+        """Leave a tool that the provider refused out of all further requests; the turn's error."""
+        name = str(tool["name"])
+        server = next((rule.server for rule in turn.built.tools if rule.name == name), "")
+        whose = f" of the MCP server {server}" if server else ""
+        why = error.refusal or ""
+        log.warning("the tool %s%s is left out from now on: %s", name, whose, why)
+        mark = LeftOutTool(
+            name=name.removeprefix(f"{server}__"),
+            server=server or UNSET,
+            reason=f"the provider has refused it: {why}",
+        )
+        definition = msgspec.json.encode(tool)
+        with deadline(self._settings.ask_seconds):
+            await self._context.ask(LeaveOutTool(definition=definition, mark=mark))
+        told = ProviderError(
+            "LLM_ERROR",
+            f"The provider refuses the tool {name}{whose}: {why.rstrip('. ')}. The tool "
+            "is left out from now on: send again.",
+        )
+        told.refusal = why
+        return told
 
     def _is_affordable(self, turn: Turn, prompt: Prompt) -> bool:
         """Whether what is left of the client's limit suffices for the request's input."""

@@ -79,6 +79,7 @@ def _served(server: McpServer, name: str, tool: Tool) -> ServedTool:
         input_schema=_told(fitted.schema, server.hide),
         approval=server.approval_of(tool.name),
         risk=risk_of(tool),
+        server=server.name,
     )
     return ServedTool(tool.name, offered, fitted)
 

@@ -140,6 +140,13 @@ _ROWS = (
     ),
     KnownDirective("page", "on", "`status` comes with a proxy's page instead of JSON", switch),
     KnownDirective(
+        "refuse_tool",
+        "NAME",
+        "a request that defines this tool is a 400 that names its place: its schema is no good",
+        plain,
+        sets="refused_tool",
+    ),
+    KnownDirective(
         "fault",
         "KIND@AT:ARG",
         "after AT events of the stream (from its end when negative) this goes wrong; ARG is an "

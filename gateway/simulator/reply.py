@@ -215,6 +215,7 @@ class Reply(msgspec.Struct, frozen=True):
     - `delay`: seconds before the first byte
     - `flush`: an unpaced stream is sent in pieces of at least this many bytes; 1 is event by event
     - `gate`: what goes wrong (`failure`, `fault`) waits until it is set
+    - `refused_tool`: the request is refused for this tool, if it defines it
     - `limits`: obey the request's `max_tokens` and `stop_sequences`; off, it is sent as written
     """
 
@@ -233,4 +234,5 @@ class Reply(msgspec.Struct, frozen=True):
     limits: bool = False
     gate: trio.Event | None = None
     failure: ErrorReply | None = None
+    refused_tool: str | None = None
     fault: Fault | None = None

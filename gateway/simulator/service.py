@@ -16,7 +16,7 @@ from gateway.simulator.catalogue import MODELS, find_model
 from gateway.simulator.context_editing import edit, measure
 from gateway.simulator.directed import directed
 from gateway.simulator.draft import Drafter, ReplyDraft
-from gateway.simulator.errors import PAGE, ApiError, encode_error
+from gateway.simulator.errors import PAGE, ApiError, encode_error, invalid
 from gateway.simulator.ids import Ids
 from gateway.simulator.ledger import Bill
 from gateway.simulator.limits import limited
@@ -37,6 +37,7 @@ from gateway.simulator.rules import check_end, check_model, check_signatures, ch
 from gateway.simulator.script import Script
 from gateway.simulator.settings import SimulatorSettings
 from gateway.simulator.signature import Signer
+from gateway.simulator.tool_changes import place_of
 from gateway.simulator.transcript import merged, pending_calls
 from gateway.simulator.validation import check_body, check_headers
 
@@ -161,6 +162,8 @@ class Service:
         size = sum(segment.tokens for segment in prompt)
         check_size(size, body, model)
         reply = self._reply(body, model)
+        if reply.refused_tool and (place := place_of(body, reply.refused_tool)):
+            raise invalid(f"{place}.custom.input_schema: JSON schema is invalid.")
         streamed = bool(body.get("stream"))
         if failure := _failure(reply, streamed=streamed):
             return _failed(reply, failure, request.request_id)

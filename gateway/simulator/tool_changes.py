@@ -42,6 +42,19 @@ def check_tool_changes(body: Json, betas: frozenset[str]) -> None:
         folded.apply(block, place)
 
 
+def place_of(body: Json, name: str) -> str | None:
+    """Where a checked request defines a tool of this name; the last place, if there are several."""
+    places = [
+        f"tools.{at}" for at, tool in enumerate(body.get("tools") or []) if tool.get("name") == name
+    ]
+    places += [
+        f"{place}.{block['type']}.tool.definition"
+        for place, block in _changes(body["messages"])
+        if (_definition(block) or {}).get("name") == name
+    ]
+    return places[-1] if places else None
+
+
 def starts_without_tools(body: Json) -> bool:
     """Whether a tool is defined in a message though `tools` holds none that is not deferred.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gateway.simulator import calls, says, turn
+from gateway.simulator import Reply, calls, says, turn
 from protocol.provider.tool_schema import fit
 from tests.support import Frame, open_world, text_of
 from tests.tiny_mcp import Tiny, tool, tools_when_up
@@ -156,3 +156,79 @@ async def test_a_clients_tool_of_an_older_draft_is_sent_in_the_new_one(tmp_path:
         "type": "object",
         "properties": {"n": {"type": "number", "exclusiveMinimum": 0}},
     }
+
+
+PATTERN = tool("pattern", {"type": "object", "properties": {"a": {"pattern": "(?<x"}}})
+"""A tool with a pattern that is none: nothing here looks into patterns."""
+
+
+def strict(name: str) -> Any:
+    """A provider that takes no request that defines the tool of this name with a pattern."""
+
+    def respond(body: Frame) -> Reply | None:
+        return Reply(refused_tool=name) if "(?<x" in json.dumps(body) else None
+
+    return respond
+
+
+async def test_a_tool_that_the_provider_refuses_all_the_same_is_left_out_from_then_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error names it and its server; every session goes on without it until it is changed."""
+    tiny = Tiny(tmp_path, tools=[tool("fine"), PATTERN])
+    async with open_world(tmp_path, mcp_servers=(tiny.server,)) as world, world.talk() as talk:
+        await tools_when_up(talk, "tiny__pattern")
+        world.simulator.script(strict("tiny__pattern"))
+        *started, error = await talk.turn("Hello.")
+        assert error["code"] == "LLM_ERROR"
+        assert "the tool tiny__pattern of the MCP server tiny: tools.1.custom" in error["message"]
+        session = started[0]["sessionId"]
+        for known in ({"sessionId": session}, {}):
+            frames = await talk.turn("Hello?", **known)
+            assert frames[-1]["stopReason"] == "end_turn"
+            assert [one["name"] for one in world.sent()[-1]["tools"]] == ["tiny__fine"]
+        status = await talk.ask("gateway.status")
+        assert marks(status) == {("pattern", "tiny")}
+        assert status["toolsLeftOut"][0]["reason"].startswith("the provider has refused it: ")
+    lines = [one.getMessage() for one in caplog.records if "is left out" in one.getMessage()]
+    assert len(lines) == 1
+    assert lines[0].startswith("the tool tiny__pattern of the MCP server tiny is left out from now")
+
+
+async def test_a_tool_that_comes_later_and_is_refused_costs_one_turn(tmp_path: Path) -> None:
+    """It is defined in a message then; the session keeps its thinking and its cache."""
+    fine = {"name": "fine", "description": "", "inputSchema": {"type": "object"}}
+    late = {"name": "late", "description": "", "inputSchema": PATTERN["inputSchema"]}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        session = (await talk.turn("Hello.", tools=[fine]))[0]["sessionId"]
+        tools = [fine, late]
+        question = "And now? [[sim: refuse_tool=late]]"
+        error = (await talk.turn(question, sessionId=session, tools=tools))[-1]
+        assert "the tool late: messages." in error["message"]
+        frames = await talk.turn("And now?", sessionId=session, tools=tools)
+        assert frames[-1]["stopReason"] == "end_turn"
+        assert "late" not in json.dumps(world.sent()[-1])
+        assert "epoch" not in frames[-1].get("context", {})
+
+
+async def test_a_tool_that_was_taken_once_and_is_refused_now_is_taken_out_of_the_session(
+    tmp_path: Path,
+) -> None:
+    """Another model may know more of schemas; what it was told first is said anew without it."""
+    tools = [
+        {"name": name, "description": "", "inputSchema": schema}
+        for name, schema in (("fine", {"type": "object"}), ("old", PATTERN["inputSchema"]))
+    ]
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        session = (await talk.turn("Hello.", tools=tools))[0]["sessionId"]
+        world.simulator.script(strict("old"))
+        error = (await talk.turn("Hello?", sessionId=session))[-1]
+        assert "the tool old: tools.1.custom" in error["message"]
+        for _ in range(2):
+            frames = await talk.turn("Hello?", sessionId=session)
+            assert frames[-1]["stopReason"] == "end_turn"
+        assert "old" not in [one["name"] for one in world.sent()[-1]["tools"]]
+        changed = [tools[0], {**tools[1], "inputSchema": {"type": "object"}}]
+        frames = await talk.turn("Hello?", sessionId=session, tools=changed)
+        assert frames[-1]["stopReason"] == "end_turn"
+        assert '"old"' in json.dumps(world.sent()[-1])

@@ -24,6 +24,7 @@ from protocol.mail import (
     Done,
     ExtendContext,
     KeepAnswer,
+    LeaveOutTool,
     RenewContext,
 )
 from protocol.prompt import Prompt
@@ -87,7 +88,7 @@ class FakeContext:
                 return self._build()
             case ExtendContext() | RenewContext():
                 return self._prompt()
-            case BeginTurn() | KeepAnswer() | CompleteTurn():
+            case BeginTurn() | KeepAnswer() | LeaveOutTool() | CompleteTurn():
                 return Done()
         raise TypeError(type(message).__name__)
 

@@ -35,6 +35,7 @@ from protocol.provider.events import (
     UnknownEvent,
 )
 from protocol.server import Pong
+from protocol.tools import OfferedTool
 from tests.actors.fakes import (
     MODEL,
     TERMINAL,
@@ -769,6 +770,33 @@ async def test_a_session_survives_a_refusal_of_what_was_said_before(
         assert [body.count("sealed") for body in bodies] == [0, 1, 0]
         assert "context" not in (await client.converse(sessionId=session))[-1]
         assert world.model.bodies[-1].decode().count("sealed") == 1
+
+
+async def test_the_error_names_a_tool_that_the_provider_refuses(
+    autojump_clock: MockClock,
+) -> None:
+    """And the server that it is of; the next request goes without it, and any other way helps."""
+    schema = {"type": "object"}
+    async with open_world() as world:
+        world.tools.tools = [
+            OfferedTool(name="s__brew", description="", input_schema=schema, server="s")
+        ]
+        client = world.connect()
+        mine = [{"name": "mine", "description": "", "inputSchema": schema}]
+        world.model.will(
+            refusing("tools.0.custom.input_schema: It is odd."), refusing("tools.0.name: Odd")
+        )
+        error = (await client.converse(tools=mine))[-1]
+        assert error["code"] == "LLM_ERROR"
+        assert error["message"] == (
+            "The provider refuses the tool s__brew of the MCP server s: "
+            "tools.0.custom.input_schema: It is odd. The tool is left out from now on: send again."
+        )
+        error = (await client.converse(tools=mine))[-1]
+        assert "the tool mine: tools.0.name: Odd. The tool" in error["message"]
+        frames = await client.converse(tools=mine)
+        assert frames[-1]["stopReason"] == "end_turn"
+        assert "tools" not in json.loads(world.model.bodies[-1])
 
 
 async def test_after_a_mismatch_the_next_turn_begins_a_new_epoch(
