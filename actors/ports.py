@@ -31,6 +31,15 @@ from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
 from protocol.usage import Cost, TokenCounts
 
 
+class ProviderEvents(Protocol):
+    """The events of an answer; the provider calls the request `request_id`, if it says so."""
+
+    @property
+    def request_id(self) -> str | None: ...
+
+    def __aiter__(self) -> AsyncIterator[ProviderEvent]: ...
+
+
 class Model(Protocol):
     """The provider. Every method raises ProviderError, or GatewayError(NO_API_KEY)."""
 
@@ -51,7 +60,7 @@ class Model(Protocol):
 
     def stream(
         self, body: bytes, betas: Sequence[str] = ()
-    ) -> AbstractAsyncContextManager[AsyncIterator[ProviderEvent]]:
+    ) -> AbstractAsyncContextManager[ProviderEvents]:
         """Send a request's JSON; entered once the provider has said yes.
 
         `betas` names the unreleased features that it uses.

@@ -29,6 +29,7 @@ from actors.turns.tools import ToolSettings
 from actors.usage.usage import UsageActor
 from gateway import __version__
 from gateway.access import access_rules
+from gateway.announcing import announce
 from gateway.anthropic.model import AnthropicModel
 from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings
@@ -138,6 +139,7 @@ class Gateway:
                     self.url = _url(settings.host, sockets)
                     listeners.start_soon(_listen, server, sockets, connections)
                     task_status.started(self.url)
+                    listeners.start_soon(announce, self.url, self._vault, settings.ask_seconds)
                     await self._stopping.wait()
                     turns.start_soon(self._cut, parts.llm, server)
                     await self._drain(parts, server)
@@ -171,7 +173,7 @@ class Gateway:
         try:
             found = self._vault.find()
         except VaultError as error:
-            log.warning("no API key: %s", error)
+            log.info("no API key: %s", error)  # the turn that needs it says that it failed
             return None
         return None if found is None else found.key
 

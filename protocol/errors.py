@@ -64,6 +64,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_ms: int | None = None
     turn_id: str | None = None
     sections: list[SectionWeight] | None = None
+    provider_request_id: str | None = None
+
+    def of_request(self, request_id: str | None) -> Failure:
+        """The failure with the provider's id of the request, for whoever asks there about it."""
+        if request_id is None or self.provider_request_id is not None:
+            return self
+        message = f"{self.message} (The provider's request: {request_id})"
+        return msgspec.structs.replace(self, message=message, provider_request_id=request_id)
 
 
 class GatewayError(Exception):
@@ -75,8 +83,11 @@ class GatewayError(Exception):
     def __init__(
         self, code: ErrorCode, message: str, *, retryable: bool = False, **details: Any
     ) -> None:
-        super().__init__(f"{code}: {message}")
+        super().__init__(code, message)
         self.failure = Failure(code=code, message=message, retryable=retryable, **details)
+
+    def __str__(self) -> str:
+        return f"{self.failure.code}: {self.failure.message}"
 
     @classmethod
     def of(cls, failure: Failure) -> Self:

@@ -219,7 +219,7 @@ async def test_an_unknown_model_costs_null(tmp_path: Path) -> None:
     [
         (ErrorReply(400, message="messages.0: no"), "LLM_ERROR", False),
         (ErrorReply(401), "NO_API_KEY", False),
-        (ErrorReply(404), "MODEL_NOT_FOUND", False),
+        (ErrorReply(404, message="model: claude-nobody-9"), "MODEL_NOT_FOUND", False),
         (ErrorReply(413), "CONTEXT_TOO_LARGE", False),
         (ErrorReply(429, retry_after=60), "RATE_LIMITED", True),
         (ErrorReply(500), "LLM_ERROR", True),

@@ -17,7 +17,7 @@ from actors.ports import Prices
 from actors.serving import BUG
 from actors.turns.budget import left_of
 from actors.turns.ending import Ending
-from actors.turns.faults import MALFORMED
+from actors.turns.faults import malformed
 from actors.turns.renewing import renewal
 from actors.turns.tools import ToolRunner
 from actors.turns.turn import Turn
@@ -76,12 +76,14 @@ class Conversation:
         try:
             while (ending := await self._step(turn)) is None:
                 pass
+        except ProviderError as error:
+            failure = error.failure.of_request(turn.step.request_id)
+            is_refusal = error.refusal is not None
+            return Ending(failure=_weighed(failure, turn.built), is_refusal=is_refusal)
         except GatewayError as error:
-            is_refusal = isinstance(error, ProviderError) and error.refusal is not None
-            return Ending(failure=_weighed(error.failure, turn.built), is_refusal=is_refusal)
+            return Ending(failure=_weighed(error.failure, turn.built))
         except MalformedEvent as error:
-            log.warning("turn %s: %s", turn.turn_id, error)
-            return Ending(failure=MALFORMED)
+            return Ending(failure=malformed(error).of_request(turn.step.request_id))
         except Exception:
             log.exception("turn %s broke off by a mistake of the gateway", turn.turn_id)
             return Ending(failure=BUG)
@@ -157,10 +159,16 @@ class Conversation:
         if new is None:
             raise error
         how = "with less" if new.room is not None else "in a new epoch"
-        log.warning("turn %s: %s; the model is asked again %s", turn.turn_id, error, how)
+        log.info("turn %s: %s; the model is asked again %s", turn.turn_id, error, how)
         turn.renewals.append(new)
-        with deadline(self._settings.ask_seconds):
-            prompt = await self._context.ask(RenewContext(turn=turn.row, **new._asdict()))
+        try:
+            with deadline(self._settings.ask_seconds):
+                prompt = await self._context.ask(RenewContext(turn=turn.row, **new._asdict()))
+        except GatewayError as full:
+            if full.failure.code != "CONTEXT_TOO_LARGE" or error.too_long is not None:
+                raise
+            # The provider gave no figures, so ours are a guess: only its own word is true.
+            raise error from full
         if not self._is_affordable(turn, prompt):
             return OUT_OF_MONEY
         turn.advance("call")

@@ -5,8 +5,12 @@ The provider's own words stay out of it: they may quote the prompt.
 
 from __future__ import annotations
 
+from actors.turns.turn import Turn
 from protocol.errors import Failure
-from protocol.provider.events import StreamError
+from protocol.provider.events import MalformedEvent, StreamError
+
+LONGEST_REASON = 1_000
+"""Characters of the log."""
 
 BROKE_OFF = Failure(
     code="LLM_ERROR",
@@ -16,11 +20,6 @@ BROKE_OFF = Failure(
 SILENT = Failure(
     code="LLM_TIMEOUT",
     message="The model has said nothing for too long. What came is kept; send again.",
-    retryable=True,
-)
-MALFORMED = Failure(
-    code="LLM_ERROR",
-    message="The provider sent something unreadable, and the answer broke off. Send again.",
     retryable=True,
 )
 _OTHER = Failure(
@@ -47,6 +46,29 @@ _BY_TYPE = {
 }
 
 
+def malformed(error: MalformedEvent) -> Failure:
+    """The failure of an answer that cannot be read on."""
+    return Failure(
+        code="LLM_ERROR",
+        message=f"The provider sent something unreadable, and the answer broke off: {error}. Send "
+        "again.",
+        retryable=True,
+    )
+
+
 def fault(event: StreamError) -> Failure:
     """The failure that the provider told of in mid-stream."""
     return _BY_TYPE.get(event.error.type, _OTHER)
+
+
+def log_line(turn: Turn, failure: Failure) -> str:
+    """All that an operator needs of a turn that failed, on one line; no word of the client's."""
+    return (
+        f"turn {turn.turn_id} failed: {failure.code}: {_one_line(failure.message)} "
+        f"[session {turn.session_id or '-'}, request {turn.send.id}, "
+        f"provider's request {failure.provider_request_id or '-'}]"
+    )
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text[:LONGEST_REASON])

@@ -22,6 +22,7 @@ from actors.serving import BUG, serve
 from actors.turn_log import TurnLogs
 from actors.turns.conversation import Conversation, ConversationSettings
 from actors.turns.ending import Ending
+from actors.turns.faults import log_line
 from actors.turns.outcome import FREE, completion, ended, refused, settled
 from actors.turns.running import Running
 from actors.turns.tools import ToolRunner, ToolSettings
@@ -190,6 +191,8 @@ class Llm:
             log.exception("turn %s ended by a mistake of the gateway", turn.turn_id)
             await self._abandon(turn, BUG)
             terminal = refused(turn, BUG)
+        if isinstance(terminal, Failed):
+            log.warning("%s", log_line(turn, terminal.failure))
         turn.state = "done"
         self._running.remove(turn)
         turn.log.append(terminal)

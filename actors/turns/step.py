@@ -26,6 +26,8 @@ class Step:
         """Whether the provider may be billing for what it was asked and has not answered."""
         self.taken = False
         """Whether it has begun to answer, and has not said itself that it failed."""
+        self.request_id: str | None = None
+        """The provider's id of the request, once it has said yes to it."""
         self.confirmed = 0
         """How many of its messages the session has."""
         self.output_estimate = self.thinking_estimate = 0

@@ -104,9 +104,9 @@ class Upstream:
         limit = self._settings.first_content_seconds
         with self._listening(turn), trio.move_on_after(limit) as watch:
             moved = -math.inf
-            step.asked = True
+            step.asked, step.request_id = True, None
             async with self._model.stream(step.prompt.body, step.prompt.betas) as events:
-                step.taken = True
+                step.taken, step.request_id = True, events.request_id
                 async for event in events:
                     if not self._take(turn, event):
                         continue
@@ -128,7 +128,6 @@ class Upstream:
                 self.pings += 1
                 return False
             case StreamError():
-                log.info("turn %s: the provider told of %s", turn.turn_id, event.error.type)
                 step.taken = False
                 raise ProviderError.of(fault(event))
         for shown in step.answer.feed(event):

@@ -1,7 +1,7 @@
 """The provider's failures as ours: the one place that knows the SDK's exceptions.
 
-Its exceptions carry the request, key included: nothing of them is passed on but a status, a type
-and, for a request that the provider calls invalid, its own short explanation.
+Its exceptions carry the request, key included: nothing of them is passed on but a status, a type,
+a code, the id of the request, hints on when to try again, and a short explanation.
 """
 
 from __future__ import annotations
@@ -13,20 +13,15 @@ import anthropic
 import httpx2
 import msgspec
 
-from protocol.errors import ErrorCode, ProviderError, TooLong
+from protocol.errors import ProviderError
 from protocol.provider.hints import retry_after_ms, should_retry
+from protocol.provider.rejections import Rejection, meaning
 
 _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
-_PROMPT_TOO_LONG = re.compile(r"prompt is too long: ([0-9]{1,12}) tokens > ([0-9]{1,12}) maximum")
-_NO_ROOM_TO_ANSWER = re.compile(
-    r"exceed context limit: ([0-9]{1,12}) \+ ([0-9]{1,12}) > ([0-9]{1,12})"
-)
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _EXPLANATION_LENGTH = 240
-
-KEY_HINT = (
-    "Type `agentspace keys add anthropic`, or set ANTHROPIC_API_KEY where the gateway is started."
-)
+_NAME_LENGTH = 64
 
 
 def provider_error(error: Exception) -> ProviderError:
@@ -52,74 +47,46 @@ def provider_error(error: Exception) -> ProviderError:
     )
 
 
+def request_id_of(response: httpx2.Response) -> str | None:
+    """The provider's id of the request, from the header `request-id`."""
+    return _request_id(response.headers.get("request-id"))
+
+
 def _status_error(error: anthropic.APIStatusError) -> ProviderError:
-    meant = _meaning(error)
-    told = should_retry(error.response.headers)
-    if told is None or told == meant.failure.retryable:
-        return meant
-    changed = ProviderError.of(msgspec.structs.replace(meant.failure, retryable=told))
-    changed.too_long, changed.refusal = meant.too_long, meant.refusal
-    return changed
+    headers = error.response.headers
+    meant = meaning(_rejection(error))
+    failure = meant.failure
+    told = should_retry(headers)
+    if told is not None:
+        failure = msgspec.structs.replace(failure, retryable=told)
+    if meant.failure.retryable or told:
+        failure = msgspec.structs.replace(
+            failure, retry_after_ms=retry_after_ms(headers, time.time())
+        )
+    in_body = error.body.get("request_id") if isinstance(error.body, dict) else None
+    meant.failure = failure.of_request(request_id_of(error.response) or _request_id(in_body))
+    return meant
 
 
-def _meaning(error: anthropic.APIStatusError) -> ProviderError:
+def _rejection(error: anthropic.APIStatusError) -> Rejection:
     status = error.status_code
-    explanation = _explanation(error)
-    if status in (401, 403):
-        return ProviderError(
-            "NO_API_KEY",
-            f"The provider refuses the API key ({status}). {KEY_HINT}",
-        )
-    if status == 404:
-        return ProviderError(
-            "MODEL_NOT_FOUND", "The provider does not know this model. Ask for `model.list`."
-        )
-    too_long = _too_long(explanation)
-    if status == 413 or too_long is not None or "prompt is too long" in explanation:
-        return _too_large(too_long)
-    if status == 429:
-        return _later("RATE_LIMITED", "The provider's rate limit is reached.", error)
-    if status in (503, 529):
-        return _later("OVERLOADED", "The provider is overloaded.", error)
-    if status in (408, 504):
-        return _later("LLM_TIMEOUT", "The provider did not answer in time.", error)
-    if status >= 500:
-        return _later("LLM_ERROR", f"The provider failed ({status}).", error)
-    if status < 400:
-        return ProviderError(
-            "LLM_ERROR", "The provider's address redirects elsewhere; correct the base address."
-        )
-    refused = ProviderError("LLM_ERROR", f"The provider refuses the request: {explanation}")
-    refused.refusal = explanation
-    return refused
-
-
-def _too_long(explanation: str) -> TooLong | None:
-    """The figures of a refusal: the input's tokens, and the most that it takes."""
-    if found := _PROMPT_TOO_LONG.search(explanation):
-        return TooLong(int(found[1]), int(found[2]))
-    if found := _NO_ROOM_TO_ANSWER.search(explanation):  # older models: input and longest answer
-        return TooLong(int(found[1]), int(found[3]) - int(found[2]))
-    return None
-
-
-def _too_large(too_long: TooLong | None) -> ProviderError:
-    error = ProviderError(
-        "CONTEXT_TOO_LARGE",
-        "The provider finds this request too large. Shorten it, or begin a new session.",
-    )
-    error.too_long = too_long
-    return error
-
-
-def _later(code: ErrorCode, what: str, error: anthropic.APIStatusError) -> ProviderError:
-    wait = retry_after_ms(error.response.headers, time.time())
-    return ProviderError(code, f"{what} Send again later.", retryable=True, retry_after_ms=wait)
-
-
-def _explanation(error: anthropic.APIStatusError) -> str:
     match error.body:
-        case {"error": {"message": str(message)}}:
-            text = _SECRET.sub("sk-…", _UNPRINTABLE.sub(" ", message))
-            return text[:_EXPLANATION_LENGTH]
-    return f"status {error.status_code}"
+        case {"error": {"message": str(message), **more}}:
+            details = more.get("details")
+            cause = details.get("error_code") if isinstance(details, dict) else None
+            return Rejection(status, _name(more.get("type")), _name(cause), _clean(message))
+        case {"error": str(message)} | {"message": str(message)}:  # other gateways say it so
+            return Rejection(status, words=_clean(message))
+    return Rejection(status)
+
+
+def _clean(text: str) -> str:
+    return _SECRET.sub("sk-…", _UNPRINTABLE.sub(" ", text))[:_EXPLANATION_LENGTH]
+
+
+def _name(value: object) -> str:
+    return value[:_NAME_LENGTH] if isinstance(value, str) else ""
+
+
+def _request_id(value: object) -> str | None:
+    return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else None

@@ -19,13 +19,14 @@ import trio
 from anthropic.types import ModelInfo as ProviderModelInfo
 from anthropic.types import RawMessageStreamEvent
 
-from gateway.anthropic.errors import KEY_HINT, provider_error
+from gateway.anthropic.errors import provider_error, request_id_of
 from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.decoding import EventDecoder
 from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent
 from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.provider.models import ModelInfo, fallback
+from protocol.provider.rejections import KEY_HINT
 from protocol.provider.thinking import Effort, ThinkingType
 from protocol.usage import MOST_FIGURE
 
@@ -126,9 +127,7 @@ class AnthropicModel:
         return tokens
 
     @asynccontextmanager
-    async def stream(
-        self, body: bytes, betas: Sequence[str] = ()
-    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+    async def stream(self, body: bytes, betas: Sequence[str] = ()) -> AsyncIterator[_Events]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
         client = await self._connected()
         with self._mapped_errors():
@@ -144,7 +143,7 @@ class AnthropicModel:
         try:
             async with aclosing(_chunks(stream.response)) as chunks:
                 with self._mapped_errors():
-                    events = _Events(chunks)
+                    events = _Events(chunks, request_id_of(stream.response))
                     yield events
                     await events.drain()
         finally:
@@ -205,7 +204,8 @@ def _chunks(response: httpx2.Response) -> AsyncGenerator[bytes]:
 class _Events:
     """The events in a response's bytes."""
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], request_id: str | None) -> None:
+        self.request_id = request_id
         self._chunks = chunks
         self._reader = EventReader()
         self._decoder = EventDecoder()

@@ -20,7 +20,7 @@ from actors.context.catalog import Catalog
 from actors.context.context import Context
 from actors.context.gathering import ContextSettings
 from actors.mailbox import Mailbox
-from actors.ports import AgentFiles, MediaWeight, SocketClosed
+from actors.ports import AgentFiles, MediaWeight, ProviderEvents, SocketClosed
 from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm, LlmSettings
 from actors.turns.retry import RetryPolicy
@@ -150,9 +150,7 @@ class FakeModel:
         return self.exact
 
     @asynccontextmanager
-    async def stream(
-        self, body: bytes, betas: Sequence[str] = ()
-    ) -> AsyncIterator[AsyncIterator[ProviderEvent]]:
+    async def stream(self, body: bytes, betas: Sequence[str] = ()) -> AsyncIterator[ProviderEvents]:
         """See `Model`."""
         self.betas = tuple(betas)
         script = deque(self.scripts.popleft() if self.scripts else reply("Hello."))
@@ -168,6 +166,8 @@ class FakeModel:
 
 
 class _Events:
+    request_id = "req_fake"
+
     def __init__(self, script: deque[Step]) -> None:
         self._script = script
 

@@ -30,6 +30,7 @@ from protocol.provider.events import (
     ContentBlockStop,
     ContextManagement,
     InputTransformation,
+    MalformedEvent,
     MessageDelta,
     MessageEnd,
     MessageStart,
@@ -495,6 +496,44 @@ async def test_a_turn_that_ran_out_of_money_between_its_steps_gives_nothing_twic
         )
 
 
+async def test_of_what_is_too_large_by_no_figure_only_the_providers_word_is_told(
+    autojump_clock: MockClock,
+) -> None:
+    """How much the model takes is not known then; what each section weighs is."""
+    async with open_turn_world() as world:
+        world.model.will([ProviderError("CONTEXT_TOO_LARGE", "The provider finds it too large.")])
+        world.context.failing[RenewContext] = TOO_LARGE
+        error = (await world.connect().converse())[-1]
+        assert error["message"] == "The provider finds it too large."
+        assert [section["name"] for section in error["sections"]] == ["history"]
+
+
+async def test_a_failure_in_the_answer_names_the_providers_request(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To the client, and in the one line of the log."""
+    async with open_turn_world() as world:
+        world.model.will([begin(), MalformedEvent("it is odd")])
+        error = (await world.connect().converse())[-1]
+        assert error["message"] == (
+            "The provider sent something unreadable, and the answer broke off: it is odd. Send "
+            "again. (The provider's request: req_fake)"
+        )
+        (line,) = [one.getMessage() for one in caplog.records]
+        assert line.endswith(f"request {error['requestId']}, provider's request req_fake]")
+
+
+async def test_a_reason_is_one_line_of_the_log(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it quotes."""
+    async with open_turn_world() as world:
+        world.model.will([ProviderError("LLM_ERROR", "It\nbroke\x1b[2J.")])
+        await world.connect().converse()
+        (line,) = [one.getMessage() for one in caplog.records]
+        assert "failed: LLM_ERROR: It broke [2J. [session " in line
+
+
 # --- requests that are made anew -----------------------------------------------------------------
 
 
@@ -534,7 +573,7 @@ async def test_a_refusal_of_the_past_begins_a_new_epoch(
     async with open_turn_world() as world:
         world.context.prompts.extend([{}, {"context": epoch}])
         world.model.will(refusing(PAST), reply("Hello."))
-        with caplog.at_level(logging.WARNING):
+        with caplog.at_level(logging.INFO):
             end = (await world.connect().converse())[-1]
         (renewed,) = world.context.of(RenewContext)
         assert (renewed.room, renewed.turn.turn_id) == (None, end["turnId"])
