@@ -388,7 +388,7 @@ async def test_without_a_key_the_answer_says_what_to_type(tmp_path: Path) -> Non
         ('{"type":"usage.query","id":"x","since":"yesterday"}', "since"),
         ('{"type":"ping","id":""}', "id"),
         ('{"type":"ping","id":"' + "a" * 65 + '"}', "id"),
-        ("[" * 100_000, "object"),
+        ("[" * 100_000, "more than 50000 values"),
         (b"\x80", "JSON"),
     ],
 )
