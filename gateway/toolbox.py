@@ -8,9 +8,7 @@ import msgspec
 
 from actors.ports import AgentFiles, Skill
 from gateway.library import FolderLibrary, Refused, SkillPage
-from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
-
-READ_SKILL = "read_skill"
+from protocol.tools import READ_SKILL, LeftOutTool, OfferedTool, ToolAnswer
 
 _ABOUT = (
     "Load the full instructions of one of your skills. Use it before you begin with a task that "

@@ -7,17 +7,17 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 from __future__ import annotations
 
 import json
-import re
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 
 from protocol.billing import ToldUsage
+from protocol.calls import CallIds, judged
 from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter
 from protocol.provider import halves
 from protocol.provider.answering import LONGEST_ID
-from protocol.provider.content import Block, is_too_deep
+from protocol.provider.content import Block
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
@@ -62,7 +62,7 @@ class _OpenBlock:
         """Whether it grew only in ways that are known, so that it can be sent back as it is."""
 
     def whole(self) -> Block:
-        """The block as the provider will want it back. Raises MalformedEvent."""
+        """The block with all of its pieces."""
         block = dict(self.begun)
         if self.text:
             block["text"] = (block.get("text") or "") + "".join(self.text)
@@ -80,31 +80,28 @@ class _OpenBlock:
         return block
 
 
-def _arguments(text: str) -> dict[str, Any]:
+def _arguments(text: str) -> object:
+    """The arguments that were written; what is no JSON stays the text that it is."""
     try:
-        arguments = _decode_arguments(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedEvent("a tool call's arguments are no JSON object") from error
-    if is_too_deep(arguments):
-        raise MalformedEvent("a tool call's arguments are nested too deeply")
-    return arguments
+        return _decode_arguments(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
 
 
-def _decode_arguments(text: str) -> dict[str, Any]:
+def _decode_arguments(text: str) -> object:
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        return msgspec.json.decode(text)
     except msgspec.DecodeError:  # the model may have written half a character
-        whole = halves.dumps(halves.loads(text.encode()))
-        return msgspec.json.decode(whole, type=dict[str, Any])
+        return msgspec.json.decode(halves.dumps(halves.loads(text.encode())))
 
 
 class Answer:
     """What has been received of one answer.
 
-    `urls` are those that the turn has shown already, `calls` the ids of its tool calls.
+    `urls` are those that the turn has shown already, `ids` those of its tool calls.
     """
 
-    def __init__(self, urls: set[str] | None = None, calls: set[str] | None = None) -> None:
+    def __init__(self, urls: set[str] | None = None, ids: CallIds | None = None) -> None:
         self.started = False
         self.complete = False
         self.model: str | None = None
@@ -115,11 +112,12 @@ class Answer:
         self._open: dict[int, _OpenBlock] = {}
         self._fences = FenceSplitter()
         self._urls = set() if urls is None else urls
-        self._call_ids = set() if calls is None else calls
+        self._ids = CallIds("call") if ids is None else ids
+        self.faults: dict[str, str] = {}
+        """Why calls cannot be run, for the model, by their id."""
         self._told = ToldUsage()
         self._is_closing = False
         self._output_is_final = False
-        self._unreadable: MalformedEvent | None = None
         self._unknown: set[int] = set()  # the places of blocks that grew in unknown ways
         self._has_passes = False
         self.size = 0.0
@@ -294,24 +292,17 @@ class Answer:
     def _finish(self, index: int) -> None:
         grown = self._block(index)
         del self._open[index]
-        try:
-            block = grown.whole()
-        except MalformedEvent as error:
-            # A tool call that was cut off: the stop reason, yet to come, will tell by what.
-            self._unreadable = error
-            return
+        block = grown.whole()
         if not grown.is_known and block.get("type") not in _SAID:
             self._unknown.add(len(self.blocks))
+        match block:
+            case {"type": "tool_use"}:
+                block, fault = judged(block, self._ids)
+                if fault is not None:
+                    self.faults[block["id"]] = fault
+            case {"type": "server_tool_use", "input": arguments} if not isinstance(arguments, dict):
+                block["input"] = {}  # nothing else is taken back
         self.blocks.append(block)
-        if block.get("type") != "tool_use":
-            return
-        call_id = block.get("id")
-        # Who agrees to a call names it by its id: no other call may have the same.
-        if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
-            raise MalformedEvent("a tool call whose id nobody could name")
-        if call_id in self._call_ids:
-            raise MalformedEvent("two tool calls of one id")
-        self._call_ids.add(call_id)
 
     def _stop(self, event: MessageDelta) -> None:
         if not self.started or self.complete:
@@ -330,8 +321,6 @@ class Answer:
         # Without a message_delta nobody knows why it stopped, nor what it costs.
         if not self._is_closing or self._open or self.complete:
             raise MalformedEvent("message_stop out of order")
-        if self._unreadable is not None and self.stop_reason not in _CUT_OFF:
-            raise self._unreadable
         self.complete = True
         return self.flush()
 
@@ -384,10 +373,5 @@ def _text_of(block: Block) -> str:
     return ""
 
 
-_CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-"""What a client can say again: the wire's ids."""
-
 _SAID = ("text", "tool_use", "server_tool_use")
 """Blocks that the provider takes back without what else may belong to them."""
-
-_CUT_OFF = ("max_tokens", "model_context_window_exceeded", "refusal")

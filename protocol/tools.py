@@ -20,6 +20,10 @@ Approval = Literal["auto", "session", "always"]
 """Who must agree to a call: nobody; a person, until told that the session may; a person, always."""
 
 
+READ_SKILL = "read_skill"
+"""The name of the gateway's own tool. It always means the same, so nobody else's may have it."""
+
+
 class OfferedTool(msgspec.Struct, frozen=True, kw_only=True):
     """A tool that the gateway runs; `input_schema` is JSON Schema with `type` `object`.
 

@@ -55,6 +55,8 @@ class Flight:
         self.built_at = built_at
         self.has_begun = False
         """Whether its beginning is written."""
+        self.renamed: dict[str, str] = {}
+        """The ids of calls that an earlier turn has had, and those that the session has instead."""
         self._requests: dict[int, SentRequest] = {}
 
     def begun(self) -> None:

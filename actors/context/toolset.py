@@ -15,9 +15,9 @@ import msgspec
 from protocol.announcing import Definition
 from protocol.client import ChatSend, ServerTool, ToolDeclaration
 from protocol.errors import GatewayError
-from protocol.provider.features import SERVER_TOOL_TYPES
+from protocol.provider.features import CODE_TOOLS, SERVER_TOOL_TYPES
 from protocol.provider.request import Tool
-from protocol.tools import OfferedTool, ToolRule
+from protocol.tools import READ_SKILL, OfferedTool, ToolRule
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
@@ -37,15 +37,24 @@ class Toolset(msgspec.Struct, frozen=True, kw_only=True):
 def assemble_tools(
     offered: Sequence[OfferedTool], down: Sequence[Definition], remembered: bytes | None
 ) -> Toolset:
-    """What is to go upstream: a tool gives way to an earlier one of its name.
+    """What is to go upstream: a tool gives way to an earlier one of its name, or the provider's.
 
     Those that are `offered` come first, then those of servers that are `down`, which the model was
     told of, then the session's own as it `remembered` them.
     """
-    given = [*(_entry(tool) for tool in offered), *down]
+    own = sorted(_decode(remembered or b"[]"), key=lambda tool: "type" not in tool)
+    providers = _providers_names(own)
+    offered = [tool for tool in offered if tool.name not in providers]
+    given = [
+        *(_entry(tool) for tool in offered),
+        *(tool for tool in down if tool["name"] not in providers),
+    ]
     taken = {tool["name"] for tool in given}
-    chosen = [tool for tool in _decode(remembered or b"[]") if tool["name"] not in taken]
-    chosen.sort(key=lambda tool: "type" not in tool)
+    chosen = [
+        tool
+        for tool in own
+        if tool["name"] not in taken and ("type" in tool or tool["name"] not in providers)
+    ]
     return Toolset(
         definitions=[*given, *chosen],
         rules=[tool.rule for tool in offered],
@@ -74,9 +83,32 @@ def chosen_tools(remembered: bytes | None, send: ChatSend, taken: Collection[str
     clients = [tool for tool in entries if "type" not in tool]
     if send.server_tools is not None:
         servers = _server_entries(send.server_tools)
+    providers = _providers_names(servers)
     if send.tools is not None:
-        clients = _client_entries(send.tools, {*taken, *(tool["name"] for tool in servers)})
+        clients = _client_entries(send.tools, {*taken, *providers, READ_SKILL})
+    elif send.server_tools is not None:
+        _check_clients(clients, providers)
     return _joined([*servers, *clients])
+
+
+def _check_clients(clients: Sequence[dict[str, Any]], providers: Collection[str]) -> None:
+    for tool in clients:
+        if tool["name"] in providers:
+            raise GatewayError(
+                "INVALID_MESSAGE",
+                f"`serverTools`: this session has a tool of yours named `{tool['name']}`, and that "
+                "is a name of the provider's own. Give yours another one in `tools`.",
+            )
+
+
+def _providers_names(entries: Sequence[dict[str, Any]]) -> set[str]:
+    """The names that the provider's own tools take among these.
+
+    Executing code brings tools of its own (the page on that tool, August 2026), and newer versions
+    of the web's tools bring it along (their pages): so any of them takes those names, too.
+    """
+    names = {tool["name"] for tool in entries if "type" in tool}
+    return names | CODE_TOOLS if names else names
 
 
 def _joined(entries: list[dict[str, Any]]) -> bytes | None:

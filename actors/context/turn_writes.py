@@ -5,11 +5,11 @@ Each is one commit, together with the turn's row. After the commit, memory has i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
 
+from actors.context.call_ids import distinct
 from actors.context.estimate.sent import Billed
 from actors.context.flight import Flight
 from actors.context.gathering import Said
@@ -25,7 +25,6 @@ from protocol.mail import (
     Done,
     ExtendContext,
     KeepAnswer,
-    NewMessage,
     RenewContext,
 )
 from protocol.prompt import Prompt
@@ -68,7 +67,7 @@ class TurnWrites:
         """Write an answer whose tools are about to run. Raises GatewayError."""
         flight = self._found(request.turn)
         async with self._parts.sessions.open(flight.session_id) as held:
-            entries = await self._new(held, request.turn, request.at, request.messages)
+            entries = await self._new(held, flight, request)
             assert held.session is not None
             change = Change(session=held.session, entries=tuple(entries))
             await self._write(change, request.turn, held)
@@ -79,7 +78,7 @@ class TurnWrites:
         flight = self._found(request.turn)
         async with self._parts.sessions.open(flight.session_id) as held:
             own = _turn_of(held, request.turn)
-            entries = await self._new(held, request.turn, request.at, request.messages)
+            entries = await self._new(held, flight, request)
             held.billed = _billed(request.turn, flight) or held.billed
             return await self._go_on(flight, held, request.turn, Said(entries, own=own[0].place))
 
@@ -171,7 +170,7 @@ class TurnWrites:
         session, head = held.session, held.head
         assert session is not None
         assert head is not None
-        entries = await self._new(held, request.turn, request.at, request.messages)
+        entries = await self._new(held, flight, request)
         if request.restores:
             before = flight.before
             session = msgspec.structs.replace(
@@ -189,14 +188,16 @@ class TurnWrites:
             held.forget()  # it is loaded anew
 
     async def _new(
-        self, held: Held, turn: TurnRecord, at: int, messages: Sequence[NewMessage]
+        self, held: Held, flight: Flight, request: KeepAnswer | ExtendContext | CompleteTurn
     ) -> list[Entry]:
-        """The messages that the session does not have yet; the first has the turn's number `at`."""
+        """The messages that the session does not have yet."""
+        turn = request.turn
         have = sum(entry.role != "system" for entry in _turn_of(held, turn)) - 1
+        new = request.messages[max(0, have - request.at) :]
         return await self._parts.gatherer.measured(
             turn.model,
             turn.turn_id,
-            messages[max(0, have - at) :],
+            distinct(new, held.entries, turn.turn_id, flight.renamed),
             held.next_place,
             self._parts.clock.now(),
         )

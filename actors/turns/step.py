@@ -111,6 +111,8 @@ class Step:
 
     def answer_of(self, call_id: str) -> ToolAnswer:
         """The call's answer; without one, a word that says so."""
+        if (fault := self.answer.faults.get(call_id)) is not None:
+            return ToolAnswer.failed(fault)
         unanswered = CUT_OFF if call_id in self.running else NOT_RUN
         return self.answers.get(call_id, unanswered)
 

@@ -67,7 +67,9 @@ class ToolRunner:
 
     async def _run_one(self, turn: Turn, call: Block, places: trio.CapacityLimiter) -> None:
         name, call_id = call["name"], call["id"]
-        if name in turn.built.client_tools:
+        if call_id in turn.step.answer.faults:
+            answer = turn.step.answer_of(call_id)
+        elif turn.is_clients(call):
             answer = await self._ask_client(turn, call_id)
         else:
             answer = await self._run_here(turn, call, places)
@@ -105,7 +107,7 @@ class ToolRunner:
 
     def _ask_for_consent(self, turn: Turn, call: Block) -> None:
         rule = _rule(turn, call["name"])
-        if rule is None or rule.approval == "auto":
+        if rule is None or rule.approval == "auto" or call["id"] in turn.step.answer.faults:
             return
         if rule.approval == "session" and self._approvals.allows(turn.session_id, rule.name):
             return

@@ -11,11 +11,13 @@ from actors.turns.approvals import Answers
 from actors.turns.renewing import Renewal
 from actors.turns.step import Step, without_body
 from protocol.answer import Answer
+from protocol.calls import CallIds
 from protocol.client import ChatSend
 from protocol.context import SentContext, with_cleared, with_dropped, with_epoch
 from protocol.mail import ContextBuilt, NewMessage
 from protocol.prompt import Prompt
 from protocol.provider.answering import other_model
+from protocol.provider.content import Block
 from protocol.records import Attached, TurnRecord
 from protocol.repetition import Repetition
 from protocol.states import TURN, TurnState, TurnTransition, advance
@@ -61,7 +63,7 @@ class Turn:
         self._dropped = 0
         """Thinking blocks that the provider refused, and that were left out for it."""
         self._urls: set[str] = set()
-        self._call_ids: set[str] = set()
+        self._call_ids = CallIds(turn_id)
 
     def advance(self, event: TurnTransition) -> None:
         """Move to the next state; see `protocol.states`."""
@@ -122,12 +124,16 @@ class Turn:
 
     def show_calls(self) -> None:
         """Tell what the model calls; from now on a client may be running its own."""
-        clients = self.built.client_tools
         for call in self.step.answer.calls:
-            name, is_clients = call["name"], call["name"] in clients
-            self.log.append(ToolCalled(call["id"], name, call.get("input") or {}, is_clients))
+            call_id, is_clients = call["id"], self.is_clients(call)
+            self.log.append(ToolCalled(call_id, call["name"], call.get("input") or {}, is_clients))
             if is_clients:
-                self.step.running.add(call["id"])
+                self.step.running.add(call_id)
+
+    def is_clients(self, call: Block) -> bool:
+        """Whether a client is asked to run this call."""
+        known = call["name"] in self.built.client_tools
+        return known and call["id"] not in self.step.answer.faults
 
     def close_calls(self) -> None:
         """Answer every call that was shown; a call that was not run is told so."""
@@ -153,8 +159,7 @@ class Turn:
         if call_id in self.step.answers or call_id not in self.step.running:
             return False
         return any(
-            call["id"] == call_id and call["name"] in self.built.client_tools
-            for call in self.step.answer.calls
+            call["id"] == call_id and self.is_clients(call) for call in self.step.answer.calls
         )
 
     # --- what is known of it -------------------------------------------------------------------

@@ -70,7 +70,13 @@ def _blocks(
         blocks.append(ReplyText(_filler(asked["count"], chars)))
     else:
         blocks += [block for block in own if isinstance(block, ReplyText)]
-    return (*blocks, *asked.get("tool", ()))
+    return (*blocks, *_called(asked))
+
+
+def _called(asked: dict[str, Any]) -> list[ReplyBlock]:
+    """The calls of a client's tools, as odd as they are asked for."""
+    odd = {"text": asked.get("arguments"), "id": asked.get("call_id")}
+    return [msgspec.structs.replace(call, **odd) for call in asked.get("tool", ())]
 
 
 def _served(asked: dict[str, Any]) -> list[ServerCall]:

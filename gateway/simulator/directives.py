@@ -109,6 +109,13 @@ _ROWS = (
         speaks=True,
         many=True,
     ),
+    KnownDirective(
+        "arguments",
+        "TEXT",
+        "the input of these calls, as text: JSON that is no object, or none",
+        plain,
+    ),
+    KnownDirective("call_id", "ID", "of each of these calls", plain),
     KnownDirective("stop", "REASON", "stop reason", plain),
     KnownDirective(
         "category", "NAME", "of a refusal: `cyber`, `bio`, …; it stops for that reason", plain

@@ -18,6 +18,9 @@ PARTS = ("text", "image", "document", "search_result", "tool_reference", "browse
 """What a tool's result may be made of."""
 
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+"""What a definition may be called. Reports have "at least 1" and "at most 200 characters" of calls
+in the conversation, and the pattern; strictly, it is the pattern of definitions."""
 
 
 def check_tool_calls(messages: Sequence[Json]) -> None:
@@ -64,6 +67,8 @@ def _check_call(block: Json, place: str) -> None:
             raise invalid(f"{place}.{name}: Input should be a valid {word}")
     if not _ID.fullmatch(block["id"]):
         raise invalid(f"{place}.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+    if not _NAME.fullmatch(block["name"]):
+        raise invalid(f"{place}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
 
 
 def _check_result(block: Json, place: str) -> None:

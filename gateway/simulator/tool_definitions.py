@@ -45,9 +45,20 @@ def check_tools(tools: Any) -> None:
         raise invalid("tools: Input should be a valid list")
     for at, tool in enumerate(tools):
         check_tool(tool, f"tools.{at}")
-    names = [tool["name"] for tool in tools if "name" in tool]
+    names = [name for tool in tools for name in _names_of(tool)]
     if len(set(names)) < len(names):
         raise invalid("tools: Tool names must be unique.")
+
+
+def _names_of(tool: Json) -> tuple[str, ...]:
+    """The names that a tool takes.
+
+    Executing code brings two tools of its own (the page on that tool). Whether a client's may have
+    their names is not stated; strictly, it may not.
+    """
+    if kind_of(tool) == "code_execution":
+        return ("code_execution", "bash_code_execution", "text_editor_code_execution")
+    return (tool["name"],) if "name" in tool else ()
 
 
 def offers(tools: list[Json], name: str) -> bool:

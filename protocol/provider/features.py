@@ -22,5 +22,8 @@ SERVER_TOOL_TYPES = {
 }
 """The `type` of each of the provider's own tools, by name."""
 
+CODE_TOOLS = {"code_execution", "bash_code_execution", "text_editor_code_execution"}
+"""The names under which the model calls the execution of code."""
+
 CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 """The edit that clears old results of tools from a prompt."""

@@ -12,8 +12,8 @@ import trio
 
 from actors.ports import Tools
 from gateway.library import FolderLibrary
-from gateway.toolbox import READ_SKILL, Toolbox, ToolSource
-from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
+from gateway.toolbox import Toolbox, ToolSource
+from protocol.tools import READ_SKILL, LeftOutTool, OfferedTool, ToolAnswer
 
 SECONDS = 10.0
 FRONT = "---\nname: {}\ndescription: About {}.\n---\n"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.answer import JSON_DENSITY, Answer
-from protocol.provider.content import DEEPEST, Block
+from protocol.provider.content import Block
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
@@ -262,26 +262,7 @@ def test_enormous_integers_are_kept() -> None:
     assert answer.blocks[0]["input"] == {"n": 10**30 - 1}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "[]",
-        "{",
-        "null",
-        '{"a":NaN}',
-        '{"a":' * 100_000,
-        '{"a":' * (DEEPEST + 1) + "1" + "}" * (DEEPEST + 1),
-    ],
-    ids=["list", "broken", "null", "nan", "bottomless", "deep"],
-)
-def test_arguments_that_are_no_object_are_malformed(arguments: str) -> None:
-    """Broken off, of another shape, or nested without end; the answer's end tells."""
-    answer, _ = told(START, begin(TOOL), *grow(InputJsonDelta(arguments)), ContentBlockStop(0), END)
-    with pytest.raises(MalformedEvent):
-        answer.feed(STOP)
-
-
-def test_a_call_that_the_limit_cut_off_is_left_out() -> None:
+def test_a_call_that_the_limit_cut_off_is_kept_with_what_is_wrong() -> None:
     """With `max_tokens` half a call is nothing to wonder at, and the bill is the final one."""
     answer, events = told(
         START,
@@ -292,8 +273,24 @@ def test_a_call_that_the_limit_cut_off_is_left_out() -> None:
     )
     assert answer.complete
     assert answer.output_is_final
-    assert [one["type"] for one in answer.kept_blocks()] == ["text"]
+    assert answer.kept_blocks()[1:] == [TOOL]
+    assert "not a whole one" in answer.faults["call"]
     assert events == [Text("Well,", "text")]
+
+
+def test_a_call_that_cannot_be_run_is_known_by_its_id() -> None:
+    """The others can."""
+    good, bad = {**TOOL, "id": "good"}, {**TOOL, "id": "bad", "name": "?"}
+    answer, _ = told(START, *block(good), *block(bad, index=1))
+    assert answer.calls == [good, {**bad, "name": "_"}]
+    assert list(answer.faults) == ["bad"]
+
+
+@pytest.mark.parametrize("arguments", ["{", "[]", "7"])
+def test_a_use_of_the_providers_own_tool_has_an_object_for_its_arguments(arguments: str) -> None:
+    """Nothing else is taken back; the provider has told what came of it."""
+    answer, _ = told(START, *block(SEARCH, InputJsonDelta(arguments)))
+    assert answer.blocks == [SEARCH]
 
 
 # --- who answers, and why it stops -------------------------------------------------------------
@@ -720,31 +717,3 @@ def test_what_the_provider_left_out_of_the_prompt_is_known() -> None:
     end = MessageDelta(MessageEnd("end_turn"), ProviderUsage(), ContextManagement([edit]))
     answer, _ = told(START, end, STOP)
     assert answer.edits == [edit]
-
-
-@pytest.mark.parametrize("call_id", ["", "two words", "x" * 65, 7, None])
-def test_a_call_that_nobody_could_name_is_malformed(call_id: object) -> None:
-    """A client answers a call by its id, which must be one of the wire's."""
-    answer = Answer()
-    *before, last = [START, *block({**TOOL, "id": call_id})]
-    for event in before:
-        answer.feed(event)
-    with pytest.raises(MalformedEvent):
-        answer.feed(last)
-
-
-def test_two_calls_of_one_id_are_malformed() -> None:
-    """Consent for the one must not be consent for the other, not even in a later answer."""
-    calls: set[str] = set()
-    Answer(calls=calls)
-    for answer in (Answer(calls=calls), Answer(calls=calls)):
-        answer.feed(START)
-        *before, last = block(TOOL)
-        for event in before:
-            answer.feed(event)
-        if calls:
-            with pytest.raises(MalformedEvent):
-                answer.feed(last)
-        else:
-            answer.feed(last)
-    assert len(calls) == 1

@@ -124,3 +124,33 @@ def test_a_remembered_tool_gives_way_to_one_that_the_gateway_offers() -> None:
     tools = assemble_tools([brew], [], remembered)
     assert tools.definitions == [sent("brew", "Reads."), sent("pour")]
     assert tools.client_names == ["pour"]
+
+
+OWN = ["web_search", "code_execution", "bash_code_execution", "text_editor_code_execution"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_name_of_the_providers_own_is_not_a_clients(name: str) -> None:
+    """In neither order, and not at once; the parts of code execution count, too."""
+    before = remember(None, tools=[declared(name)])
+    with pytest.raises(GatewayError, match=f"`serverTools`: .* `{name}`"):
+        remember(before, servers=["web_search"])
+    with pytest.raises(GatewayError, match=f"`tools.0..name`: .* `{name}`"):
+        remember(server_tools(["web_search"]), tools=[declared(name)])
+    assert names(remember(before, tools=[], servers=["web_search"])) == ["web_search"]
+
+
+def test_nobody_elses_tool_has_the_name_of_the_gateways_own() -> None:
+    """Whether or not the agent has skills just now."""
+    send = ChatSend(id="1", content="Hi", tools=[declared("read_skill")])
+    with pytest.raises(GatewayError, match="read_skill"):
+        chosen_tools(None, send, set())
+
+
+def test_what_a_server_offers_under_a_name_of_the_providers_is_left_out() -> None:
+    """As is the tool of a server that is down, and a client's of an older session."""
+    search = OfferedTool(name="web_search", description="Finds.", input_schema=SCHEMA)
+    remembered = json.dumps([SEARCH, sent("web_search"), sent("brew")]).encode()
+    tools = assemble_tools([search, SKILLS], [sent("code_execution")], remembered)
+    assert tools.definitions == [sent("read_skill", "Reads."), SEARCH, sent("brew")]
+    assert (tools.rules, tools.client_names) == ([SKILLS.rule], ["brew"])

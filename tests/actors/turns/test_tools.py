@@ -781,6 +781,20 @@ async def test_a_step_that_comes_late_is_not_kept_behind_the_whole(
         assert [one["role"] for one in sent(world)] == ["user", "assistant"] * 2 + ["user"]
 
 
+async def test_a_call_that_cannot_be_run_is_answered_at_once(autojump_clock: MockClock) -> None:
+    """Nobody is asked to run it or to agree to it, whoever's tool it is of."""
+    async with open_world() as world:
+        world.tools.offers("time", approval="always")
+        odd = [("toolu_1", "weather", "[]"), ("toolu_2", "time", "[]"), ("toolu_3", "?", "{}")]
+        world.model.will(calling(*odd), reply("Well."))
+        frames = await world.connect().converse(tools=DECLARED)
+        assert only(frames, "tool.approval.request") == []
+        assert [frame.get("clientSide") for frame in only(frames, "tool.call")] == [None] * 3
+        assert len(only(frames, "tool.error")) == 3
+        assert all("Nothing was run." in content for _, content, _ in results(world))
+        assert world.tools.called == []
+
+
 async def test_every_call_that_was_shown_is_answered(autojump_clock: MockClock) -> None:
     """Also when the turn ends first: a client need not wonder."""
     async with open_world() as world:
