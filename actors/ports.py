@@ -16,7 +16,7 @@ from protocol.beginning import Begun
 from protocol.errors import CloseCode
 from protocol.provider.content import Block
 from protocol.provider.events import ProviderEvent
-from protocol.provider.models import ModelInfo
+from protocol.provider.model_info import ModelInfo
 from protocol.records import (
     CalibrationRecord,
     Change,

@@ -211,7 +211,12 @@ class Wiring:
             store=ledger,
             model=model,
             catalog=Catalog(
-                model, prices, keep_seconds=settings.catalog_seconds, clock=time.monotonic
+                model,
+                prices,
+                keep_seconds=settings.catalog_seconds,
+                clock=time.monotonic,
+                chosen=settings.models,
+                default=settings.default_model,
             ),
             tokenizer=tokenizer,
             media=media,

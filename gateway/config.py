@@ -19,7 +19,9 @@ import platformdirs
 
 from gateway.loopback import is_loopback
 from gateway.mcp.settings import BadMcpServer, McpServer, read_servers
+from gateway.model_settings import BadModel, read_models
 from gateway.settings import SETTINGS, Settings, settings_table
+from protocol.provider.model_info import ModelInfo
 
 __all__ = [
     "CONFIG_DIR_VARIABLE",
@@ -33,6 +35,7 @@ __all__ = [
 
 CONFIG_FILE: Final = "config.toml"
 SERVERS: Final = "mcp_servers"
+MODELS: Final = "models"
 CONFIG_DIR_VARIABLE: Final = "AGENTSPACE_CONFIG_DIR"
 _LONGEST_SHOWN = 60
 
@@ -62,6 +65,7 @@ def load_settings(
     folder = (config_dir or _config_dir(environ)).absolute()
     tables = _read_toml(folder / CONFIG_FILE)
     servers = _servers(tables.pop(SERVERS, {}), environ, folder)
+    models = _models(tables.pop(MODELS, {}), folder)
     given = _from_file(tables, folder)
     here = Path.cwd()
     for name in SETTINGS:
@@ -71,7 +75,7 @@ def load_settings(
         if flags.get(name) not in (None, ()):
             given[name] = _Given(flags[name], flag_of(name), here)
     values = {name: _converted(name, value) for name, value in given.items()}
-    settings = Settings(**values, mcp_servers=servers)
+    settings = Settings(**values, mcp_servers=servers, models=models)
     _check_together(settings, given)
     return settings
 
@@ -108,6 +112,13 @@ def _servers(tables: object, environ: Mapping[str, str], folder: Path) -> tuple[
         raise ConfigError(f"{error} (from {folder / CONFIG_FILE})") from None
 
 
+def _models(tables: object, folder: Path) -> tuple[ModelInfo, ...]:
+    try:
+        return read_models(tables)
+    except BadModel as error:
+        raise ConfigError(_one_line(f"{error} (from {folder / CONFIG_FILE})")) from None
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
@@ -123,7 +134,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _unknown(name: str, path: Path) -> str:
-    near = difflib.get_close_matches(name, [*SETTINGS, SERVERS], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, [*SETTINGS, SERVERS, MODELS], n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else "remove it."
     return f"{_one_line(name)} (from {path}) is no setting: {hint}"
 

@@ -1,8 +1,9 @@
 """What tokens cost, by genai-prices' table or by a price file that wins over it.
 
 genai-prices matches ids by prefix, so `claude-sonnet-4-5-mini` would be priced as
-`claude-sonnet-4-5`. A match counts here only when the two ids are the same but for a date or
-`-latest` at the end: no price is better than a guessed one.
+`claude-sonnet-4-5`. A match counts here only when both ids name the same model
+(`protocol.provider.model_ids`), in whatever spelling: no price is better than a guessed one. Whose
+spelling it is says whose price holds: a cloud's may be higher, above all in one region.
 """
 
 from __future__ import annotations
@@ -18,9 +19,16 @@ import genai_prices
 import msgspec
 
 from gateway.config import ConfigError
+from protocol.provider.model_ids import ReadName, Seller, read_id
 from protocol.usage import ZERO, Cost, TokenCounts
 
-_PROVIDER = "anthropic"
+_SELLERS: dict[Seller, str] = {
+    "provider": "anthropic",
+    "aws_global": "aws",
+    "aws_regional": "aws",
+    "google": "google",
+    "router": "openrouter",
+}
 _VERSION = re.compile(r"-(?:latest|\d{8})\Z")
 _MILLION = 1_000_000
 _THOUSAND = 1_000
@@ -82,6 +90,9 @@ class GenaiPrices:
 
 
 def _listed_cost(model: str, tokens: TokenCounts) -> Cost | None:
+    name = read_id(model)
+    if name.seller is None:
+        return None
     usage = genai_prices.Usage(
         # The library's input is all of it, its cache writes are both kinds.
         input_tokens=tokens.input,
@@ -92,10 +103,10 @@ def _listed_cost(model: str, tokens: TokenCounts) -> Cost | None:
         web_searches=tokens.web_searches,
     )
     try:
-        found = genai_prices.calc_price(usage, model, provider_id=_PROVIDER)
+        found = genai_prices.calc_price(usage, model, provider_id=_SELLERS[name.seller])
     except LookupError:
         return None
-    if not _same_model(model, found.model.id):
+    if not _same_model(name, read_id(found.model.id)):
         return None
     if tokens.web_searches and found.model_price.web_searches_kcount is None:
         return None
@@ -103,9 +114,9 @@ def _listed_cost(model: str, tokens: TokenCounts) -> Cost | None:
     return Cost(input_cost=found.input_price, output_cost=found.total_price - found.input_price)
 
 
-def _same_model(asked: str, listed: str) -> bool:
-    name, listed = _VERSION.sub("", asked), _VERSION.sub("", listed)
-    return name in {listed, listed.removesuffix("-0")}  # claude-sonnet-4 is claude-sonnet-4-0
+def _same_model(asked: ReadName, listed: ReadName) -> bool:
+    in_the_world = {asked.seller, listed.seller} & {"aws_global", "aws_regional"}
+    return asked[:2] == listed[:2] and len(in_the_world) < 2 and listed.seller is not None
 
 
 def _sum(*parts: tuple[int, Decimal | None, int]) -> Decimal | None:

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from gateway.mcp.settings import McpServer
 from protocol.client import ServerTool
+from protocol.provider.model_info import ModelInfo
 
 MIB: Final = 1024 * 1024
 
@@ -189,6 +190,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, _about("Pause between two looks whether an MCP server still answers.")
     ] = 60.0
     mcp_servers: tuple[McpServer, ...] = ()  # tables of the file, with neither flag nor variable
+    models: tuple[ModelInfo, ...] = ()  # likewise
 
     # How much to hold
     max_connections: Annotated[Count, _about("Clients at once; a further one gets a 503.")] = 10_000
@@ -259,10 +261,14 @@ class Setting(msgspec.Struct, frozen=True):
         return get_origin(get_args(self.type)[0]) is Literal
 
 
+TABLES: Final = ("mcp_servers", "models")
+"""What has tables in the file, with neither flag nor variable."""
+
+
 def _described() -> dict[str, Setting]:
     found = {}
     for name, hint in get_type_hints(Settings, include_extras=True).items():
-        if name == "mcp_servers":
+        if name in TABLES:
             continue
         metas = [meta for meta in hint.__metadata__ if isinstance(meta, Meta)]
         extra: dict[str, Any] = {}

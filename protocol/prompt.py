@@ -12,13 +12,15 @@ from protocol.context import SentContext
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     """What a model takes: a window of `limit` tokens, of which the input has `room`.
 
-    A request may have `most_attached` pictures and documents. Beyond `clears_at` tokens of input
+    A request may have `most_attached` pictures and documents. A prompt of fewer than
+    `least_cacheable` tokens is not cached. Beyond `clears_at` tokens of input
     the provider is asked to clear old results of tools; `None`: it is not asked to.
     """
 
     limit: int
     room: int
     most_attached: int
+    least_cacheable: int = 512
     clears_at: int | None = None
 
 

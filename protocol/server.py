@@ -24,6 +24,7 @@ from protocol.context import (
 )
 from protocol.errors import ErrorCode, Failure
 from protocol.provider.content import DEEPEST, Block, Role
+from protocol.provider.model_info import Lifecycle
 from protocol.stopping import StopDetails
 from protocol.tools import Approval, LeftOutTool, Risk
 from protocol.usage import Cost, TokenCounts
@@ -395,7 +396,10 @@ class SessionDeleted(ServerMessage, frozen=True, kw_only=True, tag="session.dele
 
 
 class ModelSummary(Wire, frozen=True, kw_only=True):
-    """One model: its window and output limit in tokens, prices in USD a million tokens."""
+    """One model: its window and output limit in tokens, prices in USD a million tokens.
+
+    `lifecycle` is left out when it is not known, `retires_at` (a date) when none is told.
+    """
 
     id: str
     display_name: str
@@ -405,6 +409,8 @@ class ModelSummary(Wire, frozen=True, kw_only=True):
     efforts: list[str]
     input_price: Decimal | None
     output_price: Decimal | None
+    lifecycle: Lifecycle | UnsetType = UNSET
+    retires_at: str | UnsetType = UNSET
 
 
 class ModelListing(ServerMessage, frozen=True, kw_only=True, tag="model.list"):

@@ -6,7 +6,7 @@ changes. A later change is told in an entry of its own (`protocol.announcing`). 
 replaces the head. Entries from before the epoch are then sent without their thinking, because it is
 bound to the old head, and without their announcements, because the new head has their texts.
 
-Three kinds of models read one session differently (`protocol.provider.models.Binding`):
+Three kinds of models read one session differently (`protocol.provider.model_info.Binding`):
 
 - *checked*: as described above;
 - *appended*: the same, but an epoch leaves no thinking out, because nothing checks it;
@@ -29,7 +29,8 @@ import msgspec
 from protocol.closing import THINKING
 from protocol.provider.content import Block, block_types
 from protocol.provider.limits import EDGE_AMONG_MANY, LOOKBACK
-from protocol.provider.models import Binding, binding
+from protocol.provider.model_info import Binding
+from protocol.provider.models import binding
 from protocol.records import Entry
 
 PICTURE = 6_000

@@ -20,12 +20,8 @@ from actors.context.toolset import chosen_tools
 from protocol.client import ChatSend
 from protocol.errors import GatewayError
 from protocol.mail import BuildContext, ContextBuilt
-from protocol.provider.models import (
-    ModelInfo,
-    Thinking,
-    choose_thinking,
-    guarded,
-)
+from protocol.provider.choosing import Thinking, choose_thinking, guarded
+from protocol.provider.model_info import ModelInfo
 from protocol.provider.thinking import ThinkingBudget
 from protocol.records import SessionRecord
 
@@ -152,7 +148,7 @@ def shape_of(ground: Ground, thinking: Thinking, max_tokens: int, *, caches: boo
     return Shape(
         model=model,
         max_tokens=max_tokens,
-        thinking=guarded(model, thinking.config),
+        thinking=guarded(ground.binding, thinking.config),
         effort=thinking.effort,
         edits=None if trigger is None else clearing(trigger),
         caches=caches,

@@ -1,35 +1,61 @@
-"""What is known of the models: asked of the provider once, then kept."""
+"""What is known of the models: asked of the provider once, then kept.
+
+What the settings say of a model wins, and the provider is not asked for it. Where the provider does
+not answer, or has no such endpoint, the table stands in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from msgspec import UNSET
 
 from actors.ports import Model, Prices
-from protocol.errors import ProviderError
-from protocol.provider.models import ModelInfo, fallback
+from protocol.errors import GatewayError, ProviderError
+from protocol.provider.model_info import ModelInfo
+from protocol.provider.models import fallback
 from protocol.server import ModelSummary
 from protocol.usage import TokenCounts
+
+_NO_LIST = ("MODEL_NOT_FOUND", "LLM_ERROR")
+"""What it means that the provider has no list of models: a 404, or a page that is none."""
 
 
 class Catalog:
     """The models' abilities, kept for `keep_seconds` of the monotonic `clock`.
 
-    When the provider does not answer, the table by version stands in, for a shorter while.
+    `chosen` are those of the settings, `default` is the model of a session that names none. When
+    the provider does not answer, the table stands in, for a shorter while.
     """
 
     RETRY_SECONDS = 60.0
 
     def __init__(
-        self, model: Model, prices: Prices, *, keep_seconds: float, clock: Callable[[], float]
+        self,
+        model: Model,
+        prices: Prices,
+        *,
+        keep_seconds: float,
+        clock: Callable[[], float],
+        chosen: Iterable[ModelInfo] = (),
+        default: str = "",
     ) -> None:
         self._model = model
         self._prices = prices
         self._keep_seconds = keep_seconds
         self._clock = clock
+        self._chosen = {info.id: info for info in chosen}
+        self._default = default
         self._known: dict[str, tuple[float, ModelInfo]] = {}
 
     async def describe(self, model: str) -> ModelInfo:
-        """What `model` can do. Raises GatewayError(NO_API_KEY)."""
+        """What `model` can do. Raises GatewayError(NO_API_KEY, MODEL_NOT_FOUND)."""
+        info = self._chosen.get(model) or await self._asked(model)
+        if info.lifecycle == "retired":
+            raise GatewayError("MODEL_NOT_FOUND", _farewell(info))
+        return info
+
+    async def _asked(self, model: str) -> ModelInfo:
         expires, info = self._known.get(model, (0.0, None))
         if info is not None and self._clock() < expires:
             return info
@@ -44,10 +70,17 @@ class Catalog:
 
     async def list(self) -> list[ModelSummary]:
         """All models, with their prices. Raises ProviderError, GatewayError(NO_API_KEY)."""
-        models = await self._model.list_models()
-        for info in models:
-            self._remember(info.id, info, self._keep_seconds)
-        return [self._summary(info) for info in models]
+        try:
+            models = await self._model.list_models()
+        except ProviderError as error:
+            if error.failure.code not in _NO_LIST or error.failure.retryable:
+                raise
+            models = [fallback(self._default)] if self._default else []
+        else:
+            for info in models:
+                self._remember(info.id, info, self._keep_seconds)
+        told = {info.id: info for info in models} | self._chosen
+        return [self._summary(info) for info in told.values()]
 
     def _remember(self, model: str, info: ModelInfo, seconds: float) -> None:
         if len(self._known) >= 1_000:  # ids come from clients: the table must not grow with them
@@ -66,4 +99,12 @@ class Catalog:
             efforts=list(info.efforts),
             input_price=None if input_cost is None else input_cost.input_cost * 1_000,
             output_price=None if output_cost is None else output_cost.output_cost * 1_000,
+            lifecycle=info.lifecycle or UNSET,
+            retires_at=info.retires_on or UNSET,
         )
+
+
+def _farewell(info: ModelInfo) -> str:
+    since = f" since {info.retires_on}" if info.retires_on else ""
+    instead = f"`{info.successor}`" if info.successor else "another model; `model.list` has them"
+    return f"`model`: the provider has retired {info.id}{since}. Use {instead}."

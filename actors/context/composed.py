@@ -31,7 +31,6 @@ from protocol.context import (
 from protocol.prompt import Allowance, Prompt
 from protocol.provider.content import Block, plain_text
 from protocol.provider.features import BINDING_CONTROLS, CONTEXT_EDITING, INLINE_TOOLS
-from protocol.provider.models import least_cacheable
 from protocol.provider.request import NO_TOOLS
 from protocol.records import Announced, Head
 from protocol.transcript import Transcript
@@ -184,7 +183,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         former, tokens = self.scale.former, self.weight.sections
         if former is None:
             return {}
-        least = least_cacheable(self.model)
+        least = self.allowance.least_cacheable
         reach = former.reaches(self.beginning(thinking), now=now, least=least)
         if reach == "nothing":
             return {}

@@ -222,7 +222,9 @@ class Composer:
             own=first,
             caches=caches,
             scale=scale,
-            rates=self._weigher.rates(model, weight.total, caches=caches),
+            rates=self._weigher.rates(
+                model, weight.total, least=ground.allowance.least_cacheable, caches=caches
+            ),
             allowance=ground.allowance,
             weight=weight,
         )

@@ -16,7 +16,7 @@ from actors.context.composing import Draft
 from actors.context.estimate.sent import SentRequest
 from actors.context.gathering import Ground
 from protocol.prompt import Prompt
-from protocol.provider.models import forgiving
+from protocol.provider.choosing import forgiving
 from protocol.records import CalibrationRecord, Change, Head, SessionRecord, TurnRecord
 
 BUILT_MILLISECONDS = 60_000
@@ -72,7 +72,7 @@ class Flight:
     def forgive(self) -> None:
         """An epoch begins inside the turn: the provider must drop thinking that no longer fits."""
         shape = self.shape
-        thinking = forgiving(shape.model, shape.thinking)
+        thinking = forgiving(self.ground.binding, shape.thinking)
         self.shape = msgspec.structs.replace(shape, thinking=thinking)
 
     def prompt(self, composed: Composed, now: int) -> Prompt:

@@ -27,7 +27,7 @@ from protocol.prompt import Allowance
 from protocol.provider.content import UserContent, is_blank, user_blocks
 from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.provider.limits import too_many
-from protocol.provider.models import Binding, ModelInfo, binding
+from protocol.provider.model_info import Binding, ModelInfo
 from protocol.records import Entry, SessionRecord, Withheld
 from protocol.tools import OfferedTool
 
@@ -207,7 +207,7 @@ class Gatherer:
         clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or held.told.tools)
         return Ground(
             session=session,
-            binding=binding(session.model),
+            binding=info.binding,
             wanted=Briefing(self._texts(session, agent.files), toolset.definitions),
             toolset=toolset,
             tells_refused=self._refused.any_of(held.told.tools.values()),
@@ -215,6 +215,7 @@ class Gatherer:
                 limit=info.max_input_tokens,
                 room=room,
                 most_attached=info.most_attached,
+                least_cacheable=info.least_cacheable,
                 clears_at=clears_at(room) if clears else None,
             ),
         )

@@ -17,7 +17,8 @@ from actors.context.parts import Parts
 from actors.ports import Model
 from protocol.client import ContextInspect
 from protocol.errors import GatewayError
-from protocol.provider.models import MIN_THINKING_BUDGET, ModelInfo, choose_thinking
+from protocol.provider.choosing import MIN_THINKING_BUDGET, choose_thinking
+from protocol.provider.model_info import ModelInfo
 from protocol.server import ContextInspection
 
 
@@ -97,5 +98,10 @@ class Inspector:
         return msgspec.structs.replace(
             composed,
             weight=Weight(sections=sections, cleared=composed.weight.cleared),
-            rates=self._parts.weigher.rates(composed.model, tokens, caches=composed.caches),
+            rates=self._parts.weigher.rates(
+                composed.model,
+                tokens,
+                least=composed.allowance.least_cacheable,
+                caches=composed.caches,
+            ),
         )

@@ -13,7 +13,7 @@ from actors.context.estimate.sent import Billed
 from actors.ports import SessionStore
 from protocol.announcing import Briefing
 from protocol.errors import Failure, GatewayError
-from protocol.provider.models import Binding
+from protocol.provider.model_info import Binding
 from protocol.provider.models import binding as binding_of
 from protocol.records import SENT, Change, Entry, Head, SessionRecord, StoredSession, Withheld
 from protocol.transcript import Transcript

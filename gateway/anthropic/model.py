@@ -11,12 +11,12 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from itertools import chain
+from urllib.parse import quote
 
 import anthropic
 import httpx2
 import msgspec
 import trio
-from anthropic.types import ModelInfo as ProviderModelInfo
 from anthropic.types import RawMessageStreamEvent
 
 from gateway.anthropic.errors import provider_error, request_id_of
@@ -24,10 +24,9 @@ from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.decoding import EventDecoder
 from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent
-from protocol.provider.features import CLEAR_TOOL_USES
-from protocol.provider.models import ModelInfo, fallback
+from protocol.provider.model_info import ModelInfo
 from protocol.provider.rejections import KEY_HINT
-from protocol.provider.thinking import Effort, ThinkingType
+from protocol.provider.told import described, listed
 from protocol.usage import MOST_FIGURE
 
 # At debug level the SDK logs prompts, and an environment variable can set that.
@@ -38,6 +37,13 @@ PROVIDER_URL = "https://api.anthropic.com"
 READ_SECONDS = 600.0
 """Bytes may take so long; the turn's own watchdog ends a silence much earlier."""
 
+PAGE = 100
+MOST_MODELS = 1_000
+"""Models of one page of the provider's list, and of all that is read of it."""
+
+NO_MODELS = (
+    "The provider's models endpoint answers nothing that names a model. Is the base address right?"
+)
 CLOSE_SECONDS = 1.0
 DRAIN_SECONDS = 0.2
 """The body ends right behind `message_stop`; one that does not is cut off."""
@@ -96,17 +102,33 @@ class AnthropicModel:
 
     async def list_models(self) -> list[ModelInfo]:
         """The models that the key may use, newest first."""
+        found: list[ModelInfo] = []
+        after: str | None = ""
         with self._answer_deadline():
-            client = await self._connected()
-            with self._mapped_errors():
-                return [_info(model) async for model in client.models.list(limit=100)]
+            while after is not None and len(found) < MOST_MODELS:
+                models, after = listed(await self._told("/v1/models", after))
+                found += models
+        if not found:
+            raise ProviderError("LLM_ERROR", NO_MODELS)
+        return found
 
     async def describe(self, model: str) -> ModelInfo:
         """What `model` can do, from the provider."""
         with self._answer_deadline():
-            client = await self._connected()
+            info = described(await self._told(f"/v1/models/{quote(model, safe='')}"))
+        if info is None:
+            raise ProviderError("LLM_ERROR", NO_MODELS)
+        return info
+
+    async def _told(self, path: str, after: str = "") -> object:
+        """The JSON that the models endpoint answers, as it is; a text if it is none."""
+        query = {"limit": PAGE, "after_id": after} if after else {"limit": PAGE}
+        client = await self._connected()
+        try:
             with self._mapped_errors():
-                return _info(await client.models.retrieve(model))
+                return await client.get(path, cast_to=object, options={"params": query})
+        except ValueError:  # it says that it is JSON, and is none
+            return None
 
     async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
         """The provider's count of the input tokens of `body`."""
@@ -254,42 +276,8 @@ class _Events:
                     pass
 
 
-def _info(model: ProviderModelInfo) -> ModelInfo:
-    """Ours from the provider's; what it does not tell comes from the table by version."""
-    known = fallback(model.id)
-    told = model.capabilities
-    thinks, thinking, efforts = known.thinks, known.thinking, known.efforts
-    if told is not None:
-        types: tuple[ThinkingType, ...] = ("adaptive", "enabled", "disabled", "between_tools")
-        levels: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
-        thinks = told.thinking.supported
-        thinking = tuple(kind for kind in types if getattr(told.thinking.types, kind).supported)
-        efforts = tuple(
-            level for level in levels if getattr(getattr(told.effort, level), "supported", False)
-        )
-    return ModelInfo(
-        id=model.id,
-        display_name=model.display_name,
-        max_input_tokens=_figure(model.max_input_tokens) or known.max_input_tokens,
-        max_tokens=_figure(model.max_tokens) or known.max_tokens,
-        thinks=thinks,
-        thinking=thinking,
-        efforts=efforts,
-        edits=_edits(model),
-    )
-
-
 def _figure(told: object) -> int | None:
     """A number of tokens, if it is one: the SDK checks nothing of what the provider answers."""
     if isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= MOST_FIGURE:
         return told
     return None
-
-
-def _edits(model: ProviderModelInfo) -> tuple[str, ...]:
-    """How the provider can clear a prompt of this model by itself."""
-    told = model.capabilities
-    if told is None:
-        return ()
-    able = told.context_management.clear_tool_uses_20250919
-    return (CLEAR_TOOL_USES,) if able is not None and able.supported else ()

@@ -14,7 +14,7 @@ from gateway.cli.options import Stop, settings_of
 from gateway.cli.running import run
 from gateway.cli.views.keys import key_sources
 from gateway.vault import VARIABLES, FoundKey, Vault, VaultError
-from protocol.provider.models import ModelInfo
+from protocol.provider.model_info import ModelInfo
 
 ANSWER_SECONDS = 30.0
 

@@ -42,6 +42,7 @@ _SPECS = (
         name="Claude Haiku 5.5",
         line="haiku",
         released="2026-10-12",
+        quiet_efforts=LOW_TO_HIGH,
     ),
     _adaptive(
         id="claude-sonnet-5-5",
@@ -49,6 +50,7 @@ _SPECS = (
         line="sonnet",
         released="2026-09-28",
         thinking=("adaptive", "between_tools"),
+        quiet_efforts=LOW_TO_HIGH,
     ),
     _always(id="claude-fable-5-1", name="Claude Fable 5.1", line="fable", released="2026-09-22"),
     _always(id="claude-opus-5-5", name="Claude Opus 5.5", line="opus", released="2026-09-22"),
@@ -62,7 +64,13 @@ _SPECS = (
     ),
     _always(id="claude-fable-5", name="Claude Fable 5", line="fable", released="2026-06-09"),
     _always(id="claude-mythos-5", name="Claude Mythos 5", line="mythos", released="2026-06-09"),
-    _adaptive(id="claude-opus-5", name="Claude Opus 5", line="opus", released="2026-07-24"),
+    _adaptive(
+        id="claude-opus-5",
+        name="Claude Opus 5",
+        line="opus",
+        released="2026-07-24",
+        quiet_efforts=LOW_TO_HIGH,
+    ),
     _adaptive(
         id="claude-opus-4-8",
         name="Claude Opus 4.8",
@@ -171,11 +179,13 @@ _SPECS = (
     ),
 )
 
-_VERSION = re.compile(r"(-\d{8}|-latest|-0)$")
+_VERSION = re.compile(r"([-@]\d{8}|[-@]latest|-0)?(-v\d:\d)?$")
+_CLOUD = re.compile(r"^([a-z-]+\.)?anthropic[./]")
+_DOT = re.compile(r"(?<=\d)\.(?=\d)")
 
 
 def _family(name: str) -> str:
-    return _VERSION.sub("", name)
+    return _VERSION.sub("", _DOT.sub("-", _CLOUD.sub("", name)))
 
 
 _BY_FAMILY = {_family(spec.id): spec for spec in _SPECS}
@@ -188,5 +198,8 @@ for _spec in _SPECS:
 
 
 def find_model(name: str) -> ModelSpec | None:
-    """The model with this id; an unlisted version (`-20260928`, `-latest`) finds its family."""
+    """The model with this id; an unlisted version (`-20260928`, `-latest`) finds its family.
+
+    So does the name that a cloud or a gateway has for it.
+    """
     return MODELS.get(name) or _BY_FAMILY.get(_family(name))

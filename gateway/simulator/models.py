@@ -6,9 +6,9 @@ from typing import Literal
 import msgspec
 
 from gateway.simulator.reply import Json
+from protocol.provider.model_info import Lifecycle
 
 ThinkingMode = Literal["enabled", "adaptive", "disabled", "between_tools"]
-Lifecycle = Literal["active", "deprecated", "retired"]
 
 LOW_TO_HIGH = ("low", "medium", "high")
 LOW_TO_MAX = ("low", "medium", "high", "max")
@@ -21,6 +21,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A model. Windows and limits are in tokens.
 
     - `thinks_unasked`: it thinks when the request says nothing about thinking
+    - `quiet_efforts`: the efforts that it takes with thinking off, if it has them
     - `display`: how thinking is shown when the request does not say
     - `cacheable`: the shortest prompt that is cached
     - `snapshot`: the dated id that this one is an alias of
@@ -34,6 +35,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 1_000_000
     max_tokens: int = 128_000
     efforts: tuple[str, ...] = ALL_EFFORTS
+    quiet_efforts: tuple[str, ...] = ALL_EFFORTS
     display: Literal["summarized", "omitted"] = "omitted"
     cacheable: int = 512
     thinks_unasked: bool = True

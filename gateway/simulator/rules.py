@@ -150,6 +150,12 @@ def _check_effort(body: Json, model: ModelSpec) -> None:
         raise invalid(
             f"This model does not support effort level '{effort}'. Supported levels: {supported}."
         )
+    kind = (body.get("thinking") or {}).get("type")
+    if kind in ("disabled", "between_tools") and effort not in model.quiet_efforts:
+        raise invalid(
+            f"\"thinking.type.{kind}\" is not supported at effort level '{effort}' on this model. "
+            "Use a lower effort level, or adaptive thinking."
+        )
 
 
 def _check_sampling(body: Json, model: ModelSpec, version: str) -> None:

@@ -12,7 +12,6 @@ from gateway.simulator.answers import AnswerMemory
 from gateway.simulator.attachments import check_attachments
 from gateway.simulator.binding import BINDING_CONTROLS, Binder, Screened, screen
 from gateway.simulator.cache import PromptCache
-from gateway.simulator.catalogue import MODELS, find_model
 from gateway.simulator.context_editing import edit, measure
 from gateway.simulator.directed import directed
 from gateway.simulator.draft import Drafter, ReplyDraft
@@ -22,7 +21,6 @@ from gateway.simulator.ledger import Bill
 from gateway.simulator.limits import limited
 from gateway.simulator.metronome import Metronome
 from gateway.simulator.models import ModelSpec
-from gateway.simulator.pages import page
 from gateway.simulator.prompt import segments
 from gateway.simulator.prose import compose
 from gateway.simulator.reply import ErrorReply, Json, Reply
@@ -37,6 +35,7 @@ from gateway.simulator.rules import check_end, check_model, check_signatures, ch
 from gateway.simulator.script import Script
 from gateway.simulator.settings import SimulatorSettings
 from gateway.simulator.signature import Signer
+from gateway.simulator.telling import known, tell
 from gateway.simulator.tool_changes import place_of
 from gateway.simulator.transcript import merged, pending_calls
 from gateway.simulator.validation import check_body, check_headers
@@ -117,11 +116,8 @@ class Service:
                 return self._message(request)
             case "POST", ["v1", "messages", "count_tokens"]:
                 return self._count(request)
-            case "GET", ["v1", "models"]:
-                models = [model.info() for model in MODELS.values()]
-                return _whole(page(models, request.query))
-            case "GET", ["v1", "models", name]:
-                return _whole(_existing(name).info())
+            case "GET", ["v1", "models", *names]:  # a gateway's name of a model has a slash
+                return _whole(tell("/".join(names), request, self.settings))
             case _, ["v1", "messages" | "models", *_]:
                 raise ApiError(405, "Method Not Allowed", "invalid_request_error")
             case _:
@@ -145,7 +141,7 @@ class Service:
         asked = betas(request)
         body = check_body(request.body, asked, counting=counting)
         version = request.headers["anthropic-version"]
-        model = check_model(body, find_model(body["model"]), version=version, betas=asked)
+        model = check_model(body, known(body["model"], self.settings), version=version, betas=asked)
         check_attachments(body, model)
         if not counting:
             check_end(body, model, self._answers)
@@ -230,12 +226,5 @@ def _failed(reply: Reply, failure: ErrorReply, request_id: str) -> Whole:
     return msgspec.structs.replace(whole, headers=headers, delay=reply.delay, gate=reply.gate)
 
 
-def _existing(name: str) -> ModelSpec:
-    model = find_model(name)
-    if model is None:
-        raise ApiError(404, f"model: {name}")
-    return model
-
-
-def _whole(body: Json) -> Whole:
-    return Whole(200, _encode(body))
+def _whole(body: Json | bytes) -> Whole:
+    return Whole(200, body if isinstance(body, bytes) else _encode(body))

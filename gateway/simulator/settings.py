@@ -1,5 +1,7 @@
 """The simulator's numbers."""
 
+from typing import Literal
+
 import msgspec
 
 from gateway.simulator.binding import Account
@@ -18,6 +20,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     - `account`: "new" for one made since 2026-08-31, where every model that checks thinking blocks
       refuses a mismatch; "old" for one before that, where the models of before Fable and Mythos 5.2
       let it through unless the request asks for the check
+    - `models`: how the models endpoint answers: as it should, with a 404 ("missing"), with a page
+      of HTML ("page"), or with nothing but ids ("bare")
+    - `retired`: ids of models that are told as retired, and refused
     - `body_limit`: bytes of a request's body; more is a 413
     - `idle_timeout`: seconds a connection may take to send its next request
     - `keep`: how many requests and bills are remembered
@@ -30,6 +35,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     overhead_tokens: int = 0
     tools_overhead_tokens: int = TOKENS_FOR_TOOLS
     account: Account = "new"
+    models: Literal["told", "missing", "page", "bare"] = "told"
+    retired: tuple[str, ...] = ()
     body_limit: int = 32 * 1024 * 1024
     idle_timeout: float = 300.0
     keep: int = 10_000

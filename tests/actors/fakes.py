@@ -44,7 +44,8 @@ from protocol.provider.events import (
     ProviderUsage,
     TextDelta,
 )
-from protocol.provider.models import ModelInfo, fallback
+from protocol.provider.model_info import Lifecycle, ModelInfo
+from protocol.provider.models import fallback
 from protocol.records import (
     SENT,
     CalibrationRecord,
@@ -111,6 +112,8 @@ class FakeModel:
         self.open_streams = 0
         self.infos: dict[str, ModelInfo] = {}
         self.describing: Exception | None = None
+        self.listing: Exception | None = None
+        self.lifecycle: Lifecycle | None = None
         self.described: list[str] = []
         self.window: int | None = None
         self.edits: tuple[str, ...] = ()
@@ -130,6 +133,8 @@ class FakeModel:
     async def list_models(self) -> list[ModelInfo]:
         """See `Model`."""
         await trio.lowlevel.checkpoint()
+        if self.listing is not None:
+            raise self.listing
         return [fallback(MODEL), fallback("claude-of-no-price")]
 
     async def describe(self, model: str) -> ModelInfo:
@@ -141,7 +146,8 @@ class FakeModel:
         info = fallback(model)
         if self.window is not None:
             info = msgspec.structs.replace(info, max_input_tokens=self.window)
-        return msgspec.structs.replace(info, edits=self.edits)
+        lifecycle = self.lifecycle or info.lifecycle
+        return msgspec.structs.replace(info, edits=self.edits, lifecycle=lifecycle)
 
     async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
         """See `Model`."""

@@ -218,3 +218,21 @@ def test_a_missing_price_file_is_refused(tmp_path: Path) -> None:
     """It was asked for by name."""
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         GenaiPrices(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("model", "rate"),
+    [
+        ("anthropic.claude-sonnet-5-5", "2.2"),
+        ("us.anthropic.claude-sonnet-5-5-v1:0", "2.2"),
+        ("global.anthropic.claude-sonnet-5-5", "2"),
+        ("anthropic/claude-sonnet-5.5", "2"),
+        ("claude-sonnet-5-5@20260928", "2"),
+        ("our-own/claude-sonnet-5-5", None),
+        ("anthropic/claude-sonnet-5.5:thinking", None),
+    ],
+)
+def test_a_clouds_name_has_the_price_of_its_seller(model: str, rate: str | None) -> None:
+    """A region of Amazon's costs more; a spelling that nobody knows has no price."""
+    cost = GenaiPrices().price(model, TokenCounts(uncached=1_000_000))
+    assert (None if cost is None else cost.input_cost) == (None if rate is None else Decimal(rate))

@@ -71,7 +71,7 @@ PARTS = {
     "SessionSummary": "sessionId sessionKey model createdAt lastActiveAt messageCount title?",
     "HistoryMessage": "role content createdAt tokens? turnId? status?",
     "ModelSummary": "id displayName maxInputTokens maxTokens thinking efforts inputPrice "
-    "outputPrice",
+    "outputPrice lifecycle? retiresAt?",
     "MailboxDepth": "waiting size",
     "StopDetails": "category? explanation?",
     "LeftOutTool": "name server? reason",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.provider.models import Binding
+from protocol.provider.model_info import Binding
 from protocol.records import Attached, Entry
 from protocol.transcript import NOTHING, PICTURE, Sums, Transcript
 from tests.protocol.entries import (

@@ -33,7 +33,6 @@ from actors.context.estimate.sent import Billed
 from actors.ports import Prices
 from protocol.context import SectionName
 from protocol.prompt import Allowance
-from protocol.provider.models import least_cacheable
 from protocol.transcript import Transcript
 from protocol.usage import ZERO, TokenCounts
 
@@ -147,14 +146,15 @@ class Weigher:
         alike = (former.sent.beginning.model, former.sent.has_tools) == (model, has_tools)
         return Scale(line, former) if alike else Scale(line)
 
-    def rates(self, model: str, tokens: int, *, caches: bool) -> Rates:
+    def rates(self, model: str, tokens: int, *, least: int, caches: bool) -> Rates:
         """USD for an input token of a request with so many; long contexts may cost more.
 
-        With a cache all of the prompt is written into it: its end is a breakpoint.
+        With a cache all of the prompt is written into it, from `least` tokens on: its end is a
+        breakpoint.
         """
         tokens = max(tokens, 1)
         anew = TokenCounts(uncached=tokens)
-        if caches and tokens >= least_cacheable(model):
+        if caches and tokens >= least:
             anew = TokenCounts(cache_write5m=tokens)
         read = self._prices.price(model, TokenCounts(cache_read=tokens)) if caches else None
         cold = self._prices.price(model, anew)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
 from actors.context.catalog import Catalog
-from protocol.errors import GatewayError, ProviderError
+from protocol.errors import ErrorCode, GatewayError, ProviderError
+from protocol.provider.model_info import ModelInfo
 from protocol.provider.models import fallback
 from tests.actors.fakes import MODEL, FakeModel, FakePrices
 
@@ -15,10 +19,20 @@ from tests.actors.fakes import MODEL, FakeModel, FakePrices
 class Shelf:
     """A catalog whose clock is moved by hand."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *chosen: ModelInfo, default: str = MODEL, listing: Exception | None = None
+    ) -> None:
         self.now = 0.0
         self.model = FakeModel()
-        self.catalog = Catalog(self.model, FakePrices(), keep_seconds=3_600, clock=lambda: self.now)
+        self.model.listing = listing
+        self.catalog = Catalog(
+            self.model,
+            FakePrices(),
+            keep_seconds=3_600,
+            clock=lambda: self.now,
+            chosen=chosen,
+            default=default,
+        )
 
 
 async def test_a_model_is_asked_for_once() -> None:
@@ -86,3 +100,61 @@ async def test_the_table_does_not_grow_with_the_ids_of_clients() -> None:
     assert len(shelf.model.described) == 1_001
     await shelf.catalog.describe("model-0")
     assert len(shelf.model.described) == 1_002
+
+
+def chosen(name: str, **fields: Any) -> ModelInfo:
+    return msgspec.structs.replace(fallback("claude-sonnet-5-5"), id=name, **fields)
+
+
+async def test_what_the_settings_say_is_not_asked_for() -> None:
+    """It is the operator's word, for a proxy that knows no models endpoint."""
+    mine = chosen("my-model", max_input_tokens=5_000, lifecycle=None)
+    shelf = Shelf(mine)
+    assert await shelf.catalog.describe("my-model") == mine
+    assert shelf.model.described == []
+    assert [model.id for model in await shelf.catalog.list()][-1] == "my-model"
+
+
+@pytest.mark.parametrize("code", ["MODEL_NOT_FOUND", "LLM_ERROR"])
+async def test_without_a_list_there_are_the_default_model_and_those_of_the_settings(
+    code: ErrorCode,
+) -> None:
+    """A 404, or a page that is none."""
+    shelf = Shelf(chosen("my-model", lifecycle=None), default="claude-sonnet-4-5")
+    shelf.model.listing = ProviderError(code, "No.")
+    default, mine = await shelf.catalog.list()
+    assert (default.id, default.lifecycle) == ("claude-sonnet-4-5", "deprecated")
+    assert default.retires_at == "2026-11-30"
+    assert (mine.id, mine.lifecycle, mine.retires_at) == ("my-model", UNSET, UNSET)
+    assert await Shelf(default="", listing=shelf.model.listing).catalog.list() == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [ProviderError("OVERLOADED", "No.", retryable=True), GatewayError("NO_API_KEY", "Give one.")],
+)
+async def test_a_list_that_fails_is_no_list_that_is_missing(failure: GatewayError) -> None:
+    """The client is told, and may ask again."""
+    with pytest.raises(GatewayError, match=failure.failure.code):
+        await Shelf(listing=failure).catalog.list()
+
+
+async def test_a_retired_model_is_refused_with_its_successor() -> None:
+    """By the provider's word, else by the table's; the settings may know better."""
+    opus = "claude-opus-4-1"
+    alive = Shelf(chosen(opus, lifecycle=None))
+    assert (await alive.catalog.describe(opus)).id == opus
+    shelf = Shelf()
+    shelf.model.describing = ProviderError("MODEL_NOT_FOUND", "No.")
+    for _ in range(2):
+        with pytest.raises(GatewayError) as caught:
+            await shelf.catalog.describe(opus)
+        assert caught.value.failure.code == "MODEL_NOT_FOUND"
+        assert caught.value.failure.message == (
+            "`model`: the provider has retired claude-opus-4-1 since 2026-08-05. Use "
+            "`claude-opus-4-8`."
+        )
+    told = Shelf()
+    told.model.lifecycle = "retired"
+    with pytest.raises(GatewayError, match=r"retired claude-next. Use another model"):
+        await told.catalog.describe("claude-next")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actors.context import sessions
 from actors.context.sessions import EMPTY_SESSION, Held, Sessions, rendered
 from protocol.errors import GatewayError
-from protocol.provider.models import Binding
+from protocol.provider.model_info import Binding
 from protocol.records import Change, Entry, EntryStatus, Head, SessionRecord, Withheld
 from tests.actors.context.talk import facts
 from tests.actors.fakes import FakeStore

@@ -1,58 +1,22 @@
-"""What each model can do, and which thinking it is asked for."""
+"""What is known of a model from its id: the table, held against the SDK's and the simulator's."""
 
-from itertools import product
-from typing import Any, get_args
+import re
+from datetime import datetime
+from typing import get_args
 
 import pytest
-from anthropic.types import model as provider_models
+from anthropic.resources.messages.messages import DEPRECATED_MODELS
+from anthropic.types import model_param
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.simulator import MODELS, find_model
 from gateway.simulator.generations import checks_prefix, takes_system_messages
-from protocol.errors import GatewayError
-from protocol.provider.models import (
-    MIN_THINKING_BUDGET,
-    ModelInfo,
-    Thinking,
-    binding,
-    choose_thinking,
-    fallback,
-    forgiving,
-    guarded,
-    least_cacheable,
-)
-from protocol.provider.thinking import Effort, ThinkingBudget
-
-NAMED: tuple[str, ...] = get_args(get_args(provider_models.Model)[0])
-OLDER = (
-    "claude-3-7-sonnet-20250219",
-    "claude-opus-4-20250514",
-    "claude-opus-4-1-20250805",
-    "claude-sonnet-4-20250514",
-)
-EVERY = pytest.mark.parametrize("model", dict.fromkeys((*NAMED, *OLDER, *MODELS)))
-EFFORTS: tuple[Effort, ...] = get_args(Effort)
-SUMMARIZED = {"type": "adaptive", "display": "summarized"}
-
-
-def chosen(
-    model: str | ModelInfo,
-    wanted: str | ThinkingBudget = "auto",
-    effort: Effort | None = None,
-    max_tokens: int = 32_000,
-) -> Thinking:
-    info = fallback(model) if isinstance(model, str) else model
-    return choose_thinking(info, wanted, effort, max_tokens=max_tokens, budget=8_000)
-
-
-def refused(model: str | ModelInfo, *args: Any, **kwargs: Any) -> str:
-    with pytest.raises(GatewayError) as caught:
-        chosen(model, *args, **kwargs)
-    assert caught.value.failure.code == "INVALID_MESSAGE"
-    assert not caught.value.failure.retryable
-    return caught.value.failure.message
-
+from protocol.provider.choosing import Thinking
+from protocol.provider.model_ids import read_id
+from protocol.provider.model_table import FIRST_TOOLS, LATEST_TOOLS, ROWS
+from protocol.provider.models import binding, fallback
+from tests.protocol.provider.test_choosing import EVERY, NAMED, chosen
 
 # --- the table ---------------------------------------------------------------------------------
 
@@ -68,6 +32,7 @@ def test_the_table_agrees_with_the_simulated_provider(model: str) -> None:
     assert known.efforts == spec.efforts
     assert known.max_input_tokens == spec.window
     assert known.max_tokens == spec.max_tokens
+    assert known.samples == spec.takes_sampling
     assert known.thinks
 
 
@@ -148,6 +113,58 @@ def test_a_model_of_an_unknown_family_is_asked_for_no_thinking(model: str) -> No
     assert chosen(model) == chosen(model, "off") == Thinking(config=None, effort=None)
 
 
+@pytest.mark.parametrize("model", NAMED)
+def test_each_id_of_the_sdk_has_a_row_of_its_own(model: str) -> None:
+    """Nothing that can be asked for today is guessed."""
+    assert get_args(get_args(model_param.ModelParam)[0]) == NAMED
+    name = read_id(model)
+    assert (name.line, name.version) in ROWS
+    assert name.seller == "provider"
+
+
+def test_the_days_of_retirement_are_those_that_the_sdk_warns_of() -> None:
+    """Two copies of the provider's page."""
+    for model, day in DEPRECATED_MODELS.items():
+        row = fallback(model)
+        if row.retires_on is not None:
+            told = datetime.strptime(re.sub(r"(\d)[a-z]+,", r"\1,", f"{day} +0000"), "%B %d, %Y %z")
+            assert row.retires_on == f"{told:%Y-%m-%d}", model
+
+
+def test_a_model_that_goes_has_a_day_and_a_successor_that_stays() -> None:
+    """Whoever is sent away is told where to."""
+    own = {row.id: row for row in ROWS.values()}
+    for row in ROWS.values():
+        gone = row.lifecycle in ("deprecated", "retired")
+        assert (row.retires_on is not None) == (row.successor is not None) == gone, row.id
+        assert row.successor is None or own[row.successor].lifecycle == "active", row.id
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "us.anthropic.claude-opus-4-20250514-v1:0",
+        "claude-opus-4@20250514",
+        "anthropic/claude-opus-4",
+        "claude-opus-4-mini",
+        "claude-opus-4-3",
+    ],
+)
+def test_only_the_providers_own_models_retire_on_its_days(model: str) -> None:
+    """Clouds and gateways have days of their own; a model that is not listed has none."""
+    known = fallback(model)
+    assert (known.lifecycle, known.retires_on, known.successor) == (None, None, None)
+    assert fallback("claude-opus-4-20250514").lifecycle == "retired"
+
+
+def test_the_newest_server_tools_are_for_models_whose_code_can_call_tools() -> None:
+    """By the provider's own name: clouds and gateways have the first versions."""
+    assert fallback("claude-sonnet-5-5").server_tools == LATEST_TOOLS
+    assert fallback("claude-sonnet-4-6").server_tools == LATEST_TOOLS
+    for model in ("claude-haiku-4-5", "claude-sonnet-5-5@20260928", "another-model"):
+        assert fallback(model).server_tools == FIRST_TOOLS
+
+
 @given(st.from_regex(r"[A-Za-z0-9_.:@/-]{1,40}", fullmatch=True) | st.text())
 def test_every_id_has_an_answer(model: str) -> None:
     """Whatever a client names."""
@@ -181,170 +198,6 @@ def test_the_kinds_agree_with_the_simulated_provider() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "config", "is_guarded"),
-    [
-        ("claude-sonnet-5-5", SUMMARIZED, True),
-        ("claude-next", {"type": "enabled", "budget_tokens": 2_000}, True),
-        ("claude-sonnet-5-5", {"type": "between_tools"}, False),
-        ("claude-haiku-5-5", {"type": "disabled"}, False),
-        ("claude-sonnet-5-5", None, False),
-        ("claude-opus-5", SUMMARIZED, False),
-        ("claude-sonnet-5", SUMMARIZED, False),
-    ],
-)
-def test_a_model_that_checks_is_asked_to_drop_what_does_not_fit(
-    model: str, config: dict[str, Any] | None, is_guarded: bool
-) -> None:
-    """Where its kind of thinking takes the wish."""
-    dropping = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
-    assert guarded(model, config) == ({**(config or {}), **dropping} if is_guarded else config)
-
-
-@pytest.mark.parametrize("kind", ["disabled", "between_tools"])
-def test_thinking_that_cannot_be_dropped_gives_way_to_one_that_can(kind: str) -> None:
-    """Where it is known not to fit, and none of it may be left out."""
-    sonnet = "claude-sonnet-5-5"
-    adaptive = guarded(sonnet, {"type": "adaptive"})
-    assert forgiving(sonnet, {"type": kind}) == adaptive
-    assert forgiving(sonnet, guarded(sonnet, SUMMARIZED)) == guarded(sonnet, SUMMARIZED)
-    for model, config in ((sonnet, None), ("claude-opus-5", {"type": kind})):
-        assert forgiving(model, config) == config
-
-
-# --- thinking ----------------------------------------------------------------------------------
-
-
-@EVERY
-def test_what_is_chosen_is_never_refused_upstream(model: str) -> None:
-    """Either it is refused here, in words, or the provider takes it."""
-    wishes: tuple[str | ThinkingBudget, ...] = ("auto", "off", ThinkingBudget(budget_tokens=2_000))
-    rooms = (1, 1_024, 1_025, 2_001, 9_000)
-    for wanted, effort, room in product(wishes, (None, *EFFORTS), rooms):
-        try:
-            thinking = chosen(model, wanted, effort, room)
-        except GatewayError as error:
-            refusal = error.failure
-        else:
-            assert_taken(thinking, effort, room, model)
-            continue
-        assert refusal.code == "INVALID_MESSAGE"
-        assert model in refusal.message or str(room) in refusal.message
-
-
-def assert_taken(thinking: Thinking, effort: Effort | None, room: int, model: str) -> None:
-    spec = find_model(model)
-    assert spec is not None
-    assert thinking.effort is None or thinking.effort in spec.efforts
-    assert effort is None or thinking.effort == effort
-    if thinking.config is None:
-        return
-    kind, tokens = thinking.config["type"], thinking.config.get("budget_tokens")
-    assert kind in spec.thinking
-    assert set(thinking.config) <= {"type", "display", "budget_tokens"}
-    assert (tokens is not None) == (kind == "enabled")
-    assert tokens is None or MIN_THINKING_BUDGET <= tokens < room
-
-
-@EVERY
-def test_auto_is_the_best_that_a_model_takes(model: str) -> None:
-    """Adaptive with its reasoning shown; the default budget where there is no adaptive."""
-    if "adaptive" in fallback(model).thinking:
-        assert chosen(model) == Thinking(config=SUMMARIZED, effort=None)
-        assert chosen(model, effort="low") == Thinking(config=SUMMARIZED, effort="low")
-    else:
-        assert chosen(model).config == {"type": "enabled", "budget_tokens": 8_000}
-
-
-@EVERY
-def test_off_is_the_least_that_a_model_takes(model: str) -> None:
-    """None, else between tools, else as little as can be."""
-    thinking = fallback(model).thinking
-    if "disabled" in thinking:
-        assert chosen(model, "off") == Thinking(config={"type": "disabled"}, effort=None)
-    elif "between_tools" in thinking:
-        assert chosen(model, "off") == Thinking(config={"type": "between_tools"}, effort=None)
-    else:
-        assert chosen(model, "off") == Thinking(config={"type": "adaptive"}, effort="low")
-        assert chosen(model, "off", "max").effort == "max"
-
-
-@EVERY
-def test_a_budget_is_for_models_that_take_one(model: str) -> None:
-    """The others are refused with a hint."""
-    wanted = ThinkingBudget(budget_tokens=5_000)
-    if "enabled" in fallback(model).thinking:
-        assert chosen(model, wanted).config == {"type": "enabled", "budget_tokens": 5_000}
-    else:
-        assert refused(model, wanted) == (
-            f'`thinking.budgetTokens`: {model} takes no budget; use `thinking: "auto"` with '
-            "`effort`."
-        )
-
-
-def test_a_budget_without_thinking_is_to_be_left_out() -> None:
-    """The hint is another for a model that does not think."""
-    message = refused("claude-2.1", ThinkingBudget(budget_tokens=5_000))
-    assert message.endswith("leave it out.")
-
-
-def test_a_budget_leaves_room_for_the_answer() -> None:
-    """It is below `maxTokens`."""
-    wanted = ThinkingBudget(budget_tokens=4_000)
-    assert "4000 must be below `maxTokens`, here 4000" in refused(
-        "claude-sonnet-4-5", wanted, max_tokens=4_000
-    )
-    assert chosen("claude-sonnet-4-5", wanted, max_tokens=4_001).config == {
-        "type": "enabled",
-        "budget_tokens": 4_000,
-    }
-
-
-def test_the_default_budget_shrinks_with_the_room_there_is() -> None:
-    """It leaves room for an answer; below the provider's least there is no thinking."""
-    assert chosen("claude-sonnet-4-5", max_tokens=2_048).config == {
-        "type": "enabled",
-        "budget_tokens": 1_024,
-    }
-    assert chosen("claude-sonnet-4-5", max_tokens=2_047).config is None
-
-
-@EVERY
-def test_an_effort_that_a_model_lacks_is_refused(model: str) -> None:
-    """The explanation says which ones it has."""
-    efforts = fallback(model).efforts
-    able = f"It takes: {', '.join(efforts)}." if efforts else "It takes none."
-    for effort in EFFORTS:
-        if effort in efforts:
-            assert chosen(model, effort=effort).effort == effort
-        else:
-            assert refused(model, "auto", effort) == f"`effort`: {model} has no `{effort}`. {able}"
-
-
-def test_a_model_of_another_kind_is_asked_for_nothing() -> None:
-    """It thinks in a way that is not known here, or has no efforts."""
-    strange = ModelInfo(
-        id="x",
-        display_name="x",
-        max_input_tokens=1,
-        max_tokens=1,
-        thinks=True,
-        thinking=(),
-        efforts=(),
-    )
-    assert chosen(strange) == chosen(strange, "off") == Thinking(config=None, effort=None)
-    always = ModelInfo(
-        id="x",
-        display_name="x",
-        max_input_tokens=1,
-        max_tokens=1,
-        thinks=True,
-        thinking=("adaptive",),
-        efforts=(),
-    )
-    assert chosen(always, "off") == Thinking(config={"type": "adaptive"}, effort=None)
-
-
-@pytest.mark.parametrize(
     ("model", "tokens"),
     [
         ("claude-sonnet-5-5", 512),
@@ -366,10 +219,10 @@ def test_a_model_of_another_kind_is_asked_for_nothing() -> None:
 )
 def test_each_model_has_its_least_cacheable_prompt(model: str, tokens: int) -> None:
     """Shorter ones are billed as if nothing were cached."""
-    assert least_cacheable(model) == tokens
+    assert fallback(model).least_cacheable == tokens
 
 
 def test_the_simulated_models_cache_from_the_same_length_on() -> None:
     """Two tables of the same pages."""
     for name, spec in MODELS.items():
-        assert least_cacheable(name) == spec.cacheable, name
+        assert fallback(name).least_cacheable == spec.cacheable, name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.context.estimate.calibration import PRIOR, Line
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Beginning, Billed, SentRequest
-from protocol.provider.models import Binding
+from protocol.provider.model_info import Binding
 from protocol.records import Entry
 from protocol.transcript import Transcript
 

@@ -182,12 +182,12 @@ def test_what_is_long_enough_to_be_remembered_costs_more_at_first(
     tokens: int, caches: bool, cold: Decimal, read: Decimal | None
 ) -> None:
     """And a tenth when it comes again."""
-    assert weigher().rates(MODEL, tokens, caches=caches) == Rates(cold, read)
+    assert weigher().rates(MODEL, tokens, least=512, caches=caches) == Rates(cold, read)
 
 
 def test_what_has_no_price_costs_what_nobody_knows() -> None:
     """Not nothing."""
-    rates = weigher().rates("claude-of-no-price", 1_000, caches=True)
+    rates = weigher().rates("claude-of-no-price", 1_000, least=512, caches=True)
     assert (rates.cost(10), rates.cost(10, 5), rates.likely_cost(10, 5)) == (None, None, None)
     unread = Rates(INPUT, None)
     assert (unread.cost(10), unread.cost(10, 5)) == (INPUT * 10, None)
