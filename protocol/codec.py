@@ -36,6 +36,9 @@ _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _HALF_A_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _EXPLANATION_LENGTH = 200
 
+_WITH_CONTENT = (ChatSend, ContextInspect, ToolOutput)
+_WITH_SYSTEM = (ChatSend, SessionCreate)
+
 
 class _Envelope(msgspec.Struct, frozen=True):
     id: Any = None
@@ -70,23 +73,10 @@ class Codec:
         self._decode_envelope = decode_envelope
         self._notation = notation
         self._nul = nul
+        self._nul_in_bytes = nul.encode() if isinstance(nul, str) else nul
 
     def decode(self, frame: Frame) -> AnyClientMessage:
-        """The client's message in `frame`, at once. Raises InvalidMessage as `steps` does."""
-        steps = self.steps(frame)
-        try:
-            while True:
-                next(steps)
-        except StopIteration as done:
-            message: AnyClientMessage = done.value
-            return message
-
-    def steps(self, frame: Frame) -> Generator[None, None, AnyClientMessage]:
-        """The client's message in `frame`, in steps of some milliseconds each.
-
-        A small frame takes one step. A large one is decoded when it is known that it holds no
-        more than a message may; first without its long texts, so that what is wrong with the rest
-        is said without quoting 15 MB.
+        """The client's message in `frame`, at once: for a small frame, see `steps`.
 
         Raises InvalidMessage, naming the field that is wrong, with the request's id when that
         could still be read.
@@ -95,17 +85,38 @@ class Codec:
             raise InvalidMessage(
                 f"This connection speaks {self._what}.", request_id=_id_in(json_frame, frame)
             )
-        small = frame
-        if len(frame) > LARGE:
-            frame, small = yield from self._measured(frame)
-            if small is not frame:
-                self._message(small, small)
-                yield
-        message = self._message(frame, small)
-        yield from self._checked(message, frame, in_steps=len(frame) > LARGE)
+        message = self._message(frame, frame)
+        if isinstance(message, ChatSend) and message.tools:
+            for at in range(len(message.tools)):
+                _check_schema(message, at)
+        if self._nul in frame:  # type: ignore[operator]
+            _check_nul(message)
         return without_blanks(message)
 
-    def _measured(self, frame: Frame) -> Generator[None, None, tuple[Frame, Frame]]:
+    def steps(self, frame: Frame) -> Generator[None, None, AnyClientMessage]:
+        """The client's message in a `frame` of any size, in steps of some milliseconds each.
+
+        A small frame takes one step. A large one is decoded when it is known that it holds no
+        more than a message may; first without its long texts, so that what is wrong with the rest
+        is said without quoting 15 MB. Raises InvalidMessage as `decode` does.
+        """
+        if len(frame) <= LARGE or type(frame) is not type(self._nul):
+            return self.decode(frame)
+        frame, small = yield from self._measured(frame)
+        if small is not frame:
+            self._message(small, small)
+            yield
+        message = self._message(frame, small)
+        yield
+        if isinstance(message, ChatSend) and message.tools:
+            for at in range(len(message.tools)):
+                _check_schema(message, at)
+                yield
+        if self._nul_in_bytes in frame:
+            _check_nul(message)
+        return without_blanks(message)
+
+    def _measured(self, frame: Frame) -> Generator[None, None, tuple[bytes, bytes]]:
         """The frame's bytes, and what is left of them without the long texts."""
         data = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
         yield
@@ -149,41 +160,29 @@ class Codec:
             return _id_in(self._notation, frame)
         return found if isinstance(found, str) and _ID.fullmatch(found) else None
 
-    def _checked(
-        self, message: AnyClientMessage, frame: Frame, *, in_steps: bool
-    ) -> Generator[None, None, None]:
-        """What the types do not say. Raises InvalidMessage."""
-        for at, tool in enumerate((isinstance(message, ChatSend) and message.tools) or ()):
-            if in_steps:
-                yield
-            if fault := schema_fault(tool.input_schema):
-                raise InvalidMessage(f"`tools[{at}].inputSchema`: {fault}", request_id=message.id)
-        if in_steps:
-            yield
-        if self._may_have_nul(frame) and _has_nul(msgspec.to_builtins(message)):
-            # PostgreSQL cannot store it, and no text of a person has it.
-            raise InvalidMessage(
-                "A text holds a NUL character (U+0000): leave it out.", request_id=message.id
-            )
 
-    def _may_have_nul(self, frame: Frame) -> bool:
-        nul = self._nul
-        if isinstance(nul, str) and isinstance(frame, bytes):
-            nul = nul.encode()
-        return nul in frame  # type: ignore[operator]
+def _check_schema(message: ChatSend, at: int) -> None:
+    """The one free-form part of a client's message goes on as JSON, and through MessagePack."""
+    assert message.tools
+    if fault := schema_fault(message.tools[at].input_schema):
+        raise InvalidMessage(f"`tools[{at}].inputSchema`: {fault}", request_id=message.id)
+
+
+def _check_nul(message: AnyClientMessage) -> None:
+    """PostgreSQL cannot store it, and no text of a person has it."""
+    if _has_nul(msgspec.to_builtins(message)):
+        raise InvalidMessage(
+            "A text holds a NUL character (U+0000): leave it out.", request_id=message.id
+        )
 
 
 def without_blanks(message: AnyClientMessage) -> AnyClientMessage:
     """The message without what says nothing: empty texts next to a picture, a blank system."""
-    if isinstance(message, ChatSend | ContextInspect | ToolOutput) and message.content:
+    if isinstance(message, _WITH_CONTENT) and isinstance(message.content, list):
         content = without_blank_texts(message.content)
         if content is not message.content:
             message = msgspec.structs.replace(message, content=content)
-    if (
-        isinstance(message, ChatSend | SessionCreate)
-        and message.system
-        and message.system.isspace()
-    ):
+    if isinstance(message, _WITH_SYSTEM) and message.system and message.system.isspace():
         message = msgspec.structs.replace(message, system="")
     return message
 

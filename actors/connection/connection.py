@@ -24,6 +24,7 @@ from actors.ports import Census, Socket, SocketClosed
 from actors.serving import BUG
 from actors.steps import in_steps
 from actors.turn_log import Cursor, TurnLogs
+from protocol.bounds import LARGE
 from protocol.client import (
     AnyClientMessage,
     ChatCancel,
@@ -171,6 +172,8 @@ class Connection:
 
     async def _understood(self, frame: str | bytes) -> FromClient | Malformed:
         try:
+            if len(frame) <= LARGE:
+                return FromClient(message=self._codec.decode(frame))
             return FromClient(message=await in_steps(self._codec.steps(frame)))
         except InvalidMessage as error:
             return Malformed(explanation=error.failure.message, request_id=error.request_id)

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import msgspec
+import trio
 
 from actors.context.assembly import marked
 from actors.context.composed import Composed
@@ -198,7 +199,11 @@ class Composer:
         return Plan(head, True, rest, len(rest), plan.added)
 
     async def _composed(self, held: Held, ground: Ground, plan: Plan, own: int) -> Composed:
-        """The plan's request, weighed; its new messages stand in its transcript."""
+        """The plan's request, weighed; its new messages stand in its transcript.
+
+        A question may have megabytes: others have a turn before and after it is weighed.
+        """
+        await trio.lowlevel.checkpoint()
         model, caches = ground.session.model, self._caches
         rebuilt = ground.binding == "rebuilt"
         system = ground.wanted.system if rebuilt else plan.head.system
@@ -212,6 +217,7 @@ class Composer:
         has_tools = bool(ground.wanted.tools)  # what was removed is on offer no more
         scale = self._weigher.scale(model, held.billed, has_tools=has_tools)
         weight = weigh(opening, transcript, first, scale=scale, allowance=ground.allowance)
+        await trio.lowlevel.checkpoint()
         return Composed(
             model=model,
             head=plan.head,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+import trio
 
 from actors.context.assembly import system_texts
 from actors.context.estimate.clearing import clears_at
@@ -191,6 +192,7 @@ class Gatherer:
         place = held.next_place + len(mended)
         blocks = _encode(user_blocks(content))  # a list: a breakpoint in it then changes nothing
         message = NewMessage(role="user", content=blocks)
+        await trio.lowlevel.checkpoint()  # it may have megabytes, and is read again
         (question,) = await self.measured(model, turn_id, [message], place, now)
         if (refusal := too_many(question.attached, info.most_attached)) is not None:
             raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")

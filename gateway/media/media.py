@@ -39,4 +39,5 @@ async def _off_loop(work: Callable[[Block], Found], block: Block) -> Found:
     data = source.get("data") if isinstance(source, dict) else None
     if isinstance(data, str) and len(data) >= LARGE:
         return await trio.to_thread.run_sync(work, block)
+    await trio.lowlevel.checkpoint()  # a hundred small ones are no less than a large one
     return work(block)

@@ -117,13 +117,11 @@ def is_blank(content: UserContent) -> bool:
     )
 
 
-def without_blank_texts(content: UserContent) -> UserContent:
+def without_blank_texts(content: list[UserBlock]) -> list[UserBlock]:
     """The content without blank texts next to other blocks, which the provider refuses.
 
     Its reference of errors: "messages: text content blocks must contain non-whitespace text".
     """
-    if isinstance(content, str):
-        return content
     kept = [block for block in content if not isinstance(block, TextBlock) or block.text.strip()]
     return kept if kept and len(kept) < len(content) else content
 
@@ -162,21 +160,31 @@ def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:
 def schema_fault(schema: Any) -> str | None:
     """Why a tool's schema cannot be sent on; `None` for one that can. Bounded, whatever it holds.
 
-    It is walked level by level, and a level is counted before it is entered.
+    It is walked level by level, and a level is counted before it is entered. It has been decoded,
+    so its types are exactly these.
     """
-    level, nodes = [schema], 0
+    level, nodes, is_plain = [schema], 0, True
     for _ in range(DEEPEST):
-        holders = [item for item in level if isinstance(item, dict | list)]
-        nodes += sum(map(len, holders))
+        below: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                is_plain = is_plain and all(type(key) is str for key in item)
+                below += item.values()
+            elif kind is list:
+                below += item
+            elif kind is not str:
+                is_plain = is_plain and is_json(item)
+        nodes += len(below)
         if nodes > MOST_SCHEMA_NODES:
             return f"it has more than {MOST_SCHEMA_NODES} values."
-        level = [
-            child
-            for item in holders
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-    if any(isinstance(item, dict | list) for item in level):
-        return f"it nests deeper than {DEEPEST} levels."
-    if not is_json(schema):
+        if not below:
+            break
+        level = below
+    else:
+        if any(isinstance(item, dict | list) for item in level):
+            return f"it nests deeper than {DEEPEST} levels."
+        is_plain = is_plain and all(map(is_json, level))
+    if not is_plain:
         return "only JSON can be sent on: texts as keys, finite numbers, integers of 64 bits."
     return None

@@ -127,7 +127,7 @@ def picture(size: int) -> dict[str, Any]:
 
 TAKEN: dict[str, Callable[[], dict[str, Any]]] = {
     "a large picture": lambda: send(content=[picture(9 * MIB), {"type": "text", "text": "x"}]),
-    "many pictures": lambda: send(content=[picture(60_000)] * 90),
+    "many pictures": lambda: send(content=[picture(17_000)] * 600),
     "as many blocks as may be": lambda: blocks(1_000),
     "as many nodes as may be": lambda: tools([0] * 9_990, [[]] * 4_000, keys(9_990)),
     "as many tools as may be": lambda: tools(*[keys(180)] * 128),
@@ -146,6 +146,26 @@ async def test_what_a_client_may_send_holds_nobody_up(
             await talk.socket.send(frame)
             frames = await talk.rest("7")
         assert frames[-1]["type"] == "chat.stream.end", frames[-1]
+        assert watch.longest < HELD, watch.whose
+
+
+TOO_LARGE: dict[str, Callable[[], dict[str, Any]]] = {
+    "more text than any model reads": lambda: send(content='He said, "hello."\n' * 250_000),
+    "many texts": lambda: send(content=[{"type": "text", "text": "hello, " * 600}] * 1_000),
+    "a long system": lambda: send(system="hello, " * 600_000),
+}
+
+
+@pytest.mark.parametrize("message", TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_what_no_model_reads_holds_nobody_up(
+    world: World, message: Callable[[], dict[str, Any]]
+) -> None:
+    """It is weighed before it is refused."""
+    async with world.talk() as talk:
+        with settled(), watch_loop() as watch, trio.fail_after(SECONDS):
+            await talk.socket.send(encoded(message(), "agentspace.v1.json"))
+            frames = await talk.rest("7")
+        assert frames[-1]["code"] == "CONTEXT_TOO_LARGE", frames[-1]
         assert watch.longest < HELD, watch.whose
 
 

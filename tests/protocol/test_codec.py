@@ -36,6 +36,17 @@ def frame(codec: Codec, message: object) -> Frame:
     return msgspec.msgpack.encode(message)
 
 
+def read(codec: Codec, what: Frame) -> AnyClientMessage:
+    """The message in a frame, as a connection reads it."""
+    steps = codec.steps(what)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            message: AnyClientMessage = done.value
+            return message
+
+
 def unpacked(message: ServerMessage) -> dict[str, Any]:
     encoded = MSGPACK.encode(message)
     assert isinstance(encoded, bytes)
@@ -44,7 +55,7 @@ def unpacked(message: ServerMessage) -> dict[str, Any]:
 
 def refused(codec: Codec, what: Frame) -> InvalidMessage:
     with pytest.raises(InvalidMessage) as caught:
-        codec.decode(what)
+        read(codec, what)
     assert caught.value.failure.code == "INVALID_MESSAGE"
     return caught.value
 
@@ -67,7 +78,7 @@ def nested(levels: int) -> object:
 @given(message=values(AnyClientMessage))
 def test_every_client_message_comes_back(codec: Codec, message: AnyClientMessage) -> None:
     """What is encoded is decoded, to the last field."""
-    assert codec.decode(frame(codec, message)) == without_blanks(message)
+    assert read(codec, frame(codec, message)) == without_blanks(message)
 
 
 @BOTH
@@ -107,7 +118,7 @@ def test_a_damaged_frame_is_a_message_or_an_invalid_one(
     end = data.draw(st.integers(start, len(whole)))
     noise: Any = data.draw(st.text(max_size=9) if codec is JSON else st.binary(max_size=9))
     try:
-        codec.decode(whole[:start] + noise + whole[end:])
+        read(codec, whole[:start] + noise + whole[end:])
     except InvalidMessage as error:
         explanation = error.failure.message
     else:
@@ -122,7 +133,7 @@ def test_a_field_of_any_kind_may_be_wrong(fields: dict[str, object]) -> None:
     names = ["content", "tools", "thinking", "maxCost", "sessionId"]
     for name, value in zip(names, fields.values(), strict=False):
         try:
-            answered = JSON.decode(frame(JSON, {**fields, **SEND, name: value})).id
+            answered = read(JSON, frame(JSON, {**fields, **SEND, name: value})).id
         except InvalidMessage as error:
             answered = error.request_id or ""
         assert answered == "1"
@@ -209,14 +220,14 @@ def test_a_long_or_unprintable_quotation_is_cut_and_cleaned() -> None:
 
 def test_of_duplicate_keys_the_last_one_wins() -> None:
     """As in most readers of JSON."""
-    assert JSON.decode('{"type":"ping","id":"1","id":"2"}') == Ping(id="2")
+    assert read(JSON, '{"type":"ping","id":"1","id":"2"}') == Ping(id="2")
 
 
 def test_unknown_extra_fields_are_ignored() -> None:
     """Whatever they hold."""
-    assert JSON.decode('{"type":"ping","id":"1","x":{"y":[1e99,"\\u0000"]}}') == Ping(id="1")
+    assert read(JSON, '{"type":"ping","id":"1","x":{"y":[1e99,"\\u0000"]}}') == Ping(id="1")
     carrier = {"type": "ping", "id": "1", "x": msgspec.msgpack.Ext(5, b"\0"), "y": math.nan}
-    assert MSGPACK.decode(msgspec.msgpack.encode(carrier)) == Ping(id="1")
+    assert read(MSGPACK, msgspec.msgpack.encode(carrier)) == Ping(id="1")
 
 
 @pytest.mark.parametrize("cost", [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300])
@@ -258,9 +269,7 @@ def test_a_nul_character_is_refused_wherever_it_is(codec: Codec, fields: dict[st
 def test_what_only_looks_like_a_nul_passes(codec: Codec) -> None:
     """An escaped backslash before `u0000`, a zero byte in a number."""
     message = {**SEND, "content": "\\u0000", "maxTokens": 256}
-    assert codec.decode(frame(codec, message)) == ChatSend(
-        id="1", content="\\u0000", max_tokens=256
-    )
+    assert read(codec, frame(codec, message)) == ChatSend(id="1", content="\\u0000", max_tokens=256)
 
 
 @pytest.mark.parametrize("before", ["", "x" * LARGE], ids=["small", "large"])
@@ -306,7 +315,7 @@ def test_a_blank_text_next_to_something_is_left_out(codec: Codec, kind: str) -> 
     blank, text = {"type": "text", "text": " \n"}, {"type": "text", "text": "x"}
     ids = {"id": "1", "sessionId": "s", "toolCallId": "c"}
     for content, left in (([blank, text, blank], [text]), ([blank], [blank]), ([], [])):
-        message: Any = codec.decode(frame(codec, {"type": kind, **ids, "content": content}))
+        message: Any = read(codec, frame(codec, {"type": kind, **ids, "content": content}))
         assert msgspec.to_builtins(message.content) == left
 
 
@@ -316,7 +325,7 @@ def test_a_blank_system_is_none(codec: Codec, kind: str) -> None:
     """The provider refuses blanks; to nothing it has no objection."""
     said = {"type": kind, "id": "1", "content": "x"}
     for system, left in ((" \n\t", ""), ("", ""), (" x ", " x ")):
-        message: Any = codec.decode(frame(codec, {**said, "system": system}))
+        message: Any = read(codec, frame(codec, {**said, "system": system}))
         assert message.system == left
 
 
@@ -349,9 +358,9 @@ def test_a_large_message_comes_back_like_a_small_one(codec: Codec) -> None:
         {"name": f"t{n}", "description": "d" * 9_000, "inputSchema": {"x": "\\"}} for n in (1, 2)
     ]
     said = {**SEND, "content": 'é"\\' * LARGE, "system": "s" * LARGE, "tools": tools}
-    assert msgspec.to_builtins(codec.decode(frame(codec, said))) == said
+    assert msgspec.to_builtins(read(codec, frame(codec, said))) == said
     said = {**SEND, "content": [{"type": "text", "text": "x" * 90}] * 1_000}
-    assert msgspec.to_builtins(codec.decode(frame(codec, said))) == said
+    assert msgspec.to_builtins(read(codec, frame(codec, said))) == said
 
 
 @BOTH
@@ -381,10 +390,10 @@ def test_too_many_values_are_refused_by_the_request_s_id(codec: Codec) -> None:
 def test_a_content_has_a_thousand_blocks_and_a_schema_ten_thousand_values(codec: Codec) -> None:
     """One more is refused, by name."""
     block = {"type": "text", "text": "x"}
-    codec.decode(frame(codec, {**SEND, "content": [block] * 1_000}))
+    read(codec, frame(codec, {**SEND, "content": [block] * 1_000}))
     error = refused(codec, frame(codec, {**SEND, "content": [block] * 1_001}))
     assert error.failure.message == "`content`: Expected `array` of length <= 1000"
-    codec.decode(frame(codec, with_schema({"a": [0] * 9_999})))
+    read(codec, frame(codec, with_schema({"a": [0] * 9_999})))
     error = refused(codec, frame(codec, with_schema({"a": [0] * 10_000})))
     assert error.failure.message == "`tools[0].inputSchema`: it has more than 10000 values."
 
@@ -395,7 +404,7 @@ def test_a_nul_in_a_large_frame_is_refused(codec: Codec) -> None:
     error = refused(codec, frame(codec, {**SEND, "content": "x" * LARGE + "\0"}))
     assert "NUL" in error.failure.message
     large = {**with_schema({}), "content": "x" * LARGE + "\\u0000"}
-    codec.decode(frame(codec, large))
+    read(codec, frame(codec, large))
 
 
 # --- the one free-form part --------------------------------------------------------------------
@@ -405,7 +414,7 @@ def test_a_nul_in_a_large_frame_is_refused(codec: Codec) -> None:
 def test_a_tools_schema_is_kept_as_it_is(codec: Codec) -> None:
     """Numbers of 64 bits and deep nesting included."""
     schema = {"type": "object", "n": [2**64 - 1, -(2**63), 0.5], "deep": nested(DEEPEST - 1)}
-    decoded = codec.decode(frame(codec, with_schema(schema)))
+    decoded = read(codec, frame(codec, with_schema(schema)))
     assert isinstance(decoded, ChatSend)
     assert decoded.tools == [ToolDeclaration(name="t", description="", input_schema=schema)]
 
@@ -500,4 +509,4 @@ def test_a_models_enormous_integer_still_goes_out() -> None:
 def test_blocks_come_typed() -> None:
     """A list of content blocks is told from a text."""
     message = {**SEND, "content": [{"type": "text", "text": "Hi", "cache_control": None}]}
-    assert JSON.decode(frame(JSON, message)) == ChatSend(id="1", content=[TextBlock("Hi")])
+    assert read(JSON, frame(JSON, message)) == ChatSend(id="1", content=[TextBlock("Hi")])

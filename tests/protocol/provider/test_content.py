@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from protocol.bounds import MOST_SCHEMA_NODES
 from protocol.provider.content import (
     DEEPEST,
     Base64Source,
@@ -23,6 +24,7 @@ from protocol.provider.content import (
     is_json,
     is_too_deep,
     plain_text,
+    schema_fault,
     user_blocks,
 )
 from tests.protocol.strategies import JSON_VALUES, values
@@ -150,3 +152,34 @@ def test_a_content_that_is_one_text_is_read_as_that(
     """Stored as a text or as the only block of a list; with anything else it is a list."""
     encoded = msgspec.json.encode(content)
     assert (plain_text(encoded), block_types(encoded)) == (text, types)
+
+
+def deep(levels: int, bottom: object) -> object:
+    """Lists in lists, with something in the innermost."""
+    value = bottom
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        ({}, None),
+        ({"a": [1, -1.5, None, True, "x", {}]}, None),
+        (deep(DEEPEST, 1), None),
+        (deep(DEEPEST, math.nan), "only JSON"),
+        (deep(DEEPEST, []), "deeper than 64"),
+        (deep(DEEPEST + 1, 1), "deeper than 64"),
+        ({"a": [2**64]}, "only JSON"),
+        ({"a": {1: 2}}, "only JSON"),
+        ({"a": [0] * (MOST_SCHEMA_NODES - 1)}, None),
+        ({"a": [0] * MOST_SCHEMA_NODES}, "more than 10000 values"),
+        (deep(500, [[]] * MOST_SCHEMA_NODES), "deeper than 64"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_schema_is_json_of_a_bounded_size_and_depth(schema: object, fault: str | None) -> None:
+    """Whatever it holds, it is not walked any further than that."""
+    found = schema_fault(schema)
+    assert found is None if fault is None else fault in str(found)
