@@ -374,6 +374,8 @@ def _llm_settings(settings: Settings) -> LlmSettings:
     return LlmSettings(
         first_content_seconds=settings.first_content_seconds,
         idle_seconds=settings.llm_idle_seconds,
+        working_seconds=settings.llm_tool_seconds,
+        turn_seconds=settings.turn_seconds,
         settle_seconds=settings.settle_seconds,
         ask_seconds=settings.ask_seconds + settings.connect_seconds,
         retry=RetryPolicy(attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds),

@@ -155,6 +155,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm_idle_seconds: Annotated[
         Seconds, _about("Longest silence between two contents of an answer.")
     ] = 60.0
+    llm_tool_seconds: Annotated[
+        Seconds,
+        _about(
+            "The same while a tool's arguments are written or the provider's tools run, if pings "
+            "come."
+        ),
+    ] = 900.0
+    turn_seconds: Annotated[
+        Seconds, _about("Longest turn, its tools and its questions to people included.")
+    ] = 3_600.0
     retry_attempts: Annotated[
         Attempts, _about("Further attempts at a request that failed before its first content.")
     ] = 2

@@ -17,7 +17,7 @@ from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter
 from protocol.provider import halves
 from protocol.provider.answering import LONGEST_ID
-from protocol.provider.content import Block
+from protocol.provider.content import HEAVIEST, Block, weight
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
@@ -81,7 +81,9 @@ class _OpenBlock:
 
 
 def _arguments(text: str) -> object:
-    """The arguments that were written; what is no JSON stays the text that it is."""
+    """The arguments that were written; what is no JSON, or too heavy, stays the text that it is."""
+    if weight(text.encode()) > HEAVIEST:
+        return text
     try:
         return _decode_arguments(text)
     except (msgspec.DecodeError, RecursionError):
@@ -170,6 +172,15 @@ class Answer:
     def output_is_final(self) -> bool:
         """Whether the provider has told the final output figure."""
         return self._output_is_final
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the model writes what nobody sees, or a tool of the provider's runs."""
+        if any(block.begun.get("type") not in ("text", *THINKING) for block in self._open.values()):
+            return True
+        done = {block.get("tool_use_id") for block in self.blocks}
+        uses = (block for block in self.blocks if block.get("type") == "server_tool_use")
+        return any(use.get("id") not in done for use in uses)
 
     @property
     def text(self) -> str:

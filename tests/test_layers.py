@@ -26,7 +26,10 @@ LIBRARIES = {
     },
     "genai_prices": {"gateway.prices"},
     "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
-    "httpx2": {"gateway.anthropic.model", "gateway.anthropic.errors", "gateway.mcp.http"},
+    "httpx2": {
+        *(f"gateway.anthropic.{name}" for name in ("bodies", "errors", "model")),
+        "gateway.mcp.http",
+    },
     "jsonschema": {"gateway.simulator.tool_schemas"},
     "keyring": {"gateway.vault"},
     "mcp": {f"gateway.mcp.{name}" for name in ("http", "life", "pace", "sift", "stdio")},

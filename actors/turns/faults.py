@@ -22,6 +22,11 @@ SILENT = Failure(
     message="The model has said nothing for too long. What came is kept; send again.",
     retryable=True,
 )
+TOO_LONG = Failure(
+    code="LLM_TIMEOUT",
+    message="This turn has taken longer than a turn may. What came is kept; send again to go on.",
+    retryable=False,
+)
 _OTHER = Failure(
     code="LLM_ERROR",
     message="The provider failed in the middle of the answer. Send again.",

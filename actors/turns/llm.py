@@ -22,7 +22,7 @@ from actors.serving import BUG, serve
 from actors.turn_log import TurnLogs
 from actors.turns.conversation import Conversation, ConversationSettings
 from actors.turns.ending import Ending
-from actors.turns.faults import log_line
+from actors.turns.faults import TOO_LONG, log_line
 from actors.turns.outcome import FREE, completion, ended, refused, settled
 from actors.turns.running import Running
 from actors.turns.tools import ToolRunner, ToolSettings
@@ -56,6 +56,7 @@ class LlmSettings(ConversationSettings, frozen=True, kw_only=True):
     """What the llm actor is told at its start; seconds."""
 
     settle_seconds: float
+    turn_seconds: float
     at_once: int
     tools: ToolSettings
 
@@ -212,8 +213,10 @@ class Llm:
             return refused(turn, error.failure)
         turn.log.append(turn.started)
         ending = Ending()  # of a turn that is cancelled
-        with turn.scope:
+        with turn.scope, trio.move_on_after(self._settings.turn_seconds) as longest:
             ending = await self._conversation.hold(turn)
+        if longest.cancelled_caught:
+            ending = Ending(failure=TOO_LONG)
         return await self._settle(turn, ending)
 
     async def _begin(self, turn: Turn) -> None:

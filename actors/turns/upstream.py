@@ -35,10 +35,15 @@ log = logging.getLogger(__name__)
 
 
 class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to wait for the provider, in seconds, and when to try again."""
+    """How long to wait for the provider, in seconds, and when to try again.
+
+    `idle_seconds` may pass between two contents. While the model writes a tool's arguments or a
+    tool of the provider's runs, it may be `working_seconds`, if pings come.
+    """
 
     first_content_seconds: float
     idle_seconds: float
+    working_seconds: float
     retry: RetryPolicy
 
 
@@ -108,9 +113,12 @@ class Upstream:
             async with self._model.stream(step.prompt.body, step.prompt.betas) as events:
                 step.taken, step.request_id = True, events.request_id
                 async for event in events:
-                    if not self._take(turn, event):
-                        continue
                     now = trio.current_time()
+                    if not self._take(turn, event):
+                        if step.answer.is_working and not isinstance(event, UnknownEvent):
+                            until = min(now + idle, moved + self._settings.working_seconds)
+                            watch.deadline = max(watch.deadline, until)
+                        continue
                     if now - moved > coarse:
                         watch.deadline, moved = now + idle, now
                         self._heard[turn.turn_id] = now

@@ -13,6 +13,7 @@ import anthropic
 import httpx2
 import msgspec
 
+from gateway.anthropic.bodies import BodyTooLong, UnreadableBody
 from protocol.errors import ProviderError
 from protocol.provider.hints import retry_after_ms, should_retry
 from protocol.provider.rejections import Rejection, meaning
@@ -26,7 +27,21 @@ _NAME_LENGTH = 64
 
 def provider_error(error: Exception) -> ProviderError:
     """What `error`, raised by the SDK or by its HTTP layer, means."""
+    if isinstance(error.__cause__, BodyTooLong | UnreadableBody):  # the SDK wraps what is below it
+        error = error.__cause__
     match error:
+        case BodyTooLong():
+            return ProviderError(
+                "LLM_ERROR",
+                "The provider sends more than an answer may have, and was cut off. What came is "
+                "kept; if it happens again, check the base address.",
+            )
+        case UnreadableBody():
+            return ProviderError(
+                "LLM_ERROR",
+                "The provider's address packs its answers in a way that was not asked for. Correct "
+                "the base address, or what stands in between.",
+            )
         case anthropic.APITimeoutError() | httpx2.TimeoutException():
             return ProviderError(
                 "LLM_TIMEOUT", "The provider did not answer in time. Send again.", retryable=True

@@ -8,9 +8,8 @@ retries nothing and follows no redirect, which would take the prompt to another 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from itertools import chain
 from urllib.parse import quote
 
 import anthropic
@@ -19,10 +18,11 @@ import msgspec
 import trio
 from anthropic.types import RawMessageStreamEvent
 
+from gateway.anthropic.bodies import UNPACKED, bound, longest_answer, pieces
 from gateway.anthropic.errors import provider_error, request_id_of
 from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.errors import GatewayError, ProviderError
-from protocol.provider.decoding import EventDecoder
+from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
 from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.rejections import KEY_HINT
@@ -49,8 +49,6 @@ DRAIN_SECONDS = 0.2
 """The body ends right behind `message_stop`; one that does not is cut off."""
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
-# Small events compress badly, and each would be unpacked by itself.
-_STREAM_HEADERS = {**_JSON_HEADERS, "Accept-Encoding": "identity"}
 _Stream = anthropic.AsyncStream[RawMessageStreamEvent]
 
 
@@ -84,6 +82,8 @@ class AnthropicModel:
         self._timeout = httpx2.Timeout(READ_SECONDS, connect=connect_seconds)
         self._http = httpx2.AsyncClient(
             timeout=self._timeout,
+            headers=UNPACKED,
+            event_hooks={"response": [bound]},
             follow_redirects=False,
             trust_env=trust_env,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
@@ -151,19 +151,19 @@ class AnthropicModel:
     @asynccontextmanager
     async def stream(self, body: bytes, betas: Sequence[str] = ()) -> AsyncIterator[_Events]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
-        client = await self._connected()
+        client, longest = await self._connected(), longest_answer(body)
         with self._mapped_errors():
             stream = await client.post(
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
-                options={"headers": _with_betas(_STREAM_HEADERS, betas)},
+                options={"headers": _with_betas(_JSON_HEADERS, betas)},
                 stream=True,
                 stream_cls=_Stream,
             )
         self._open_streams += 1
         try:
-            async with aclosing(_chunks(stream.response)) as chunks:
+            async with aclosing(pieces(stream.response, longest)) as chunks:
                 with self._mapped_errors():
                     events = _Events(chunks, request_id_of(stream.response))
                     yield events
@@ -217,12 +217,6 @@ def _with_betas(headers: dict[str, str], betas: Sequence[str]) -> dict[str, str]
     return headers | {"anthropic-beta": ",".join(betas)} if betas else headers
 
 
-def _chunks(response: httpx2.Response) -> AsyncGenerator[bytes]:
-    """The body's bytes; a stream that was not compressed needs no layer to unpack it."""
-    packed = response.headers.get("content-encoding", "identity") != "identity"
-    return response.aiter_bytes() if packed else response.aiter_raw()
-
-
 class _Events:
     """The events in a response's bytes."""
 
@@ -231,7 +225,7 @@ class _Events:
         self._chunks = chunks
         self._reader = EventReader()
         self._decoder = EventDecoder()
-        self._ready: Iterator[ProviderEvent] = iter(())
+        self._ready: Iterator[ProviderEvent | None] = iter(())
         self._over: Exception | None = None
         self._complete = False
 
@@ -241,13 +235,16 @@ class _Events:
     async def __anext__(self) -> ProviderEvent:
         while True:
             for event in self._ready:
+                if event is None:
+                    await trio.lowlevel.checkpoint()
+                    continue
                 self._complete = isinstance(event, MessageStop)
                 return event
             if self._over is not None:
                 raise self._over
             self._ready = await self._next()
 
-    async def _next(self) -> Iterator[ProviderEvent]:
+    async def _next(self) -> Iterator[ProviderEvent | None]:
         """The events that the next bytes complete; at the body's end, the last one."""
         try:
             found = self._reader.feed(await anext(self._chunks))
@@ -256,11 +253,20 @@ class _Events:
             return self._last()
         return self._decoded(found)
 
-    def _decoded(self, found: list[ServerSentEvent]) -> Iterator[ProviderEvent]:
+    def _decoded(self, found: list[ServerSentEvent]) -> Iterator[ProviderEvent | None]:
+        """The events, and `None` where other tasks are to have a turn."""
         decode = self._decoder.decode
-        return chain.from_iterable(decode(data, name) for name, data in found)
+        for name, data in found:
+            if len(data) <= LONGEST_TEXT:
+                yield from decode(data, name)
+                continue
+            yield None
+            for event in decode(data, name):
+                for piece in in_pieces(event):
+                    yield piece
+                    yield None
 
-    def _last(self) -> Iterator[ProviderEvent]:
+    def _last(self) -> Iterator[ProviderEvent | None]:
         """What no blank line follows: an event, or a part of one, whose name says nothing."""
         parts = [part._replace(name=b"") for part in self._reader.finish()]
         try:

@@ -13,16 +13,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from protocol.provider.content import HEAVIEST, weight
 from protocol.provider.events import MalformedEvent
 
 LONGEST_EVENT = 16 * 1024 * 1024
 """Bytes; the largest real ones are documents that the provider has fetched."""
-
-HEAVIEST_EVENT = 400_000
-"""What an event that comes in pieces may weigh: a comma weighs one, an opening bracket four.
-
-Decoding costs about 0.2 us a list, so as many as fit into `LONGEST_EVENT` would take two seconds.
-A text of that length weighs far less than this."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -74,8 +69,8 @@ class EventReader:
 
     def _hold(self, data: bytes) -> None:
         self._held += data
-        self._weight += data.count(b",") + 4 * (data.count(b"[") + data.count(b"{"))
-        if len(self._held) > LONGEST_EVENT or self._weight > HEAVIEST_EVENT:
+        self._weight += weight(data)
+        if len(self._held) > LONGEST_EVENT or self._weight > HEAVIEST:
             raise MalformedEvent("the provider sent an event that does not end")
 
     def _with_line_feeds(self, data: bytes) -> bytes:

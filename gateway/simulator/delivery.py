@@ -1,5 +1,6 @@
 """An answer on its way out: headers, body or stream, and the line in the ledger."""
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -38,6 +39,8 @@ async def deliver(answer: HttpAnswer, request_id: str, wire: HttpWire, service: 
             await wire.respond(200, json_headers(request_id), encoded_error(fault, request_id))
         case Generated(ReplyDraft(reply=Reply(fault=Fault("unstreamed"))) as draft):
             await _send_whole(draft, wire, service)
+        case Generated(ReplyDraft(reply=Reply(fault=Fault("packed"))) as draft):
+            await _send_packed(draft, wire, service)
         case Generated(draft, streamed=True):
             await _stream(draft, wire, service)
         case Generated(draft):
@@ -53,6 +56,14 @@ async def _wait(seconds: float, gate: trio.Event | None) -> None:
 def json_headers(request_id: str) -> tuple[tuple[str, str], ...]:
     """The headers of a response that is sent in one piece."""
     return (("content-type", "application/json"), *_common_headers(request_id))
+
+
+def _stream_headers(request_id: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("content-type", "text/event-stream; charset=utf-8"),
+        ("cache-control", "no-cache"),
+        *_common_headers(request_id),
+    )
 
 
 def _common_headers(request_id: str) -> tuple[tuple[str, str], ...]:
@@ -80,13 +91,7 @@ async def _stream(draft: ReplyDraft, wire: HttpWire, service: Service) -> None:
     reply = draft.reply
     with service.open_stream(), _billing(draft, service) as tally:
         await trio.sleep(reply.delay)
-        await wire.begin(
-            (
-                ("content-type", "text/event-stream; charset=utf-8"),
-                ("cache-control", "no-cache"),
-                *_common_headers(draft.request_id),
-            )
-        )
+        await wire.begin(_stream_headers(draft.request_id))
         await play(
             steps(events(draft), reply, draft.request_id),
             wire,
@@ -102,6 +107,16 @@ def _pace(reply: Reply, wire: HttpWire, tally: Tally, service: Service) -> Pace:
     if not rate:
         return Unpaced(wire, tally, reply.flush)
     return Paced(wire, tally, service.metronome, rate=rate, ping_every=settings.ping_every)
+
+
+async def _send_packed(draft: ReplyDraft, wire: HttpWire, service: Service) -> None:
+    headers = (*_stream_headers(draft.request_id), ("content-encoding", "gzip"))
+    body = gzip.compress(b"".join(event.frame for event in events(draft)))
+    with _billing(draft, service) as tally:
+        await trio.sleep(draft.reply.delay)
+        tally.complete = True
+        tally.settle()
+        await wire.respond(200, headers, body)
 
 
 async def _send_whole(draft: ReplyDraft, wire: HttpWire, service: Service) -> None:

@@ -1,16 +1,16 @@
 """What goes wrong in a stream: a draft's events turned into the steps that are really taken."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, cycle, islice
+from itertools import chain, cycle, islice, repeat
 from typing import TypeAlias
 
 import msgspec
 import trio
 
 from gateway.simulator.errors import MESSAGES, encode_error
-from gateway.simulator.events import StreamEvent, frame
+from gateway.simulator.events import PING, StreamEvent, frame
 from gateway.simulator.reply import SPELLINGS, Fault, Reply
-from gateway.simulator.spelling import half_character, respelled, unknown_delta
+from gateway.simulator.spelling import endless_text, half_character, respelled, unknown_delta
 
 
 class Fragment(msgspec.Struct, frozen=True):
@@ -21,10 +21,10 @@ class Fragment(msgspec.Struct, frozen=True):
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """Nothing for `seconds`, or nothing but pings."""
+    """Nothing for `seconds`, or nothing but one event again and again."""
 
     seconds: float
-    pings: bool
+    sound: bytes | None
 
 
 class HeldBack(msgspec.Struct, frozen=True):
@@ -56,6 +56,7 @@ _BAD_JSON = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":\n\n'
 )
 _UNKNOWN = frame("content_block_telemetry", {"index": 0, "telemetry": {"note": "new"}})
+_SOUNDS = {"pings": PING, "noise": _UNKNOWN}
 _SIZES = (1, 2, 3, 5, 7, 11, 1, 13)
 
 
@@ -97,6 +98,9 @@ def _failing(rest: Iterator[StreamEvent], fault: Fault, request_id: str) -> Iter
             yield Truncation(first.frame[: len(first.frame) // 2])
         case "end":
             yield End()
+        case "endless":
+            yield first
+            yield from repeat(endless_text(first))
         case "split":
             for event in chain((first,), rest):
                 yield from _fragments(event)
@@ -123,8 +127,8 @@ def _surprise(first: StreamEvent, rest: Iterator[StreamEvent], fault: Fault) -> 
         case "out_of_order":
             yield from islice(rest, 1)
             yield first
-        case "stall" | "pings":
-            yield Silence(fault.seconds, pings=fault.kind == "pings")
+        case "stall" | "pings" | "noise":
+            yield Silence(fault.seconds, _SOUNDS.get(fault.kind))
             yield first
 
 

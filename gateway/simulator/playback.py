@@ -1,11 +1,10 @@
 """Plays the steps of a stream onto a wire: its events at their pace, and what goes wrong."""
 
-import math
 from collections.abc import Iterator
 
 import trio
 
-from gateway.simulator.events import PING, StreamEvent
+from gateway.simulator.events import StreamEvent
 from gateway.simulator.faults import End, FaultStep, Fragment, HeldBack, Reset, Silence, Truncation
 from gateway.simulator.ledger import Tally
 from gateway.simulator.pace import Pace
@@ -21,8 +20,8 @@ async def play(
             case Fragment(piece, event):
                 await wire.chunk(piece)
                 tally.add(event)
-            case Silence(seconds, pings):
-                await _fall_silent(wire, seconds, ping_every if pings else math.inf)
+            case Silence(seconds, sound):
+                await _fall_silent(wire, seconds, sound, ping_every)
                 pace.postpone(seconds)
             case HeldBack(gate):
                 await gate.wait()
@@ -39,9 +38,9 @@ async def play(
                 raise AssertionError("a pace sends every event")
 
 
-async def _fall_silent(wire: HttpWire, seconds: float, ping_every: float) -> None:
+async def _fall_silent(wire: HttpWire, seconds: float, sound: bytes | None, every: float) -> None:
     until = trio.current_time() + seconds
-    while trio.current_time() + ping_every < until:
-        await trio.sleep(ping_every)
-        await wire.chunk(PING)
+    while sound is not None and trio.current_time() + every < until:
+        await trio.sleep(every)
+        await wire.chunk(sound)
     await trio.sleep_until(until)

@@ -48,6 +48,13 @@ def half_character(event: StreamEvent) -> StreamEvent:
     return _grown(event, data, data["delta"][_field(data)] + "\ud83d")
 
 
+def endless_text(before: StreamEvent) -> StreamEvent:
+    """A long piece of text, in the block of the event `before`."""
+    delta = {"type": "text_delta", "text": "and so on " * 800}
+    index = _data(before).get("index", 0)
+    return StreamEvent(frame("content_block_delta", {"index": index, "delta": delta}), True, 8_000)
+
+
 def unknown_delta(following: StreamEvent) -> StreamEvent:
     """A delta that nobody knows, of the block to which the `following` event belongs."""
     delta = {"type": "annotation_delta", "annotation": {"note": "new"}}

@@ -24,6 +24,13 @@ DEEPEST = 64
 """Levels that free-form JSON may nest: every codec on its further way recurses."""
 
 
+HEAVIEST = 400_000
+"""What the JSON of a block may weigh: a comma weighs one, an opening bracket four.
+
+Decoding costs about 0.2 us a list, and every walk over it more. Megabytes of a text weigh far less.
+"""
+
+
 class Base64Source(msgspec.Struct, frozen=True, tag_field="type", tag="base64"):
     """Bytes in base64 with their MIME type."""
 
@@ -143,6 +150,11 @@ def is_json(value: Any) -> bool:
         case dict():
             return all(isinstance(key, str) and is_json(item) for key, item in value.items())
     return False
+
+
+def weight(text: bytes) -> int:
+    """About how many parts the JSON in this text has; see `HEAVIEST`."""
+    return text.count(b",") + 4 * (text.count(b"[") + text.count(b"{"))
 
 
 def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:

@@ -10,6 +10,7 @@ the beginning of the block's next one. The first half is held back until that co
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from protocol.provider import halves
 from protocol.provider.content import Block
 from protocol.provider.events import (
+    BlockDelta,
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
@@ -60,6 +62,9 @@ _TEXTS: dict[str, tuple[str, type[TextDelta | ThinkingDelta | InputJsonDelta]]] 
     "thinking_delta": ("thinking", ThinkingDelta),
     "input_json_delta": ("partial_json", InputJsonDelta),
 }
+LONGEST_TEXT = 16 * 1024
+"""Characters; a longer text at once would hold up everything else while it is taken in."""
+
 _ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
@@ -169,6 +174,30 @@ class EventDecoder:
         self._half = None
         delta = _TEXTS[half.kind][1]
         return [ContentBlockDelta(half.block, delta(halves.REPLACEMENT))]
+
+
+def in_pieces(event: ProviderEvent) -> Iterator[ProviderEvent]:
+    """An event whose text may be long, as several of which none has more than `LONGEST_TEXT`."""
+    match event:
+        case ContentBlockDelta(index, TextDelta(text)):
+            yield from _cut(index, TextDelta, text)
+        case ContentBlockDelta(index, ThinkingDelta(text)):
+            yield from _cut(index, ThinkingDelta, text)
+        case ContentBlockDelta(index, InputJsonDelta(text)):
+            yield from _cut(index, InputJsonDelta, text)
+        case ContentBlockStart(index, {"type": "text", "text": str(text)} as block):
+            yield ContentBlockStart(index, {**block, "text": ""})
+            yield from _cut(index, TextDelta, text)
+        case ContentBlockStart(index, {"type": "thinking", "thinking": str(text)} as block):
+            yield ContentBlockStart(index, {**block, "thinking": ""})
+            yield from _cut(index, ThinkingDelta, text)
+        case _:
+            yield event
+
+
+def _cut(index: int, grow: Callable[[str], BlockDelta], text: str) -> Iterator[ProviderEvent]:
+    for start in range(0, len(text), LONGEST_TEXT):
+        yield ContentBlockDelta(index, grow(text[start : start + LONGEST_TEXT]))
 
 
 def _unlisted(data: bytes) -> UnknownEvent | UnknownDelta | None:

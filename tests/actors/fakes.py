@@ -811,6 +811,8 @@ class World:
             LlmSettings,
             first_content_seconds=120.0,
             idle_seconds=60.0,
+            working_seconds=900.0,
+            turn_seconds=3_600.0,
             settle_seconds=10.0,
             ask_seconds=15.0,
             retry=RetryPolicy(attempts=2, cap_seconds=8.0),

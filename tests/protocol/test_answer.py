@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.answer import JSON_DENSITY, Answer
-from protocol.provider.content import Block
+from protocol.provider.content import HEAVIEST, Block
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
@@ -286,11 +286,39 @@ def test_a_call_that_cannot_be_run_is_known_by_its_id() -> None:
     assert list(answer.faults) == ["bad"]
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", "7"])
+HEAVY = '{"a":[' + "[]," * (HEAVIEST // 5) + "[]]}"
+
+
+@pytest.mark.parametrize("arguments", ["{", "[]", "7", HEAVY], ids=["{", "[]", "7", "heavy"])
 def test_a_use_of_the_providers_own_tool_has_an_object_for_its_arguments(arguments: str) -> None:
     """Nothing else is taken back; the provider has told what came of it."""
     answer, _ = told(START, *block(SEARCH, InputJsonDelta(arguments)))
     assert answer.blocks == [SEARCH]
+
+
+def test_an_answer_that_says_nothing_may_be_at_work() -> None:
+    """Arguments are written that nobody sees yet, or a tool of the provider's runs."""
+    found = {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}
+    search = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    answer, seen = Answer(), []
+    for event in (
+        START,
+        *block(THINKING, ThinkingDelta("Hm")),
+        *block(TEXT, TextDelta("Well")),
+        *block(search),
+        *block(found),
+        *block(TOOL),
+    ):
+        answer.feed(event)
+        seen.append(answer.is_working)
+    assert seen == [
+        False,
+        *[False] * 3,
+        *[False] * 3,
+        *[True] * 2,
+        *[True, False],
+        *[True, False],
+    ]
 
 
 # --- who answers, and why it stops -------------------------------------------------------------

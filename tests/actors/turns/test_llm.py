@@ -20,6 +20,7 @@ from protocol.mail import DrainTurns, EndSession, StartTurn
 from protocol.provider.events import (
     CitationsDelta,
     ContentBlockDelta,
+    ContentBlockStart,
     ContentBlockStop,
     ErrorDetails,
     InputTransformation,
@@ -892,6 +893,24 @@ async def test_a_slow_answer_is_no_silence(autojump_clock: MockClock) -> None:
         assert frames[-1]["code"] == "LLM_TIMEOUT"
 
 
+@pytest.mark.parametrize(
+    ("pauses", "is_heard"),
+    [([50] * 12, True), ([50, 61], False), ([50] * 18, False)],
+    ids=["pings", "no pings", "too long"],
+)
+async def test_arguments_may_take_longer_while_pings_come(
+    autojump_clock: MockClock, pauses: list[int], is_heard: bool
+) -> None:
+    """True silence is ended as soon as anywhere else, and pings do not help for ever."""
+    waits: list[Step] = [step for pause in pauses for step in (pause, ProviderPing())]
+    begun = ContentBlockStart(1, {"type": "server_tool_use", "id": "s", "input": {}})
+    call: list[Step] = [begun, *waits, ContentBlockStop(1)]
+    async with open_world() as world:
+        world.model.will(half(*call, *finish()))
+        frames = await world.connect().converse()
+        assert (frames[-1]["type"] == "chat.stream.end") is is_heard
+
+
 async def test_the_longest_silence_is_that_of_the_stillest_open_stream(
     autojump_clock: MockClock,
 ) -> None:
@@ -913,6 +932,18 @@ async def test_the_longest_silence_is_that_of_the_stillest_open_stream(
         assert world.llm.longest_silence <= 1
         await lively.hear_out("r1")
         assert (world.llm.pings, world.llm.longest_silence) == (2, 0)
+
+
+async def test_a_turn_has_a_longest_duration(autojump_clock: MockClock) -> None:
+    """However lively it is; its end says so, and it is settled like any other."""
+    chatter: list[Step] = [30, piece("ha")] * 200
+    async with open_world() as world:
+        world.model.will(half(*chatter, *finish()))
+        frames = await world.connect().converse()
+        end = frames[-1]
+        assert (end["code"], end["retryable"]) == ("LLM_TIMEOUT", False)
+        assert "longer than a turn may" in end["message"]
+        assert text_of(frames) == "Hel" + "ha" * 119
 
 
 # --- settling ----------------------------------------------------------------------------------

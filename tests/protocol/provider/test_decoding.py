@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.provider.decoding import EventDecoder
+from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
 from protocol.provider.events import (
     BlockDelta,
     CacheCreation,
@@ -311,3 +311,44 @@ def test_halves_in_a_block_are_replaced() -> None:
     assert decoded(json.dumps(sent).encode()) == ContentBlockStart(
         0, {"type": "new", "\ufffd": ["a\ufffd", {"b": "\U0001f600"}]}
     )
+
+
+# --- long texts --------------------------------------------------------------------------------
+
+LONG = "ab" * LONGEST_TEXT
+
+
+@pytest.mark.parametrize(
+    ("event", "first"),
+    [
+        (ContentBlockDelta(1, TextDelta(LONG)), []),
+        (ContentBlockDelta(1, ThinkingDelta(LONG)), []),
+        (ContentBlockDelta(1, InputJsonDelta(LONG)), []),
+        (
+            ContentBlockStart(1, {"type": "text", "text": LONG, "x": 1}),
+            [ContentBlockStart(1, {"type": "text", "text": "", "x": 1})],
+        ),
+        (
+            ContentBlockStart(1, {"type": "thinking", "thinking": LONG, "signature": "s"}),
+            [ContentBlockStart(1, {"type": "thinking", "thinking": "", "signature": "s"})],
+        ),
+    ],
+)
+def test_a_long_text_comes_in_pieces(event: ProviderEvent, first: list[ProviderEvent]) -> None:
+    """Each is short, and together they are the text."""
+    pieces = list(in_pieces(event))
+    assert pieces[: len(first)] == first
+    deltas = [one for one in pieces[len(first) :] if isinstance(one, ContentBlockDelta)]
+    texts = [[*msgspec.to_builtins(one.delta).values()][-1] for one in deltas]
+    assert "".join(texts) == LONG
+    assert max(map(len, texts)) == LONGEST_TEXT
+
+
+def test_what_has_no_text_stays_whole() -> None:
+    """Signatures, citations, results of a search."""
+    events: list[ProviderEvent] = [
+        ContentBlockDelta(1, SignatureDelta(LONG)),
+        ContentBlockStart(1, {"type": "new", "x": LONG}),
+        MessageStop(),
+    ]
+    assert [[*in_pieces(event)] for event in events] == [[event] for event in events]

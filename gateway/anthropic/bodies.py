@@ -1,0 +1,136 @@
+"""What the provider may send as a body, and how much of it: below the SDK, which reads any amount.
+
+The SDK reads the bodies of errors and of lists whole, and its HTTP layer unpacks what is packed
+without a bound: some kilobytes can become gigabytes. Here no body is asked for in packed form, one
+that comes so all the same is unpacked piece by piece, and each is cut off where it is too long.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import httpx2
+import msgspec
+import trio
+
+LONGEST_ERROR = 64 * 1024
+"""Bytes of an error's body; what follows is not read, for its beginning says what it is."""
+
+LONGEST_LIST = 4 * 1024 * 1024
+"""Bytes of any other body that is read whole."""
+
+A_TOKEN = 512
+"""Bytes of a stream for each token of output. The smallest event has about 130 bytes."""
+
+BESIDE_TOKENS = 4 * 1024 * 1024
+"""Bytes of a stream that are no output: pings, citations, signatures."""
+
+SERVED = 64 * 1024 * 1024
+"""Bytes of what the provider's own tools bring, documents among it."""
+
+PIECE = 64 * 1024
+"""Bytes that are unpacked at once."""
+
+UNPACKED = {"accept-encoding": "identity"}
+
+
+class BodyTooLong(httpx2.StreamError):
+    """The provider sends more than it may."""
+
+
+class UnreadableBody(httpx2.StreamError):
+    """The provider packs its answer in a way that is not read here."""
+
+
+class _ServedTool(msgspec.Struct):
+    type: str = "custom"
+
+
+class _Asked(msgspec.Struct):
+    max_tokens: int
+    tools: list[_ServedTool] = []
+
+
+_decode = msgspec.json.Decoder(_Asked).decode
+
+
+def longest_answer(body: bytes) -> int:
+    """How many bytes the stream that answers this request may have."""
+    asked = _decode(body)
+    is_served = any(tool.type != "custom" for tool in asked.tools)
+    return asked.max_tokens * A_TOKEN + BESIDE_TOKENS + SERVED * is_served
+
+
+async def bound(response: httpx2.Response) -> None:
+    """Bound the body of `response`, before it is read. Raises UnreadableBody.
+
+    How long a stream may be depends on its request: that is for `pieces` to see to.
+    """
+    is_error = response.status_code >= 400
+    packing = response.headers.pop("content-encoding", "identity").strip().lower()
+    is_packed = packing in ("gzip", "x-gzip", "deflate")
+    if not is_packed and packing != "identity" and not is_error:
+        raise UnreadableBody("the answer is packed")
+    is_stream = response.request.url.path.endswith("/messages") and not is_error
+    if is_packed or not is_stream:
+        response.stream = _Body(response, is_packed=is_packed, is_stream=is_stream)
+
+
+async def pieces(response: httpx2.Response, longest: int) -> AsyncGenerator[bytes]:
+    """The body of a stream. Raises BodyTooLong after `longest` bytes."""
+    read = 0
+    async with aclosing(response.aiter_raw()) as body:
+        async for piece in body:
+            read += len(piece)
+            if read > longest:
+                raise BodyTooLong("the answer does not end")
+            yield piece
+
+
+class _Body(httpx2.AsyncByteStream):
+    """A body that is unpacked if need be, and bounded if it is no stream."""
+
+    def __init__(self, response: httpx2.Response, *, is_packed: bool, is_stream: bool) -> None:
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        self._body = response.stream
+        self._pieces = aiter(self._body)
+        self._is_error = response.status_code >= 400
+        most = LONGEST_ERROR if self._is_error else LONGEST_LIST
+        self._left: float = math.inf if is_stream else most
+        # With the head of gzip or that of zlib.
+        self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32) if is_packed else None
+        self._packed = self._last = b""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._left < 0 and self._is_error:
+            raise StopAsyncIteration  # its beginning says what it is
+        if self._left < 0:
+            raise BodyTooLong("the answer does not end")
+        piece = await self._next()
+        self._left -= len(piece)
+        return piece
+
+    async def _next(self) -> bytes:
+        """The next piece; of what is packed a small one, and a rest for the other tasks."""
+        if self._unpacker is None:
+            return await anext(self._pieces)
+        while True:
+            if not self._packed and len(self._last) < PIECE:
+                self._packed = await anext(self._pieces)
+            try:
+                self._last = self._unpacker.decompress(self._packed, PIECE)
+            except zlib.error as error:
+                raise UnreadableBody("the answer cannot be unpacked") from error
+            self._packed = self._unpacker.unconsumed_tail
+            await trio.lowlevel.checkpoint()
+            if self._last:
+                return self._last
+
+    async def aclose(self) -> None:
+        await self._body.aclose()

@@ -1,0 +1,69 @@
+"""Silence that is none: the model writes a tool's arguments, or a tool of the provider's runs.
+
+Reported of other programs: arguments of 36,000 tokens are 330 s without content, and a program that
+waits for 300 s fails every time (github/copilot-cli 4286, hydro-project/infinity 127).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.simulator import CodeExecution, Fault, Reply, ReplyText, SimulatorSettings, ToolUse
+from tests.support import Frame, Talk, World, open_world, text_of
+
+TOOL = {"name": "write", "description": "Writes.", "inputSchema": {"type": "object"}}
+WRITE = ToolUse("write", {"text": "a long text"})
+RUN = CodeExecution("sleep 600", stdout="done")
+WITHIN_ARGUMENTS, BEFORE_THE_RESULT = 4, 6
+
+
+@asynccontextmanager
+async def open_talk(tmp_path: Path, **settings: Any) -> AsyncIterator[tuple[World, Talk]]:
+    """A gateway that waits 0.3 s for content, and a client of it."""
+    provider = SimulatorSettings(ping_every=0.05)
+    chosen = {"llm_idle_seconds": 0.3, "retry_attempts": 0, **settings}
+    async with open_world(tmp_path, provider=provider, **chosen) as world, world.talk() as talk:
+        yield world, talk
+
+
+async def called(talk: Talk) -> Frame:
+    """What comes of a turn: its call of a tool, or its end."""
+    await talk.say("chat.send", content="Write!", tools=[TOOL])
+    while (frame := await talk.hear())["type"] not in {"tool.call", "chat.stream.end", "error"}:
+        pass
+    return frame
+
+
+async def test_arguments_that_come_late_are_waited_for(tmp_path: Path) -> None:
+    """Three times as long as for any other content, and then the tool is called."""
+    fault = Fault("pings", at=WITHIN_ARGUMENTS, seconds=1.0)
+    async with open_talk(tmp_path) as (world, talk):
+        world.simulator.script(Reply(blocks=(WRITE,), fault=fault))
+        call = await called(talk)
+        assert (call["type"], call["args"]) == ("tool.call", WRITE.input)
+
+
+async def test_a_tool_of_the_providers_that_runs_long_is_waited_for(tmp_path: Path) -> None:
+    """No block is open meanwhile: its call is whole, and its result has not begun."""
+    fault = Fault("pings", at=BEFORE_THE_RESULT, seconds=1.0)
+    async with open_talk(tmp_path) as (world, talk):
+        reply = Reply(blocks=(RUN, ReplyText("It is done.")), fault=fault, chars=1_000)
+        world.simulator.script(reply)
+        frames = await talk.turn("Run!", serverTools=["code_execution"])
+        assert frames[-1]["type"] == "chat.stream.end", frames[-1]
+        assert text_of(frames) == "It is done."
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"), [("stall", {}), ("noise", {}), ("pings", {"llm_tool_seconds": 0.6})]
+)
+async def test_true_silence_is_ended(tmp_path: Path, kind: Any, settings: dict[str, Any]) -> None:
+    """No pings come, or nothing but pings for longer than even such a tool may take."""
+    async with open_talk(tmp_path, **settings) as (world, talk):
+        world.simulator.script(Reply(blocks=(WRITE,), fault=Fault(kind, at=WITHIN_ARGUMENTS)))
+        assert (await called(talk))["code"] == "LLM_TIMEOUT"
