@@ -66,12 +66,17 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     sections: list[SectionWeight] | None = None
     provider_request_id: str | None = None
 
+    @property
+    def told(self) -> str:
+        """The message for a client, with the id by which the provider knows the request."""
+        if self.provider_request_id is None:
+            return self.message
+        return f"{self.message} (The provider's request: {self.provider_request_id})"
+
     def of_request(self, request_id: str | None) -> Failure:
-        """The failure with the provider's id of the request, for whoever asks there about it."""
-        if request_id is None or self.provider_request_id is not None:
-            return self
-        message = f"{self.message} (The provider's request: {request_id})"
-        return msgspec.structs.replace(self, message=message, provider_request_id=request_id)
+        """The failure with the provider's id of the request, unless it has one."""
+        named = self.provider_request_id or request_id
+        return msgspec.structs.replace(self, provider_request_id=named)
 
 
 class GatewayError(Exception):
@@ -87,7 +92,7 @@ class GatewayError(Exception):
         self.failure = Failure(code=code, message=message, retryable=retryable, **details)
 
     def __str__(self) -> str:
-        return f"{self.failure.code}: {self.failure.message}"
+        return f"{self.failure.code}: {self.failure.told}"
 
     @classmethod
     def of(cls, failure: Failure) -> Self:

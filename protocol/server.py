@@ -294,7 +294,7 @@ class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
         """The wire form of an expected failure."""
         return cls(
             code=failure.code,
-            message=failure.message,
+            message=failure.told,
             retryable=failure.retryable,
             request_id=UNSET if request_id is None else request_id,
             turn_id=UNSET if failure.turn_id is None else failure.turn_id,

@@ -108,15 +108,10 @@ async def test_a_failed_turn_is_one_line_of_the_log(
     found = LINE.fullmatch(line)
     assert found is not None, line
     error = frames[-1]
-    assert found.groups() == (
-        error["turnId"],
-        error["code"],
-        error["message"],
-        frames[0]["sessionId"],
-        error["requestId"],
-        request_id,
-    )
-    assert error["message"].endswith(f"(The provider's request: {request_id})")
+    assert error["message"] == f"{found[3]} (The provider's request: {request_id})"
+    turn_id, code, _, *ids = found.groups()
+    assert (turn_id, code) == (error["turnId"], error["code"])
+    assert ids == [frames[0]["sessionId"], error["requestId"], request_id]
     assert SECRET not in caplog.text
     assert "sk-test" not in caplog.text
 

@@ -197,6 +197,9 @@ class Stream:
                 self._advance(frame)
                 self.reasoning += frame["delta"]
                 assert self.question.plan.thought.startswith(self.reasoning)
+            case "chat.stream.notice":
+                self._advance(frame)
+                assert frame["kind"] == "retry"
             case kind if kind in TERMINAL:
                 self._end(frame)
             case kind:

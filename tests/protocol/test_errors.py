@@ -24,7 +24,7 @@ def test_a_failure_can_be_raised_and_caught_again(failure: Failure) -> None:
     """What crosses a mailbox is what was raised on the other side."""
     error = GatewayError.of(failure)
     assert error.failure == failure
-    assert str(error) == f"{failure.code}: {failure.message}"
+    assert str(error) == f"{failure.code}: {failure.told}"
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(error.failure), type=Failure) == failure
 
 
@@ -80,3 +80,11 @@ def test_the_close_codes_are_the_contracts() -> None:
 def test_the_exit_codes_are_the_contracts() -> None:
     """A parent process reads them."""
     assert [int(code) for code in ExitCode] == [0, 2, 3, 70]
+
+
+def test_a_failure_of_the_provider_names_its_request() -> None:
+    """Once; what is known of the request already is not changed by a later word."""
+    failure = Failure(code="LLM_ERROR", message="It failed.")
+    assert failure.of_request(None).told == "It failed."
+    named = failure.of_request("req_1").of_request("req_2")
+    assert named.told == "It failed. (The provider's request: req_1)"

@@ -68,8 +68,8 @@ def test_the_providers_id_of_the_request_is_in_the_error(
     """From the header, else from the body; it is what its support asks for."""
     error = failure(500, "Internal server error", **headers)
     assert error.failure.provider_request_id == told
-    assert error.failure.message.endswith(f"(The provider's request: {told})")
-    assert str(error) == f"LLM_ERROR: {error.failure.message}"
+    assert error.failure.told.endswith(f"(The provider's request: {told})")
+    assert str(error) == f"LLM_ERROR: {error.failure.told}"
 
 
 @pytest.mark.parametrize(
