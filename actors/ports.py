@@ -28,7 +28,7 @@ from protocol.records import (
 )
 from protocol.server import GatewayStatusReport
 from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
-from protocol.usage import Cost, TokenCounts
+from protocol.usage import PLAIN_TERMS, Cost, Terms, TokenCounts
 
 
 class ProviderEvents(Protocol):
@@ -107,8 +107,11 @@ class Media(Protocol):
 class Prices(Protocol):
     """What tokens cost."""
 
-    def price(self, model: str, tokens: TokenCounts) -> Cost | None:
-        """USD for what was billed; `None` when the model has no known price."""
+    def price(self, model: str, tokens: TokenCounts, terms: Terms = PLAIN_TERMS) -> Cost | None:
+        """USD for what `model` was billed; `None` when it has no known price.
+
+        `estimated` when the terms are not known to change the price in this way.
+        """
         ...
 
 

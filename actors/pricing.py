@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from actors.ports import Prices
-from protocol.records import TurnRecord
-from protocol.usage import ZERO, Cost
+from protocol.records import StepRecord, TurnRecord
+from protocol.usage import ZERO, Cost, Terms, TokenCounts
+
+FREE = Cost(input_cost=ZERO, output_cost=ZERO)
+
+
+def cost_of(model: str, counts: TokenCounts, terms: Terms, prices: Prices) -> Cost | None:
+    """USD for one request of `model`; `None` when it has no known price.
+
+    Where another model has answered, its price counts; if that is not known, the price of the one
+    that was asked is an estimate.
+    """
+    if terms.is_free:
+        return FREE
+    cost = prices.price(terms.model or model, counts, terms)
+    if cost is None and terms.asked is not None:
+        cost = _estimated(prices.price(terms.asked, counts, terms))
+    return _estimated(cost) if terms.is_uncertain else cost
+
+
+def step_cost(model: str, step: StepRecord, prices: Prices) -> Cost | None:
+    """USD for one request of a turn whose model is `model`."""
+    cost = cost_of(model, step.counts, step.terms, prices)
+    return _estimated(cost) if step.estimated else cost
 
 
 def price_of(turn: TurnRecord, prices: Prices) -> Cost | None:
@@ -12,9 +36,23 @@ def price_of(turn: TurnRecord, prices: Prices) -> Cost | None:
 
     Each of its steps was a request of its own: a price may depend on a request's length.
     """
-    billed = [step.counts for step in turn.steps if step.counts.any] or [turn.counts]
-    costs = [prices.price(turn.model, counts) for counts in billed]
+    costs = [step_cost(turn.model, step, prices) for step in turn.steps if step.counts.any]
+    if not costs:
+        costs = [cost_of(turn.model, turn.counts, Terms(), prices)]
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(costs):
         return None
-    return sum(known, Cost(input_cost=ZERO, output_cost=ZERO))
+    total = sum(known, FREE)
+    doubtful = turn.estimated or any(step.estimated for step in turn.steps)
+    return _estimated(total) if doubtful else total
+
+
+def first_cost(turn: TurnRecord, prices: Prices) -> Cost | None:
+    """USD for the turn's first request, the one that was estimated."""
+    if turn.steps:
+        return step_cost(turn.model, turn.steps[0], prices)
+    return price_of(turn, prices)
+
+
+def _estimated(cost: Cost | None) -> Cost | None:
+    return None if cost is None else msgspec.structs.replace(cost, estimated=True)

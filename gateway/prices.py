@@ -13,14 +13,16 @@ import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import genai_prices
 import msgspec
+from genai_prices.types import ModelPrice, TieredPrices
 
 from gateway.config import ConfigError
 from protocol.provider.model_ids import ReadName, Seller, read_id
-from protocol.usage import ZERO, Cost, TokenCounts
+from protocol.provider.pricing import PLAIN, region_factor
+from protocol.usage import PLAIN_TERMS, ZERO, Cost, Terms, TokenCounts
 
 _SELLERS: dict[Seller, str] = {
     "provider": "anthropic",
@@ -30,6 +32,7 @@ _SELLERS: dict[Seller, str] = {
     "router": "openrouter",
 }
 _VERSION = re.compile(r"-(?:latest|\d{8})\Z")
+_USUAL = (None, "standard")
 _MILLION = 1_000_000
 _THOUSAND = 1_000
 
@@ -63,6 +66,12 @@ class FlatPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             return None
         return Cost(input_cost=inputs, output_cost=outputs)
 
+    def times(self, factor: Decimal) -> FlatPrice:
+        """The price of a token that costs `factor` times as much; searches cost the same."""
+        names = [name for name in self.__struct_fields__ if name != "web_search"]
+        dearer = {name: _times(getattr(self, name), factor) for name in names}
+        return msgspec.structs.replace(self, **dearer)
+
 
 class GenaiPrices:
     """Prices of the Anthropic models.
@@ -74,13 +83,33 @@ class GenaiPrices:
         self._overrides = _load_overrides(prices_file) if prices_file else {}
         self.price("claude-sonnet-5-5", TokenCounts())  # reads the table now, not at a first turn
 
-    def price(self, model: str, tokens: TokenCounts) -> Cost | None:
-        """USD, exact, at today's prices; `None` when the model has no known price.
+    def price(self, model: str, tokens: TokenCounts, terms: Terms = PLAIN_TERMS) -> Cost | None:
+        """USD at today's prices; `None` when the model has no known price.
 
-        Thinking is billed as output, web searches are a part of `output_cost`.
+        Thinking is billed as output, web searches are a part of `output_cost`. It is exact unless
+        the `terms` are not known to change the price in this way.
         """
-        override = self._overrides.get(model) or self._overrides.get(_VERSION.sub("", model))
-        return override.cost(tokens) if override else _listed_cost(model, tokens)
+        found = self._found(model, tokens, terms)
+        factor = region_factor(model, terms.region)
+        if found is None:
+            return None
+        cost = found.price.times(factor or PLAIN).cost(tokens)
+        if cost is None or (found.is_sure and factor is not None):
+            return cost
+        return msgspec.structs.replace(cost, estimated=True)
+
+    def _found(self, model: str, tokens: TokenCounts, terms: Terms) -> _Found | None:
+        """The price for these terms, but for the region. A price file knows no speeds or tiers."""
+        own = self._overrides.get(model) or self._overrides.get(_VERSION.sub("", model))
+        if own is not None:
+            return _Found(own, terms.speed in _USUAL)
+        listed = _listed(model, terms.speed)
+        if listed is None:
+            return None
+        price = _flat(listed.price, tokens.input if terms.prompt is None else terms.prompt)
+        # Of several passes each is billed by its own length, which is not told.
+        is_clear = terms.prompt is None or price == _flat(listed.price, tokens.input)
+        return _Found(price, listed.knows_speed and is_clear)
 
     def estimate(self, model: str, input_tokens: int, cached_tokens: int = 0) -> Decimal | None:
         """USD for `input_tokens`, of which `cached_tokens` come from the cache."""
@@ -89,34 +118,64 @@ class GenaiPrices:
         return None if cost is None else cost.input_cost
 
 
-def _listed_cost(model: str, tokens: TokenCounts) -> Cost | None:
+class _Found(NamedTuple):
+    """A price, and whether it is sure to be the one that is billed."""
+
+    price: FlatPrice
+    is_sure: bool
+
+
+class _Listed(NamedTuple):
+    """A model's price in the library's table, with its tiers; whether it has one for the speed."""
+
+    price: ModelPrice
+    knows_speed: bool
+
+
+def _listed(model: str, speed: str | None) -> _Listed | None:
     name = read_id(model)
     if name.seller is None:
         return None
-    usage = genai_prices.Usage(
-        # The library's input is all of it, its cache writes are both kinds.
-        input_tokens=tokens.input,
-        cache_read_tokens=tokens.cache_read,
-        cache_write_tokens=tokens.cache_write5m + tokens.cache_write1h,
-        cache_write_1h_tokens=tokens.cache_write1h,
-        output_tokens=tokens.output,
-        web_searches=tokens.web_searches,
-    )
+    context = None if speed in _USUAL else {"speed": str(speed)}
     try:
-        found = genai_prices.calc_price(usage, model, provider_id=_SELLERS[name.seller])
+        found = genai_prices.calc_price(
+            genai_prices.Usage(), model, provider_id=_SELLERS[name.seller], price_context=context
+        )
     except LookupError:
         return None
     if not _same_model(name, read_id(found.model.id)):
         return None
-    if tokens.web_searches and found.model_price.web_searches_kcount is None:
-        return None
-    # The searches are neither input nor output to the library, only a part of the total.
-    return Cost(input_cost=found.input_price, output_cost=found.total_price - found.input_price)
+    variants = found.model.price_variants or ()
+    knows = context is None or any(one.when == context for one in variants)
+    return _Listed(found.model_price, knows)
+
+
+def _flat(price: ModelPrice, prompt: int) -> FlatPrice:
+    """What a request with a `prompt` of so many tokens costs: all of it is of one tier."""
+    return FlatPrice(
+        input=_of_tier(price.input_mtok, prompt) or ZERO,
+        output=_of_tier(price.output_mtok, prompt) or ZERO,
+        cache_read=_of_tier(price.cache_read_mtok, prompt),
+        cache_write_5m=_of_tier(price.cache_write_mtok, prompt),
+        cache_write_1h=_of_tier(price.cache_write_1h_mtok, prompt),
+        web_search=_of_tier(price.web_searches_kcount, prompt),
+    )
+
+
+def _of_tier(price: Decimal | TieredPrices | None, prompt: int) -> Decimal | None:
+    if not isinstance(price, TieredPrices):
+        return price
+    reached = [tier for tier in price.tiers if prompt > tier.start]
+    return max(reached, key=lambda tier: tier.start).price if reached else price.base
 
 
 def _same_model(asked: ReadName, listed: ReadName) -> bool:
     in_the_world = {asked.seller, listed.seller} & {"aws_global", "aws_regional"}
     return asked[:2] == listed[:2] and len(in_the_world) < 2 and listed.seller is not None
+
+
+def _times(price: Decimal | None, factor: Decimal) -> Decimal | None:
+    return None if price is None else price * factor
 
 
 def _sum(*parts: tuple[int, Decimal | None, int]) -> Decimal | None:

@@ -10,13 +10,14 @@ import json
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET
 
-from protocol.billing import ToldUsage
+from protocol.billing import Meter
 from protocol.calls import CallIds, judged
 from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter
 from protocol.provider import halves
-from protocol.provider.answering import LONGEST_ID
+from protocol.provider.answering import LONGEST_ID, other_model
 from protocol.provider.content import HEAVIEST, Block, weight
 from protocol.provider.events import (
     AppliedEdit,
@@ -39,7 +40,7 @@ from protocol.provider.events import (
 )
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
-from protocol.usage import TokenCounts
+from protocol.usage import Terms, TokenCounts
 
 JSON_DENSITY = 1.5
 """Tokens of a character of JSON over those of a character of English prose, about."""
@@ -117,11 +118,10 @@ class Answer:
         self._ids = CallIds("call") if ids is None else ids
         self.faults: dict[str, str] = {}
         """Why calls cannot be run, for the model, by their id."""
-        self._told = ToldUsage()
+        self._meter = Meter()
         self._is_closing = False
         self._output_is_final = False
         self._unknown: set[int] = set()  # the places of blocks that grew in unknown ways
-        self._has_passes = False
         self.size = 0.0
         """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
@@ -152,21 +152,32 @@ class Answer:
     @property
     def counts(self) -> TokenCounts:
         """What the provider has told so far; all zero before `message_start`."""
-        return self._told.counts
+        return self._meter.counts(is_final=self._output_is_final)
 
     @property
     def tells_input(self) -> bool:
         """Whether the provider has told anything of the input's bill."""
-        return self._told.tells_input
+        return self._meter.tells_input
 
     @property
     def tells_size(self) -> bool:
-        """Whether the input's bill says how large the prompt was.
+        """Whether the input's bill says how large the prompt was."""
+        return self._meter.tells_size
 
-        Where the provider's own tools ran, the prompt was billed for each of its passes, with what
-        the tools brought (the provider's page on server tools, November 2026).
-        """
-        return self.tells_input and not self._has_passes and self._told.passes == 1
+    @property
+    def passes(self) -> int:
+        """How often the prompt was read so far, each time with more at its end."""
+        return self._meter.passes
+
+    def terms(self, asked: str) -> Terms:
+        """What its price depends on besides its counts, where the model `asked` was asked."""
+        category = UNSET if self.stop_details is None else self.stop_details.category
+        return self._meter.terms(
+            asked,
+            other_model(asked, self.model),
+            refusal=None if category is UNSET else category,
+            is_refused=self.stop_reason == "refusal",
+        )
 
     @property
     def output_is_final(self) -> bool:
@@ -260,13 +271,13 @@ class Answer:
         self.model = message.model[:LONGEST_ID] or None
         found = message.input_transformations or []
         self.mismatched = sum(one.is_mismatch for one in found)
-        self._told.add(message.usage)
+        self._meter.add(message.usage)
 
     def _begin(self, index: int, block: Block) -> list[TurnEvent]:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
         self._open[index] = _OpenBlock(block)
-        self._has_passes = self._has_passes or _is_served(block)
+        self._meter.see(block)
         match block:
             case {"type": "text", "text": str(text)}:
                 return self._show(text)
@@ -319,7 +330,7 @@ class Answer:
         if not self.started or self.complete:
             raise MalformedEvent("message_delta out of order")
         self._is_closing = True
-        self._told.add(event.usage)
+        self._meter.add(event.usage)
         self.stop_reason = event.delta.stop_reason or self.stop_reason
         self.stop_details = StopDetails.of(event.delta.stop_details) or self.stop_details
         if event.context_management is not None:
@@ -355,12 +366,6 @@ class Answer:
             return []
         self._urls.add(url)
         return [SourceFound(url, title if isinstance(title, str) else None)]
-
-
-def _is_served(block: Block) -> bool:
-    """Whether it is of one of the provider's own tools: a call, or what it brought."""
-    kind = block.get("type")
-    return kind == "server_tool_use" or (isinstance(kind, str) and kind.endswith("_tool_result"))
 
 
 def _size(text: str) -> float:

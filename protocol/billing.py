@@ -1,23 +1,44 @@
-"""What the provider tells of an answer's bill, from its first figure to the last."""
+"""What is known of an answer's bill: what the provider tells, and what was seen of its own tools.
+
+The provider's figures are cumulative: a later one replaces the former. An answer that breaks off
+never tells how often its tools ran; each of its blocks that was seen is one that was billed.
+"""
 
 from __future__ import annotations
 
+from protocol.provider.content import Block
 from protocol.provider.events import ProviderUsage
-from protocol.usage import TokenCounts
+from protocol.provider.pricing import refusal_is_free
+from protocol.usage import Terms, TokenCounts
+
+LONGEST_WORD = 64
+"""Characters of a region's or a speed's name."""
 
 _INPUT = frozenset({"input", "written", "written_5m", "written_1h", "read"})
+_UNKNOWN_PLACE = "not_available"
+_STANDARD = "standard"
 
 
-class ToldUsage:
-    """The latest figures of one answer; what was never told is 0.
-
-    The provider's figures are cumulative: a later one replaces the former.
-    """
+class Meter:
+    """Counts one answer; what was never told is 0."""
 
     def __init__(self) -> None:
         self._figures: dict[str, int] = {}
+        self._words: dict[str, str] = {}
+        self._prompt: int | None = None
+        self._is_first = True
+        self._told_passes = 1
+        self._is_mixed = False
+        self._calls = 0
+        self._searches = 0
+        self._executes = False
+        self._is_served = False
         self.passes = 1
-        """How often the prompt was billed, as far as the provider says."""
+        """How often the prompt was read, by what the provider's own tools brought so far."""
+        self.has_output = False
+        """Whether anything came."""
+
+    # --- what comes ----------------------------------------------------------------------------
 
     def add(self, usage: ProviderUsage | None) -> None:
         """The provider has told these figures."""
@@ -36,15 +57,53 @@ class ToldUsage:
             told["thinking"] = usage.output_tokens_details.thinking_tokens
         if usage.server_tool_use is not None:
             told["searches"] = usage.server_tool_use.web_search_requests
-        if usage.iterations is not None:
-            self.passes = max(self.passes, len(usage.iterations))
         self._figures.update({name: one for name, one in told.items() if one is not None})
+        self._add_words(usage)
+        if self._is_first and self.tells_input:
+            self._prompt, self._is_first = self.counts(is_final=True).input, False
 
-    @property
-    def counts(self) -> TokenCounts:
-        """What is billed by these figures."""
+    def _add_words(self, usage: ProviderUsage) -> None:
+        words = {
+            "region": usage.inference_geo,
+            "speed": usage.speed,
+            "tier": usage.service_tier,
+        }
+        for name, word in words.items():
+            if isinstance(word, str) and word.strip() and word != _UNKNOWN_PLACE:
+                self._words[name] = word[:LONGEST_WORD]
+        if usage.iterations is not None:
+            self._told_passes = max(self._told_passes, len(usage.iterations))
+            self._is_mixed |= any(one.type != "message" for one in usage.iterations)
+
+    def see(self, block: Block) -> None:
+        """A content block has begun."""
+        self.has_output = True
+        kind = str(block.get("type"))
+        if kind == "server_tool_use":
+            self._is_served = True
+            name = str(block.get("name"))
+            self._calls += name == "web_search"
+            self._executes |= name.endswith("code_execution")
+        elif kind.endswith("_tool_result"):
+            self._is_served = True
+            self.passes += 1
+            if kind == "web_search_tool_result":
+                self._see_results(block.get("content"))
+
+    def _see_results(self, content: object) -> None:
+        """A search has ended; one that failed is not billed (the page "Web search tool")."""
+        if isinstance(content, list):
+            self._searches += 1
+        else:
+            self._calls -= 1
+
+    # --- what it comes to ----------------------------------------------------------------------
+
+    def counts(self, *, is_final: bool) -> TokenCounts:
+        """What is billed; `is_final` once the provider has told all that it tells."""
         told = self._figures.get
         for_minutes, for_an_hour = self._written()
+        seen = self._searches if is_final else max(self._calls, self._searches)
         return TokenCounts(
             uncached=told("input", 0),
             cache_read=told("read", 0),
@@ -52,13 +111,64 @@ class ToldUsage:
             cache_write1h=for_an_hour,
             output=told("output", 0),
             thinking=told("thinking", 0),
-            web_searches=told("searches", 0),
+            web_searches=max(told("searches", 0), seen),
+        )
+
+    def terms(
+        self, asked: str, other: str | None, *, refusal: str | None, is_refused: bool
+    ) -> Terms:
+        """What else its price depends on, where the model `asked` or an `other` one has answered.
+
+        It `is_refused` for the category `refusal`.
+        """
+        free = refusal_is_free(refusal) if is_refused and not self.has_output else False
+        return Terms(
+            model=other,
+            asked=None if other is None else asked,
+            region=self._words.get("region"),
+            speed=self._words.get("speed"),
+            prompt=None if self.tells_size else self._prompt,
+            is_free=bool(free),
+            is_uncertain=free is None or self._is_uncertain,
         )
 
     @property
     def tells_input(self) -> bool:
         """Whether anything is told of the input."""
         return not self._figures.keys().isdisjoint(_INPUT)
+
+    @property
+    def tells_size(self) -> bool:
+        """Whether the input's bill says how large the prompt was.
+
+        Where the provider's own tools run, the prompt is billed for each of its passes, with what
+        the tools brought (the page "Server tools", November 2026).
+        """
+        return self.tells_input and not self._is_served and self._told_passes == 1
+
+    @property
+    def _is_uncertain(self) -> bool:
+        """Whether its price is not known, for all that is told.
+
+        Hours of code execution have a price, a free quota, and cost nothing next to some other
+        tools. The priority tier has prices of its own. Passes of other kinds may be of other
+        models, and are no part of the sums.
+        """
+        told = self._figures.get
+        return (
+            self._executes
+            or self._is_mixed
+            or self._words.get("tier", _STANDARD) != _STANDARD
+            or self._searches > told("searches", 0)
+            or self._is_of_both_kinds
+        )
+
+    @property
+    def _is_of_both_kinds(self) -> bool:
+        """Whether more was written to the cache than is told by kind, of one kind or the other."""
+        told = self._figures.get
+        kinds = told("written_5m", 0), told("written_1h", 0)
+        return all(kinds) and sum(kinds) != told("written", sum(kinds))
 
     def _written(self) -> tuple[int, int]:
         """Tokens written to the cache for five minutes, and for an hour.

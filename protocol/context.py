@@ -131,7 +131,8 @@ def with_epoch(sent: SentContext | None, epoch: int | UnsetType) -> SentContext 
 class TurnInspection(Wire, frozen=True, kw_only=True):
     """A turn that was sent: what it was estimated at, beside what it was billed.
 
-    The figures are of the turn's first request; `error` is how far the estimate was off, of 1.
+    The figures are of the turn's first request; `error` is how far the estimate was off, of 1. The
+    cost is `estimated` when the bill does not tell it exactly.
     """
 
     turn_id: str
@@ -141,3 +142,4 @@ class TurnInspection(Wire, frozen=True, kw_only=True):
     cost_estimate: Decimal | None
     billed_cost: Decimal | None
     error: float
+    estimated: bool | UnsetType = UNSET

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from protocol.context import SectionName, SectionWeight
-from protocol.usage import MOST_FIGURE, Cost, TokenCounts
+from protocol.usage import MOST_FIGURE, Cost, Terms, TokenCounts
 
 TurnStatus = Literal["open", "completed", "cancelled", "failed", "interrupted"]
 
@@ -183,7 +183,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     for its pictures and documents. `has_tools` says whether tools were on offer. The provider
     cleared `cleared_tokens` of the input by itself and did not bill them. `tells_size` when the
     bill of the input is that of the prompt, once. A prompt that `is_opaque` has text that only the
-    provider can read: its bill says nothing of other prompts.
+    provider can read: its bill says nothing of other prompts. `terms` are those of its price.
     """
 
     counts: TokenCounts
@@ -195,6 +195,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     cleared_tokens: int = 0
     tells_size: bool = True
     is_opaque: bool = False
+    terms: Terms = Terms()
 
     def sample(self, model: str) -> CalibrationRecord | None:
         """What to learn from it; `None` if the bill says nothing of the prompt's size."""
@@ -206,7 +207,10 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
         if not self.counts.input or not self._is_believable(billed):
             return None
         return CalibrationRecord(
-            model=model, has_tools=self.has_tools, counted=self.counted_tokens, billed=billed
+            model=self.terms.model or model,
+            has_tools=self.has_tools,
+            counted=self.counted_tokens,
+            billed=billed,
         )
 
     def _is_believable(self, billed: int) -> bool:
@@ -219,7 +223,8 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `counts` and `cost` are the sums of its `steps`. The other figures are of its first request:
     `counted_tokens` is the tokenizer's count, `token_estimate` the estimate of its weight, and
-    `weights` the estimate for each section.
+    `weights` the estimate for each section. The `model` of a settled turn is the one that was
+    billed.
     """
 
     turn_id: str
@@ -241,16 +246,32 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     weights: tuple[SectionWeight, ...] = ()
 
     @property
+    def terms(self) -> Terms:
+        """The terms of its latest request that told where it ran, or how fast."""
+        told = (one.terms for one in reversed(self.steps) if one.terms.region or one.terms.speed)
+        return next(told, Terms())
+
+    @property
+    def billed_model(self) -> str:
+        """The model that was billed, if one was billed for all of its requests."""
+        models = {step.terms.model for step in self.steps if step.counts.any}
+        return (models.pop() if len(models) == 1 else None) or self.model
+
+    @property
     def first_counts(self) -> TokenCounts:
         """What its first request was billed, the one that was estimated."""
         return self.steps[0].counts if self.steps else self.counts
 
 
 class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model was billed: exact sums; `cost` is of the requests whose price is known."""
+    """What one model was billed: sums; `cost` is of the requests whose price is known.
+
+    The cost of `estimated` requests is not exact.
+    """
 
     model: str
     counts: TokenCounts
     cost: Decimal
     requests: int
     unpriced: int
+    estimated: int = 0

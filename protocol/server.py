@@ -27,7 +27,7 @@ from protocol.provider.content import DEEPEST, Block, Role
 from protocol.provider.model_info import Lifecycle
 from protocol.stopping import StopDetails
 from protocol.tools import Approval, LeftOutTool, Risk
-from protocol.usage import Cost, TokenCounts
+from protocol.usage import PLAIN_TERMS, Cost, Terms, TokenCounts
 from protocol.wire import Wire
 
 
@@ -51,7 +51,10 @@ class OutputDetails(Wire, frozen=True, kw_only=True):
 
 
 class Usage(Wire, frozen=True, kw_only=True):
-    """Tokens billed; `estimated` when the provider never told the final output figure."""
+    """Tokens billed; `estimated` when the provider never told the final figures.
+
+    `region` and `speed` are where and how fast the model ran, as the provider says.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -60,9 +63,11 @@ class Usage(Wire, frozen=True, kw_only=True):
     output_details: OutputDetails
     web_searches: int
     estimated: bool
+    region: str | UnsetType = UNSET
+    speed: str | UnsetType = UNSET
 
     @classmethod
-    def of(cls, counts: TokenCounts, *, estimated: bool) -> Usage:
+    def of(cls, counts: TokenCounts, *, estimated: bool, terms: Terms = PLAIN_TERMS) -> Usage:
         """The wire form of `counts`."""
         return cls(
             input_tokens=counts.input,
@@ -77,15 +82,18 @@ class Usage(Wire, frozen=True, kw_only=True):
             output_details=OutputDetails(thinking=counts.thinking),
             web_searches=counts.web_searches,
             estimated=estimated,
+            region=terms.region or UNSET,
+            speed=terms.speed or UNSET,
         )
 
 
 class WireCost(Wire, frozen=True, kw_only=True):
-    """USD, exact."""
+    """USD, exact unless it is `estimated`."""
 
     input_cost: Decimal
     output_cost: Decimal
     total_cost: Decimal
+    estimated: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, cost: Cost | None) -> WireCost | None:
@@ -93,7 +101,10 @@ class WireCost(Wire, frozen=True, kw_only=True):
         if cost is None:
             return None
         return cls(
-            input_cost=cost.input_cost, output_cost=cost.output_cost, total_cost=cost.total_cost
+            input_cost=cost.input_cost,
+            output_cost=cost.output_cost,
+            total_cost=cost.total_cost,
+            estimated=cost.estimated or UNSET,
         )
 
 
@@ -318,7 +329,10 @@ class ContextInspection(ServerMessage, frozen=True, kw_only=True, tag="context.i
 
 
 class ModelUsage(Wire, frozen=True, kw_only=True):
-    """What one model was billed; `total_cost` is `null` when any request has no known price."""
+    """What one model was billed; `total_cost` is `null` when any request has no known price.
+
+    The cost of `estimated_requests` is not exact.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -329,6 +343,7 @@ class ModelUsage(Wire, frozen=True, kw_only=True):
     total_cost: Decimal | None
     request_count: int
     unpriced_requests: int
+    estimated_requests: int | UnsetType = UNSET
 
 
 class GrandTotal(Wire, frozen=True, kw_only=True):
@@ -338,6 +353,7 @@ class GrandTotal(Wire, frozen=True, kw_only=True):
     total_tokens: int
     request_count: int
     unpriced_requests: int
+    estimated_requests: int | UnsetType = UNSET
 
 
 class UsageReport(ServerMessage, frozen=True, kw_only=True, tag="usage.report"):

@@ -60,11 +60,33 @@ class TokenCounts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         )
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the price of a request depends on besides its counts.
+
+    `model` answered in the place of the one that was `asked`. `region` is where it ran, `speed` how
+    fast. The counts may be of several passes, of which the first had `prompt` tokens of input. It
+    `is_free` when the provider does not bill it, and `is_uncertain` when its price is not known for
+    all that was told.
+    """
+
+    model: str | None = None
+    asked: str | None = None
+    region: str | None = None
+    speed: str | None = None
+    prompt: int | None = None
+    is_free: bool = False
+    is_uncertain: bool = False
+
+
+PLAIN_TERMS = Terms()
+
+
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """USD, exact. Web searches are a part of `output_cost`."""
+    """USD, exact unless it is `estimated`. Web searches are a part of `output_cost`."""
 
     input_cost: Decimal
     output_cost: Decimal
+    estimated: bool = False
 
     @property
     def total_cost(self) -> Decimal:
@@ -75,4 +97,5 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         return Cost(
             input_cost=self.input_cost + other.input_cost,
             output_cost=self.output_cost + other.output_cost,
+            estimated=self.estimated or other.estimated,
         )

@@ -119,7 +119,9 @@ class Builder:
                 return thinking, max_tokens
             shape = shape_of(ground, thinking, max_tokens, caches=composed.caches)
             cost = composed.likely_cost(now, shape.kind_of_thinking)
-            left = self._parts.weigher.affordable_output(composed.model, cost, send.max_cost)
+            left = self._parts.weigher.affordable_output(
+                composed.model, composed.weight.total, cost, send.max_cost
+            )
             affordable = min(max_tokens, left)
             wanted = send.thinking
             if isinstance(wanted, ThinkingBudget) and affordable <= wanted.budget_tokens:

@@ -213,13 +213,15 @@ class TurnWrites:
         for step in turn.steps:
             sample = step.sample(turn.model)
             if sample is not None and not step.is_opaque:
-                sent = flight.find(sample)
+                sent = flight.find(sample) if step.terms.model is None else None
                 self._parts.calibrations.learn(sample, None if sent is None else sent.estimate)
 
 
 def _billed(turn: TurnRecord, flight: Flight) -> Billed | None:
     """The turn's latest request whose bill is known."""
     for step in reversed(turn.steps):
+        if step.terms.model is not None:
+            continue  # the other model's cache and tokens are none of this session's
         sample = step.sample(turn.model)
         sent = None if sample is None else flight.find(sample)
         if sample is not None and sent is not None:

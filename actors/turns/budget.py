@@ -8,22 +8,27 @@ from decimal import Decimal
 import msgspec
 
 from actors.ports import Prices
+from actors.pricing import cost_of, step_cost
 from protocol.answer import Answer
+from protocol.records import StepRecord
 from protocol.usage import ZERO, TokenCounts
 
 
 def left_of(
-    max_cost: float | None, prices: Prices, model: str, billed: Iterable[TokenCounts]
+    max_cost: float | None, prices: Prices, model: str, billed: Iterable[StepRecord]
 ) -> Decimal | None:
     """What of `max_cost` USD is left after what was `billed`; `None` for no limit."""
     if max_cost is None:
         return None
-    costs = [prices.price(model, counts) for counts in billed]
+    costs = [step_cost(model, step, prices) for step in billed]
     return Decimal(str(max_cost)) - sum((cost.total_cost for cost in costs if cost), ZERO)
 
 
 class BudgetGuard:
-    """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters."""
+    """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters.
+
+    The provider's own tools cost the prompt once more each time that they bring something.
+    """
 
     CHARACTERS_PER_TOKEN = 4
     """Of the tokenizer, for English; `ratio` is the model's own tokens over the tokenizer's."""
@@ -35,22 +40,39 @@ class BudgetGuard:
         self._max_cost = max_cost
         self._model = model
         self._characters_per_token = self.CHARACTERS_PER_TOKEN / ratio
-        self._characters: float | None = None
+        self._characters = 0.0
+        self._passes = 0
 
     def is_spent(self, answer: Answer) -> bool:
         """Whether to stop now."""
         if self._max_cost is None or not answer.started or answer.complete:
             return False
-        if self._characters is None:
-            self._characters = self._allowance(self._max_cost, answer.counts)
+        if self._passes != answer.passes:
+            self._passes = answer.passes
+            self._characters = self._allowance(self._max_cost, answer)
         return answer.size >= self._characters
 
-    def _allowance(self, max_cost: Decimal, counts: TokenCounts) -> float:
-        spent = self._prices.price(self._model, msgspec.structs.replace(counts, output=0))
-        thousand = self._prices.price(self._model, msgspec.structs.replace(counts, output=1_000))
+    def _allowance(self, max_cost: Decimal, answer: Answer) -> float:
+        """The characters that the answer may have."""
+        spent, thousand = self._cost(answer, 0), self._cost(answer, 1_000)
         if spent is None or thousand is None:
             return float("inf")
-        per_token = (thousand.total_cost - spent.total_cost) / 1_000
+        per_token = (thousand - spent) / 1_000
         if not per_token:
             return float("inf")
-        return float((max_cost - spent.total_cost) / per_token) * self._characters_per_token
+        return float((max_cost - spent) / per_token) * self._characters_per_token
+
+    def _cost(self, answer: Answer, output: int) -> Decimal | None:
+        """USD for the input of all passes, and `output` tokens."""
+        counts, terms = answer.counts, answer.terms(self._model)
+        counts = msgspec.structs.replace(counts, output=output)
+        if answer.passes > 1 and not answer.output_is_final:
+            counts += _again(counts, answer.passes - 1)
+        cost = cost_of(self._model, counts, terms, self._prices)
+        return None if cost is None else cost.total_cost
+
+
+def _again(counts: TokenCounts, passes: int) -> TokenCounts:
+    """The input of so many further passes: what was written to the cache is read from it."""
+    cached = counts.input - counts.uncached
+    return TokenCounts(uncached=passes * counts.uncached, cache_read=passes * cached)

@@ -202,7 +202,7 @@ class Conversation:
 
     def _is_affordable(self, turn: Turn, prompt: Prompt) -> bool:
         """Whether what is left of the client's limit suffices for the request's input."""
-        billed = [step.counts for step in turn.steps]
+        billed = [step.record for step in turn.steps]
         left = left_of(turn.send.max_cost, self._prices, turn.built.model, billed)
         return left is None or (prompt.likely_cost or ZERO) <= left
 

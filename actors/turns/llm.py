@@ -17,13 +17,13 @@ import trio
 from actors.deadline import TOO_SLOW, deadline
 from actors.mailbox import STOPPING, ActorStopped, Address, Mailbox, MailboxFull
 from actors.ports import Clock, Media, Model, Names, Prices, Tokenizer, Tools
-from actors.pricing import price_of
+from actors.pricing import FREE, price_of
 from actors.serving import BUG, serve
 from actors.turn_log import TurnLogs
 from actors.turns.conversation import Conversation, ConversationSettings
 from actors.turns.ending import Ending
 from actors.turns.faults import TOO_LONG, log_line
-from actors.turns.outcome import FREE, completion, ended, refused, settled
+from actors.turns.outcome import completion, ended, refused, settled
 from actors.turns.running import Running
 from actors.turns.tools import ToolRunner, ToolSettings
 from actors.turns.turn import Turn

@@ -26,15 +26,14 @@ from protocol.mail import CompleteTurn, NewMessage
 from protocol.records import TurnRecord, TurnStatus
 from protocol.server import Usage, WireCost
 from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed
-from protocol.usage import ZERO, Cost
-
-FREE = Cost(input_cost=ZERO, output_cost=ZERO)
+from protocol.usage import Cost
 
 
 def settled(turn: Turn, ending: Ending, *, at: int, cost: Cost | None) -> TurnRecord:
     """The turn's row as it is settled `at` this time."""
     return msgspec.structs.replace(
         turn.row,
+        model=turn.row.billed_model,
         status=_status(turn, ending),
         stop_reason=None if ending.failure else _stop_reason(turn, ending),
         error_code=ending.failure.code if ending.failure else None,
@@ -80,7 +79,7 @@ def refused(turn: Turn, failure: Failure) -> Failed:
 
 def ended(turn: Turn, ending: Ending, row: TurnRecord) -> Ended | Failed:
     """The end of a turn whose settled row is `row`."""
-    usage = Usage.of(row.counts, estimated=row.estimated)
+    usage = Usage.of(row.counts, estimated=row.estimated, terms=row.terms)
     cost = WireCost.of(row.cost)
     if ending.failure is not None:
         billed = row.counts.any

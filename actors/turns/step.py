@@ -11,7 +11,7 @@ from protocol.provider.content import Block
 from protocol.records import StepRecord
 from protocol.server import StepUsage, Usage
 from protocol.tools import CUT_OFF, NOT_RUN, ToolAnswer, tool_result
-from protocol.usage import TokenCounts
+from protocol.usage import Terms, TokenCounts
 
 NOT_GIVEN = ToolAnswer.failed("The tool's answer could not be shown to you.")
 
@@ -19,7 +19,8 @@ NOT_GIVEN = ToolAnswer.failed("The tool's answer could not be shown to you.")
 class Step:
     """One request of a turn."""
 
-    def __init__(self, prompt: Prompt, answer: Answer) -> None:
+    def __init__(self, model: str, prompt: Prompt, answer: Answer) -> None:
+        self.model = model
         self.prompt = prompt
         self.answer = answer
         self.asked = False
@@ -71,6 +72,11 @@ class Step:
         return (self.asked or self.answer.started) and not is_told
 
     @property
+    def terms(self) -> Terms:
+        """What its price depends on besides its counts."""
+        return self.answer.terms(self.model)
+
+    @property
     def record(self) -> StepRecord:
         """The step as the ledger keeps it."""
         return StepRecord(
@@ -82,6 +88,7 @@ class Step:
             has_tools=self.prompt.has_tools,
             tells_size=self.answer.tells_size,
             is_opaque=self.prompt.is_opaque,
+            terms=self.terms,
             cleared_tokens=sum(edit.cleared_input_tokens or 0 for edit in self.answer.edits),
         )
 
@@ -90,7 +97,7 @@ class Step:
         """The step's figures for the client."""
         return StepUsage(
             stop_reason=self.answer.stop_reason or "",
-            usage=Usage.of(self.counts, estimated=self.is_estimated),
+            usage=Usage.of(self.counts, estimated=self.is_estimated, terms=self.terms),
         )
 
     # --- what the session keeps ----------------------------------------------------------------

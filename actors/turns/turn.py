@@ -106,7 +106,8 @@ class Turn:
         if prompt.context is not None and prompt.context.epoch is not UNSET:
             self._epoch = prompt.context.epoch
             self._dropped += prompt.context.dropped_thinking or 0
-        self.steps.append(Step(prompt, Answer(self._urls, self._call_ids)))
+        answer = Answer(self._urls, self._call_ids)
+        self.steps.append(Step(self.built.model, prompt, answer))
 
     def replace(self, prompt: Prompt) -> None:
         """The latest step once more, with another request: the provider did not take it."""

@@ -162,7 +162,7 @@ class Upstream:
 
     def _guard(self, turn: Turn) -> BudgetGuard:
         model = turn.built.model
-        billed = (step.counts for step in turn.steps[:-1])
+        billed = (step.record for step in turn.steps[:-1])
         left = left_of(turn.send.max_cost, self._prices, model, billed)
         return BudgetGuard(self._prices, left, model, ratio=turn.built.ratio)
 

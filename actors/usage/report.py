@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+
+from msgspec import UNSET
 
 from protocol.context import TurnInspection
 from protocol.records import ModelTotals, TurnRecord
 from protocol.server import GrandTotal, ModelUsage, Usage, UsageReport
-from protocol.usage import ZERO
+from protocol.usage import ZERO, Cost
 
 
 def report(request_id: str, totals: Sequence[ModelTotals]) -> UsageReport:
@@ -21,6 +22,7 @@ def report(request_id: str, totals: Sequence[ModelTotals]) -> UsageReport:
             total_tokens=sum(total.counts.input + total.counts.output for total in totals),
             request_count=sum(total.requests for total in totals),
             unpriced_requests=sum(total.unpriced for total in totals),
+            estimated_requests=sum(total.estimated for total in totals) or UNSET,
         ),
     )
 
@@ -37,11 +39,12 @@ def _model_usage(total: ModelTotals) -> ModelUsage:
         total_cost=None if total.unpriced else total.cost,
         request_count=total.requests,
         unpriced_requests=total.unpriced,
+        estimated_requests=total.estimated or UNSET,
     )
 
 
-def inspection(turn: TurnRecord, input_cost: Decimal | None) -> TurnInspection:
-    """The turn's estimate next to its bill; `input_cost` is USD for its first request's input."""
+def inspection(turn: TurnRecord, cost: Cost | None) -> TurnInspection:
+    """The turn's estimate next to its bill; `cost` is that of its first request."""
     billed = turn.first_counts.input
     return TurnInspection(
         turn_id=turn.turn_id,
@@ -49,6 +52,7 @@ def inspection(turn: TurnRecord, input_cost: Decimal | None) -> TurnInspection:
         token_estimate=turn.token_estimate,
         billed_tokens=billed,
         cost_estimate=turn.cost_estimate,
-        billed_cost=input_cost,
+        billed_cost=None if cost is None else cost.input_cost,
+        estimated=True if cost is not None and cost.estimated else UNSET,
         error=round(abs(turn.token_estimate - billed) / billed, 4) if billed else 0.0,
     )

@@ -10,7 +10,7 @@ import trio
 
 from actors.mailbox import Mailbox
 from actors.ports import Clock, Prices, TurnStore
-from actors.pricing import price_of
+from actors.pricing import first_cost, price_of
 from actors.serving import serve
 from actors.usage.report import inspection, report
 from protocol.client import UsageQuery
@@ -70,7 +70,9 @@ class UsageActor:
     def _interrupted(self, turn: TurnRecord) -> TurnRecord:
         """How a turn that a dead process left open is settled: with what was known of it."""
         counts = turn.counts if turn.counts.any else TokenCounts(uncached=turn.token_estimate)
-        known = msgspec.structs.replace(turn, status="interrupted", counts=counts, estimated=True)
+        known = msgspec.structs.replace(
+            turn, model=turn.billed_model, status="interrupted", counts=counts, estimated=True
+        )
         return msgspec.structs.replace(
             known, settled_at=self._clock.now(), cost=price_of(known, self._prices)
         )
@@ -79,8 +81,7 @@ class UsageActor:
         turn = await self._store.load_turn(request.session_id, request.turn_id)
         if turn is None:
             raise GatewayError("TURN_NOT_FOUND", "`turnId`: this session has had no such turn.")
-        cost = self._prices.price(turn.model, turn.first_counts)
-        return inspection(turn, None if cost is None else cost.input_cost)
+        return inspection(turn, first_cost(turn, self._prices))
 
     async def _total(self, query: UsageQuery) -> UsageReport:
         since = None if query.since is None else parsed("since", query.since)

@@ -131,6 +131,7 @@ def turn_values(turn: TurnRecord) -> Values:
     cost, estimate = values.pop("cost"), turn.cost_estimate
     values["input_cost"] = None if cost is None else to_pico(cost.input_cost)
     values["output_cost"] = None if cost is None else to_pico(cost.output_cost)
+    values["cost_estimated"] = cost is not None and cost.estimated
     values["cost_estimate"] = None if estimate is None else to_pico(estimate)
     values["steps"] = _encode(turn.steps).decode()
     values["weights"] = _encode(turn.weights).decode()

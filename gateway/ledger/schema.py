@@ -7,7 +7,7 @@ from typing import Any
 
 from pony import orm
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 PICO = 12
 """Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
@@ -105,6 +105,7 @@ def define(db: orm.Database) -> None:
         token_estimate = orm.Required(int, size=64)
         cost_estimate = orm.Optional(int, size=64, nullable=True)
         weights = orm.Required(orm.LongStr, lazy=False)
+        cost_estimated = orm.Required(bool)
 
     @db.on_connect(provider="sqlite")  # type: ignore[untyped-decorator]
     def _prepare(_db: orm.Database, connection: Any) -> None:

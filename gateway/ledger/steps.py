@@ -154,6 +154,12 @@ def _to_4(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
+def _to_5(database: sqlite3.Connection) -> None:
+    """A cost may be an estimate; before, it was one where the tokens were."""
+    database.execute("ALTER TABLE Turn ADD COLUMN cost_estimated BOOLEAN NOT NULL DEFAULT 0")
+    database.execute("UPDATE Turn SET cost_estimated = estimated WHERE input_cost IS NOT NULL")
+
+
 def _open_calls(database: sqlite3.Connection) -> Iterator[tuple[int, list[str]]]:
     """The answers, each the last message of its turn, that call tools, with the calls' ids."""
     rows = database.execute(
@@ -241,5 +247,11 @@ def _decode(content: str) -> list[Block]:
     return [] if isinstance(blocks, str) else blocks
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (lambda _: None, _to_2, _to_3, _to_4)
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    lambda _: None,
+    _to_2,
+    _to_3,
+    _to_4,
+    _to_5,
+)
 """By the version that they step from; there was none before 1."""

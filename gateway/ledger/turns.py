@@ -36,6 +36,7 @@ _COLUMNS = (
     *_FIGURES,
     "input_cost",
     "output_cost",
+    "cost_estimated",
 )
 _READ = f"SELECT {', '.join(_COLUMNS)} FROM Turn"  # noqa: S608 - all our own
 _LEARNED = "WHERE status <> 'open' AND steps <> '[]' ORDER BY created_at DESC LIMIT $most"
@@ -46,7 +47,8 @@ _HALF = 2**32
 _CLEAN = """
 SELECT model, {figures},
   CASE WHEN {priced} THEN CAST(input_cost AS BIGINT) END AS input_cost,
-  CASE WHEN {priced} THEN CAST(output_cost AS BIGINT) END AS output_cost
+  CASE WHEN {priced} THEN CAST(output_cost AS BIGINT) END AS output_cost,
+  CASE WHEN {priced} AND cost_estimated THEN 1 END AS doubtful
 FROM Turn WHERE status <> 'open'
 """.format(
     figures=", ".join(
@@ -60,7 +62,7 @@ _SUMMED = (*_FIGURES, "input_cost", "output_cost")
 _HALVES = ", ".join(
     f"COALESCE(SUM({name} / {_HALF}), 0), COALESCE(SUM({name} % {_HALF}), 0)" for name in _SUMMED
 )
-_TOTALS = f"""SELECT model, count(*), count(*) - count(input_cost), {_HALVES}
+_TOTALS = f"""SELECT model, count(*), count(*) - count(input_cost), count(doubtful), {_HALVES}
 FROM ({{clean}}) AS Clean GROUP BY model ORDER BY model
 """  # noqa: S608 - all our own
 
@@ -103,7 +105,9 @@ def totals(
     return [_total(*row) for row in db.select(_TOTALS.format(clean=clean), {}, values)]
 
 
-def _total(model: object, requests: int, unpriced: int, *halves: int) -> ModelTotals:
+def _total(
+    model: object, requests: int, unpriced: int, estimated: int, *halves: int
+) -> ModelTotals:
     figures = [high * _HALF + low for high, low in zip(halves[::2], halves[1::2], strict=True)]
     *counts, input_cost, output_cost = figures
     return ModelTotals(
@@ -112,6 +116,7 @@ def _total(model: object, requests: int, unpriced: int, *halves: int) -> ModelTo
         cost=from_pico(input_cost) + from_pico(output_cost),
         requests=requests,
         unpriced=unpriced,
+        estimated=estimated,
     )
 
 
@@ -171,7 +176,11 @@ class _Row:
         paid = self._number("input_cost", MOST_PICO), self._number("output_cost", MOST_PICO)
         if paid[0] is None or paid[1] is None:
             return None
-        return Cost(input_cost=from_pico(paid[0]), output_cost=from_pico(paid[1]))
+        return Cost(
+            input_cost=from_pico(paid[0]),
+            output_cost=from_pico(paid[1]),
+            estimated=bool(self.values["cost_estimated"]),
+        )
 
     def _steps(self) -> tuple[StepRecord, ...]:
         steps = self._json("steps", _steps.decode)

@@ -51,7 +51,14 @@ def directed(text: str, own: tuple[ReplyBlock, ...]) -> Reply | None:
         limits=asked.get("limits", False) or blocks == own,
         failure=_failure(asked),
     )
-    return msgspec.structs.replace(reply, **fields)
+    reply = msgspec.structs.replace(reply, **fields)
+    return msgspec.structs.replace(reply, usage={**_where(asked), **(reply.usage or {})} or None)
+
+
+def _where(asked: dict[str, Any]) -> Json:
+    """Where and how fast it ran, as the usage tells it."""
+    names = {"region": "inference_geo", "speed": "speed"}
+    return {name: asked[key] for key, name in names.items() if key in asked}
 
 
 def _blocks(
@@ -66,9 +73,9 @@ def _blocks(
         if asked.get("pause"):
             return (*blocks, msgspec.structs.replace(served, part="call"))
         blocks += [served, told_of(served)]
-    if "count" in asked:
+    if asked.get("count"):
         blocks.append(ReplyText(_filler(asked["count"], chars)))
-    else:
+    elif "count" not in asked:
         blocks += [block for block in own if isinstance(block, ReplyText)]
     return (*blocks, *_called(asked))
 

@@ -55,7 +55,7 @@ _ROWS = (
     KnownDirective(
         "count",
         "N",
-        "text deltas, of filler; without it the text that the simulator would have written",
+        "text deltas, of filler, 0 for no text; without it what the simulator would have written",
         number(int),
         speaks=True,
     ),
@@ -131,6 +131,8 @@ _ROWS = (
         plain,
         sets="model",
     ),
+    KnownDirective("region", "NAME", "where the usage says that it ran: `us`, `global`", plain),
+    KnownDirective("speed", "NAME", "how fast, as the usage says: `fast`, `standard`", plain),
     KnownDirective(
         "status",
         "N {BODY}",

@@ -18,8 +18,9 @@ class Bill(msgspec.Struct, frozen=True):
     `outcome`: `completed` when `message_stop` (or the whole body) went out, `faulted` when the
     simulator broke it off as it was asked to, `aborted` when the client left. `usage` has the shape
     of a message's usage: the final one where `message_delta` told it, else what had been written by
-    then.
-    `deltas` counts the `content_block_delta` events sent, `output_tokens` is the output's price.
+    then. `free`: nothing is to be paid, which is so of a refusal before any output, of the
+    categories `cyber`, `general_harms` or none (the page "Refusals and fallback"). `deltas` counts
+    the `content_block_delta` events sent, `output_tokens` is the output's price.
     """
 
     message_id: str
@@ -29,6 +30,7 @@ class Bill(msgspec.Struct, frozen=True):
     usage: Json
     deltas: int
     output_tokens: int
+    free: bool = False
 
 
 class Tally:
@@ -82,4 +84,12 @@ def bill(draft: ReplyDraft, tally: Tally, *, faulted: bool) -> Bill:
         usage=figures,
         deltas=tally.deltas,
         output_tokens=figures["output_tokens"],
+        free=_is_free(draft),
     )
+
+
+def _is_free(draft: ReplyDraft) -> bool:
+    details = draft.reply.stop_details
+    category = details.get("category") if isinstance(details, dict) else None
+    refused = draft.stop_reason == "refusal" and not draft.content
+    return refused and category in ("cyber", "general_harms", None)

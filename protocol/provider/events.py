@@ -55,6 +55,9 @@ class ProviderUsage(msgspec.Struct, frozen=True):
     server_tool_use: ServerToolUse | None = None
     output_tokens_details: OutputTokensDetails | None = None
     iterations: list[UsageIteration] | None = None
+    inference_geo: Any = None
+    speed: Any = None
+    service_tier: Any = None
 
 
 class InputTransformation(msgspec.Struct, frozen=True):

@@ -59,7 +59,7 @@ from protocol.records import (
 )
 from protocol.server import GatewayStatusReport, ServerMessage
 from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
-from protocol.usage import ZERO, Cost, TokenCounts
+from protocol.usage import PLAIN_TERMS, ZERO, Cost, Terms, TokenCounts
 
 MODEL = "claude-sonnet-5-5"
 LONGEST_WAIT = 3_600.0
@@ -166,16 +166,25 @@ class FakeModel:
             raise script[0]
         self.open_streams += 1
         try:
-            yield _Events(script)
+            yield _Events(script, _model_of(body))
         finally:
             self.open_streams -= 1
 
 
+def _model_of(body: bytes) -> str:
+    """The model that is asked; a fake context makes bodies that name none."""
+    request = json.loads(body or b"0")
+    return str(request["model"]) if isinstance(request, dict) and "model" in request else MODEL
+
+
 class _Events:
+    """A script, played by the model that was asked; another one answers when its start says so."""
+
     request_id = "req_fake"
 
-    def __init__(self, script: deque[Step]) -> None:
+    def __init__(self, script: deque[Step], asked: str) -> None:
         self._script = script
+        self._asked = asked
 
     def __aiter__(self) -> AsyncIterator[ProviderEvent]:
         return self
@@ -190,6 +199,8 @@ class _Events:
                     await event.wait()
                 case Exception() as error:
                     raise error
+                case MessageStart(message=message) if message.model == MODEL:
+                    return MessageStart(msgspec.structs.replace(message, model=self._asked))
                 case event:
                     return event
         raise StopAsyncIteration
@@ -248,7 +259,7 @@ class FakePrices:
         self.per_output = Decimal("0.000015")
         self.failing: Exception | None = None
 
-    def price(self, model: str, tokens: TokenCounts) -> Cost | None:
+    def price(self, model: str, tokens: TokenCounts, terms: Terms = PLAIN_TERMS) -> Cost | None:
         """See `Prices`."""
         if self.failing is not None:
             raise self.failing

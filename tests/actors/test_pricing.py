@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from actors.pricing import price_of
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from actors.pricing import cost_of, first_cost, price_of
 from protocol.records import StepRecord, TurnRecord
-from protocol.usage import TokenCounts
+from protocol.usage import Terms, TokenCounts
 from tests.actors.fakes import MODEL, FakePrices
 
 HUNDRED = TokenCounts(uncached=100)
@@ -34,3 +39,42 @@ def test_a_turn_costs_what_its_requests_cost() -> None:
     assert once is not None
     assert price_of(row(MODEL, HUNDRED, HUNDRED), FakePrices()) == once + once
     assert price_of(row("claude-of-no-price", HUNDRED), FakePrices()) is None
+
+
+def bill(prices: FakePrices | None = None, **terms: Any) -> tuple[Decimal | None, bool]:
+    """What 100 tokens of input cost on these terms, and whether that is an estimate."""
+    cost = cost_of(MODEL, HUNDRED, Terms(**terms), prices or FakePrices())
+    return (None, False) if cost is None else (cost.total_cost, cost.estimated)
+
+
+def test_the_model_that_answered_is_billed() -> None:
+    """Where it has no price, the asked one's is an estimate."""
+    plain = Decimal("0.0003")
+    assert bill() == (plain, False)
+    assert bill(model="other", asked=MODEL) == (plain, False)
+    assert bill(model="no-price", asked=MODEL) == (plain, True)
+    assert bill(model="no-price", asked="no-price-either") == (None, False)
+
+
+def test_what_is_free_costs_nothing_and_what_is_uncertain_is_an_estimate() -> None:
+    """Whatever was counted."""
+    assert bill(is_free=True, model="no-price") == (Decimal(0), False)
+    assert bill(is_uncertain=True) == (Decimal("0.0003"), True)
+
+
+def test_a_cost_is_an_estimate_where_the_bill_is_one() -> None:
+    """One request of the turn is enough, also one of which nothing was told."""
+    turn = row(MODEL, HUNDRED, HUNDRED)
+    first, second = turn.steps
+    for doubtful in (
+        msgspec.structs.replace(second, estimated=True),
+        msgspec.structs.replace(second, estimated=True, counts=TokenCounts()),
+    ):
+        cost = price_of(msgspec.structs.replace(turn, steps=(first, doubtful)), FakePrices())
+        assert cost is not None
+        assert cost.estimated
+    once = FakePrices().price(MODEL, HUNDRED)
+    assert first_cost(turn, FakePrices()) == first_cost(row(), FakePrices()) == once
+    interrupted = price_of(msgspec.structs.replace(row(), estimated=True), FakePrices())
+    assert interrupted is not None
+    assert interrupted.estimated

@@ -5,13 +5,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import genai_prices
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import ConfigError
 from gateway.prices import GenaiPrices
-from protocol.usage import ZERO, Cost, TokenCounts
+from protocol.usage import ZERO, Cost, Terms, TokenCounts
 
 PRICES = GenaiPrices()
 MILLION = TokenCounts(uncached=1_000_000, output=1_000_000)
@@ -236,3 +237,32 @@ def test_a_clouds_name_has_the_price_of_its_seller(model: str, rate: str | None)
     """A region of Amazon's costs more; a spelling that nobody knows has no price."""
     cost = GenaiPrices().price(model, TokenCounts(uncached=1_000_000))
     assert (None if cost is None else cost.input_cost) == (None if rate is None else Decimal(rate))
+
+
+def test_the_length_of_a_prompt_that_was_read_several_times_is_its_own() -> None:
+    """Two passes of 60,000 tokens are none of 120,000; that is an estimate where it matters."""
+    counts = TokenCounts(uncached=120_000, output=1_000)
+    whole = PRICES.price("claude-haiku-5-5", counts)
+    passes = PRICES.price("claude-haiku-5-5", counts, Terms(prompt=60_000))
+    long = PRICES.price("claude-haiku-5-5", counts, Terms(prompt=110_000))
+    assert whole is not None
+    assert passes is not None
+    assert 5 * passes.total_cost == whole.total_cost
+    assert passes.estimated
+    assert long == whole
+    assert PRICES.price("claude-opus-5-5", counts, Terms(prompt=60_000)) == PRICES.price(
+        "claude-opus-5-5", counts
+    )
+
+
+def test_a_price_file_has_plain_prices(tmp_path: Path) -> None:
+    """A region multiplies them; of a speed it says nothing."""
+    path = tmp_path / "prices.toml"
+    path.write_text("[house-model]\ninput = 1\noutput = 2\n")
+    prices, tokens = GenaiPrices(path), TokenCounts(uncached=1_000_000)
+    plain = Cost(input_cost=Decimal(1), output_cost=Decimal(0))
+    local = Cost(input_cost=Decimal("1.1"), output_cost=Decimal(0))
+    assert prices.price("house-model", tokens, Terms(speed="standard")) == plain
+    assert prices.price("house-model", tokens, Terms(region="us")) == local
+    fast = prices.price("house-model", tokens, Terms(speed="fast"))
+    assert fast == msgspec.structs.replace(plain, estimated=True)

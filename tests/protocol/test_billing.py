@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from protocol.billing import ToldUsage
-from protocol.provider.events import CacheCreation, ProviderUsage, UsageIteration
+from protocol.billing import Meter
+from protocol.provider.content import Block
+from protocol.provider.events import (
+    CacheCreation,
+    ProviderUsage,
+    ServerToolUse,
+    UsageIteration,
+)
+from protocol.usage import Terms
 
 
-def told(*usages: ProviderUsage | None) -> ToldUsage:
+def told(*usages: ProviderUsage | None) -> Meter:
     """What is known after these."""
-    known = ToldUsage()
+    known = Meter()
     for usage in usages:
         known.add(usage)
     return known
@@ -42,7 +51,7 @@ def test_what_was_written_is_of_a_kind(
     usages: list[ProviderUsage], for_minutes: int, for_an_hour: int
 ) -> None:
     """Told as a sum, by kind, or as both; and the sum alone may grow later."""
-    counts = told(*usages).counts
+    counts = told(*usages).counts(is_final=True)
     assert (counts.cache_write5m, counts.cache_write1h) == (for_minutes, for_an_hour)
 
 
@@ -57,5 +66,97 @@ def test_nothing_is_told_of_the_input_by_nulls() -> None:
 def test_the_passes_are_told_one_by_one() -> None:
     """The longest list counts: a later one has the former's passes, too."""
     passes = [UsageIteration("message"), UsageIteration("message")]
-    assert told(ProviderUsage()).passes == 1
-    assert told(ProviderUsage(iterations=passes), ProviderUsage(iterations=passes[:1])).passes == 2
+    once = ProviderUsage(input_tokens=5)
+    assert told(once).tells_size
+    assert told(once, ProviderUsage(iterations=passes[:1])).tells_size
+    assert not told(
+        once, ProviderUsage(iterations=passes), ProviderUsage(iterations=passes[:1])
+    ).tells_size
+
+
+def seen(*blocks: Block, usage: ProviderUsage | None = None) -> Meter:
+    """What is known after these blocks; the prompt was billed 5 tokens before them."""
+    meter = told(ProviderUsage(input_tokens=5))
+    for block in blocks:
+        meter.see(block)
+    meter.add(usage)
+    return meter
+
+
+def terms(meter: Meter, **refusal: Any) -> Terms:
+    """Its terms where the model that was asked has answered."""
+    return meter.terms("asked", None, **{"refusal": None, "is_refused": False, **refusal})
+
+
+SEARCH: Block = {"type": "server_tool_use", "name": "web_search"}
+FOUND: Block = {"type": "web_search_tool_result", "content": []}
+FAILED: Block = {"type": "web_search_tool_result", "content": {"error_code": "unavailable"}}
+CODE: Block = {"type": "server_tool_use", "name": "bash_code_execution"}
+TEXT: Block = {"type": "text"}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "broken_off", "final"),
+    [
+        ([], 0, 0),
+        ([SEARCH], 1, 0),
+        ([SEARCH, FOUND], 1, 1),
+        ([SEARCH, FAILED], 0, 0),
+        ([FOUND], 1, 1),
+        ([FAILED], 0, 0),
+        ([SEARCH, FOUND, SEARCH, FAILED, SEARCH], 2, 1),
+        ([TEXT, CODE], 0, 0),
+    ],
+)
+def test_searches_that_were_seen_are_billed(
+    blocks: list[Block], broken_off: int, final: int
+) -> None:
+    """Of an answer that broke off each call, of a whole one each result, and no failure."""
+    meter = seen(*blocks)
+    assert meter.counts(is_final=False).web_searches == broken_off
+    assert meter.counts(is_final=True).web_searches == final
+    assert terms(meter).is_uncertain == (final > 0 or CODE in blocks)
+
+
+def test_searches_that_were_told_are_as_they_were_told() -> None:
+    """There may be more of them than were seen."""
+    usage = ProviderUsage(input_tokens=30, server_tool_use=ServerToolUse(2))
+    meter = seen(SEARCH, FOUND, usage=usage)
+    assert meter.counts(is_final=True).web_searches == 2
+    assert not terms(meter).is_uncertain
+    assert (meter.passes, terms(meter).prompt) == (2, 5)
+
+
+def test_where_and_how_fast_are_words() -> None:
+    """What is none, or says nothing, is not told; and each is bounded."""
+    usage = ProviderUsage(inference_geo="u" * 999, speed=7, service_tier=" ")
+    assert terms(told(usage)) == Terms(region="u" * 64)
+    assert terms(told(ProviderUsage(inference_geo="not_available"))) == Terms()
+    assert terms(told(ProviderUsage(service_tier="priority"))).is_uncertain
+
+
+def test_another_model_is_named_with_the_one_that_was_asked() -> None:
+    """The asked one's price is the estimate where the other has none."""
+    known = told().terms("asked", "other", refusal=None, is_refused=False)
+    assert known == Terms(model="other", asked="asked")
+
+
+def test_a_refusal_before_any_output_may_be_free() -> None:
+    """By its category; one after output never is."""
+    assert terms(seen(), is_refused=True) == Terms(is_free=True)
+    assert terms(seen(), is_refused=True, refusal="bio") == Terms()
+    assert terms(seen(), is_refused=True, refusal="new") == Terms(is_uncertain=True)
+    assert terms(seen(TEXT), is_refused=True) == Terms()
+
+
+def test_more_than_was_told_of_two_kinds_is_uncertain() -> None:
+    """It may be of the one or of the other; a sum of them is not."""
+    assert not terms(told(written(9, 5, 4))).is_uncertain
+    assert not terms(told(written(None, 5, 4))).is_uncertain
+    assert terms(told(written(9, 5, 4), written(20))).is_uncertain
+
+
+def test_passes_of_another_kind_are_uncertain() -> None:
+    """They are no part of the sums, and may be of another model."""
+    usage = ProviderUsage(iterations=[UsageIteration("message"), UsageIteration("compaction")])
+    assert terms(told(usage)).is_uncertain

@@ -24,7 +24,7 @@ from protocol.records import (
     TurnRecord,
     Withheld,
 )
-from protocol.usage import TokenCounts
+from protocol.usage import Terms, TokenCounts
 from tests.protocol.strategies import FEW, SENDABLE, values
 
 SECTIONS = st.tuples(st.sampled_from(get_args(SectionName)), st.text(SENDABLE, max_size=10))
@@ -152,3 +152,38 @@ def test_a_step_is_learned_from_once_its_input_is_billed(
     )
     sample = msgspec.structs.replace(step, **change).sample("m")
     assert (None if sample is None else sample.billed) == billed
+
+
+def billed_by(*terms: Terms) -> TurnRecord:
+    """A turn of the model `m`, with a request on each of these terms."""
+    step = StepRecord(
+        counts=TokenCounts(output=4), stop_reason=None, estimated=False, counted_tokens=1
+    )
+    steps = tuple(msgspec.structs.replace(step, terms=one) for one in terms)
+    return TurnRecord(
+        turn_id="t",
+        session_id="s",
+        request_id="r",
+        model="m",
+        status="open",
+        created_at=1,
+        steps=steps,
+    )
+
+
+def test_a_turn_is_of_the_model_that_was_billed() -> None:
+    """Unless two were billed for it."""
+    other = Terms(model="n", asked="m")
+    assert billed_by().billed_model == billed_by(Terms()).billed_model == "m"
+    assert billed_by(other, other).billed_model == "n"
+    assert billed_by(other, Terms()).billed_model == "m"
+    (step,) = billed_by(other).steps
+    learned = msgspec.structs.replace(step, counts=TokenCounts(uncached=9)).sample("m")
+    assert learned is not None
+    assert learned.model == "n"
+
+
+def test_a_turn_ran_where_its_latest_request_did() -> None:
+    """Of those that told it."""
+    assert billed_by(Terms(), Terms()).terms == Terms()
+    assert billed_by(Terms(region="us"), Terms(speed="fast"), Terms()).terms == Terms(speed="fast")

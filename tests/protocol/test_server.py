@@ -6,6 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 from hypothesis import given
+from msgspec import UNSET
 
 from protocol import server
 from protocol.codec import JSON
@@ -51,23 +52,24 @@ PARTS = {
     "Routing": "tier reason",
     "Source": "url title?",
     "Usage": "inputTokens outputTokens totalTokens inputDetails outputDetails webSearches "
-    "estimated",
+    "estimated region? speed?",
     "InputDetails": "uncached cacheRead cacheWrite5m cacheWrite1h",
     "OutputDetails": "thinking",
-    "WireCost": "inputCost outputCost totalCost",
+    "WireCost": "inputCost outputCost totalCost estimated?",
     "SentContext": "leftOutTurns leftOutMessages clearedToolUses? clearedTokens? "
     "droppedThinking? epoch?",
     "Section": "name content byteCount tokenEstimate costEstimate cached? cachedTokens? "
     "cachedCostEstimate? superseded?",
     "SectionWeight": "name byteCount tokenEstimate costEstimate",
-    "TurnInspection": "turnId sections tokenEstimate billedTokens costEstimate billedCost error",
+    "TurnInspection": "turnId sections tokenEstimate billedTokens costEstimate billedCost error "
+    "estimated?",
     "StepUsage": "stopReason usage",
     "Totals": "byteCount tokenEstimate costEstimate cachedTokens? cachedCostEstimate?",
     "Window": "limit used free",
     "Calibration": "ratio samples error?",
     "ModelUsage": "inputTokens outputTokens totalTokens inputDetails outputDetails webSearches "
-    "totalCost requestCount unpricedRequests",
-    "GrandTotal": "totalCost totalTokens requestCount unpricedRequests",
+    "totalCost requestCount unpricedRequests estimatedRequests?",
+    "GrandTotal": "totalCost totalTokens requestCount unpricedRequests estimatedRequests?",
     "SessionSummary": "sessionId sessionKey model createdAt lastActiveAt messageCount title?",
     "HistoryMessage": "role content createdAt tokens? turnId? status?",
     "ModelSummary": "id displayName maxInputTokens maxTokens thinking efforts inputPrice "
@@ -163,6 +165,14 @@ def test_usage_adds_up(counts: TokenCounts) -> None:
     assert (usage.web_searches, usage.estimated) == (counts.web_searches, True)
 
 
+class _SentCost(msgspec.Struct, rename="camel"):
+    """A cost as it is read to the last digit."""
+
+    input_cost: Decimal
+    output_cost: Decimal
+    total_cost: Decimal
+
+
 @FEW
 @given(values(Cost))
 def test_a_cost_goes_out_exactly(cost: Cost) -> None:
@@ -170,11 +180,10 @@ def test_a_cost_goes_out_exactly(cost: Cost) -> None:
     wire = WireCost.of(cost)
     assert wire is not None
     sent = msgspec.json.Encoder(decimal_format="number").encode(wire)
-    assert msgspec.json.decode(sent, type=dict[str, Decimal]) == {
-        "inputCost": cost.input_cost,
-        "outputCost": cost.output_cost,
-        "totalCost": cost.input_cost + cost.output_cost,
-    }
+    assert wire.estimated is (True if cost.estimated else UNSET)
+    assert msgspec.json.decode(sent, type=_SentCost) == _SentCost(
+        cost.input_cost, cost.output_cost, cost.input_cost + cost.output_cost
+    )
 
 
 def test_a_cost_that_is_not_known_is_null() -> None:

@@ -164,10 +164,13 @@ class Weigher:
         )
 
     def affordable_output(
-        self, model: str, input_cost: Decimal | None, max_cost: float | None
+        self, model: str, tokens: int, input_cost: Decimal | None, max_cost: float | None
     ) -> int:
-        """The output tokens that `max_cost` USD leave after the `input_cost`; at least 1."""
-        a_million = self._prices.price(model, TokenCounts(output=1_000_000))
+        """The output tokens that `max_cost` USD leave after the `input_cost`; at least 1.
+
+        The input has so many `tokens`: beyond a model's tier, they make the output dearer, too.
+        """
+        a_million = self._prices.price(model, TokenCounts(uncached=tokens, output=1_000_000))
         if max_cost is None or a_million is None or not a_million.output_cost:
             return sys.maxsize
         left = Decimal(str(max_cost)) - (input_cost or ZERO)

@@ -14,7 +14,7 @@ from rich.text import Text
 from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.leftover import unseen
 from gateway.cli.views.sections import weights
-from protocol.server import ChatStreamEnd, ErrorMessage, Source, Usage
+from protocol.server import ChatStreamEnd, ErrorMessage, Source, Usage, WireCost
 
 _REFUSED: Final = {
     "cyber": "it could help with attacks on computers",
@@ -65,7 +65,7 @@ def refusal(end: ChatStreamEnd) -> Text | None:
 
 def footer(end: ChatStreamEnd, model: str, seconds: float | None) -> Text:
     """Model, tokens, cost, steps and time in one line."""
-    cost = "price unknown" if end.cost is None else money(end.cost.total_cost)
+    cost = "price unknown" if end.cost is None else _paid(end.cost)
     answered = model if end.model is UNSET else f"{end.model} in the place of {model}"
     parts = [answered, *_tokens(end.usage), cost]
     if end.steps is not UNSET:
@@ -88,8 +88,13 @@ def failure(error: ErrorMessage) -> RenderableType:
     """Why there is no answer, what to do, what it cost all the same, and what was too large."""
     line = Text(error.message, style="red").append(f"  {error.code}", style="dim")
     if error.cost is not UNSET and error.cost is not None:
-        line.append(f" · {money(error.cost.total_cost)}", style="dim")
+        line.append(f" · {_paid(error.cost)}", style="dim")
     return Group(line, weights(error.sections)) if error.sections else line
+
+
+def _paid(cost: WireCost) -> str:
+    amount = money(cost.total_cost)
+    return amount if cost.estimated is UNSET else f"about {amount}"
 
 
 def _tokens(usage: Usage) -> list[str]:

@@ -21,6 +21,7 @@ from gateway.simulator.prompt import segments
 from gateway.simulator.tokenizer import ByteTokenizer
 from gateway.tokenizer import TiktokenTokenizer
 from protocol.errors import GatewayError, ProviderError, TooLong
+from protocol.provider.events import MessageStart, ProviderMessage, ProviderUsage
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import (
     MODEL,
@@ -269,6 +270,24 @@ async def test_a_prompt_that_only_the_provider_can_read_teaches_its_session_alon
         inspection = await inspect(client, session)
         assert inspection["calibration"]["samples"] == 0
         assert inspection["totals"]["tokenEstimate"] == pytest.approx(2 * len(said), rel=0.1)
+
+
+async def test_the_bill_of_another_model_is_no_estimate_of_this_one(
+    autojump_clock: MockClock,
+) -> None:
+    """It is learned for the model that answered."""
+    async with open_world() as world:
+        client = world.connect()
+        _, *rest = reply("Hello.")
+        usage = ProviderUsage(input_tokens=5_000, output_tokens=1)
+        start = MessageStart(ProviderMessage("msg", "claude-opus-4-8", usage))
+        world.model.will([start, *rest])
+        session = await opened(client, content="x" * 991)
+        inspection = await inspect(client, session)
+        assert inspection["calibration"]["samples"] == 0
+        assert inspection["totals"]["cachedTokens"] == 0
+        other = await inspect(client, session, model="claude-opus-4-8")
+        assert other["calibration"]["samples"] == 1
 
 
 async def test_the_miss_of_the_estimates_is_told(autojump_clock: MockClock) -> None:

@@ -8,14 +8,24 @@ import pytest
 
 from actors.turns.budget import BudgetGuard, left_of
 from protocol.answer import Answer
+from protocol.provider.events import (
+    ContentBlockStop,
+    MessageDelta,
+    MessageEnd,
+    MessageStart,
+    ProviderMessage,
+    ProviderUsage,
+)
+from protocol.records import StepRecord
 from protocol.usage import TokenCounts
 from tests.actors.fakes import MODEL, FakePrices, begin, finish, open_block, piece
 
 
-def answer_of(characters: int, *, prompt: int = 100) -> Answer:
+def answer_of(characters: int, *, model: str = MODEL) -> Answer:
     """An answer that has so much text; its prompt cost 0.0003 USD for 100 tokens."""
     answer = Answer()
-    for event in (begin(prompt), open_block(), piece("x" * characters)):
+    started = MessageStart(ProviderMessage("msg", model, ProviderUsage(input_tokens=100)))
+    for event in (started, open_block(), piece("x" * characters)):
         answer.feed(event)
     return answer
 
@@ -60,19 +70,21 @@ def test_an_output_that_costs_nothing_is_never_too_much(model: str) -> None:
     """Nor one of which nobody knows what it costs."""
     prices = FakePrices()
     prices.per_output = Decimal(0)
-    assert not guard(prices, 0.0006, model).is_spent(answer_of(10**6))
+    assert not guard(prices, 0.0006, model).is_spent(answer_of(10**6, model=model))
 
 
 # --- several requests of one turn --------------------------------------------------------------
 
-HUNDRED = TokenCounts(uncached=100)
+STEP = StepRecord(
+    counts=TokenCounts(uncached=100), stop_reason=None, estimated=False, counted_tokens=1
+)
 
 
 def test_what_is_left_is_the_limit_without_what_was_billed() -> None:
     """A request without a known price counts for nothing: it is not admitted with a limit."""
-    assert left_of(None, FakePrices(), MODEL, [HUNDRED]) is None
-    assert left_of(0.001, FakePrices(), MODEL, [HUNDRED, HUNDRED]) == Decimal("0.0004")
-    assert left_of(0.001, FakePrices(), "claude-of-no-price", [HUNDRED]) == Decimal("0.001")
+    assert left_of(None, FakePrices(), MODEL, [STEP]) is None
+    assert left_of(0.001, FakePrices(), MODEL, [STEP, STEP]) == Decimal("0.0004")
+    assert left_of(0.001, FakePrices(), "claude-of-no-price", [STEP]) == Decimal("0.001")
 
 
 def test_other_scripts_are_worth_more_than_as_many_letters() -> None:
@@ -81,3 +93,32 @@ def test_other_scripts_are_worth_more_than_as_many_letters() -> None:
     for event in (begin(100), open_block(), piece("茶" * 15)):
         answer.feed(event)
     assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer)
+
+
+def served(results: int) -> Answer:
+    """An answer for which the provider's tools have run so often; its prompt had 100 tokens."""
+    answer = Answer()
+    answer.feed(begin(100))
+    for index in range(results):
+        answer.feed(open_block(index, type="web_fetch_tool_result", content={}))
+        answer.feed(ContentBlockStop(index))
+    answer.feed(open_block(results))
+    answer.feed(piece("x" * 30, results))
+    return answer
+
+
+def test_each_pass_of_the_providers_tools_costs_the_prompt_again() -> None:
+    """0.0003 for each pass, and 0.00015 for the text."""
+    assert not guard(FakePrices(), 0.0006, MODEL).is_spent(served(0))
+    assert guard(FakePrices(), 0.0006, MODEL).is_spent(served(1))
+    assert not guard(FakePrices(), 0.001, MODEL).is_spent(served(1))
+    assert guard(FakePrices(), 0.001, MODEL).is_spent(served(2))
+
+
+def test_what_is_told_at_the_end_has_every_pass() -> None:
+    """They are not counted twice."""
+    answer = served(1)
+    told = ProviderUsage(input_tokens=200, output_tokens=10)
+    answer.feed(MessageDelta(MessageEnd("end_turn"), told))
+    assert not guard(FakePrices(), 0.00081, MODEL).is_spent(answer)
+    assert guard(FakePrices(), 0.0007, MODEL).is_spent(answer)

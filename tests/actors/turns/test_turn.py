@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from actors.turns.outcome import FREE
+from actors.pricing import FREE
 from actors.turns.renewing import MOST_RENEWALS
 from protocol.context import SentContext
 from protocol.errors import GatewayError, ProviderError
@@ -331,7 +331,9 @@ async def test_an_estimate_that_cannot_be_had_does_not_hide_the_bill(
         assert (error["usage"]["inputTokens"], error["usage"]["outputTokens"]) == (100, 1)
         row = world.context.completed.turn
         assert (row.status, row.error_code) == ("failed", "INTERNAL_ERROR")
-        assert row.cost == Cost(input_cost=Decimal("0.0003"), output_cost=Decimal("0.000015"))
+        assert row.cost == Cost(
+            input_cost=Decimal("0.0003"), output_cost=Decimal("0.000015"), estimated=True
+        )
 
 
 # --- what the session keeps ----------------------------------------------------------------------

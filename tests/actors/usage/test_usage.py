@@ -17,7 +17,7 @@ from protocol.client import UsageQuery
 from protocol.errors import GatewayError
 from protocol.mail import Admit, InspectTurn, NoteTurn, UsageMail
 from protocol.records import StepRecord, TurnRecord
-from protocol.usage import Cost, TokenCounts
+from protocol.usage import PLAIN_TERMS, Cost, Terms, TokenCounts
 from tests.actors.fakes import MODEL, FakeClock, FakePrices, FakeStore
 
 ROW = TurnRecord(
@@ -78,16 +78,18 @@ async def test_what_a_dead_process_left_open_is_settled_before_anything_else() -
         assert (told.status, told.counts, told.estimated) == ("interrupted", ROW.counts, True)
         assert told.settled_at is not None
         assert untold.counts == TokenCounts(uncached=70)
-        assert untold.cost == Cost(input_cost=Decimal("0.00021"), output_cost=Decimal(0))
+        assert untold.cost == Cost(
+            input_cost=Decimal("0.00021"), output_cost=Decimal(0), estimated=True
+        )
         assert store.rows["settled"].status == "completed"
 
 
 class TieredPrices(FakePrices):
     """A request of more than 1,000 input tokens costs twice as much."""
 
-    def price(self, model: str, tokens: TokenCounts) -> Cost | None:
+    def price(self, model: str, tokens: TokenCounts, terms: Terms = PLAIN_TERMS) -> Cost | None:
         """See `Prices`."""
-        cost = super().price(model, tokens)
+        cost = super().price(model, tokens, terms)
         return cost + cost if cost is not None and tokens.input > 1_000 else cost
 
 
@@ -98,7 +100,7 @@ async def test_each_request_of_a_turn_has_its_own_price() -> None:
     store = holding(msgspec.structs.replace(ROW, steps=steps, counts=counts))
     async with serving(store, TieredPrices()):
         assert store.rows["turn_1"].cost == Cost(
-            input_cost=Decimal("0.0051"), output_cost=Decimal("0.00045")
+            input_cost=Decimal("0.0051"), output_cost=Decimal("0.00045"), estimated=True
         )
 
 

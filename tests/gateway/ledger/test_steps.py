@@ -120,6 +120,26 @@ async def test_sessions_messages_and_turns_are_kept(tmp_path: Path) -> None:
         assert database.execute("SELECT value FROM Meta").fetchall() == [(SCHEMA_VERSION,)]
 
 
+async def test_a_cost_is_an_estimate_where_its_tokens_were(tmp_path: Path) -> None:
+    """A row of version 4 did not say it of the cost; one without a cost has none to say it of."""
+    path = old_file(tmp_path)
+    with closing(sqlite3.connect(path)) as database, database:
+        for number, (estimated, cost) in enumerate([(1, 5), (0, 5), (1, None)], 2):
+            database.execute(
+                "INSERT INTO Turn SELECT ?, session_id, ?, model, status, created_at, settled_at, "
+                "stop_reason, error_code, counted_tokens, uncached, cache_read, cache_write5m, "
+                "cache_write1h, output, thinking, web_searches, ?, ?, ? FROM Turn "
+                "WHERE turn_id = 't1'",
+                (f"t{number}", f"r{number}", estimated, cost, cost),
+            )
+    async with open_ledger(tmp_path) as ledger:
+        costs = [await ledger.load_turn("s1", f"t{number}") for number in range(1, 5)]
+        (total,) = await ledger.total_usage(None, None, None)
+    told = [row.cost and row.cost.estimated for row in costs if row is not None]
+    assert told == [False, True, False, None]
+    assert (total.requests, total.unpriced, total.estimated) == (4, 1, 1)
+
+
 async def test_pictures_of_old_messages_are_counted(tmp_path: Path) -> None:
     """Those in tools' answers too; what weighs nothing is not looked at."""
     picture = image(png(300, 200))

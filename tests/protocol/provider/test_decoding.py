@@ -57,6 +57,7 @@ READ = ProviderUsage(
     cache_creation=CacheCreation(1, 2),
     server_tool_use=ServerToolUse(4),
     output_tokens_details=OutputTokensDetails(5),
+    service_tier="standard",
 )
 
 

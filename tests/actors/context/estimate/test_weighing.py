@@ -23,6 +23,7 @@ from actors.context.estimate.weighing import (
 from protocol.context import SectionName
 from protocol.prompt import Allowance
 from protocol.records import CalibrationRecord
+from protocol.usage import PLAIN_TERMS, Cost, Terms, TokenCounts
 from tests.actors.context.estimate.support import PLAIN, scale, transcript
 from tests.actors.fakes import MODEL, FakePrices
 from tests.protocol.entries import added, announcement, call, entry, result, text, transcripts
@@ -204,11 +205,27 @@ def test_what_is_remembered_is_at_most_all() -> None:
 def test_the_answer_may_be_as_long_as_the_money_lasts() -> None:
     """15 USD a million tokens; at least one, and any length where nothing bounds it."""
     made = weigher()
-    assert made.affordable_output(MODEL, Decimal("0.5"), 1.25) == 50_000
-    assert made.affordable_output(MODEL, None, 0.15) == 10_000
-    assert made.affordable_output(MODEL, Decimal(9), 1.0) == 1
-    assert made.affordable_output(MODEL, Decimal(9), None) == sys.maxsize
-    assert made.affordable_output("claude-of-no-price", None, 1.0) == sys.maxsize
+    assert made.affordable_output(MODEL, 100, Decimal("0.5"), 1.25) == 50_000
+    assert made.affordable_output(MODEL, 100, None, 0.15) == 10_000
+    assert made.affordable_output(MODEL, 100, Decimal(9), 1.0) == 1
+    assert made.affordable_output(MODEL, 100, Decimal(9), None) == sys.maxsize
+    assert made.affordable_output("claude-of-no-price", 100, None, 1.0) == sys.maxsize
     free = FakePrices()
     free.per_output = Decimal(0)
-    assert Weigher(free, Calibrations()).affordable_output(MODEL, None, 1.0) == sys.maxsize
+    assert Weigher(free, Calibrations()).affordable_output(MODEL, 100, None, 1.0) == sys.maxsize
+
+
+class LongPrices(FakePrices):
+    """Beyond 1,000 tokens of input all of a request costs twice as much."""
+
+    def price(self, model: str, tokens: TokenCounts, terms: Terms = PLAIN_TERMS) -> Cost | None:
+        """See `Prices`."""
+        cost = super().price(model, tokens, terms)
+        return cost + cost if cost is not None and tokens.input > 1_000 else cost
+
+
+def test_a_long_prompt_makes_the_answer_dearer_too() -> None:
+    """A tier is of the whole request."""
+    made = Weigher(LongPrices(), Calibrations())
+    assert made.affordable_output(MODEL, 1_000, None, 0.15) == 10_000
+    assert made.affordable_output(MODEL, 1_001, None, 0.15) == 5_000

@@ -1,0 +1,227 @@
+"""The bill is right: what changes a price, what is not billed, and what is an estimate.
+
+Public reports of wrong bills by gateways: BerriAI/litellm 21904 (regions and speeds), 38378 (the
+speed that was asked for is not the one that was served), 34526 (cached tokens at plain prices).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.prices import GenaiPrices
+from gateway.simulator import Fault, Reply, ReplyBlock, ReplyText, WebSearch
+from gateway.simulator.reply import CodeExecution
+from protocol.usage import TokenCounts
+from tests.support import Frame, Talk, World, open_world
+
+SEARCH = WebSearch("tea", (("https://tea.example/", "Tea"),))
+FIGURES = {
+    "input_tokens": 1_000,
+    "output_tokens": 2_000,
+    "cache_creation_input_tokens": 400,
+    "cache_read_input_tokens": 3_000,
+    "cache_creation": {"ephemeral_5m_input_tokens": 300, "ephemeral_1h_input_tokens": 100},
+}
+COUNTS = TokenCounts(
+    uncached=1_000, output=2_000, cache_write5m=300, cache_write1h=100, cache_read=3_000
+)
+PRICES = GenaiPrices()
+OPUS = "claude-opus-5-5"
+
+
+async def ended(
+    world: World,
+    talk: Talk,
+    *blocks: ReplyBlock,
+    model: str = OPUS,
+    by: str | None = None,
+    **reply: Any,
+) -> Frame:
+    """The end of a turn that is answered so; what is asked of its bill later is the same."""
+    reply = {"usage": FIGURES, **reply, "model": by, "blocks": (*blocks, ReplyText("Yes."))}
+    world.simulator.script(Reply(**reply))
+    before = (await talk.ask("usage.query"))["grandTotal"]
+    frames = await talk.turn("Tea?", model=model)
+    end = frames[-1]
+    after = (await talk.ask("usage.query"))["grandTotal"]
+    session = frames[0]["sessionId"]
+    if end["cost"] is not None:
+        assert money(after["totalCost"]) - money(before["totalCost"]) == total(end)
+        estimated = int(end["cost"].get("estimated", False))
+        assert after.get("estimatedRequests", 0) - before.get("estimatedRequests", 0) == estimated
+        seen = await talk.ask("context.inspect", sessionId=session, turnId=end["turnId"])
+        assert money(seen["turn"]["billedCost"]) == money(end["cost"]["inputCost"])
+        assert seen["turn"].get("estimated") == end["cost"].get("estimated")
+    return end
+
+
+def money(amount: float) -> Decimal:
+    """As the wire says it."""
+    return Decimal(str(amount)).quantize(Decimal("1e-12"))
+
+
+def total(end: Frame) -> Decimal:
+    """What a turn cost."""
+    return money(end["cost"]["totalCost"])
+
+
+def price(model: str = OPUS, counts: TokenCounts = COUNTS, factor: str = "1") -> Decimal:
+    """What these tokens cost at plain prices, times a factor."""
+    cost = PRICES.price(model, counts)
+    assert cost is not None
+    return (cost.total_cost * Decimal(factor)).quantize(Decimal("1e-12"))
+
+
+@pytest.mark.parametrize(
+    ("told", "model", "factor", "estimated"),
+    [
+        ({}, OPUS, "1", False),
+        ({"inference_geo": "global", "speed": "standard"}, OPUS, "1", False),
+        ({"inference_geo": "not_available", "speed": None}, OPUS, "1", False),
+        ({"inference_geo": "us"}, OPUS, "1.1", False),
+        ({"inference_geo": "us"}, "claude-haiku-4-5", "1", True),
+        ({"inference_geo": "mars"}, OPUS, "1", True),
+        ({"inference_geo": ["us"]}, OPUS, "1", False),
+        ({"speed": "fast"}, OPUS, "2", False),
+        ({"speed": "fast", "inference_geo": "us"}, OPUS, "2.2", False),
+        ({"speed": "fast"}, "claude-sonnet-5-5", "1", True),
+        ({"speed": "ludicrous"}, OPUS, "1", True),
+        ({"service_tier": "priority"}, OPUS, "1", True),
+        ({"iterations": [{"type": "message"}, {"type": "compaction"}]}, OPUS, "1", True),
+    ],
+    ids=str,
+)
+async def test_where_and_how_fast_it_ran_changes_the_price(
+    tmp_path: Path, told: dict[str, Any], model: str, factor: str, estimated: bool
+) -> None:
+    """What nobody has a price for is told as an estimate, never as exact."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        end = await ended(world, talk, model=model, usage={**FIGURES, **told})
+    assert total(end) == price(model, factor=factor)
+    assert end["cost"].get("estimated", False) is estimated
+    for name, field in (("region", "inference_geo"), ("speed", "speed")):
+        known = told.get(field) if isinstance(told.get(field), str) else None
+        assert end["usage"].get(name) == (None if known == "not_available" else known)
+
+
+async def test_searches_cost_the_same_everywhere(tmp_path: Path) -> None:
+    """Only tokens have a price by region."""
+    usage = {**FIGURES, "inference_geo": "us", "server_tool_use": {"web_search_requests": 1}}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        end = await ended(world, talk, SEARCH, usage=usage)
+    assert total(end) == price(factor="1.1") + Decimal("0.01")
+    assert "estimated" not in end["cost"]
+
+
+async def test_directives_say_where_and_how_fast(tmp_path: Path) -> None:
+    """So that others can try their clients with it."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        end = (await talk.turn("[[sim: count=3 region=us speed=fast]]", model=OPUS))[-1]
+        assert (end["usage"]["region"], end["usage"]["speed"]) == ("us", "fast")
+        refused = (await talk.turn("[[sim: count=0 category=cyber]]", model=OPUS))[-1]
+        assert refused["stopReason"] == "refusal"
+        assert total(refused) == 0
+        assert world.simulator.billed[-1].free
+
+
+# --- who answered --------------------------------------------------------------------------------
+
+
+async def test_the_model_that_answered_is_billed(tmp_path: Path) -> None:
+    """Its price, and its line of the report; one without a price leaves an estimate."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        other = await ended(world, talk, model="claude-fable-5-1")
+        assert total(other) == price("claude-fable-5-1")
+        fallen = await ended(world, talk, model="claude-fable-5-1", by=OPUS)
+        assert total(fallen) == price(OPUS)
+        assert "estimated" not in fallen["cost"]
+        unknown = await ended(world, talk, model="claude-fable-5-1", by="claude-zen-9")
+        assert (total(unknown), unknown["cost"]["estimated"]) == (price("claude-fable-5-1"), True)
+        models = (await talk.ask("usage.query"))["perModel"]
+        assert money(models[OPUS]["totalCost"]) == price(OPUS)
+        assert models["claude-zen-9"]["estimatedRequests"] == 1
+
+
+# --- what is not billed --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("category", "free", "estimated"),
+    [
+        ("cyber", True, False),
+        ("general_harms", True, False),
+        (None, True, False),
+        ("bio", False, False),
+        ("frontier_llm", False, False),
+        ("of_tomorrow", False, True),
+    ],
+)
+async def test_some_refusals_cost_nothing(
+    tmp_path: Path, category: str | None, free: bool, estimated: bool
+) -> None:
+    """Before any output, by category; the usage is told, and what came after output is billed."""
+    details = {"type": "refusal", "category": category}
+    reply: dict[str, Any] = {"stop_reason": "refusal", "stop_details": details}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        world.simulator.script(Reply(blocks=(), usage=FIGURES, **reply))
+        end = (await talk.turn("Tea?", model=OPUS))[-1]
+        assert end["usage"]["inputTokens"] == 4_400
+        assert total(end) == (0 if free else price())
+        assert end["cost"].get("estimated", False) is estimated
+        later = await ended(world, talk, **reply)
+        assert total(later) == price()
+
+
+# --- what the answer's end would have told --------------------------------------------------------
+
+
+async def test_the_searches_of_an_answer_that_broke_off_are_counted(tmp_path: Path) -> None:
+    """Each call that was seen, but one that failed; and the cost is an estimate."""
+    failed = WebSearch("tea", error="max_uses_exceeded")
+    async with open_world(tmp_path, server_tools=("web_search",)) as world, world.talk() as talk:
+        error = await ended(world, talk, SEARCH, failed, SEARCH, fault=Fault("reset", -4), usage={})
+        assert error["type"] == "error"
+        assert error["usage"]["webSearches"] == 2
+        assert error["cost"]["estimated"] is True
+        assert world.simulator.billed[-1].usage["server_tool_use"]["web_search_requests"] == 2
+        assert error["cost"]["totalCost"] > 0.02
+
+
+async def test_searches_that_are_never_told_are_counted(tmp_path: Path) -> None:
+    """The answer is whole, its usage is not."""
+    async with open_world(tmp_path, server_tools=("web_search",)) as world, world.talk() as talk:
+        end = await ended(world, talk, SEARCH, usage={"server_tool_use": None})
+        assert (end["usage"]["webSearches"], end["cost"]["estimated"]) == (1, True)
+
+
+async def test_code_has_a_price_by_the_hour_that_nobody_tells(tmp_path: Path) -> None:
+    """Most of it is free: the cost is an estimate."""
+    code = CodeExecution("ls", stdout="tea\n")
+    async with (
+        open_world(tmp_path, server_tools=("code_execution",)) as world,
+        world.talk() as talk,
+    ):
+        end = await ended(world, talk, code)
+        assert end["cost"]["estimated"] is True
+
+
+@pytest.mark.parametrize(
+    ("told", "counts"),
+    [
+        ({"cache_creation_input_tokens": None}, {"cache_write5m": 300, "cache_write1h": 100}),
+        ({"cache_creation": None}, {"cache_write5m": 400, "cache_write1h": 0}),
+    ],
+)
+async def test_cache_writes_told_only_by_kind_or_only_as_a_sum_are_priced(
+    tmp_path: Path, told: dict[str, Any], counts: dict[str, int]
+) -> None:
+    """Both are exact: the gateway knows for how long it asked."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        end = await ended(world, talk, usage={**FIGURES, **told})
+        assert total(end) == price(counts=replace(COUNTS, **counts))
+        assert "estimated" not in end["cost"]
