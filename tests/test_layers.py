@@ -32,8 +32,10 @@ LIBRARIES = {
     },
     "jsonschema": {"gateway.simulator.tool_schemas"},
     "keyring": {"gateway.vault"},
-    "mcp": {f"gateway.mcp.{name}" for name in ("http", "life", "pace", "sift", "stdio")},
-    "mcp_types": {f"gateway.mcp.{name}" for name in ("answers", "life", "offers", "sift", "stdio")},
+    "mcp": {f"gateway.mcp.{name}" for name in ("http", "life", "pace", "reading", "sift", "stdio")},
+    "mcp_types": {
+        f"gateway.mcp.{name}" for name in ("answers", "life", "offers", "reading", "sift")
+    },
     "outcome": {"gateway.ledger.database"},
     "platformdirs": {"gateway.config", "gateway.settings"},
     "pony": {f"gateway.ledger.{name}" for name in ("database", "ledger", "schema")},

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +24,35 @@ class Tiny:
     """A server that does what it is planned to do; see its script."""
 
     def __init__(self, folder: Path, name: str = "tiny", **plan: Any) -> None:
+        self._folder, self.name = folder, name
         self._plan, self._notes = folder / f"{name}.json", folder / f"{name}.txt"
-        self.plan(**plan)
-        arguments = (SCRIPT, str(self._plan), str(self._notes))
-        self.server = McpServer(name=name, command=sys.executable, args=arguments, approval="auto")
-
-    def plan(self, **plan: Any) -> None:
-        """What it does from its next start on."""
         self._plan.write_text(json.dumps(plan))
+        self._words = (SCRIPT, str(self._plan), str(self._notes))
+
+    @property
+    def server(self) -> McpServer:
+        """As it is configured to be started by the gateway."""
+        return McpServer(name=self.name, command=sys.executable, args=self._words, approval="auto")
+
+    @contextmanager
+    def over_http(self) -> Iterator[McpServer]:
+        """As it is configured at an address, where it runs."""
+        port_file = self._folder / f"{self.name}.port"
+        process = subprocess.Popen([sys.executable, *self._words, str(port_file)])
+        try:
+            end = time.monotonic() + START_SECONDS
+            while not port_file.exists() or not port_file.read_text():
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            url = f"http://127.0.0.1:{port_file.read_text()}/mcp"
+            yield McpServer(name=self.name, url=url, approval="auto")
+        finally:
+            process.kill()
+            process.wait()
+
+    def forget(self) -> None:
+        """Over HTTP: forget the sessions before the next request."""
+        (self._folder / "forget").touch()
 
     @property
     def heard(self) -> list[dict[str, Any]]:

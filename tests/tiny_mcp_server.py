@@ -1,75 +1,157 @@
-"""A small MCP server on stdin and stdout that does what a file says, and notes what it hears.
+"""A small MCP server that does what a file says, and notes what it hears.
 
-`python tiny_mcp_server.py PLAN NOTES`: the plan is JSON.
+`python tiny_mcp_server.py PLAN NOTES` speaks on stdin and stdout; with a third argument, a file, it
+serves streamable HTTP on a free port of loopback, which it writes there. The plan is JSON.
 
 - `tools`: the list that it gives, as it is.
 - `answers`: by a tool's name, the members of the JSON-RPC answer. A tool that is not there answers
   with a text, the call's arguments as JSON.
 - `blocks`: by a tool's name, how many text blocks it answers with.
 - `asks`: by a tool's name, the request that the server makes of its client before it answers.
+- `events`: over HTTP, whether it answers with a stream of events.
+
+Over HTTP it forgets all sessions when there is a file next to the plan that is called `forget`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+Message = dict[str, Any]
+
 
 class TinyServer:
-    """One process of it."""
+    """What it answers."""
 
     def __init__(self, plan: Path, notes: Path) -> None:
-        self._plan: dict[str, Any] = json.loads(plan.read_text())
+        self.folder = plan.parent
+        self.plan: Message = json.loads(plan.read_text())
         self._notes = notes
 
-    def serve(self) -> None:
-        """Answer line by line until stdin ends."""
-        while heard := self._hear():
-            if "id" in heard and "method" in heard:
-                self._answer(heard["method"], heard["id"], heard.get("params", {}))
-
-    def _hear(self) -> dict[str, Any]:
-        line = sys.stdin.readline()
-        if not line:
-            return {}
+    def understand(self, line: str | bytes) -> Message:
+        """A message, noted."""
+        heard: Message = json.loads(line)
         with self._notes.open("a") as file:
-            file.write(line)
-        heard: dict[str, Any] = json.loads(line)
+            file.write(json.dumps(heard) + "\n")
         return heard
 
-    def _answer(self, method: str, number: Any, params: dict[str, Any]) -> None:
+    def asks(self, heard: Message) -> Message | None:
+        """What it asks the client for before it answers."""
+        asked = self.plan.get("asks", {}).get(heard.get("params", {}).get("name"))
+        return {"jsonrpc": "2.0", "id": "asked", **asked} if asked else None
+
+    def answer(self, heard: Message) -> Message:
+        """The answer to a request."""
+        return {"jsonrpc": "2.0", "id": heard["id"], **self._answer(heard)}
+
+    def _answer(self, heard: Message) -> Message:
+        method, params = heard["method"], heard.get("params", {})
         if method == "initialize":
             result = {
                 "protocolVersion": "2025-06-18",
                 "serverInfo": {"name": "tiny", "version": "1"},
                 "capabilities": {"tools": {"listChanged": True}},
             }
-            say(id=number, result=result)
-        elif method == "tools/list":
-            say(id=number, result={"tools": self._plan["tools"]})
-        elif method == "tools/call":
-            self._call(number, params["name"], params["arguments"])
-        else:
-            say(id=number, error={"code": -32601, "message": "unknown"})
+            return {"result": result}
+        if method == "tools/list":
+            return {"result": {"tools": self.plan["tools"]}}
+        if method == "tools/call":
+            return self._call(params["name"], params["arguments"])
+        return {"error": {"code": -32601, "message": "unknown"}}
 
-    def _call(self, number: Any, name: str, arguments: Any) -> None:
-        if asked := self._plan.get("asks", {}).get(name):
-            say(id="asked", **asked)
-            self._hear()
-        if name in self._plan.get("answers", {}):
-            say(id=number, **self._plan["answers"][name])
-        else:
-            block = {"type": "text", "text": json.dumps(arguments)}
-            say(id=number, result={"content": [block] * self._plan.get("blocks", {}).get(name, 1)})
+    def _call(self, name: str, arguments: Any) -> Message:
+        if name in self.plan.get("answers", {}):
+            answer: Message = self.plan["answers"][name]
+            return answer
+        block = {"type": "text", "text": json.dumps(arguments)}
+        return {"result": {"content": [block] * self.plan.get("blocks", {}).get(name, 1)}}
 
 
-def say(**message: Any) -> None:
+def serve_stdio(server: TinyServer) -> None:
+    """Answer line by line until stdin ends."""
+    while line := sys.stdin.readline():
+        heard = server.understand(line)
+        if "id" in heard and "method" in heard:
+            if asked := server.asks(heard):
+                say(asked)
+                server.understand(sys.stdin.readline())
+            say(server.answer(heard))
+
+
+def say(message: Message) -> None:
     """One message, on one line."""
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Answers request by request."""
+
+    protocol_version = "HTTP/1.1"
+    server: TinyHttp
+
+    def do_POST(self) -> None:
+        tiny, sessions = self.server.tiny, self.server.sessions
+        heard = tiny.understand(self.rfile.read(int(self.headers["content-length"])))
+        if (forget := tiny.folder / "forget").exists():
+            forget.unlink()
+            sessions.clear()
+        if heard.get("method") == "initialize":
+            sessions.append(f"session-{next(self.server.numbers)}")
+        elif self.headers.get("mcp-session-id") not in sessions:
+            return self._say(404, b"{}")
+        if "id" not in heard or "method" not in heard:
+            return self._say(202, b"")
+        return self._say(200, json.dumps(tiny.answer(heard)).encode())
+
+    def do_GET(self) -> None:
+        self._say(405, b"")
+
+    def do_DELETE(self) -> None:
+        self._say(405, b"")
+
+    def _say(self, status: int, body: bytes) -> None:
+        kind = "application/json"
+        if self.server.tiny.plan.get("events") and status == 200:
+            kind = "text/event-stream"
+            body = b"event: message\r\ndata: " + body + b"\r\n\r\n"
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        if self.server.sessions:
+            self.send_header("mcp-session-id", self.server.sessions[-1])
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+class TinyHttp(ThreadingHTTPServer):
+    """Listens on a free port of loopback."""
+
+    def __init__(self, tiny: TinyServer) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.tiny = tiny
+        self.sessions: list[str] = []
+        self.numbers = count(1)
+
+
+def serve_http(server: TinyServer, port_file: Path) -> None:
+    """Answer until the process is killed."""
+    with TinyHttp(server) as listening:
+        port_file.write_text(str(listening.server_port))
+        listening.serve_forever()
+
+
 if __name__ == "__main__":
-    TinyServer(Path(sys.argv[1]), Path(sys.argv[2])).serve()
+    tiny = TinyServer(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) > 3:
+        serve_http(tiny, Path(sys.argv[3]))
+    else:
+        serve_stdio(tiny)

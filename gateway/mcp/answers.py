@@ -26,6 +26,7 @@ Hide = Callable[[str], str]
 LONGEST_IMAGE: Final = 5 * 1024 * 1024
 """Characters of base64 that the provider takes in one image."""
 MOST_IMAGES: Final = 20
+NO_OUTPUT: Final = "(The tool gave no output.)"
 LONGEST_TEXT: Final = 256 * 1024
 """Characters of one answer's text; the rest is left out, and the model is told."""
 _LONGEST_NAME = 200
@@ -34,14 +35,15 @@ _LONGEST_NAME = 200
 def to_answer(result: CallToolResult, hide: Hide = str) -> ToolAnswer:
     """What the model is to see of a result; `hide` takes out of a text what nobody may see."""
     blocks = [_block(content, hide) for content in result.content]
-    if not blocks and result.structured_content is not None:
+    if result.structured_content is not None and all(block.get("text") == "" for block in blocks):
         blocks = [_text(json.dumps(result.structured_content, ensure_ascii=False))]
     # Before anything is cut: half a key would not be found.
     blocks = [_text(hide(block["text"])) if "text" in block else block for block in blocks]
     blocks = _bounded([block for block in blocks if block.get("text") != ""])
     if all(block["type"] == "text" for block in blocks):
         text = "\n".join(block["text"] for block in blocks)
-        return ToolAnswer(content=text or "(The tool gave no output.)", is_error=result.is_error)
+        nothing = "The tool failed and gave no reason." if result.is_error else NO_OUTPUT
+        return ToolAnswer(content=text or nothing, is_error=result.is_error)
     return ToolAnswer(content=blocks, is_error=result.is_error)
 
 

@@ -1,15 +1,16 @@
 """A server at an address: MCP's streamable HTTP.
 
 The SDK lets a failed request end the whole session, and reads a JSON answer of any size. The client
-here makes a failed request an answer (503) of that request alone, and bounds what it reads. It
-remembers what went wrong, for a log line; nothing of what was sent or said is in it.
+here makes a failed request an answer (503) of that request alone, bounds what it reads, and mends
+what can be understood (`gateway.mcp.reading`). It remembers what went wrong, for a log line;
+nothing of what was sent or said is in it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,11 +19,14 @@ from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 
 from gateway.loopback import is_loopback
+from gateway.mcp.reading import readable
 from gateway.mcp.settings import McpServer
 from gateway.mcp.stdio import LONGEST_MESSAGE
 
 for _name in ("httpx2", "httpcore2"):  # they log addresses, which may have a key in them
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+_SESSION: Final = "mcp-session-id"
 
 CONNECT_SECONDS: Final = 10.0
 """Longest wait for a connection, and for one write. Who calls sets the deadline of an answer."""
@@ -34,6 +38,8 @@ class Trouble:
     def __init__(self, tell: Callable[[], None]) -> None:
         self._tell = tell
         self.text = ""
+        self.has_forgotten = False
+        """Whether the server does not know the session any more."""
 
     def note(self, text: str) -> None:
         """Remember it, and have somebody look at the server."""
@@ -74,32 +80,91 @@ class _Client(httpx2.AsyncClient):
             self._trouble.note("compresses its answers, though asked not to")
             return httpx2.Response(503, request=request)
         if request.method == "POST":
-            if response.status_code >= 400:
-                self._trouble.note(f"answers with HTTP status {response.status_code}")
-            else:
-                self._trouble.text = ""
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _Bounded(response.stream)
+            self._note(request, response)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        response.stream = _EventBody(response.stream) if is_stream else _JsonBody(response.stream)
         return response
 
+    def _note(self, request: httpx2.Request, response: httpx2.Response) -> None:
+        if response.status_code < 400:
+            self._trouble.text = ""
+        elif response.status_code == 404 and _SESSION in request.headers:
+            self._trouble.has_forgotten = True  # MCP, "Streamable HTTP", session management
+            self._trouble.note("has forgotten the session")
+        else:
+            self._trouble.note(f"answers with HTTP status {response.status_code}")
 
-class _Bounded(httpx2.AsyncByteStream):
-    """A body that ends with a StreamError when it is too long or breaks off."""
+
+class _JsonBody(httpx2.AsyncByteStream):
+    """A body of JSON that the SDK can read; a StreamError when it is too long or breaks off."""
 
     def __init__(self, body: httpx2.AsyncByteStream) -> None:
         self._body = body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = 0
+        read = bytearray()
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                read += piece
+                _check_length(read)
+        yield await readable(bytes(read))
+
+    async def _pieces(self) -> AsyncGenerator[bytes]:
         try:
             async for piece in self._body:
-                read += len(piece)
-                if read > LONGEST_MESSAGE:
-                    raise httpx2.StreamError("the answer is too long")
                 yield piece
         except httpx2.TransportError as error:
             raise httpx2.StreamError("the answer broke off") from error
 
     async def aclose(self) -> None:
         await self._body.aclose()
+
+
+class _EventBody(_JsonBody):
+    """A stream of events whose messages the SDK can read."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        lines = EventLines()
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                for event in lines.feed(piece):
+                    yield await _event(event)
+                _check_length(lines.rest)
+        if lines.rest:  # some end without an empty line
+            yield await _event(bytes(lines.rest) + b"\n\n")
+
+
+class EventLines:
+    """Puts events together from pieces; their lines end with a line feed."""
+
+    def __init__(self) -> None:
+        self.rest = bytearray()
+        self._held = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The events that `piece` completes, each with its empty line."""
+        piece = self._held + piece
+        self._held = b"\r" if piece.endswith(b"\r") else b""  # the line feed may come yet
+        piece = piece.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self.rest += piece
+        *events, rest = bytes(self.rest).split(b"\n\n") if b"\n" in piece else (self.rest,)
+        self.rest = bytearray(rest)
+        return [event + b"\n\n" for event in events]
+
+
+async def _event(event: bytes) -> bytes:
+    """The event with a message that the SDK can read, on one line."""
+    lines = event.split(b"\n")
+    told = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    message = b"\n".join(told)
+    if not message:
+        return event
+    others = [line for line in lines if line and not line.startswith(b"data:")]
+    message = await readable(message)
+    return b"\n".join([*others, *(b"data: " + line for line in message.split(b"\n")), b"", b""])
+
+
+def _check_length(read: bytearray) -> None:
+    if len(read) > LONGEST_MESSAGE:
+        raise httpx2.StreamError("the answer is too long")

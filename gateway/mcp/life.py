@@ -29,11 +29,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gateway import __version__
 from gateway.mcp.answers import to_answer
+from gateway.mcp.bounded import MOST_TOOLS
 from gateway.mcp.http import Trouble, open_http
-from gateway.mcp.offers import MOST_TOOLS, offers_of
+from gateway.mcp.offers import offers_of
 from gateway.mcp.pace import PacedStream
 from gateway.mcp.sift import Sift
-from gateway.mcp.state import McpTimes, ServerLost, ServerState
+from gateway.mcp.state import McpTimes, ServerLost, ServerState, SessionForgotten
 from gateway.mcp.stdio import open_stdio
 from protocol.tools import LeftOutTool, ToolAnswer
 
@@ -92,6 +93,11 @@ class Life:
             f"does not answer within {self._times.start:g} s" if starting.cancelled_caught else why
         )
 
+    @property
+    def has_forgotten(self) -> bool:
+        """Whether the server does not know this session any more; a new one may do."""
+        return self._trouble.has_forgotten
+
     def _look(self) -> None:
         self._news.set()
 
@@ -128,6 +134,8 @@ class Life:
         while True:
             with trio.move_on_after(self._times.check) as waiting:
                 await self._news.wait()
+            if self.has_forgotten:
+                raise ServerLost("has forgotten the session")
             if waiting.cancelled_caught and self._in_flight:
                 continue  # it may be unable to do two things at once
             self._news = trio.Event()
@@ -188,7 +196,7 @@ class Life:
     ) -> ToolAnswer:
         """Run a call in a task of the connection's; leave it to itself when cancelled."""
         done, scope = trio.Event(), trio.CancelScope()
-        answer = self._lost()
+        answer: ToolAnswer | SessionForgotten = self._lost()
 
         async def run() -> None:
             nonlocal answer
@@ -196,6 +204,8 @@ class Life:
             try:
                 with scope:
                     answer = await self._answer(client, tool, args)
+            except SessionForgotten as forgotten:
+                answer = forgotten
             finally:
                 self._in_flight -= 1
                 done.set()
@@ -205,12 +215,16 @@ class Life:
             await done.wait()
         finally:
             scope.cancel()
+        if isinstance(answer, SessionForgotten):
+            raise answer
         return answer
 
     async def _answer(self, client: Client, tool: str, args: dict[str, Any]) -> ToolAnswer:
         try:
             return to_answer(await client.call_tool(tool, args), self._state.server.hide)
         except MCPError as error:
+            if self.has_forgotten:
+                raise SessionForgotten from error
             if error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED):
                 return self._lost()
             if error.code == INTERNAL_ERROR and self._trouble.text:

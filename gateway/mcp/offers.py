@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from mcp_types import Tool
 
+from gateway.mcp.bounded import MOST_TOOLS, WHOLE
 from gateway.mcp.names import name_all, plain, shown
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import ServedTool
@@ -18,12 +19,12 @@ from protocol.tools import LeftOutTool, OfferedTool, Risk
 
 log = logging.getLogger(__name__)
 
-MOST_TOOLS: Final = 256
-"""Tools of one server."""
 LONGEST_DESCRIPTION: Final = 8_192
 """Characters; the rest is cut."""
 LONGEST_SCHEMA: Final = 65_536
 """Bytes of a tool's schema."""
+LONGEST_WRITTEN: Final = 4 * LONGEST_SCHEMA
+"""Characters of a schema as a server writes it: some indent it."""
 LONGEST_REASON: Final = 200
 """Characters of the reason why a tool is left out."""
 _TAKEN: Final = "its name is taken by another one of the server"
@@ -81,11 +82,11 @@ def _served(server: McpServer, name: str, tool: Tool) -> ServedTool:
         risk=risk_of(tool),
         server=server.name,
     )
-    return ServedTool(tool.name, offered, fitted)
+    return ServedTool(tool.name, offered, fitted, is_repeatable(tool))
 
 
 def _fitted(schema: dict[str, Any]) -> Fitted:
-    fitted = fit(schema)
+    fitted = fit(_whole(schema))
     try:
         size = len(msgspec.json.encode(fitted.schema))
     except ValueError as error:  # half a character, which JSON has and UTF-8 does not
@@ -93,6 +94,19 @@ def _fitted(schema: dict[str, Any]) -> Fitted:
     if size > LONGEST_SCHEMA:
         raise Unfit(f"its schema is longer than {LONGEST_SCHEMA:,} bytes")
     return fitted
+
+
+def _whole(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as the server sent it; in a long list it comes as a text."""
+    text = schema.get(WHOLE)
+    if not isinstance(text, str):
+        return schema
+    if len(text) > LONGEST_WRITTEN:
+        raise Unfit(f"its schema is longer than {LONGEST_SCHEMA:,} bytes")
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unfit("its schema cannot be read") from error
 
 
 def _told(schema: Any, hide: Callable[[str], str], *, words: bool = False) -> Any:
@@ -118,3 +132,9 @@ def risk_of(tool: Tool) -> Risk:
     if hints is None or hints.destructive_hint is not False:
         return "high"
     return "medium"
+
+
+def is_repeatable(tool: Tool) -> bool:
+    """Whether the server says that a second call of the same does nothing more."""
+    hints = tool.annotations
+    return hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)

@@ -1,19 +1,24 @@
-"""Takes the tools out of a list that MCP does not allow, and what nobody here needs out of a tool.
+"""Takes the tools out of a list, and the blocks out of an answer, that MCP does not allow.
 
 The SDK refuses a whole list for one tool that is not described as MCP demands; a server would lose
-all its tools for the one. What MCP allows is asked of the SDK itself, a tool at a time. The schema
-of a tool's output is taken out: it would only refuse answers that the model can read.
+all its tools for the one. It refuses a whole answer for one block of a kind that it does not know;
+the call would seem to have failed. What MCP allows is asked of the SDK itself, a tool or a block at
+a time. The schema of a tool's output is taken out: it would only refuse answers that the model can
+read.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCResponse
 from mcp_types.methods import validate_server_result
 
-from gateway.mcp.offers import MOST_TOOLS, left_out_tool
+from gateway.mcp.bounded import CUT, MOST_BLOCKS, MOST_TOOLS
+from gateway.mcp.names import plain
+from gateway.mcp.offers import left_out_tool
 from gateway.mcp.settings import McpServer
 from protocol.provider.json_schema import Unfit
 from protocol.provider.tool_schema import of_an_object
@@ -24,6 +29,8 @@ OLD: Final = "2025-11-25"
 NEW: Final = "2026-07-28"
 
 _NEEDED: Final = ("name", "title", "description", "inputSchema", "annotations")
+_ANSWERS: Final = frozenset({"content", "structuredContent"})
+_LONGEST_KIND: Final = 60
 _NO_TOOL: Final = "it is not described as MCP demands, with the schema of an object"
 
 
@@ -36,12 +43,17 @@ class Sift:
         """The tools that were left out, by name; whoever asks for a list clears it."""
 
     def clean(self, message: SessionMessage) -> None:
-        """Leave out of `message`, if it is a list of tools, what the SDK would refuse it for."""
+        """Leave out of `message`, if it lists tools or answers a call, what the SDK would refuse.
+
+        Of an answer it is told what was left out.
+        """
         match message.message:
             case JSONRPCResponse(result={"tools": list(tools)} as result):
                 # One more than are taken, so that it is seen that there are too many.
                 needed = [_needed(tool) for tool in tools[: MOST_TOOLS + 1]]
                 result["tools"] = [tool for tool in needed if self._keeps(tool, result)]
+            case JSONRPCResponse(result=dict(result)) if not result.keys().isdisjoint(_ANSWERS):
+                _mend_answer(result)
 
     def _keeps(self, tool: Any, result: dict[str, Any]) -> bool:
         version = NEW if "resultType" in result else OLD
@@ -68,3 +80,40 @@ def _needed(tool: Any) -> Any:
             except Unfit:
                 return needed  # the SDK says no to it as well
     return needed
+
+
+def _mend_answer(answer: dict[str, Any]) -> None:
+    """Make of an answer to a call one that the SDK takes, if it can be understood."""
+    answer.pop("_meta", None)
+    if (flag := answer.pop("isError", None)) is not None:
+        answer["isError"] = flag not in (False, 0, "", "false")
+    match answer.setdefault("content", []):
+        case None:
+            answer["content"] = []
+        case str(text):
+            answer["content"] = [_text(text)]
+        case list(blocks):
+            answer["content"] = [_known(block) for block in blocks[:MOST_BLOCKS]]
+            if len(blocks) > MOST_BLOCKS:
+                answer["content"].append(_text(CUT))
+    structured = answer.get("structuredContent")
+    if not isinstance(structured, dict):  # older versions of MCP allow nothing else
+        answer.pop("structuredContent", None)
+        if structured is not None and not answer["content"]:
+            answer["content"] = [_text(json.dumps(structured, ensure_ascii=False))]
+
+
+def _known(block: Any) -> dict[str, Any]:
+    """The block, or a text in its place that says what came; all versions have the same kinds."""
+    try:
+        validate_server_result("tools/call", OLD, {"content": [block]})
+    except (ValueError, RecursionError):
+        kind = block.get("type") if isinstance(block, dict) else None
+        kind = plain(str(kind), _LONGEST_KIND) if kind else "no kind"
+        return _text(f"[The tool gave something that cannot be shown: {kind}.]")
+    assert isinstance(block, dict)
+    return block
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}

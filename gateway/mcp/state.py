@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import trio
 
 from gateway.mcp.names import prefix
 from gateway.mcp.settings import McpServer
@@ -34,12 +35,20 @@ class ServerLost(Exception):
     """A server that cannot be used any more; the text says why, without secrets, for a log line."""
 
 
+class SessionForgotten(Exception):
+    """A server does not know the session any more: it has not run the call."""
+
+
 class ServedTool(msgspec.Struct, frozen=True):
-    """A tool as it is offered, what its server calls it, and how it takes its arguments."""
+    """A tool as it is offered, what its server calls it, and how it takes its arguments.
+
+    It `is_repeatable` when the server says that a call changes nothing, or nothing more.
+    """
 
     own_name: str
     offered: OfferedTool
     fitted: Fitted
+    is_repeatable: bool
 
 
 class ServerState:
@@ -51,10 +60,12 @@ class ServerState:
         self.left_out: Sequence[LeftOutTool] = ()
         """What of the server's tools cannot be offered, as it was when they were last listed."""
         self._call: Call | None = None
+        self._is_up = trio.Event()
 
     def up(self, call: Call) -> None:
         """The server is connected."""
         self._call = call
+        self._is_up.set()
 
     def offer(self, tools: Mapping[str, ServedTool], left_out: Sequence[LeftOutTool]) -> None:
         """These are the server's tools now; the log tells once of each that is left out."""
@@ -72,6 +83,8 @@ class ServerState:
     def down(self) -> None:
         """The server is gone, and so are its tools."""
         self._call = None
+        if self._is_up.is_set():  # who waits for the next life waits for this one
+            self._is_up = trio.Event()
         self.tools = {}
 
     def owns(self, name: str) -> bool:
@@ -94,11 +107,34 @@ class ServerState:
 
     async def call(self, name: str, args: dict[str, Any]) -> ToolAnswer:
         """Call a tool by its offered name; that it cannot be is an answer too."""
-        if self._call is None or name not in self.tools:
+        call = self._call
+        if call is None or name not in self.tools:
             return ToolAnswer.failed(self.absent(name))
         tool = self.tools[name]
         try:
             own = tool.fitted.own_arguments(args)
         except ValueError as error:
             return ToolAnswer.failed(f"The arguments do not fit: {error}.")
-        return await self._call(tool.own_name, own)
+        try:
+            return await call(tool.own_name, own)
+        except SessionForgotten:
+            if self._call is call:
+                self.down()
+            return await self._again(name, tool, own)
+
+    async def _again(self, name: str, tool: ServedTool, own: dict[str, Any]) -> ToolAnswer:
+        """The call once more, in a new session, if that can do no harm."""
+        who = f"The MCP server {self.server.name}"
+        if not tool.is_repeatable:
+            return ToolAnswer.failed(
+                f"{who} had forgotten the session, so this call was most likely not run. Look "
+                "before you repeat it."
+            )
+        log.info("a call of %s is repeated in a new session", name)
+        await self._is_up.wait()
+        if self._call is None or name not in self.tools:
+            return ToolAnswer.failed(self.absent(name))
+        try:
+            return await self._call(tool.own_name, own)
+        except SessionForgotten:
+            return ToolAnswer.failed(f"{who} forgets the session at every call. Go on without it.")

@@ -1,12 +1,11 @@
 """A server that speaks on its stdin and stdout: one JSON-RPC message a line.
 
 The SDK's own transport holds a line of any length and logs each unreadable one with a traceback,
-both at the server's will; this one has bounds. What a message is remains the SDK's to say.
+both at the server's will; this one has bounds.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,17 +15,15 @@ import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
-from mcp_types import INTERNAL_ERROR, jsonrpc_message_adapter
 
 from gateway.mcp.child import exit_of, open_child
+from gateway.mcp.reading import Heard, heard
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import ServerLost
 
 LONGEST_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of one message of a server."""
 _PIECE: Final = 65_536
-
-Heard = SessionMessage | Exception
 
 
 @asynccontextmanager
@@ -49,7 +46,7 @@ async def _read(process: trio.Process, hear: MemoryObjectSendStream[Heard]) -> N
     try:
         while piece := await process.stdout.receive_some(_PIECE):
             for line in framing.feed(bytes(piece)):
-                await hear.send(_message(line))
+                await hear.send(await heard(line))
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         return  # the session has ended
     raise ServerLost(await exit_of(process))
@@ -63,30 +60,6 @@ async def _write(process: trio.Process, say: MemoryObjectReceiveStream[SessionMe
             await process.stdin.send_all(line.encode() + b"\n")
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         raise ServerLost(await exit_of(process)) from None
-
-
-def _message(line: bytes) -> Heard:
-    try:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except (ValueError, RecursionError) as error:
-        return _mended(line) or error
-
-
-def _mended(line: bytes) -> SessionMessage | None:
-    """A message that can be understood all the same.
-
-    It has halves of characters in it, which JSON allows and UTF-8 does not, or an error in which
-    no message is: whoever asked would wait for ever.
-    """
-    try:
-        decoded = json.loads(line.decode(errors="replace"))
-        match decoded:
-            case {"error": dict(error)}:
-                decoded["error"] = {"code": INTERNAL_ERROR, "message": "an error"} | error
-        text = json.dumps(decoded, ensure_ascii=False).encode(errors="replace")
-        return SessionMessage(jsonrpc_message_adapter.validate_json(text, by_name=False))
-    except (ValueError, RecursionError):
-        return None
 
 
 class Framing:

@@ -40,6 +40,8 @@ async def _keep_running(state: ServerState, times: McpTimes) -> NoReturn:
         elif trio.current_time() - began >= STEADY_SECONDS:
             row = 0
         pause = pause_after(row, times.restart, random.random())
+        if life.has_forgotten and row == 0:
+            pause = 0.0  # it is there, and a call waits
         log.warning("the MCP server %s %s; next try in %.1f s", state.server.name, why, pause)
         row += 1
         await trio.sleep(pause)

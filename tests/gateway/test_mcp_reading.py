@@ -1,0 +1,239 @@
+"""What a server says is bounded and mended before the SDK reads it: plain rules."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCResponse, Tool, jsonrpc_message_adapter
+
+from gateway.mcp.bounded import (
+    CUT,
+    MOST_BLOCKS,
+    MOST_TOOLS,
+    SMALL,
+    TOO_MUCH,
+    WHOLE,
+    TooManyValues,
+    bounded,
+    split,
+)
+from gateway.mcp.http import EventLines
+from gateway.mcp.offers import LONGEST_WRITTEN, offers_of
+from gateway.mcp.reading import heard, readable
+from gateway.mcp.settings import McpServer
+from gateway.mcp.sift import Sift
+
+SERVER = McpServer(name="s", command="x")
+LONG = "x" * SMALL
+
+
+def response(**result: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 7, "result": result}).encode()
+
+
+def made_small(message: bytes) -> Any:
+    """What a large message becomes; the SDK must be able to read it."""
+    assert len(message) > SMALL
+    small = bounded(message)
+    jsonrpc_message_adapter.validate_json(small, by_name=False)
+    return json.loads(small)
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def test_a_small_message_stays_as_it_is() -> None:
+    """To the byte, whatever it is."""
+    for message in (response(content=[]), b"nonsense", b""):
+        assert bounded(message) is message
+
+
+def test_a_large_answer_keeps_its_first_blocks() -> None:
+    """Whole, however long their texts are; and says that there were more."""
+    few = [text(LONG), {"type": "image", "data": "eA==", "mimeType": "image/png"}]
+    assert made_small(response(content=few, isError=True))["result"] == {
+        "content": few,
+        "isError": True,
+    }
+    many = made_small(response(content=[text("x")] * 5_000, _meta={"a": 1}))["result"]
+    assert many == {"content": [*[text("x")] * MOST_BLOCKS, text(CUT)]}
+
+
+def test_large_structured_content_is_a_text_where_there_is_no_other() -> None:
+    """As the server wrote it."""
+    structured = {"a": LONG}
+    (block,) = made_small(response(structuredContent=structured))["result"]["content"]
+    assert json.loads(block["text"]) == structured
+    both = made_small(response(content=[text("so")], structuredContent=structured))["result"]
+    assert both == {"content": [text("so")]}
+
+
+def test_a_large_list_of_tools_keeps_its_first_tools() -> None:
+    """Each with its schema as a text, but for one that the SDK itself looks into."""
+    schema = {"type": "object", "properties": {"a": {"description": "[{,"}}}
+    mirrored = {"type": "object", "properties": {"a": {"x-mcp-header": "A"}}}
+    tools = [
+        {"name": "a", "inputSchema": schema, "outputSchema": {}, "annotations": {"title": "A"}},
+        {"name": "b", "inputSchema": mirrored, "description": LONG},
+        {"name": "c", "inputSchema": 5},
+        *[{"name": f"t{number}"} for number in range(MOST_TOOLS)],
+    ]
+    first, second, third, *rest = made_small(response(tools=tools, nextCursor="1"))["result"][
+        "tools"
+    ]
+    assert first.keys() == {"name", "inputSchema", "annotations"}
+    assert first["inputSchema"]["type"] == "object"
+    assert json.loads(first["inputSchema"][WHOLE]) == schema
+    assert second["inputSchema"] == mirrored
+    assert third == {"name": "c"}
+    assert len(rest) == MOST_TOOLS - 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        response(content=[[[]] * 200_000]),
+        response(content={"a": LONG}),
+        response(content=LONG),
+        response(tools=LONG),
+        response(other=[[]] * 20_000),
+        json.dumps({"jsonrpc": "2.0", "id": 7, "error": {"message": LONG}}).encode(),
+        json.dumps({"jsonrpc": "2.0", "id": 7, "result": LONG}).encode(),
+    ],
+)
+def test_what_is_too_much_is_an_error_of_its_own_request(message: bytes) -> None:
+    """Whoever asked is told, instead of waiting."""
+    small = made_small(message)
+    assert small["id"] == 7
+    if "error" in small:
+        assert small["error"] == TOO_MUCH
+    else:
+        assert len(json.dumps(small["result"]["content"])) < 2 * SMALL
+
+
+def test_other_large_messages() -> None:
+    """A result with few values stays; what a server asks or tells is never large."""
+    about = {"instructions": LONG, "capabilities": {}}
+    assert made_small(response(**about))["result"] == about
+    told = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": LONG}}
+    assert made_small(json.dumps(told).encode()) == {**told, "params": {}}
+    asked = {**told, "id": "1", "method": "sampling/createMessage"}
+    assert made_small(json.dumps(asked).encode()) == {**asked, "params": {}}
+    assert bounded(b"[" * SMALL * 2) == b"null"
+
+
+values = st.recursive(
+    st.none() | st.integers() | st.text('a"\\[]{},', max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=6,
+)
+
+
+@given(listed=st.lists(values, max_size=6), most=st.integers(1, 7))
+def test_the_first_values_of_a_list_are_found(listed: list[Any], most: int) -> None:
+    """Whatever stands in their texts."""
+    first, is_cut = split(json.dumps(listed).encode(), most)
+    assert json.loads(first) == listed[:most]
+    assert is_cut == (len(listed) > most)
+
+
+def test_a_list_is_not_looked_at_for_ever() -> None:
+    """There is a bound."""
+    with pytest.raises(TooManyValues):
+        split(b"[" + b"[]," * 50 + b"[]]", 100, 60)
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"error":{}}', "an error"),
+        (b'{"jsonrpc":"2.0","id":7,"error":{"code":5,"message":null}}', "an error"),
+        (b'{"jsonrpc":"2.0","id":7,"error":"no"}', "no"),
+        (b'{"jsonrpc":"2.0","id":7,"error":""}', "an error"),
+    ],
+)
+async def test_an_error_without_a_word_is_an_error(message: bytes, word: str) -> None:
+    """Over whichever transport."""
+    for found in (
+        await heard(message),
+        SessionMessage(jsonrpc_message_adapter.validate_json(await readable(message))),
+    ):
+        assert isinstance(found, SessionMessage)
+        assert isinstance(found.message, JSONRPCError)
+        assert (found.message.id, found.message.error.message) == (7, word)
+
+
+async def test_what_cannot_be_understood_stays() -> None:
+    """The SDK says what it makes of it."""
+    for message in (b"nonsense", b"5", b'{"jsonrpc":"2.0"}'):
+        assert isinstance(await heard(message), Exception)
+        assert await readable(b"nonsense") == b"nonsense"
+    large = response(content=[text("x")] * 5_000)
+    assert json.loads(await readable(large)) == json.loads(bounded(large))
+
+
+@given(data=st.data(), end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
+def test_events_are_the_same_however_they_are_cut(data: st.DataObject, end: bytes) -> None:
+    """And whatever their lines end with."""
+    whole = end.join([b"event: message", b"data: {}", b"", b": ping", b"", b"data: 1", b"", b""])
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=5)))
+    lines, events = EventLines(), []
+    for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+        events += lines.feed(whole[start:stop])
+    events += [bytes(lines.rest) + b"\n"] if lines.rest else []
+    assert events == [b"event: message\ndata: {}\n\n", b": ping\n\n", b"data: 1\n\n"]
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("5", "its schema cannot be read"),
+        ("{", "its schema cannot be read"),
+        ('{"a": "' + "x" * LONGEST_WRITTEN + '"}', "its schema is longer than 65,536 bytes"),
+        ('{"type": "string"}', "its schema is not of an object"),
+    ],
+)
+def test_a_schema_that_came_as_a_text_is_judged_like_any_other(written: str, reason: str) -> None:
+    """In the thread that looks at the tools."""
+    schema = {"type": "object", WHOLE: written}
+    offers = offers_of(SERVER, [Tool(name="t", input_schema=schema)])
+    assert [one.reason for one in offers.left_out] == [reason]
+    schema[WHOLE] = '{"properties": {"a": {}}}'
+    (served,) = offers_of(SERVER, [Tool(name="t", input_schema=schema)]).tools.values()
+    assert served.offered.input_schema == {"properties": {"a": {}}, "type": "object"}
+
+
+def sifted(**result: Any) -> dict[str, Any]:
+    """A result as the SDK gets it."""
+    answer = JSONRPCResponse(jsonrpc="2.0", id=1, result=result)
+    Sift(SERVER).clean(SessionMessage(answer))
+    return answer.result
+
+
+def test_an_answer_of_the_newest_version_is_sifted_as_well() -> None:
+    """It says of itself that it is complete."""
+    answer = sifted(resultType="complete", content=[text("a"), {"type": "scent"}])
+    assert answer["content"] == [
+        text("a"),
+        text("[The tool gave something that cannot be shown: scent.]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "is_error"), [(True, True), ("false", False), (1, True), (0, False)]
+)
+def test_whether_a_call_failed_is_understood(flag: Any, is_error: bool) -> None:
+    """However it is spelt."""
+    assert sifted(content=[], isError=flag)["isError"] is is_error
+
+
+def test_blocks_of_a_small_message_are_bounded_too() -> None:
+    """A block may be short."""
+    answer = sifted(content=[text("")] * (MOST_BLOCKS + 1))
+    assert answer["content"] == [*[text("")] * MOST_BLOCKS, text(CUT)]
