@@ -22,6 +22,7 @@ import msgspec
 
 from protocol.context import SectionName
 from protocol.provider.content import Block
+from protocol.provider.features import EAGER
 from protocol.records import Announced, Entry, Head
 
 Definition = dict[str, Any]
@@ -119,7 +120,7 @@ def changes(told: Briefing, wanted: Briefing) -> list[Piece] | None:
     pieces += [
         Piece("tools", {"type": "tool_addition", "tool": _defined(tool)})
         for name, tool in wanted.tools.items()
-        if told.tools.get(name) != tool
+        if name not in told.tools or _essence(told.tools[name]) != _essence(tool)
     ]
     pieces += [
         Piece(name, {"type": "text", "text": _announced(name, wanted.texts.get(name, ""))})
@@ -127,6 +128,15 @@ def changes(told: Briefing, wanted: Briefing) -> list[Piece] | None:
         if told.texts.get(name, "") != wanted.texts.get(name, "")
     ]
     return pieces
+
+
+def _essence(tool: Definition) -> Definition:
+    """A definition without what changes nothing about the tool.
+
+    Whether the field `EAGER` counts in a prefix check no page says, so it stays as it was told: a
+    tool that was told without it is not announced anew to have it, and new definitions have it.
+    """
+    return {name: value for name, value in tool.items() if name != EAGER}
 
 
 def _defined(tool: Definition) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from actors.context.estimate.clearing import clears_at
 from actors.context.estimate.counting import Counter
 from actors.context.refused import RefusedTools
 from actors.context.sessions import Held
-from actors.context.toolset import Toolset, assemble_tools
+from actors.context.toolset import Toolset, assemble_tools, eager
 from actors.ports import AgentFiles, Library, Media, Tools
 from protocol.announcing import Briefing, Definition
 from protocol.client import ServerTool
@@ -26,7 +26,7 @@ from protocol.errors import GatewayError
 from protocol.mail import NewMessage
 from protocol.prompt import Allowance
 from protocol.provider.content import UserContent, is_blank, user_blocks
-from protocol.provider.features import CLEAR_TOOL_USES
+from protocol.provider.features import CLEAR_TOOL_USES, streams_arguments
 from protocol.provider.limits import too_many
 from protocol.provider.model_info import Binding, ModelInfo
 from protocol.records import Entry, SessionRecord, Withheld
@@ -205,12 +205,15 @@ class Gatherer:
         """What the session's next turn is made from, with an answer of `max_tokens`."""
         assembled = assemble_tools(agent.tools, agent.down, session.tools)
         toolset = self._refused.without(assembled)
+        definitions = toolset.definitions
+        if streams_arguments(session.model):
+            definitions = eager(definitions)
         room = info.max_input_tokens - max_tokens
         clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or held.told.tools)
         return Ground(
             session=session,
             binding=info.binding,
-            wanted=Briefing(self._texts(session, agent.files), toolset.definitions),
+            wanted=Briefing(self._texts(session, agent.files), definitions),
             toolset=toolset,
             tells_refused=self._refused.any_of(held.told.tools.values()),
             allowance=Allowance(

@@ -7,7 +7,7 @@ shapes; an entry with a `type` is a tool of the provider's own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from protocol.announcing import Definition
 from protocol.client import ChatSend, ServerTool, ToolDeclaration
 from protocol.errors import GatewayError
-from protocol.provider.features import CODE_TOOLS, SERVER_TOOL_TYPES
+from protocol.provider.features import CODE_TOOLS, EAGER, SERVER_TOOL_TYPES
 from protocol.provider.request import Tool
 from protocol.tools import READ_SKILL, OfferedTool, ToolRule
 
@@ -60,6 +60,11 @@ def assemble_tools(
         rules=[tool.rule for tool in offered],
         client_names=[tool["name"] for tool in chosen if "type" not in tool],
     )
+
+
+def eager(tools: Iterable[Definition]) -> list[Definition]:
+    """The tools with the field `EAGER`, but for the provider's own."""
+    return [tool if "type" in tool else {**tool, EAGER: True} for tool in tools]
 
 
 def _entry(tool: OfferedTool | ToolDeclaration) -> Definition:

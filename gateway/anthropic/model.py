@@ -8,8 +8,9 @@ retries nothing and follows no redirect, which would take the prompt to another 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import TypeVar
 from urllib.parse import quote
 
 import anthropic
@@ -24,6 +25,7 @@ from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
 from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent
+from protocol.provider.features import EAGER
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.rejections import KEY_HINT
 from protocol.provider.told import described, listed
@@ -32,6 +34,8 @@ from protocol.usage import MOST_FIGURE
 # At debug level the SDK logs prompts, and an environment variable can set that.
 for _name in ("anthropic", "httpx2", "httpcore2"):
     logging.getLogger(_name).setLevel(logging.WARNING)
+
+log = logging.getLogger(__name__)
 
 PROVIDER_URL = "https://api.anthropic.com"
 READ_SECONDS = 600.0
@@ -49,6 +53,7 @@ DRAIN_SECONDS = 0.2
 """The body ends right behind `message_stop`; one that does not is cut off."""
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
+_T = TypeVar("_T")
 _Stream = anthropic.AsyncStream[RawMessageStreamEvent]
 
 
@@ -90,6 +95,7 @@ class AnthropicModel:
         )
         self._client: anthropic.AsyncAnthropic | None = None
         self._open_streams = 0
+        self._is_behind = False  # the provider's address does not know the field `EAGER`
 
     @property
     def open_streams(self) -> int:
@@ -135,12 +141,16 @@ class AnthropicModel:
         countable = msgspec.json.encode(msgspec.json.decode(body, type=_Countable))
         with self._answer_deadline(), self._mapped_errors():
             client = await self._connected()
-            counted = await client.post(
-                "/v1/messages/count_tokens",
-                content=countable,
-                cast_to=anthropic.types.MessageTokensCount,
-                options={"headers": _with_betas(_JSON_HEADERS, betas)},
-            )
+
+            async def count(body: bytes) -> anthropic.types.MessageTokensCount:
+                return await client.post(
+                    "/v1/messages/count_tokens",
+                    content=body,
+                    cast_to=anthropic.types.MessageTokensCount,
+                    options={"headers": _with_betas(_JSON_HEADERS, betas)},
+                )
+
+            counted = await self._understood(count, countable)
         tokens = _figure(counted.input_tokens)
         if tokens is None:
             raise ProviderError(
@@ -152,8 +162,9 @@ class AnthropicModel:
     async def stream(self, body: bytes, betas: Sequence[str] = ()) -> AsyncIterator[_Events]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
         client, longest = await self._connected(), longest_answer(body)
-        with self._mapped_errors():
-            stream = await client.post(
+
+        async def send(body: bytes) -> _Stream:
+            return await client.post(
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
@@ -161,6 +172,9 @@ class AnthropicModel:
                 stream=True,
                 stream_cls=_Stream,
             )
+
+        with self._mapped_errors():
+            stream = await self._understood(send, body)
         self._open_streams += 1
         try:
             async with aclosing(pieces(stream.response, longest)) as chunks:
@@ -172,6 +186,24 @@ class AnthropicModel:
             self._open_streams -= 1
             with trio.move_on_after(CLOSE_SECONDS, shield=True):
                 await stream.close()
+
+    async def _understood(self, send: Callable[[bytes], Awaitable[_T]], body: bytes) -> _T:
+        """What comes of sending a body; without the field `EAGER` where that is not known.
+
+        Some clouds and proxies refuse what they do not know (reports: anthropics/claude-agent-sdk-
+        python 694, anomalyco/opencode 23767). The session has the field all the same.
+        """
+        if self._is_behind:
+            return await send(_without_eager(body))
+        try:
+            return await send(body)
+        except anthropic.BadRequestError as error:
+            plain = _without_eager(body)
+            if EAGER not in str(error.body) or plain == body:
+                raise
+        self._is_behind = True
+        log.warning("the provider's address does not know `%s`: it is left out from now on", EAGER)
+        return await send(plain)
 
     @contextmanager
     def _answer_deadline(self) -> Iterator[None]:
@@ -211,6 +243,11 @@ class AnthropicModel:
                 http_client=self._http,
             )
         return self._client
+
+
+def _without_eager(body: bytes) -> bytes:
+    """The body of a request whose tools do not have the field; in a text its quotes are escaped."""
+    return body.replace(b',"%b":true' % EAGER.encode(), b"")
 
 
 def _with_betas(headers: dict[str, str], betas: Sequence[str]) -> dict[str, str]:

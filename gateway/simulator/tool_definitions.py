@@ -112,6 +112,8 @@ def _check_custom(tool: Json, place: str) -> None:
         raise invalid(f"{place}.name: Input should be a valid string")
     if not _NAME.fullmatch(name):
         raise invalid(f"{place}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+    if not isinstance(tool.get("eager_input_streaming"), bool | None):
+        raise invalid(f"{place}.eager_input_streaming: Input should be a valid boolean")
     if schema is None:
         raise invalid(f"{place}.input_schema: Field required")
     if not isinstance(schema, dict):

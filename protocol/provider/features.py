@@ -1,10 +1,12 @@
 """The names of the provider's dated features: betas, and edits of a prompt.
 
-Sources: its pages on beta headers, context editing, prefix checks, tool changes in a conversation
-and server tools, November 2026.
+Sources: its pages on beta headers, context editing, prefix checks, tool changes in a conversation,
+server tools and fine-grained tool streaming, November 2026.
 """
 
 from __future__ import annotations
+
+from protocol.provider.model_ids import read_id
 
 CONTEXT_EDITING = "context-management-2025-06-27"
 """The beta of `context_management`."""
@@ -27,3 +29,12 @@ CODE_TOOLS = {"code_execution", "bash_code_execution", "text_editor_code_executi
 
 CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 """The edit that clears old results of tools from a prompt."""
+
+EAGER = "eager_input_streaming"
+"""The field of a tool's definition that has its arguments sent as they are written. Without it the
+provider sends none of them before they are complete, which may take minutes."""
+
+
+def streams_arguments(model: str) -> bool:
+    """Whether `model` takes the field `EAGER`: its page lists Claude 4.5 and what came after it."""
+    return read_id(model).version >= (4, 5)

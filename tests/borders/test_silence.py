@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from gateway.simulator import CodeExecution, Fault, Reply, ReplyText, SimulatorSettings, ToolUse
+from gateway.simulator import (
+    CodeExecution,
+    ErrorReply,
+    Fault,
+    Reply,
+    ReplyText,
+    SimulatorSettings,
+    ToolUse,
+)
 from tests.support import Frame, Talk, World, open_world, text_of
 
 TOOL = {"name": "write", "description": "Writes.", "inputSchema": {"type": "object"}}
@@ -67,3 +75,40 @@ async def test_true_silence_is_ended(tmp_path: Path, kind: Any, settings: dict[s
     async with open_talk(tmp_path, **settings) as (world, talk):
         world.simulator.script(Reply(blocks=(WRITE,), fault=Fault(kind, at=WITHIN_ARGUMENTS)))
         assert (await called(talk))["code"] == "LLM_TIMEOUT"
+
+
+# --- arguments as they are written -------------------------------------------------------------
+
+REFUSAL = "tools.0.custom.eager_input_streaming: Extra inputs are not permitted"
+
+
+def refusing_what_it_does_not_know(body: Any) -> Reply | None:
+    """A cloud or a proxy that checks each field."""
+    if any("eager_input_streaming" in tool for tool in body.get("tools", ())):
+        return Reply(failure=ErrorReply(400, message=REFUSAL))
+    return None
+
+
+async def test_arguments_are_asked_for_as_they_are_written(tmp_path: Path) -> None:
+    """The provider would otherwise keep them until they are complete."""
+    async with open_talk(tmp_path) as (world, talk):
+        await talk.turn("Hello?", tools=[TOOL])
+        assert world.sent()[0]["tools"][0]["eager_input_streaming"] is True
+
+
+async def test_a_provider_that_does_not_know_that_is_asked_without_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once it has said so, never again (anthropics/claude-agent-sdk-python 694)."""
+    async with open_talk(tmp_path) as (world, talk):
+        world.simulator.script(refusing_what_it_does_not_know)
+        frames = await talk.turn("Hello?", tools=[TOOL])
+        assert frames[-1]["type"] == "chat.stream.end", frames[-1]
+        again = await talk.turn("And?", sessionId=frames[0]["sessionId"])
+        assert again[-1]["type"] == "chat.stream.end", again[-1]
+        refused, *taken = (body["tools"][0] for body in world.sent())
+        assert taken == [{k: v for k, v in refused.items() if k != "eager_input_streaming"}] * 2
+        fields = {"sessionId": frames[0]["sessionId"], "content": "So?", "exact": True}
+        inspection = await talk.ask("context.inspect", **fields)
+        assert inspection["type"] == "context.inspection", inspection
+    assert caplog.text.count("does not know `eager_input_streaming`") == 1

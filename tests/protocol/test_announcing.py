@@ -56,6 +56,16 @@ def test_what_stays_is_not_announced() -> None:
     assert found(told, briefing(POUR, BREW, memory="Tea.")) == []
 
 
+def test_how_arguments_are_sent_is_no_change_of_a_tool() -> None:
+    """One that was told without it stays; one that has changed, or is new, has it."""
+    eager = [{**tool, "eager_input_streaming": True} for tool in (BREW, POUR)]
+    assert found(briefing(BREW), briefing(eager[0])) == []
+    assert found(briefing(eager[0]), briefing(BREW)) == []
+    other = {**eager[0], "description": "Brews tea."}
+    pieces = found(briefing(BREW), briefing(other, eager[1]))
+    assert [block["tool"]["definition"] for _, block in pieces] == [other, eager[1]]
+
+
 @pytest.mark.parametrize(
     ("section", "heading"),
     [

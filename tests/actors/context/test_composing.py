@@ -42,7 +42,12 @@ def told(talk: Talk) -> list[Any]:
 
 def added(name: str, description: str = "Now.") -> Block:
     """A client's tool is announced."""
-    definition = {"name": name, "description": description, "input_schema": {"type": "object"}}
+    definition = {
+        "name": name,
+        "description": description,
+        "input_schema": {"type": "object"},
+        "eager_input_streaming": True,
+    }
     return {
         "type": "tool_addition",
         "tool": {"type": "tool_definition", "definition": definition},
@@ -125,6 +130,18 @@ async def test_tools_are_told_where_there_were_none(autojump_clock: MockClock) -
         assert "tools" not in talk.body
         assert told(talk) == [[added("brew")], [removed("brew")]]
         assert [prompt.has_tools for prompt in talk.prompts] == [False, True, False]
+
+
+async def test_a_model_that_has_it_is_asked_for_arguments_as_they_are_written() -> None:
+    """Not for the provider's own tools, and no model is asked that nobody knows."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1", tools=[declared("brew")], server_tools=["web_search"])
+        search, brew = talk.body["tools"]
+        assert brew["eager_input_streaming"] is True
+        assert "eager_input_streaming" not in search
+        await talk.turn("2", model="claude-3-haiku-20240307")
+        assert all("eager_input_streaming" not in tool for tool in talk.body["tools"])
 
 
 async def test_a_server_that_is_down_keeps_its_tools(autojump_clock: MockClock) -> None:
