@@ -13,8 +13,9 @@ from actors.context.composed import Composed
 from actors.context.declared import fitted
 from actors.context.estimate.clearing import clearing
 from actors.context.flight import Flight
-from actors.context.gathering import ContextSettings, Ground
+from actors.context.gathering import ContextSettings, Ground, Said
 from actors.context.parts import Parts
+from actors.context.searching import affordable_searches, has_search, with_searches
 from actors.context.sessions import Held
 from actors.context.toolset import chosen_tools
 from protocol.client import ChatSend
@@ -63,6 +64,7 @@ class Builder:
         said = await gatherer.said(
             held, session.model, turn_id=request.turn_id, content=send.content, info=info, now=now
         )
+        ground = await self._with_searches(send, held, ground, said, now)
         async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
             composed = draft.composed
             thinking, max_tokens = self._affordable(send, info, ground, composed, limit, now)
@@ -95,6 +97,17 @@ class Builder:
                 tools=ground.toolset.rules,
                 client_tools=ground.toolset.client_names,
             )
+
+    async def _with_searches(
+        self, send: ChatSend, held: Held, ground: Ground, said: Said, now: int
+    ) -> Ground:
+        """The same, with as many searches as `maxCost` allows; it is weighed once more for that."""
+        price = self._parts.weigher.search_price(ground.session.model)
+        if send.max_cost is None or price is None or not has_search(ground.toolset):
+            return ground
+        async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
+            uses = affordable_searches(draft.composed, price, send.max_cost, now)
+        return with_searches(ground, uses)
 
     def _affordable(
         self,

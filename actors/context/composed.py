@@ -78,10 +78,10 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
         return _sum([self.rates.cost(tokens) for tokens in self.weight.sections.values()])
 
-    def likely_cost(self, now: int, thinking: int) -> Decimal | None:
+    def likely_cost(self, now: int, thinking: int | None) -> Decimal | None:
         """USD for all sections, with what the provider most likely remembers at `now`.
 
-        `thinking` is the hash of how the model is to think.
+        `thinking` is the hash of how the model is to think, `None` whatever it is.
         """
         cached = sum(self.cached(now, thinking).values()) if self.caches else 0
         return self.rates.likely_cost(self.weight.total, cached)

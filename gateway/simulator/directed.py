@@ -30,6 +30,21 @@ MOST_SEARCHES = 100
 _FILLER = "The quick brown fox jumps over the lazy dog while a patient gateway counts every token. "
 
 
+def within_uses(reply: Reply, most: int | None) -> Reply:
+    """The reply with at most so many searches: each further one fails (the page "Web search")."""
+    if most is None:
+        return reply
+    blocks, used = [], 0
+    for block in reply.blocks:
+        is_search = isinstance(block, WebSearch) and block.part != "result"
+        used += is_search
+        failed = is_search and used > most
+        blocks.append(
+            msgspec.structs.replace(block, error="max_uses_exceeded") if failed else block
+        )
+    return msgspec.structs.replace(reply, blocks=tuple(blocks))
+
+
 def directed(text: str, own: tuple[ReplyBlock, ...]) -> Reply | None:
     """The reply that the text's directives ask for, if there are any; ApiError for nonsense.
 

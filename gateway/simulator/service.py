@@ -13,7 +13,7 @@ from gateway.simulator.attachments import check_attachments
 from gateway.simulator.binding import BINDING_CONTROLS, Binder, Screened, screen
 from gateway.simulator.cache import PromptCache
 from gateway.simulator.context_editing import edit, measure
-from gateway.simulator.directed import directed
+from gateway.simulator.directed import directed, within_uses
 from gateway.simulator.draft import Drafter, ReplyDraft
 from gateway.simulator.errors import PAGE, ApiError, encode_error, invalid
 from gateway.simulator.ids import Ids
@@ -36,7 +36,7 @@ from gateway.simulator.script import Script
 from gateway.simulator.settings import SimulatorSettings
 from gateway.simulator.signature import Signer
 from gateway.simulator.telling import known, tell
-from gateway.simulator.tool_changes import place_of
+from gateway.simulator.tool_changes import most_searches, place_of
 from gateway.simulator.transcript import merged, pending_calls
 from gateway.simulator.validation import check_body, check_headers
 
@@ -186,7 +186,8 @@ class Service:
         if arranged is not None:
             return arranged
         own = compose(body, model)
-        return directed(last_text(body), own) or Reply(own, limits=True)
+        reply = directed(last_text(body), own)
+        return within_uses(reply, most_searches(body)) if reply else Reply(own, limits=True)
 
 
 def refusal(error: ApiError, request_id: str) -> Whole:

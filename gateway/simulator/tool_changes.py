@@ -34,6 +34,12 @@ def offered(body: Json) -> list[Json]:
     return folded.on_offer()
 
 
+def most_searches(body: Json) -> int | None:
+    """How often a checked request lets the model search, if it says so."""
+    found = (tool.get("max_uses") for tool in offered(body) if tool.get("name") == "web_search")
+    return next(found, None)
+
+
 def check_tool_changes(body: Json, betas: frozenset[str]) -> None:
     """Each change is well formed, has its beta, and finds the tool that it names."""
     folded = _Folded(body.get("tools") or [])

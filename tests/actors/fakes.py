@@ -257,6 +257,7 @@ class FakePrices:
     def __init__(self) -> None:
         self.per_input = Decimal("0.000003")
         self.per_output = Decimal("0.000015")
+        self.per_search = Decimal(0)
         self.failing: Exception | None = None
 
     def price(self, model: str, tokens: TokenCounts, terms: Terms = PLAIN_TERMS) -> Cost | None:
@@ -271,9 +272,8 @@ class FakePrices:
             + tokens.cache_write1h * 2
             + tokens.cache_read * Decimal("0.1")
         )
-        return Cost(
-            input_cost=self.per_input * weighted, output_cost=self.per_output * tokens.output
-        )
+        output = self.per_output * tokens.output + self.per_search * tokens.web_searches
+        return Cost(input_cost=self.per_input * weighted, output_cost=output)
 
 
 class FakeTools:

@@ -225,3 +225,65 @@ async def test_cache_writes_told_only_by_kind_or_only_as_a_sum_are_priced(
         end = await ended(world, talk, usage={**FIGURES, **told})
         assert total(end) == price(counts=replace(COUNTS, **counts))
         assert "estimated" not in end["cost"]
+
+
+# --- what a client will pay ----------------------------------------------------------------------
+
+
+def tools_of(body: Any) -> dict[str, Any]:
+    """The tools of a request by name, as they stand after what was announced in its messages."""
+    tools = {tool["name"]: tool for tool in body.get("tools", [])}
+    for message in body["messages"]:
+        for block in message["content"] if message["role"] == "system" else []:
+            match block:
+                case {"type": "tool_addition", "tool": {"definition": tool}}:
+                    tools[tool["name"]] = tool
+                case {"type": "tool_removal", "tool": {"name": name}}:
+                    tools.pop(name)
+    return tools
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-opus-4-8", "claude-haiku-4-5"])
+async def test_the_search_may_be_used_as_often_as_the_money_allows(
+    tmp_path: Path, model: str
+) -> None:
+    """From turn to turn, however a change of it is told to the model; thinking stays valid."""
+    turns = ((0.1, 3), (0.1, 3), (0.5, 20), (None, None), (0.006, 0), (1, 20))
+    tools = ("web_search", "web_fetch")
+    async with open_world(tmp_path, server_tools=tools) as world, world.talk() as talk:
+        session = (await talk.ask("session.create", model=model))["sessionId"]
+        for most, uses in turns:
+            limit = {} if most is None else {"maxCost": most}
+            end = (await talk.turn("Tea? Think.", sessionId=session, **limit))[-1]
+            assert end["type"] == "chat.stream.end", end
+            tools_now = tools_of(world.sent()[-1])
+            assert tools_now.get("web_search", {"max_uses": 0}).get("max_uses") == uses
+            assert "max_uses" not in tools_now["web_fetch"]
+            assert "droppedThinking" not in end.get("context", {})
+
+
+async def test_searches_stay_within_what_a_client_pays(tmp_path: Path) -> None:
+    """The model wants nine of them: further ones fail, or it ends before it is too dear."""
+    async with open_world(tmp_path, server_tools=("web_search",)) as world, world.talk() as talk:
+        free = (await talk.turn("[[sim: search=2 searches=9]]"))[-1]
+        assert free["usage"]["webSearches"] == 9
+        paid = (await talk.turn("[[sim: search=2 searches=9 count=9]]", maxCost=0.06))[-1]
+        assert 0 < paid["usage"]["webSearches"] <= 2
+        assert paid["cost"]["totalCost"] < 0.06
+
+
+async def test_a_tier_is_of_the_whole_request(tmp_path: Path) -> None:
+    """Beyond 100,000 tokens an answer costs five times as much: it ends that much earlier."""
+    model, words = "claude-haiku-5-5", "tea and cups of it " * 30_000
+    async with open_world(tmp_path, prompt_caching=False) as world, world.talk() as talk:
+        estimate = 0.0
+        for text in (words[:200_000], words):
+            session = (await talk.ask("session.create", model=model))["sessionId"]
+            seen = await talk.ask("context.inspect", sessionId=session, content=text)
+            estimate = seen["totals"]["costEstimate"]
+            end = (await talk.turn(text, sessionId=session, maxCost=estimate + 0.0025))[-1]
+            cost = end["cost"]["inputCost"]
+            assert abs(estimate / cost - 1) < 0.25
+            per_token = 2.5e-6 if seen["totals"]["tokenEstimate"] > 100_000 else 0.5e-6
+            most = world.sent()[-1]["max_tokens"]
+            assert most == pytest.approx(0.0025 / per_token, rel=0.01)

@@ -163,6 +163,11 @@ class Weigher:
             read=None if read is None else read.input_cost / tokens,
         )
 
+    def search_price(self, model: str) -> Decimal | None:
+        """USD for one search; `None` when it has no known price."""
+        cost = self._prices.price(model, TokenCounts(web_searches=1))
+        return None if cost is None else cost.output_cost
+
     def affordable_output(
         self, model: str, tokens: int, input_cost: Decimal | None, max_cost: float | None
     ) -> int:

@@ -1,0 +1,61 @@
+"""How many searches a turn's money allows."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from tests.actors.fakes import World, open_world
+
+SYSTEM = "Be brief."
+
+
+async def search_of(world: World, content: str = "Tea?", **fields: Any) -> dict[str, Any] | None:
+    """The search tool as it was sent, if it was."""
+    await world.connect().converse(content, serverTools=["web_search", "web_fetch"], **fields)
+    tools = {tool["name"]: tool for tool in world.model.last_request["tools"]}
+    assert "max_uses" not in tools["web_fetch"]
+    return tools.get("web_search")
+
+
+@pytest.mark.parametrize(
+    ("max_cost", "uses"),
+    [(1.0, 20), (0.5, 20), (0.3, 10), (0.1, 3), (0.03, 1), (0.012, 1), (0.009, None)],
+)
+async def test_the_money_says_how_often_to_search(
+    max_cost: float, uses: int | None, autojump_clock: MockClock
+) -> None:
+    """Half of what the input leaves, at 0.01 for a search; without enough for one, no tool."""
+    async with open_world() as world:
+        world.prices.per_search = Decimal("0.01")
+        search = await search_of(world, maxCost=max_cost)
+        assert (None if search is None else search["max_uses"]) == uses
+
+
+async def test_a_search_costs_the_prompt_once_more(autojump_clock: MockClock) -> None:
+    """0.03 for 10,000 tokens that are sent anew, or a tenth of it from the cache."""
+    async with open_world() as world:
+        world.prices.per_search = Decimal("0.01")
+        search = await search_of(world, "x" * 10_000, maxCost=0.4)
+        assert search is not None
+        assert search["max_uses"] == 10
+    async with open_world(prompt_caching=False) as world:
+        world.prices.per_search = Decimal("0.01")
+        search = await search_of(world, "x" * 10_000, maxCost=0.4)
+        assert search is not None
+        assert search["max_uses"] == 3
+
+
+@pytest.mark.parametrize("fields", [{}, {"maxCost": 1.0}])
+async def test_what_costs_nothing_is_not_bounded_by_money(
+    fields: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    """Without a limit not at all, and with one by the largest number."""
+    async with open_world() as world:
+        world.prices.per_input = Decimal(0)
+        search = await search_of(world, **fields)
+        assert search is not None
+        assert search.get("max_uses") == (100 if fields else None)
