@@ -349,7 +349,10 @@ class Connection:
 
     async def _write_one(self, message: ServerMessage) -> None:
         self._writing_since = trio.current_time()
-        await self._socket.send(self._codec.encode(message))
+        frame = self._codec.encode(message)
+        if len(frame) > LARGE:  # a tool's picture: encoding it was a step, and sending it is one
+            await trio.lowlevel.checkpoint()
+        await self._socket.send(frame)
         self._writing_since = None
 
     # --- watchmen ------------------------------------------------------------------------------

@@ -54,6 +54,16 @@ async def test_whoever_wants_it_is_greeted(autojump_clock: MockClock) -> None:
         await client.expect("pong", requestId="r1")
 
 
+async def test_large_frames_come_and_go_in_steps(autojump_clock: MockClock) -> None:
+    """As whole as small ones."""
+    long = "x" * 100_000
+    async with open_world() as world:
+        client = world.connect(hello=Pong(request_id=long))
+        await client.expect("pong", requestId=long)
+        client.socket.say(f'{{"type":"ping","id":"r1","unknown":"{long}"}}')
+        await client.expect("pong", requestId="r1")
+
+
 @pytest.mark.parametrize(
     ("frame", "request_id"),
     [
