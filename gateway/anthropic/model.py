@@ -8,8 +8,10 @@ retries nothing and follows no redirect, which would take the prompt to another 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from itertools import chain
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -262,7 +264,8 @@ class _Events:
         self._chunks = chunks
         self._reader = EventReader()
         self._decoder = EventDecoder()
-        self._ready: Iterator[ProviderEvent | None] = iter(())
+        self._ready: Iterator[ServerSentEvent] = iter(())
+        self._waiting: deque[ProviderEvent] = deque()
         self._over: Exception | None = None
         self._complete = False
 
@@ -271,45 +274,39 @@ class _Events:
 
     async def __anext__(self) -> ProviderEvent:
         while True:
-            for event in self._ready:
-                if event is None:
-                    await trio.lowlevel.checkpoint()
-                    continue
+            if self._waiting:
+                return await self._piece()
+            for name, data in self._ready:
+                events = self._decoder.decode(data, name)
+                if len(events) > 1 or len(data) > LONGEST_TEXT:
+                    self._waiting.extend(chain.from_iterable(map(in_pieces, events)))
+                    break
+                event = events[0]
                 self._complete = isinstance(event, MessageStop)
                 return event
-            if self._over is not None:
-                raise self._over
-            self._ready = await self._next()
+            else:
+                if self._over is not None:
+                    raise self._over
+                try:
+                    self._ready = iter(self._reader.feed(await anext(self._chunks)))
+                except (StopAsyncIteration, httpx2.HTTPError) as over:
+                    self._over = over
+                    self._waiting.extend(self._last())
 
-    async def _next(self) -> Iterator[ProviderEvent | None]:
-        """The events that the next bytes complete; at the body's end, the last one."""
-        try:
-            found = self._reader.feed(await anext(self._chunks))
-        except (StopAsyncIteration, httpx2.HTTPError) as over:
-            self._over = over
-            return self._last()
-        return self._decoded(found)
+    async def _piece(self) -> ProviderEvent:
+        """One of several events that came as one, with a rest for the other tasks before it."""
+        await trio.lowlevel.checkpoint()
+        event = self._waiting.popleft()
+        self._complete = isinstance(event, MessageStop)
+        return event
 
-    def _decoded(self, found: list[ServerSentEvent]) -> Iterator[ProviderEvent | None]:
-        """The events, and `None` where other tasks are to have a turn."""
-        decode = self._decoder.decode
-        for name, data in found:
-            if len(data) <= LONGEST_TEXT:
-                yield from decode(data, name)
-                continue
-            yield None
-            for event in decode(data, name):
-                for piece in in_pieces(event):
-                    yield piece
-                    yield None
-
-    def _last(self) -> Iterator[ProviderEvent | None]:
+    def _last(self) -> list[ProviderEvent]:
         """What no blank line follows: an event, or a part of one, whose name says nothing."""
-        parts = [part._replace(name=b"") for part in self._reader.finish()]
+        decode = self._decoder.decode
         try:
-            return iter([*self._decoded(parts)])
+            return [event for _, data in self._reader.finish() for event in decode(data)]
         except MalformedEvent:
-            return iter(())
+            return []
 
     async def drain(self) -> None:
         """Read a whole answer to the body's end, which keeps the connection for the next one."""

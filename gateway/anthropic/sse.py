@@ -11,7 +11,7 @@ all is taken for the data of an event: some providers answer so.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from protocol.provider.content import HEAVIEST, weight
 from protocol.provider.events import MalformedEvent
@@ -22,11 +22,8 @@ LONGEST_EVENT = 16 * 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class ServerSentEvent(NamedTuple):
-    """An event's data, and its name, which may be empty."""
-
-    name: bytes
-    data: bytes
+ServerSentEvent: TypeAlias = tuple[bytes, bytes]
+"""An event's name, which may be empty, and its data."""
 
 
 class EventReader:
@@ -42,19 +39,17 @@ class EventReader:
         """The events that `data` completes. Raises MalformedEvent."""
         if self._after_return or b"\r" in data:
             data = self._with_line_feeds(data)
-        events: list[ServerSentEvent] = []
-        if self._held:
-            end = self._end(data)
-            self._hold(data[:end])
-            if not end:
-                return events
-            events, data = self.finish(), data[end:]
-        whole, gap, rest = data.rpartition(b"\n\n")
-        if gap:
-            events += self._parse(whole.split(b"\n\n"))
+        if not self._held:
+            return self._cut(data)
+        end = self._end(data)
+        self._hold(data[:end])
+        return [] if end is None else [*self.finish(), *self._cut(data[end:])]
+
+    def _cut(self, data: bytes) -> list[ServerSentEvent]:
+        *texts, rest = data.split(b"\n\n")
         if rest:
             self._hold(rest)
-        return events
+        return self._parse(texts)
 
     def finish(self) -> list[ServerSentEvent]:
         """The event that is held; at the body's end it is the last one."""
@@ -83,7 +78,7 @@ class EventReader:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _parse(self, texts: list[bytes]) -> list[ServerSentEvent]:
-        if self._is_first:
+        if self._is_first and texts:
             texts[0] = texts[0].removeprefix(_BYTE_ORDER_MARK)
             self._is_first = False
         return [event for text in texts if (event := _event(text)) is not None]
@@ -91,6 +86,13 @@ class EventReader:
 
 def _event(text: bytes) -> ServerSentEvent | None:
     """The event in its lines; `None` if it has no data, as a comment has none."""
+    name, _, data = text.partition(b"\ndata: ")
+    if data and name[:7] == b"event: " and b"\n" not in name and b"\n" not in data:
+        return name[7:], data  # as the provider itself writes it
+    return _odd_event(text)
+
+
+def _odd_event(text: bytes) -> ServerSentEvent | None:
     name, data = b"", []
     for line in text.split(b"\n"):
         if line[:5] == b"data:":
@@ -98,6 +100,6 @@ def _event(text: bytes) -> ServerSentEvent | None:
         elif line[:6] == b"event:":
             name = line[6:].removeprefix(b" ")
     if data:
-        return ServerSentEvent(name, b"\n".join(data))
+        return name, b"\n".join(data)
     text = text.lstrip()
-    return ServerSentEvent(b"", text) if text.startswith(b"{") else None
+    return (b"", text) if text.startswith(b"{") else None
