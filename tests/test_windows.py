@@ -120,6 +120,10 @@ async def test_an_older_model_has_room_for_its_answer_too(tmp_path: Path) -> Non
         frames = await talk.turn(page(9, 6_000), id="more", sessionId=session)
         assert frames[-1]["type"] == "chat.stream.end"
         assert len(world.sent()) == 2
+        (notice,) = (frame for frame in frames if frame["type"] == "chat.stream.notice")
+        assert notice["kind"] == "window"
+        left_out = frames[-1]["context"]["leftOutTurns"]
+        assert f"its oldest {left_out} turns are not sent any more" in notice["message"]
 
 
 async def test_a_message_larger_than_the_window_is_refused_with_its_weight(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from actors.turns.turn import Turn
 from protocol.errors import Failure
 from protocol.provider.events import MalformedEvent, StreamError
+from protocol.provider.rejections import FINAL_STATUS, Rejection, meaning
 
 LONGEST_REASON = 1_000
 """Characters of the log."""
@@ -27,12 +28,17 @@ TOO_LONG = Failure(
     message="This turn has taken longer than a turn may. What came is kept; send again to go on.",
     retryable=False,
 )
+_REFUSED = Failure(
+    code="LLM_ERROR",
+    message="The provider refuses the request after all. Change it, or begin a new session.",
+)
 _OTHER = Failure(
     code="LLM_ERROR",
     message="The provider failed in the middle of the answer. Send again.",
     retryable=True,
 )
 _BY_TYPE = {
+    "invalid_request_error": _REFUSED,
     "overloaded_error": Failure(
         code="OVERLOADED",
         message="The provider is overloaded. Send again in a moment.",
@@ -62,8 +68,14 @@ def malformed(error: MalformedEvent) -> Failure:
 
 
 def fault(event: StreamError) -> Failure:
-    """The failure that the provider told of in mid-stream."""
-    return _BY_TYPE.get(event.error.type, _OTHER)
+    """The failure that the provider told of in the stream.
+
+    A type that no other try changes means the same as with a status of its own.
+    """
+    kind = event.error.type
+    if kind in FINAL_STATUS:
+        return meaning(Rejection(FINAL_STATUS[kind], kind)).failure
+    return _BY_TYPE.get(kind, _OTHER)
 
 
 def log_line(turn: Turn, failure: Failure) -> str:

@@ -30,7 +30,8 @@ def left_out(context: SentContext | None) -> Iterator[Noticed]:
     if context is None or not context.epoch:
         return
     if context.left_out_turns:
-        turns = f"its oldest {context.left_out_turns} turns are"
+        count = context.left_out_turns
+        turns = "its oldest turn is" if count == 1 else f"its oldest {count} turns are"
         message = f"The conversation is too long for the model: {turns} not sent any more."
         yield Noticed(kind="window", message=message)
     if context.dropped_thinking:

@@ -231,10 +231,16 @@ def _by_range(told: Rejection) -> ProviderError:
     return _refused(told._replace(words=words), f"The provider refuses the request: {words}")
 
 
-_STATUS_OF: Final = {
+FINAL_STATUS: Final = {
     "authentication_error": 401,
+    "billing_error": 402,
     "permission_error": 403,
     "not_found_error": 404,
+}
+"""The status of each type that no other try changes; in a stream it comes without."""
+
+_STATUS_OF: Final = {
+    **FINAL_STATUS,
     "request_too_large": 413,
     "rate_limit_error": 429,
     "timeout_error": 504,

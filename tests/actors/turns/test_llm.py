@@ -670,6 +670,28 @@ async def test_a_turn_that_waits_for_another_try_can_be_cancelled(
 
 
 @pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [
+        ("authentication_error", "NO_API_KEY", "refuses the API key (401)"),
+        ("billing_error", "LLM_ERROR", "a reason of billing (402)"),
+        ("permission_error", "LLM_ERROR", "does not permit this to the key (403)"),
+        ("invalid_request_error", "LLM_ERROR", "refuses the request after all"),
+    ],
+)
+async def test_an_error_in_the_stream_that_stays_is_not_tried_again(
+    kind: str, code: str, words: str, autojump_clock: MockClock
+) -> None:
+    """Though nothing was received; it means the same as with a status of its own."""
+    async with open_world() as world:
+        world.model.will([StreamError(ErrorDetails(kind, "your prompt: secret"))])
+        error = (await world.connect().converse())[-1]
+        assert (error["code"], error["retryable"]) == (code, False)
+        assert words in error["message"]
+        assert "secret" not in error["message"]
+        assert len(world.model.bodies) == 1
+
+
+@pytest.mark.parametrize(
     ("kind", "code"),
     [
         ("overloaded_error", "OVERLOADED"),

@@ -23,12 +23,15 @@ def test_a_pause_says_why_and_how_long(code: ErrorCode, words: str) -> None:
     assert (notice.kind, notice.message, notice.retry_after_ms) == ("retry", words, 2_000)
 
 
-def test_a_window_that_is_full_is_told_once() -> None:
+@pytest.mark.parametrize(
+    ("turns", "words"), [(1, "its oldest turn is not sent"), (3, "its oldest 3 turns are not sent")]
+)
+def test_a_window_that_is_full_is_told_once(turns: int, words: str) -> None:
     """When the epoch begins; the end of every turn says how much is left out."""
-    begins = SentContext(left_out_turns=3, left_out_messages=9, epoch=2)
+    begins = SentContext(left_out_turns=turns, left_out_messages=9, epoch=2)
     (notice,) = left_out(begins)
     assert notice.kind == "window"
-    assert "its oldest 3 turns are not sent any more" in notice.message
+    assert words in notice.message
     goes_on = SentContext(left_out_turns=3, left_out_messages=9)
     assert [*left_out(goes_on), *left_out(None)] == []
 
