@@ -9,6 +9,8 @@ serves streamable HTTP on a free port of loopback, which it writes there. The pl
 - `blocks`: by a tool's name, how many text blocks it answers with.
 - `asks`: by a tool's name, the request that the server makes of its client before it answers.
 - `events`: over HTTP, whether it answers with a stream of events.
+- `unknown_session`: over HTTP, the status and the body of what it says to a session that it does
+  not know; without it 404.
 
 Over HTTP it forgets all sessions when there is a file next to the plan that is called `forget`.
 """
@@ -104,7 +106,8 @@ class Handler(BaseHTTPRequestHandler):
         if heard.get("method") == "initialize":
             sessions.append(f"session-{next(self.server.numbers)}")
         elif self.headers.get("mcp-session-id") not in sessions:
-            return self._say(404, b"{}")
+            status, body = tiny.plan.get("unknown_session", [404, "{}"])
+            return self._say(status, body.encode())
         if "id" not in heard or "method" not in heard:
             return self._say(202, b"")
         return self._say(200, json.dumps(tiny.answer(heard)).encode())

@@ -42,6 +42,15 @@ TOO_MUCH: Final = {"code": -32603, "message": "the answer was too large to be re
 NO_MESSAGE: Final = b"null"
 
 _STEP = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_HALF = re.compile(
+    rb"""
+      \\\\                                                                    # a backslash
+    | \\u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}             # a whole character
+    | (?P<half> \\u[dD][89a-fA-F][0-9a-fA-F]{2} )
+    """,
+    re.VERBOSE,
+)
+"""Characters of two halves, and halves alone: JSON allows those, and UTF-8 does not."""
 _NOTHING: Final = msgspec.Raw(b"")
 
 
@@ -67,7 +76,7 @@ class _Result(msgspec.Struct, rename="camel"):
     cache_scope: msgspec.Raw = _NOTHING
 
 
-_envelope = msgspec.json.Decoder(_Frame)
+_frame = msgspec.json.Decoder(_Frame)
 _result = msgspec.json.Decoder(_Result)
 
 
@@ -79,7 +88,7 @@ def bounded(message: bytes) -> bytes:
     if len(message) <= SMALL:
         return message
     try:
-        parts = _envelope.decode(message)
+        parts = _parts(message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NO_MESSAGE
     small: dict[str, Any] = {"jsonrpc": "2.0"}
@@ -92,6 +101,17 @@ def bounded(message: bytes) -> bytes:
     else:
         small["error"] = TOO_MUCH
     return msgspec.json.encode(small)
+
+
+def _parts(message: bytes) -> _Frame:
+    try:
+        return _frame.decode(message)
+    except msgspec.DecodeError:
+        return _frame.decode(_HALF.sub(_whole_character, message))
+
+
+def _whole_character(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape["half"] else escape[0]
 
 
 def _small_result(result: bytes) -> dict[str, Any]:
@@ -122,7 +142,7 @@ def _content(parts: _Result) -> list[Any]:
     blocks: list[Any] = []
     if parts.content:
         first, is_cut = split(bytes(parts.content), MOST_BLOCKS)
-        blocks = json.loads(first)
+        blocks = json.loads(first.decode(errors="replace"))
         if is_cut:
             blocks.append({"type": "text", "text": CUT})
     if not blocks and parts.structured_content:

@@ -27,6 +27,8 @@ for _name in ("httpx2", "httpcore2"):  # they log addresses, which may have a ke
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 _SESSION: Final = "mcp-session-id"
+_OF_SOMETHING_ELSE: Final = (b"-32601", b"-32602")
+"""JSON-RPC's codes of an unknown method and of bad parameters, an unknown tool among them."""
 
 CONNECT_SECONDS: Final = 10.0
 """Longest wait for a connection, and for one write. Who calls sets the deadline of an answer."""
@@ -79,21 +81,38 @@ class _Client(httpx2.AsyncClient):
             await response.aclose()  # a small body could become a large one
             self._trouble.note("compresses its answers, though asked not to")
             return httpx2.Response(503, request=request)
-        if request.method == "POST":
-            self._note(request, response)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
         response.stream = _EventBody(response.stream) if is_stream else _JsonBody(response.stream)
+        if request.method == "POST":
+            await self._note(request, response)
         return response
 
-    def _note(self, request: httpx2.Request, response: httpx2.Response) -> None:
+    async def _note(self, request: httpx2.Request, response: httpx2.Response) -> None:
         if response.status_code < 400:
             self._trouble.text = ""
-        elif response.status_code == 404 and _SESSION in request.headers:
-            self._trouble.has_forgotten = True  # MCP, "Streamable HTTP", session management
+        elif _SESSION in request.headers and await _knows_no_session(response):
+            self._trouble.has_forgotten = True
             self._trouble.note("has forgotten the session")
         else:
             self._trouble.note(f"answers with HTTP status {response.status_code}")
+
+
+async def _knows_no_session(response: httpx2.Response) -> bool:
+    """Whether a refusal says that the session is not known.
+
+    That is a 404 (MCP, "Streamable HTTP", session management), unless it is one of the method or
+    the tool; many servers say it with a 400.
+    """
+    if response.status_code not in (400, 404):
+        return False
+    try:
+        body = (await response.aread()).lower()
+    except httpx2.StreamError:
+        body = b""
+    if response.status_code == 400:
+        return b"session" in body
+    return not any(code in body for code in _OF_SOMETHING_ELSE)
 
 
 class _JsonBody(httpx2.AsyncByteStream):

@@ -196,7 +196,7 @@ class Life:
     ) -> ToolAnswer:
         """Run a call in a task of the connection's; leave it to itself when cancelled."""
         done, scope = trio.Event(), trio.CancelScope()
-        answer: ToolAnswer | SessionForgotten = self._lost()
+        answer: ToolAnswer | None = None
 
         async def run() -> None:
             nonlocal answer
@@ -204,8 +204,6 @@ class Life:
             try:
                 with scope:
                     answer = await self._answer(client, tool, args)
-            except SessionForgotten as forgotten:
-                answer = forgotten
             finally:
                 self._in_flight -= 1
                 done.set()
@@ -215,16 +213,16 @@ class Life:
             await done.wait()
         finally:
             scope.cancel()
-        if isinstance(answer, SessionForgotten):
-            raise answer
-        return answer
+        if answer is None and self.has_forgotten:
+            raise SessionForgotten
+        return answer or self._lost()
 
-    async def _answer(self, client: Client, tool: str, args: dict[str, Any]) -> ToolAnswer:
+    async def _answer(self, client: Client, tool: str, args: dict[str, Any]) -> ToolAnswer | None:
         try:
             return to_answer(await client.call_tool(tool, args), self._state.server.hide)
         except MCPError as error:
             if self.has_forgotten:
-                raise SessionForgotten from error
+                return None
             if error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED):
                 return self._lost()
             if error.code == INTERNAL_ERROR and self._trouble.text:

@@ -27,6 +27,7 @@ LONGEST_WRITTEN: Final = 4 * LONGEST_SCHEMA
 """Characters of a schema as a server writes it: some indent it."""
 LONGEST_REASON: Final = 200
 """Characters of the reason why a tool is left out."""
+_FURTHER: Final = "(and further ones)"
 _TAKEN: Final = "its name is taken by another one of the server"
 
 IN_WORDS: Final = ("title", "description", "default", "examples", "$comment")
@@ -44,7 +45,8 @@ def offers_of(server: McpServer, tools: Sequence[Tool]) -> Offers:
     """What can be offered of `tools`. With many tools it takes a while: it is for a thread."""
     left_out = []
     if len(tools) > MOST_TOOLS:
-        log.warning("the MCP server %s has more than %d tools", server.name, MOST_TOOLS)
+        reason = f"the server has more than {MOST_TOOLS} tools"
+        left_out.append(left_out_tool(server, _FURTHER, reason))
     found: dict[str, Tool] = {}
     for tool in tools[:MOST_TOOLS]:
         found.setdefault(tool.name, tool)

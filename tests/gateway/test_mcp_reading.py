@@ -65,6 +65,16 @@ def test_a_large_answer_keeps_its_first_blocks() -> None:
     assert many == {"content": [*[text("x")] * MOST_BLOCKS, text(CUT)]}
 
 
+def test_half_a_character_in_a_large_message_is_a_question_mark() -> None:
+    """A whole one stays, and so does what only looks like one; bytes that are no text as well."""
+    words = "half \ud83d, whole \U0001f600, written \\ud83d."
+    (block,) = made_small(response(content=[text(words + LONG)]))["result"]["content"]
+    assert block["text"].removesuffix(LONG) == words.replace("\ud83d,", "\ufffd,")
+    broken = response(content=[text(LONG + "?")]).replace(b"?", b"\xff")
+    (block,) = made_small(broken)["result"]["content"]
+    assert block["text"] == LONG + "\ufffd"
+
+
 def test_large_structured_content_is_a_text_where_there_is_no_other() -> None:
     """As the server wrote it."""
     structured = {"a": LONG}
