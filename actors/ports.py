@@ -59,11 +59,12 @@ class Model(Protocol):
         ...
 
     def stream(
-        self, body: bytes, betas: Sequence[str] = ()
+        self, body: bytes, betas: Sequence[str] = (), version: str | None = None
     ) -> AbstractAsyncContextManager[ProviderEvents]:
         """Send a request's JSON; entered once the provider has said yes.
 
-        `betas` names the unreleased features that it uses.
+        `betas` names the unreleased features that it uses; `version` is that of the API, if it is
+        not the latest.
         Leaving the context closes the connection upstream.
         """
         ...

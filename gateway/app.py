@@ -59,7 +59,26 @@ AT_ONCE = 1_024
 FLUSH_SECONDS = 0.2
 """What the writers get to send the last frames in, when a drain is over."""
 
-FEATURES = ["resume", "detach", "cancel", "inspect", "msgpack", "tools", "approvals", "notices"]
+FIELDS = [
+    "toolChoice",
+    "stopSequences",
+    "outputFormat",
+    "temperature",
+    "topP",
+    "topK",
+    "cacheTtl",
+    "userId",
+    "strict",
+    "deferLoading",
+    "inputExamples",
+    "serverTools",
+]
+"""The fields of a request that were added to the protocol."""
+
+FEATURES = [
+    *("resume", "detach", "cancel", "inspect", "msgpack", "tools", "approvals", "notices"),
+    *FIELDS,
+]
 
 
 class SystemClock:

@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 import msgspec
 import platformdirs
 
+from actors.context.toolset import server_tools
 from gateway.loopback import is_loopback
 from gateway.mcp.settings import BadMcpServer, McpServer, read_servers
 from gateway.model_settings import BadModel, read_models
 from gateway.settings import SETTINGS, Settings, settings_table
+from protocol.errors import GatewayError
 from protocol.provider.model_info import ModelInfo
 
 __all__ = [
@@ -152,7 +154,10 @@ def _converted(name: str, given: _Given) -> Any:
         converted = msgspec.convert(value, setting.type, strict=False, dec_hook=_to_path)
         if name == "anthropic_base_url":
             _check_url(str(converted))
-    except (ValueError, RuntimeError):  # msgspec's and Unicode's are ValueErrors; `~` without home
+        if name == "server_tools":
+            server_tools(converted)
+    # Of msgspec and Unicode; of `~` without a home; of options of a tool.
+    except (ValueError, RuntimeError, GatewayError):
         raise ConfigError(_refusal(name, given)) from None  # its cause may quote a secret
     return given.folder / converted if isinstance(converted, Path) else converted
 

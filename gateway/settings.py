@@ -13,7 +13,7 @@ import platformdirs
 from msgspec import Meta
 
 from gateway.mcp.settings import McpServer
-from protocol.client import ServerTool
+from protocol.client import ServerTool, ServerToolOptions
 from protocol.provider.model_info import ModelInfo
 
 MIB: Final = 1024 * 1024
@@ -57,7 +57,8 @@ HostNames = Annotated[
 ]
 
 ServerTools = Annotated[
-    tuple[ServerTool, ...], _kind("any of web_search, web_fetch, code_execution")
+    tuple[ServerTool | ServerToolOptions, ...],
+    _kind("any of web_search, web_fetch, code_execution"),
 ]
 
 

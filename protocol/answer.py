@@ -15,7 +15,7 @@ from msgspec import UNSET
 from protocol.billing import Meter
 from protocol.calls import CallIds, judged
 from protocol.closing import THINKING, without_gap
-from protocol.fences import FenceSplitter
+from protocol.fences import FenceSplitter, NoFences
 from protocol.provider import halves
 from protocol.provider.answering import LONGEST_ID, other_model
 from protocol.provider.content import HEAVIEST, Block, weight
@@ -104,16 +104,23 @@ class Answer:
     `urls` are those that the turn has shown already, `ids` those of its tool calls.
     """
 
-    def __init__(self, urls: set[str] | None = None, ids: CallIds | None = None) -> None:
+    def __init__(
+        self,
+        urls: set[str] | None = None,
+        ids: CallIds | None = None,
+        *,
+        is_data: bool = False,
+    ) -> None:
         self.started = False
         self.complete = False
         self.model: str | None = None
         """The model that answers, as the provider says."""
         self.stop_reason: str | None = None
         self.stop_details: StopDetails | None = None
+        self.stop_sequence: str | None = None
         self.blocks: list[Block] = []
         self._open: dict[int, _OpenBlock] = {}
-        self._fences = FenceSplitter()
+        self._fences: FenceSplitter | NoFences = NoFences() if is_data else FenceSplitter()
         self._urls = set() if urls is None else urls
         self._ids = CallIds("call") if ids is None else ids
         self.faults: dict[str, str] = {}
@@ -200,6 +207,11 @@ class Answer:
         for block in self._open.values():
             parts += (_text_of(block.begun), *block.text, *block.thinking, *block.json)
         return "".join(parts)
+
+    @property
+    def said(self) -> str:
+        """The text of its whole blocks."""
+        return "".join(str(block["text"]) for block in self.blocks if block.get("type") == "text")
 
     @property
     def reasoning(self) -> str:
@@ -333,6 +345,8 @@ class Answer:
         self._meter.add(event.usage)
         self.stop_reason = event.delta.stop_reason or self.stop_reason
         self.stop_details = StopDetails.of(event.delta.stop_details) or self.stop_details
+        if isinstance(event.delta.stop_sequence, str):
+            self.stop_sequence = event.delta.stop_sequence[:LONGEST_STOP]
         if event.context_management is not None:
             self.edits = event.context_management.applied_edits
         told = event.usage is not None and event.usage.output_tokens is not None
@@ -391,3 +405,6 @@ def _text_of(block: Block) -> str:
 
 _SAID = ("text", "tool_use", "server_tool_use")
 """Blocks that the provider takes back without what else may belong to them."""
+
+LONGEST_STOP = 256
+"""Characters of a stop sequence, as a client may give it."""

@@ -46,12 +46,60 @@ ServerTool = Literal["web_search", "web_fetch", "code_execution"]
 """A tool that the provider runs itself."""
 
 
-class ToolDeclaration(msgspec.Struct, frozen=True, rename="camel"):
-    """A tool that the client itself runs; `input_schema` is JSON Schema."""
+Domain = Annotated[str, Meta(max_length=253, pattern=r"^[A-Za-z0-9*_][A-Za-z0-9.*/_-]*(?!\n)$")]
+"""A domain, without `https://`; a path may follow."""
+
+CacheTtl = Literal["5m", "1h"]
+OpaqueId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[!-?A-~]+(?!\n)$")]
+"""An id that tells nobody who it is: no mail address, and no blanks as in a name."""
+
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ToolDeclaration(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A tool that the client itself runs; `input_schema` is JSON Schema.
+
+    With `strict` the model's arguments follow the schema. With `defer_loading` the model looks for
+    the tool when it needs it. `input_examples` are arguments as they may be.
+    """
 
     name: ToolName
     description: Annotated[str, Meta(max_length=16_384)]
     input_schema: dict[str, Any]
+    strict: bool = False
+    defer_loading: bool = False
+    input_examples: Annotated[list[dict[str, Any]], Meta(max_length=16)] = []
+
+
+class UserLocation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """About where the user is, for a search: a country is two letters, a timezone is IANA's."""
+
+    city: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    region: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    country: Annotated[str, Meta(min_length=2, max_length=2)] | None = None
+    timezone: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+
+class ServerToolOptions(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A tool that the provider runs itself: how often a request may use it, and where."""
+
+    name: ServerTool
+    max_uses: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    allowed_domains: Annotated[list[Domain], Meta(min_length=1, max_length=64)] | None = None
+    blocked_domains: Annotated[list[Domain], Meta(min_length=1, max_length=64)] | None = None
+    user_location: UserLocation | None = None
+
+
+class OneTool(msgspec.Struct, frozen=True, rename="camel"):
+    """The tool that the model is to use."""
+
+    name: ToolName
+
+
+class OutputFormat(msgspec.Struct, frozen=True, rename="camel"):
+    """A JSON Schema that the answer must follow: its text is that JSON."""
+
+    schema: dict[str, Any]
 
 
 class ClientMessage(
@@ -68,7 +116,12 @@ class ClientMessage(
 
 
 class ChatSend(ClientMessage, frozen=True, tag="chat.send"):
-    """Ask the model; `max_cost` in USD, `max_tokens` of output."""
+    """Ask the model; `max_cost` in USD, `max_tokens` of output.
+
+    A session remembers its model, system prompt and tools; all else holds for one turn. A
+    `tool_choice` that forces a tool holds for the turn's first request. `user_id` is passed on to
+    the provider, which looks for abuse by it.
+    """
 
     content: UserContent
     session_id: Id | None = None
@@ -81,7 +134,21 @@ class ChatSend(ClientMessage, frozen=True, tag="chat.send"):
     on_disconnect: OnDisconnect = "detach"
     max_cost: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
     tools: Annotated[list[ToolDeclaration], Meta(max_length=128)] | None = None
-    server_tools: Annotated[list[ServerTool], Meta(max_length=8)] | None = None
+    server_tools: Annotated[list[ServerTool | ServerToolOptions], Meta(max_length=8)] | None = None
+    tool_choice: Literal["auto", "any", "none"] | OneTool | None = None
+    stop_sequences: (
+        Annotated[
+            list[Annotated[str, Meta(min_length=1, max_length=256)]],
+            Meta(min_length=1, max_length=16),
+        ]
+        | None
+    ) = None
+    output_format: OutputFormat | None = None
+    temperature: Fraction | None = None
+    top_p: Fraction | None = None
+    top_k: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    cache_ttl: CacheTtl | None = None
+    user_id: OpaqueId | None = None
 
 
 class ChatCancel(ClientMessage, frozen=True, tag="chat.cancel"):
@@ -101,7 +168,8 @@ class ChatResume(ClientMessage, frozen=True, tag="chat.resume"):
 class ContextInspect(ClientMessage, Request[ContextInspection], frozen=True, tag="context.inspect"):
     """What the next request would weigh, with `content` as the user's message.
 
-    With `turn_id` the answer also has what that turn was estimated at and billed.
+    With `turn_id` the answer also has what that turn was estimated at and billed. `output_format`
+    is the one that the request would ask for.
     """
 
     session_id: Id
@@ -109,6 +177,7 @@ class ContextInspect(ClientMessage, Request[ContextInspection], frozen=True, tag
     model: ModelId | None = None
     exact: bool = False
     turn_id: Id | None = None
+    output_format: OutputFormat | None = None
 
 
 class UsageQuery(ClientMessage, Request[UsageReport], frozen=True, tag="usage.query"):

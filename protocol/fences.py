@@ -99,6 +99,18 @@ class FenceSplitter:
         return closing is not None and closing[1].startswith(self._fence)
 
 
+class NoFences:
+    """For a text that is data: all of it is of one kind, and nothing is held back."""
+
+    def feed(self, text: str) -> list[FencePiece]:
+        """The text as it is."""
+        return [("text", text)] if text else []
+
+    def flush(self) -> list[FencePiece]:
+        """Nothing is left."""
+        return []
+
+
 def _join(pieces: list[FencePiece], kind: Kind, text: str) -> None:
     if not text:
         return

@@ -27,7 +27,8 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """One request of a turn, as it goes to the provider.
 
-    `body` is the JSON of `POST /v1/messages`, `betas` names the unreleased features that it uses.
+    `body` is the JSON of `POST /v1/messages`, `betas` names the unreleased features that it uses;
+    `version` is that of the API, if it is not the latest.
     `counted_tokens` is the tokenizer's count of its text, `media_tokens` what its pictures and
     documents weigh. The input is estimated at `token_estimate` tokens; it most likely costs
     `likely_cost` USD, which is known only where there is a `maxCost` to hold it against.
@@ -38,6 +39,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     body: bytes
     betas: tuple[str, ...]
+    version: str | None = None
     has_tools: bool
     counted_tokens: int
     media_tokens: int

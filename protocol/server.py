@@ -266,7 +266,8 @@ class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.e
     `cancelled`, `budget` (`maxCost` is spent), `max_steps` (too many requests of one turn) and
     `repetition` (the model called tools in a circle) are the gateway's. `usage` and `cost` are the
     sums of `steps`, which is there when they are several. `stop_details` say why the provider
-    refused; `model` is there when another one answered than was asked.
+    refused; `model` is there when another one answered than was asked; `stop_sequence` is the
+    client's text at which the model stopped.
     """
 
     request_id: str
@@ -279,6 +280,7 @@ class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.e
     steps: list[StepUsage] | UnsetType = UNSET
     stop_details: StopDetails | UnsetType = UNSET
     model: str | UnsetType = UNSET
+    stop_sequence: str | UnsetType = UNSET
 
 
 class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):

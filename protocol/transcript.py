@@ -31,12 +31,12 @@ from protocol.provider.content import Block, block_types
 from protocol.provider.limits import EDGE_AMONG_MANY, LOOKBACK
 from protocol.provider.model_info import Binding
 from protocol.provider.models import binding
+from protocol.provider.request import CACHE_MARK
 from protocol.records import Entry
 
 PICTURE = 6_000
 """Characters of English that cost about what a picture does."""
 
-_MARK = b',"cache_control":{"type":"ephemeral"}'
 _MESSAGE_END = b"}]}"
 
 _encode = msgspec.json.Encoder().encode
@@ -211,7 +211,7 @@ class Transcript:
         """How many messages stand before the place."""
         return bisect_left(self._places, place)
 
-    def body(self, head: bytes, *, caches: bool) -> bytes:
+    def body(self, head: bytes, *, caches: bool, mark: bytes = CACHE_MARK) -> bytes:
         """The body of a request; `head` is its JSON without the messages.
 
         With `caches` the provider is asked to cache it. The provider sets the last breakpoint
@@ -225,7 +225,7 @@ class Transcript:
             if at is None:
                 parts.append(messages[:end])
             else:
-                parts += [messages[:at], _MARK, messages[at:end]]
+                parts += [messages[:at], mark, messages[at:end]]
             body = b"".join([*parts, b"]}"])
             parts.clear()  # while a part is held, nothing can be added
         return body
@@ -244,7 +244,7 @@ class Transcript:
             for announced in [*self.announced[: bisect_left(self.announced, end)], end]:
                 first, last = self._sums[begin].size, self._sums[announced].size
                 if mark is not None and first <= mark < last:
-                    parts += [messages[first:mark], _MARK]
+                    parts += [messages[first:mark], CACHE_MARK]
                     first = mark
                 if first < last:
                     parts.append(messages[first:last])
@@ -262,7 +262,7 @@ class Transcript:
             return 0
         mark = self._distant_end() if caches else None
         is_marked = mark is not None and mark < end and mark not in self.announced
-        return size + 1 + (len(_MARK) if is_marked else 0)
+        return size + 1 + (len(CACHE_MARK) if is_marked else 0)
 
     def _mark(self, end: int, *, caches: bool) -> int | None:
         """The breakpoint's position in the bytes; `None` if the first `end` messages have none."""

@@ -121,6 +121,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[StepUsage] = []
     stop_details: StopDetails | None = None
     model: str | None = None
+    stop_sequence: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,6 +249,7 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
                 steps=event.steps if len(event.steps) > 1 else UNSET,
                 stop_details=event.stop_details or UNSET,
                 model=event.model or UNSET,
+                stop_sequence=event.stop_sequence or UNSET,
             )
         case Failed():
             yield _error(event, request_id)

@@ -177,7 +177,7 @@ async def test_the_providers_own_search_is_billed_and_its_sources_are_shown(
     async with open_world(tmp_path) as world, world.talk() as talk:
         world.simulator.script(Reply(blocks=(WebSearch("tides", found), cite("They rise.", found))))
         frames = await talk.turn("Tides?", serverTools=["web_search"])
-        assert world.sent()[0]["tools"][0]["type"] == "web_search_20250305"
+        assert world.sent()[0]["tools"][0]["type"] == "web_search_20260318"
         assert len(only(frames, "chat.stream.source")) == 2
         end = frames[-1]
         assert end["usage"]["webSearches"] == 1

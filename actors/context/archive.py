@@ -10,7 +10,14 @@ from msgspec import UNSET, UnsetType
 from actors.context.sessions import Sessions
 from actors.context.toolset import server_tools
 from actors.ports import Clock, Names, SessionStore
-from protocol.client import ServerTool, SessionCreate, SessionDelete, SessionHistory, SessionList
+from protocol.client import (
+    ServerTool,
+    ServerToolOptions,
+    SessionCreate,
+    SessionDelete,
+    SessionHistory,
+    SessionList,
+)
 from protocol.errors import GatewayError
 from protocol.moments import written
 from protocol.provider.content import plain_text
@@ -40,7 +47,7 @@ class Archive:
         store: SessionStore,
         *,
         model: str,
-        tools: tuple[ServerTool, ...],
+        tools: tuple[ServerTool | ServerToolOptions, ...],
         page_size: int,
         longest_page: int,
         clock: Clock,

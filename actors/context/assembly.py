@@ -9,7 +9,16 @@ import msgspec
 from actors.ports import AgentFiles
 from protocol.context import SectionName
 from protocol.provider.content import UserContent
-from protocol.provider.request import CACHE_BREAKPOINT, NO_TOOLS, RequestHead, SystemBlock
+from protocol.provider.request import (
+    CACHE_BREAKPOINT,
+    CACHE_FOR_AN_HOUR,
+    CACHE_MARK,
+    MARK_FOR_AN_HOUR,
+    NO_TOOLS,
+    RequestHead,
+    SystemBlock,
+)
+from protocol.wishes import NO_WISHES, Wishes
 
 RESPONSE_FORMAT = """\
 # Response format
@@ -18,7 +27,6 @@ Write Markdown. Put code into fenced blocks that name their language. Use lists 
 list and block quotes for what is quoted. Answer a simple question in plain sentences, without \
 headings."""
 
-_MARK = b',"cache_control":{"type":"ephemeral"}}]'
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,18 +39,44 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     effort: str | None
     edits: dict[str, Any] | None
     caches: bool
+    wishes: Wishes = NO_WISHES
+    output_format: bytes = b""
+    for_an_hour: bool = False
 
     @property
     def kind_of_thinking(self) -> int:
-        """A hash of how the model is to think: another costs the messages their cache."""
-        return hash((repr(self.thinking), self.effort))
+        """A hash of how the model is to think, and whether it must use a tool.
+
+        Another costs the messages their place in the provider's cache (its page on prompt caching).
+        """
+        return hash((repr(self.thinking), self.effort, repr(self.wishes.tool_choice)))
+
+    @property
+    def unforced(self) -> Shape:
+        """How the turn's later requests are answered."""
+        return msgspec.structs.replace(self, wishes=self.wishes.unforced)
+
+    @property
+    def mark(self) -> bytes:
+        """A breakpoint as the last field of a block."""
+        return MARK_FOR_AN_HOUR if self.for_an_hour else CACHE_MARK
+
+    @property
+    def _output_config(self) -> dict[str, Any] | None:
+        config: dict[str, Any] = {"effort": self.effort} if self.effort else {}
+        if self.output_format:
+            config["format"] = {"type": "json_schema", "schema": msgspec.Raw(self.output_format)}
+        return config or None
 
     def head(self, system: tuple[tuple[SectionName, str], ...], tools: bytes) -> bytes:
         """The body of `POST /v1/messages` without its messages, as JSON.
 
         `tools` is a JSON list, as `marked` makes it.
         """
-        breakpoint_ = CACHE_BREAKPOINT if self.caches else None
+        breakpoint_: dict[str, str] | None
+        breakpoint_ = CACHE_FOR_AN_HOUR if self.for_an_hour else CACHE_BREAKPOINT
+        if not self.caches:
+            breakpoint_ = None
         blocks = [SystemBlock(text) for _, text in system]
         if blocks:
             blocks[-1] = SystemBlock(blocks[-1].text, breakpoint_)
@@ -53,17 +87,20 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
                 system=blocks,
                 tools=msgspec.UNSET if tools == NO_TOOLS else msgspec.Raw(tools),
                 thinking=self.thinking,
-                output_config={"effort": self.effort} if self.effort else None,
+                output_config=self._output_config,
                 context_management=self.edits,
                 cache_control=breakpoint_,
+                **msgspec.structs.asdict(self.wishes),
                 stream=True,
             )
         )
 
 
-def marked(tools: bytes, *, caches: bool) -> bytes:
+def marked(tools: bytes, *, caches: bool, for_an_hour: bool = False) -> bytes:
     """A JSON list of tools as it is sent: with a breakpoint at the last one, if it `caches`."""
-    return tools if tools == NO_TOOLS or not caches else tools[:-2] + _MARK
+    if tools == NO_TOOLS or not caches:
+        return tools
+    return tools[:-2] + (MARK_FOR_AN_HOUR if for_an_hour else CACHE_MARK) + b"}]"
 
 
 def system_texts(

@@ -25,6 +25,7 @@ from protocol.provider.choosing import Thinking, choose_thinking, guarded
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.thinking import ThinkingBudget
 from protocol.records import SessionRecord
+from protocol.wishes import NO_WISHES, Wishes, wants_thinking, wishes
 
 
 class Builder:
@@ -60,14 +61,25 @@ class Builder:
         session = _renewed(before, send, agent.names, now)
         info = await self._parts.catalog.describe(session.model)
         limit = gatherer.output_limit(info, send.max_tokens)
-        ground = gatherer.ground(held, session, agent, info, limit)
+        ground = gatherer.ground(
+            held,
+            session,
+            agent,
+            info,
+            limit,
+            output_format=send.output_format,
+            cache_ttl=send.cache_ttl,
+        )
+        asked = wishes(send, info, ground.toolset.definitions)
         said = await gatherer.said(
             held, session.model, turn_id=request.turn_id, content=send.content, info=info, now=now
         )
         ground = await self._with_searches(send, held, ground, said, now)
         async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
             composed = draft.composed
-            thinking, max_tokens = self._affordable(send, info, ground, composed, limit, now)
+            thinking, max_tokens = self._affordable(
+                send, info, ground, composed, limit, now, asked=asked
+            )
             flight = Flight(
                 request.turn_id,
                 draft,
@@ -75,7 +87,7 @@ class Builder:
                 former=held.head,
                 is_new=is_new,
                 ground=ground,
-                shape=shape_of(ground, thinking, max_tokens, caches=composed.caches),
+                shape=shape_of(ground, thinking, max_tokens, caches=composed.caches, asked=asked),
                 has_budget=send.max_cost is not None,
                 built_at=now,
             )
@@ -117,6 +129,8 @@ class Builder:
         composed: Composed,
         limit: int,
         now: int,
+        *,
+        asked: Wishes,
     ) -> tuple[Thinking, int]:
         """The thinking, and the longest answer in tokens, for which `maxCost` suffices.
 
@@ -130,7 +144,7 @@ class Builder:
             thinking = self._thinking(send, info, max_tokens)
             if send.max_cost is None:
                 return thinking, max_tokens
-            shape = shape_of(ground, thinking, max_tokens, caches=composed.caches)
+            shape = shape_of(ground, thinking, max_tokens, caches=composed.caches, asked=asked)
             cost = composed.likely_cost(now, shape.kind_of_thinking)
             left = self._parts.weigher.affordable_output(
                 composed.model, composed.weight.total, cost, send.max_cost
@@ -150,14 +164,21 @@ class Builder:
     def _thinking(self, send: ChatSend, info: ModelInfo, max_tokens: int) -> Thinking:
         return choose_thinking(
             info,
-            send.thinking,
+            wants_thinking(send, info),
             send.effort,
             max_tokens=max_tokens,
             budget=self._settings.thinking_budget,
         )
 
 
-def shape_of(ground: Ground, thinking: Thinking, max_tokens: int, *, caches: bool) -> Shape:
+def shape_of(
+    ground: Ground,
+    thinking: Thinking,
+    max_tokens: int,
+    *,
+    caches: bool,
+    asked: Wishes = NO_WISHES,
+) -> Shape:
     """How the model is to answer."""
     trigger, model = ground.allowance.clears_at, ground.session.model
     return Shape(
@@ -167,6 +188,9 @@ def shape_of(ground: Ground, thinking: Thinking, max_tokens: int, *, caches: boo
         effort=thinking.effort,
         edits=None if trigger is None else clearing(trigger),
         caches=caches,
+        wishes=asked,
+        output_format=ground.output_format,
+        for_an_hour=ground.for_an_hour,
     )
 
 

@@ -31,6 +31,7 @@ from protocol.context import (
 from protocol.prompt import Allowance, Prompt
 from protocol.provider.content import Block, plain_text
 from protocol.provider.features import BINDING_CONTROLS, CONTEXT_EDITING, INLINE_TOOLS
+from protocol.provider.limits import CACHE_MILLISECONDS, HOUR_MILLISECONDS
 from protocol.provider.request import NO_TOOLS
 from protocol.records import Announced, Head
 from protocol.transcript import Transcript
@@ -74,6 +75,11 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         return self.transcript.sums().thoughts > self.transcript.sums(self.own).thoughts
 
     @property
+    def is_answered(self) -> bool:
+        """Whether the turn has an answer of its own, to which this request adds."""
+        return any(one.role == "assistant" for one in self.transcript.entries[self.own :])
+
+    @property
     def cost_estimate(self) -> Decimal | None:
         """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
         return _sum([self.rates.cost(tokens) for tokens in self.weight.sections.values()])
@@ -99,9 +105,10 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         if sums.tool_changes:
             betas.append(INLINE_TOOLS)
         head = shape.head(self.opening.system, self.opening.tools)
-        body = self.transcript.body(head, caches=self.caches)
+        body = self.transcript.body(head, caches=self.caches, mark=shape.mark)
         return Prompt(
             body=body,
+            version=shape.wishes.version,
             betas=tuple(betas),
             has_tools=self.has_tools,
             counted_tokens=self.counted_tokens,
@@ -113,17 +120,18 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
             context=self.context,
         )
 
-    def sent(self, thinking: int | None, now: int) -> SentRequest:
+    def sent(self, shape: Shape, now: int) -> SentRequest:
         """What is to be known of it once it is billed."""
         cleared = self.weight.cleared
         return SentRequest(
-            beginning=self.beginning(thinking),
+            beginning=self.beginning(shape.kind_of_thinking),
             has_tools=self.has_tools,
             last=self.transcript.entries[-1].place,
             counted=self.counted_tokens,
             estimate=self.weight.total + round(cleared.tokens) - self.transcript.sums().media,
             cleared=cleared.tool_uses,
             sent_at=now,
+            kept=HOUR_MILLISECONDS if shape.for_an_hour else CACHE_MILLISECONDS,
         )
 
     def beginning(self, thinking: int | None) -> Beginning:
@@ -131,7 +139,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         return Beginning(
             model=self.model,
             epoch=self.head.epoch,
-            tools=hash(self.opening.tools),
+            tools=hash((self.opening.tools, self.opening.output_format)),
             system=hash(self.opening.system),
             thinking=thinking,
             has_media=self.transcript.sums().media > 0,
@@ -294,6 +302,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         """The bytes of each of `_contents`."""
         sizes = dict.fromkeys(FIXED, 0)
         sizes |= {name: len(text.encode()) for name, text in self.opening.system}
+        sizes["response_format"] += len(self.opening.output_format)
         if self.opening.tools != NO_TOOLS:
             sizes["tools"] = len(self.opening.tools)
         for message in self.transcript.announced:
@@ -308,6 +317,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         parts: dict[SectionName, list[bytes]] = {name: [] for name in FIXED}
         for name, text in self.opening.system:
             parts[name].append(text.encode())
+        parts["response_format"].append(self.opening.output_format)
         if self.opening.tools != NO_TOOLS:
             parts["tools"].append(self.opening.tools)
         for message in self.transcript.announced:

@@ -210,8 +210,9 @@ class Composer:
         tools = ground.wanted.definitions if rebuilt else plan.head.tools
         opening = Opening(
             system=system,
-            tools=marked(tools, caches=caches),
-            counted=await self._counts(system, tools),
+            tools=marked(tools, caches=caches, for_an_hour=ground.for_an_hour),
+            counted=await self._counts(system, tools, ground.output_format),
+            output_format=ground.output_format,
         )
         transcript, first = plan.base, plan.base.before(own)
         has_tools = bool(ground.wanted.tools)  # what was removed is on offer no more
@@ -229,19 +230,26 @@ class Composer:
             caches=caches,
             scale=scale,
             rates=self._weigher.rates(
-                model, weight.total, least=ground.allowance.least_cacheable, caches=caches
+                model,
+                weight.total,
+                least=ground.allowance.least_cacheable,
+                caches=caches,
+                for_an_hour=ground.for_an_hour,
             ),
             allowance=ground.allowance,
             weight=weight,
         )
 
     async def _counts(
-        self, system: Sequence[tuple[SectionName, str]], tools: bytes
+        self, system: Sequence[tuple[SectionName, str]], tools: bytes, output_format: bytes
     ) -> dict[SectionName, int]:
         """The tokens of what a request opens with, as the tokenizer counts."""
         counts = {name: await self._counter.count_again(text) for name, text in system}
         if tools != NO_TOOLS:
             counts["tools"] = await self._counter.count_again(tools.decode())
+        if output_format:  # the provider explains it in a system prompt of its own
+            more = await self._counter.count_again(output_format.decode())
+            counts["response_format"] = counts.get("response_format", 0) + more
         return counts
 
     @staticmethod

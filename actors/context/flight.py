@@ -77,10 +77,11 @@ class Flight:
 
     def prompt(self, composed: Composed, now: int) -> Prompt:
         """The turn's next request, which is remembered until its bill is known."""
-        request = composed.sent(self.shape.kind_of_thinking, now)
+        shape = self.shape.unforced if composed.is_answered else self.shape
+        request = composed.sent(shape, now)
         self._requests[request.counted] = request  # no two of a turn have the same count
-        cost = composed.likely_cost(now, self.shape.kind_of_thinking) if self.has_budget else None
-        return composed.prompt(self.shape, cost)
+        cost = composed.likely_cost(now, shape.kind_of_thinking) if self.has_budget else None
+        return composed.prompt(shape, cost)
 
     def find(self, sample: CalibrationRecord) -> SentRequest | None:
         """The request that was billed so."""

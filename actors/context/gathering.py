@@ -19,18 +19,19 @@ from actors.context.sessions import Held
 from actors.context.toolset import Toolset, assemble_tools, eager
 from actors.ports import AgentFiles, Library, Media, Tools
 from protocol.announcing import Briefing, Definition
-from protocol.client import ServerTool
+from protocol.client import CacheTtl, OutputFormat, ServerTool, ServerToolOptions
 from protocol.closing import closing
 from protocol.context import SectionName
 from protocol.errors import GatewayError
 from protocol.mail import NewMessage
 from protocol.prompt import Allowance
 from protocol.provider.content import UserContent, is_blank, user_blocks
-from protocol.provider.features import CLEAR_TOOL_USES, streams_arguments
+from protocol.provider.features import CLEAR_TOOL_USES
 from protocol.provider.limits import too_many
 from protocol.provider.model_info import Binding, ModelInfo
 from protocol.records import Entry, SessionRecord, Withheld
 from protocol.tools import OfferedTool
+from protocol.wishes import check_deferred, check_schemas
 
 _encode = msgspec.json.Encoder().encode
 
@@ -52,7 +53,7 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int
     longest_page: int
     prompt_caching: bool = True
-    server_tools: tuple[ServerTool, ...] = ()
+    server_tools: tuple[ServerTool | ServerToolOptions, ...] = ()
 
 
 class Agent(NamedTuple):
@@ -75,7 +76,9 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn's requests are made from; it stays the same for all of them.
 
     `session` is as the turn leaves it. `wanted` is what the model is to know. `tells_refused` when
-    it was told a tool that the provider refuses by now.
+    it was told a tool that the provider refuses by now. `output_format` is the schema, as JSON,
+    that the answer must follow. With `for_an_hour` the provider is to remember the prompts for so
+    long.
     """
 
     session: SessionRecord
@@ -84,6 +87,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     toolset: Toolset
     allowance: Allowance
     tells_refused: bool = False
+    output_format: bytes = b""
+    for_an_hour: bool = False
 
 
 class Said(NamedTuple):
@@ -200,13 +205,28 @@ class Gatherer:
         return Said([*mended, question], own=place, withheld=withheld)
 
     def ground(
-        self, held: Held, session: SessionRecord, agent: Agent, info: ModelInfo, max_tokens: int
+        self,
+        held: Held,
+        session: SessionRecord,
+        agent: Agent,
+        info: ModelInfo,
+        max_tokens: int,
+        *,
+        output_format: OutputFormat | None = None,
+        cache_ttl: CacheTtl | None = None,
     ) -> Ground:
-        """What the session's next turn is made from, with an answer of `max_tokens`."""
-        assembled = assemble_tools(agent.tools, agent.down, session.tools)
+        """What the session's next turn is made from, with an answer of `max_tokens`.
+
+        Raises GatewayError(INVALID_MESSAGE) for what the model cannot take.
+        """
+        assembled = assemble_tools(agent.tools, agent.down, session.tools, info.server_tools)
         toolset = self._refused.without(assembled)
+        check_schemas(info, toolset.definitions, output_format)
+        check_deferred(info, toolset.definitions)
+        if cache_ttl is not None and not self._settings.prompt_caching:
+            raise GatewayError("INVALID_MESSAGE", "`cacheTtl`: this gateway caches no prompts.")
         definitions = toolset.definitions
-        if streams_arguments(session.model):
+        if info.eager_inputs:
             definitions = eager(definitions)
         room = info.max_input_tokens - max_tokens
         clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or held.told.tools)
@@ -223,6 +243,8 @@ class Gatherer:
                 least_cacheable=info.least_cacheable,
                 clears_at=clears_at(room) if clears else None,
             ),
+            output_format=b"" if output_format is None else _encode(output_format.schema),
+            for_an_hour=cache_ttl == "1h",
         )
 
     def _texts(self, session: SessionRecord, files: AgentFiles) -> dict[SectionName, str]:

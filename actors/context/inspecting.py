@@ -65,7 +65,14 @@ class Inspector:
                 session = msgspec.structs.replace(session, model=request.model)
             info = await self._parts.catalog.describe(session.model)
             agent = await gatherer.agent(held, session)
-            ground = gatherer.ground(held, session, agent, info, gatherer.output_limit(info, None))
+            ground = gatherer.ground(
+                held,
+                session,
+                agent,
+                info,
+                gatherer.output_limit(info, None),
+                output_format=request.output_format,
+            )
             said = Said([], own=held.next_place)
             if request.content is not None:
                 said = await gatherer.said(

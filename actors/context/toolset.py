@@ -8,17 +8,18 @@ shapes; an entry with a `type` is a tool of the provider's own.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from protocol.announcing import Definition
-from protocol.client import ChatSend, ServerTool, ToolDeclaration
+from protocol.client import ChatSend, ServerTool, ServerToolOptions, ToolDeclaration
 from protocol.errors import GatewayError
-from protocol.provider.features import CODE_TOOLS, EAGER, SERVER_TOOL_TYPES
+from protocol.provider.features import CODE_TOOLS, EAGER, TOOL_SEARCH
 from protocol.provider.request import Tool
 from protocol.tools import READ_SKILL, OfferedTool, ToolRule
 
+_OPTIONS = ("strict", "defer_loading", "input_examples")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
@@ -35,12 +36,17 @@ class Toolset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assemble_tools(
-    offered: Sequence[OfferedTool], down: Sequence[Definition], remembered: bytes | None
+    offered: Sequence[OfferedTool],
+    down: Sequence[Definition],
+    remembered: bytes | None,
+    server_types: Sequence[str],
 ) -> Toolset:
     """What is to go upstream: a tool gives way to an earlier one of its name, or the provider's.
 
     Those that are `offered` come first, then those of servers that are `down`, which the model was
-    told of, then the session's own as it `remembered` them.
+    told of, then the session's own as it `remembered` them: deferred ones, with the tool that finds
+    them, the provider's, in a version of the `server_types` that the model has, and the client's.
+    Raises GatewayError(INVALID_MESSAGE) for a tool of the provider's that the model has not.
     """
     own = sorted(_decode(remembered or b"[]"), key=lambda tool: "type" not in tool)
     providers = _providers_names(own)
@@ -55,26 +61,54 @@ def assemble_tools(
         for tool in own
         if tool["name"] not in taken and ("type" in tool or tool["name"] not in providers)
     ]
+    clients = [tool for tool in chosen if "type" not in tool]
+    servers = [_versioned(tool, server_types) for tool in chosen if "type" in tool]
+    if any(tool.get("defer_loading") for tool in clients):
+        servers.append({**TOOL_SEARCH})
+    # A breakpoint of the cache goes to the last one, and may not go to a deferred one.
+    clients.sort(key=lambda tool: not tool.get("defer_loading", False))
+    deferred = sum(bool(tool.get("defer_loading")) for tool in clients)
     return Toolset(
-        definitions=[*given, *chosen],
+        definitions=[*given, *clients[:deferred], *servers, *clients[deferred:]],
         rules=[tool.rule for tool in offered],
-        client_names=[tool["name"] for tool in chosen if "type" not in tool],
+        client_names=[tool["name"] for tool in clients],
     )
 
 
 def eager(tools: Iterable[Definition]) -> list[Definition]:
-    """The tools with the field `EAGER`, but for the provider's own."""
-    return [tool if "type" in tool else {**tool, EAGER: True} for tool in tools]
+    """The tools with the field `EAGER`, but for the provider's own.
+
+    A strict one has it neither: with it the provider holds arguments against no schema (its page
+    "Fine-grained tool streaming").
+    """
+    return [
+        tool if "type" in tool or tool.get("strict") else {**tool, EAGER: True} for tool in tools
+    ]
+
+
+def _versioned(tool: Definition, server_types: Sequence[str]) -> Definition:
+    """The provider's tool in a version that the model has: that it was told of, or the newest."""
+    kinds = [kind for kind in server_types if kind.rpartition("_")[0] == tool["name"]]
+    if not kinds:
+        raise GatewayError(
+            "INVALID_MESSAGE", f"`serverTools`: this model has no `{tool['name']}`. Leave it out."
+        )
+    return tool if tool["type"] in kinds else {**tool, "type": kinds[0]}
 
 
 def _entry(tool: OfferedTool | ToolDeclaration) -> Definition:
-    entry: Definition = msgspec.to_builtins(Tool(tool.name, tool.description, tool.input_schema))
+    options = {}
+    if isinstance(tool, ToolDeclaration):
+        options = {name: getattr(tool, name) for name in _OPTIONS}
+    entry: Definition = msgspec.to_builtins(
+        Tool(tool.name, tool.description, tool.input_schema, **options)
+    )
     return entry
 
 
-def server_tools(names: Sequence[ServerTool]) -> bytes | None:
-    """The session's tools when it has the provider's `names` alone."""
-    return _joined(_server_entries(names))
+def server_tools(wanted: Sequence[ServerTool | ServerToolOptions]) -> bytes | None:
+    """The session's tools when it has those of the provider that are `wanted` alone."""
+    return _joined(_server_entries(wanted))
 
 
 def chosen_tools(remembered: bytes | None, send: ChatSend, taken: Collection[str]) -> bytes | None:
@@ -120,10 +154,36 @@ def _joined(entries: list[dict[str, Any]]) -> bytes | None:
     return _encode(entries) if entries else None
 
 
-def _server_entries(names: Sequence[ServerTool]) -> list[dict[str, Any]]:
-    return [
-        {"type": kind, "name": name} for name, kind in SERVER_TOOL_TYPES.items() if name in names
-    ]
+def _server_entries(wanted: Sequence[ServerTool | ServerToolOptions]) -> list[dict[str, Any]]:
+    """The provider's tools; their versions are chosen for each request."""
+    options = [ServerToolOptions(name=one) if isinstance(one, str) else one for one in wanted]
+    for number, one in enumerate(options):
+        if (fault := _server_fault(one)) is not None:
+            raise GatewayError("INVALID_MESSAGE", f"`serverTools[{number}]`: {fault}.")
+    found = {one.name: _server_entry(one) for one in options}
+    return [found[name] for name in get_args(ServerTool) if name in found]
+
+
+def _server_entry(options: ServerToolOptions) -> dict[str, Any]:
+    entry: dict[str, Any] = {"type": options.name, "name": options.name}
+    for name in ("max_uses", "allowed_domains", "blocked_domains"):
+        if (value := getattr(options, name)) is not None:
+            entry[name] = value
+    if (place := options.user_location) is not None:
+        known = {name: value for name, value in msgspec.structs.asdict(place).items() if value}
+        entry["user_location"] = {"type": "approximate", **known}
+    return entry
+
+
+def _server_fault(options: ServerToolOptions) -> str | None:
+    """What the provider refuses of a tool's options, as a clause (its page "Web search tool")."""
+    if options.allowed_domains and options.blocked_domains:
+        return "give `allowedDomains` or `blockedDomains`, not both"
+    if options.name == "code_execution" and options != ServerToolOptions(name=options.name):
+        return "`code_execution` takes no options"
+    if options.name != "web_search" and options.user_location is not None:
+        return "`userLocation` is for `web_search`"
+    return None
 
 
 def _client_entries(declared: Sequence[ToolDeclaration], taken: set[str]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from actors.turns.budget import left_of
 from actors.turns.ending import Ending
 from actors.turns.faults import malformed
 from actors.turns.renewing import renewal
+from actors.turns.structured import fault_of
 from actors.turns.tools import ToolRunner
 from actors.turns.turn import Turn
 from actors.turns.upstream import Upstream, UpstreamSettings
@@ -95,8 +96,10 @@ class Conversation:
             stop = await self._upstream.answer(turn)
         except ProviderError as error:
             return await self._renew(turn, error)
-        if stop is not None or not turn.step.wants_more:
+        if stop is not None:
             return Ending(stop=stop)
+        if not turn.step.wants_more:
+            return Ending(failure=await fault_of(turn))
         if len(turn.steps) >= self._settings.max_steps:
             return Ending(stop=STOP_STEPS)
         self._note(turn)

@@ -100,6 +100,7 @@ def ended(turn: Turn, ending: Ending, row: TurnRecord) -> Ended | Failed:
         steps=[step.usage for step in turn.steps],
         stop_details=turn.stop_details,
         model=turn.answered_by,
+        stop_sequence=turn.stop_sequence,
     )
 
 

@@ -106,7 +106,8 @@ class Turn:
         if prompt.context is not None and prompt.context.epoch is not UNSET:
             self._epoch = prompt.context.epoch
             self._dropped += prompt.context.dropped_thinking or 0
-        answer = Answer(self._urls, self._call_ids)
+        is_data = self.send.output_format is not None
+        answer = Answer(self._urls, self._call_ids, is_data=is_data)
         self.steps.append(Step(self.built.model, prompt, answer))
 
     def replace(self, prompt: Prompt) -> None:
@@ -199,6 +200,12 @@ class Turn:
     def stop_details(self) -> StopDetails | None:
         """Why the provider refused, if it did and says why."""
         return self.step.answer.stop_details if self.steps else None
+
+    @property
+    def stop_sequence(self) -> str | None:
+        """The client's text at which the model stopped, if it did."""
+        answer = self.step.answer
+        return answer.stop_sequence if answer.stop_reason == "stop_sequence" else None
 
     @property
     def started(self) -> Started:

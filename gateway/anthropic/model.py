@@ -67,6 +67,7 @@ class _Countable(msgspec.Struct, omit_defaults=True):
     system: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     thinking: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    output_config: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     context_management: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -161,7 +162,9 @@ class AnthropicModel:
         return tokens
 
     @asynccontextmanager
-    async def stream(self, body: bytes, betas: Sequence[str] = ()) -> AsyncIterator[_Events]:
+    async def stream(
+        self, body: bytes, betas: Sequence[str] = (), version: str | None = None
+    ) -> AsyncIterator[_Events]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
         client, longest = await self._connected(), longest_answer(body)
 
@@ -170,7 +173,7 @@ class AnthropicModel:
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
-                options={"headers": _with_betas(_JSON_HEADERS, betas)},
+                options={"headers": _with_betas(_JSON_HEADERS, betas, version)},
                 stream=True,
                 stream_cls=_Stream,
             )
@@ -252,8 +255,11 @@ def _without_eager(body: bytes) -> bytes:
     return body.replace(b',"%b":true' % EAGER.encode(), b"")
 
 
-def _with_betas(headers: dict[str, str], betas: Sequence[str]) -> dict[str, str]:
-    return headers | {"anthropic-beta": ",".join(betas)} if betas else headers
+def _with_betas(
+    headers: dict[str, str], betas: Sequence[str], version: str | None = None
+) -> dict[str, str]:
+    beta = {"anthropic-beta": ",".join(betas)} if betas else {}
+    return headers | beta | ({"anthropic-version": version} if version else {})
 
 
 class _Events:

@@ -53,6 +53,11 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         return (int(told[1]), int(told[2] or 0)) if told else (0, 0)
 
     @property
+    def structures(self) -> bool:
+        """Whether it takes an output format and strict tools."""
+        return self.released >= "2025-09"
+
+    @property
     def always_thinks(self) -> bool:
         """Whether thinking cannot be turned off, nor down to between tools."""
         return self.thinking == ("adaptive",) and self.thinks_unasked
@@ -97,7 +102,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
                 "code_execution": _support(supported=True),
                 "web_search": _support(supported=True),
             },
-            "structured_outputs": _support(supported=self.released >= "2025-09"),
+            "structured_outputs": _support(supported=self.structures),
             "thinking": {
                 "supported": "enabled" in self.thinking or "adaptive" in self.thinking,
                 "types": {

@@ -41,6 +41,12 @@ class Segment(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
+def format_of(body: Json) -> Json | None:
+    """The format that the answer is to have, if it is to have one."""
+    found = (body.get("output_config") or {}).get("format")
+    return found if isinstance(found, dict) else None
+
+
 def count_tokens(text: str, ratio: float = BYTES_PER_TOKEN) -> int:
     """The tokens of a text: its UTF-8 bytes, divided by `ratio`, rounded up."""
     return ByteTokenizer(bytes_per_token=ratio).count(text)
@@ -55,6 +61,8 @@ def segments(body: Json, tokenizer: ByteTokenizer) -> list[Segment]:
 
 def _segments(body: Json, tokenizer: ByteTokenizer) -> Iterator[Segment]:
     salt = b"tools" if starts_without_tools(body) else b""
+    if (schema := format_of(body)) is not None:  # told in a prompt of its own; all of it counts
+        yield _segment("format", schema, tokenizer, 0)
     for tool in body.get("tools") or []:
         yield _segment("tool", tool, tokenizer, TOKENS_PER_TOOL, salt)
         salt = b""

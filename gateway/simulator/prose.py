@@ -7,8 +7,11 @@ import re
 import zlib
 from collections.abc import Iterator
 
+import msgspec
+
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.notation import without_directives
+from gateway.simulator.prompt import format_of
 from gateway.simulator.reply import (
     CodeExecution,
     Json,
@@ -33,6 +36,7 @@ from gateway.simulator.transcript import (
     results_first,
 )
 
+_encode = msgspec.json.Encoder().encode
 _WANTS_SOURCES = re.compile(r"\b(sources?|search|cite|citations?|look up)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_][\w'-]+")
 _GREETING = re.compile(r"\s*(hi|hello|hey|good (morning|evening|day)|greetings)\b", re.IGNORECASE)
@@ -75,6 +79,8 @@ def _spoken(body: Json, text: str) -> Iterator[ReplyBlock]:
     results = _tool_results(body)
     if last_said(body["messages"])["role"] == "assistant":
         yield from _continued(body)
+    elif (schema := format_of(body)) is not None and (results or not _wanted_tool(body, text)):
+        yield ReplyText(_encode(sample(schema["schema"], text)).decode())
     elif results:
         yield ReplyText(_report(results))
     elif tool := _wanted_tool(body, text):

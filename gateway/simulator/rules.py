@@ -5,6 +5,7 @@ from gateway.simulator.binding import check_block_binding
 from gateway.simulator.errors import ApiError, invalid
 from gateway.simulator.generations import takes_system_messages
 from gateway.simulator.models import ModelSpec, ThinkingMode
+from gateway.simulator.options import check_options
 from gateway.simulator.reply import Json
 from gateway.simulator.signature import Signer
 from gateway.simulator.transcript import THOUGHTS, blocks_of, last_said, merged, results_first
@@ -34,6 +35,7 @@ def check_model(
     _check_effort(body, model)
     _check_sampling(body, model, version)
     _check_tool_choice(body, model)
+    check_options(body, model)
     return model
 
 
@@ -170,9 +172,9 @@ def _check_tool_choice(body: Json, model: ModelSpec) -> None:
     forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
     if not forced:
         return
-    if model.always_thinks:
+    if model.always_thinks or "between_tools" in model.thinking:
         raise invalid("tool_choice: forced tool use is not supported for this model.")
-    if (body.get("thinking") or {}).get("type") == "enabled":
+    if (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
         raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
 
 

@@ -151,6 +151,7 @@ class MessageEnd(msgspec.Struct, frozen=True):
 
     stop_reason: str | None = None
     stop_details: Any = None
+    stop_sequence: Any = None
 
 
 class AppliedEdit(msgspec.Struct, frozen=True):

@@ -9,6 +9,11 @@ import msgspec
 CACHE_BREAKPOINT: dict[str, str] = {"type": "ephemeral"}
 """A `cache_control`: the provider remembers the prompt up to its place, for five minutes."""
 
+CACHE_FOR_AN_HOUR: dict[str, str] = {"type": "ephemeral", "ttl": "1h"}
+
+CACHE_MARK = b',"cache_control":{"type":"ephemeral"}'
+MARK_FOR_AN_HOUR = b',"cache_control":{"type":"ephemeral","ttl":"1h"}'
+"""The two as the last field of a block's JSON."""
 
 NO_TOOLS = b"[]"
 """No tools, as JSON: then the field is left out."""
@@ -21,12 +26,15 @@ class SystemBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text", omi
     cache_control: dict[str, str] | None = None
 
 
-class Tool(msgspec.Struct, frozen=True):
+class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
     """A tool as the provider takes it."""
 
     name: str
     description: str
     input_schema: dict[str, Any]
+    strict: bool = False
+    defer_loading: bool = False
+    input_examples: list[dict[str, Any]] = []
 
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,4 +48,10 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     output_config: dict[str, Any] | None = None
     context_management: dict[str, Any] | None = None
     cache_control: dict[str, str] | None = None
+    tool_choice: dict[str, str] | None = None
+    stop_sequences: list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    metadata: dict[str, str] | None = None
     stream: bool

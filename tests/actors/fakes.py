@@ -119,6 +119,7 @@ class FakeModel:
         self.edits: tuple[str, ...] = ()
         self.exact = 77
         self.betas: tuple[str, ...] = ()
+        self.version: str | None = None
 
     def will(self, *scripts: Sequence[Step]) -> None:
         """What the next requests are answered with."""
@@ -156,9 +157,11 @@ class FakeModel:
         return self.exact
 
     @asynccontextmanager
-    async def stream(self, body: bytes, betas: Sequence[str] = ()) -> AsyncIterator[ProviderEvents]:
+    async def stream(
+        self, body: bytes, betas: Sequence[str] = (), version: str | None = None
+    ) -> AsyncIterator[ProviderEvents]:
         """See `Model`."""
-        self.betas = tuple(betas)
+        self.betas, self.version = tuple(betas), version
         script = deque(self.scripts.popleft() if self.scripts else reply("Hello."))
         self.bodies.append(body)
         await trio.lowlevel.checkpoint()

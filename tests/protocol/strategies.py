@@ -35,8 +35,8 @@ def _of(info: inspect.Type) -> st.SearchStrategy[Any]:
             return st.one_of(*map(_of, types))
         case inspect.LiteralType(values=literals):
             return st.sampled_from(literals)
-        case inspect.ListType(item_type=item):
-            return st.lists(_of(item), max_size=3)
+        case inspect.ListType(item_type=item, min_length=least):
+            return st.lists(_of(item), min_size=least or 0, max_size=3)
         case inspect.VarTupleType(item_type=item):
             return st.lists(_of(item), max_size=3).map(tuple)
         case inspect.DictType(key_type=key, value_type=value):
@@ -66,7 +66,8 @@ def _scalars(info: inspect.Type) -> st.SearchStrategy[Any]:
 def _texts(info: inspect.StrType) -> st.SearchStrategy[str]:
     if info.pattern is not None:
         return st.text("abcXYZ019_", min_size=1, max_size=10)
-    return st.text(SENDABLE, min_size=info.min_length or 0, max_size=10)
+    longest = min(10, info.max_length or 10)
+    return st.text(SENDABLE, min_size=info.min_length or 0, max_size=longest)
 
 
 def _numbers(info: inspect.IntType | inspect.FloatType) -> st.SearchStrategy[Any]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocol.fences import FencePiece, FenceSplitter, Kind
+from protocol.fences import FencePiece, FenceSplitter, Kind, NoFences
 
 LONGEST = 256
 
@@ -185,3 +185,10 @@ def test_a_long_line_is_judged_by_its_beginning() -> None:
     """It is not held for ever."""
     info = "```" + "x" * LONGEST
     assert FenceSplitter().feed(info) == [("code", info)]
+
+
+def test_a_text_that_is_data_has_no_fences() -> None:
+    """All of it passes at once, as it is."""
+    plain = NoFences()
+    assert plain.feed("```\nx") == [("text", "```\nx")]
+    assert plain.feed("") == plain.flush() == []

@@ -29,7 +29,7 @@ MESSAGES = {
     "tool.error": "requestId toolCallId toolName error seq",
     "tool.approval.request": "requestId toolCallId toolName args risk? approval? seq",
     "chat.stream.end": "requestId turnId seq stopReason usage cost context? steps? stopDetails? "
-    "model?",
+    "model? stopSequence?",
     "chat.stream.notice": "requestId seq kind message retryAfterMs?",
     "error": "code message requestId? turnId? retryable retryAfterMs? usage? cost? sections? "
     "stopDetails? model?",

@@ -39,7 +39,7 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Tokens are of its text: `counted` by the tokenizer, `estimate` with what the provider adds. The
     provider was to clear the `cleared` oldest answers of tools. `sent_at` is in milliseconds since
-    the epoch.
+    the epoch, and for `kept` milliseconds the provider most likely remembers it.
     """
 
     beginning: Beginning
@@ -49,6 +49,7 @@ class SentRequest(msgspec.Struct, frozen=True, kw_only=True):
     estimate: int
     cleared: int
     sent_at: int
+    kept: int = CACHE_MILLISECONDS
 
 
 class Billed(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
     def reaches(self, beginning: Beginning, *, now: int, least: int) -> Reach:
         """How far the provider most likely remembers it, from `least` tokens on."""
         known = self.sent.beginning
-        stale = now - self.sent.sent_at >= CACHE_MILLISECONDS or self.tokens < least
+        stale = now - self.sent.sent_at >= self.sent.kept or self.tokens < least
         if stale or (known.model, known.tools) != (beginning.model, beginning.tools):
             return "nothing"
         if known.system != beginning.system:

@@ -58,11 +58,15 @@ class Rates(msgspec.Struct, frozen=True):
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request has before its messages: texts by section, tools as JSON, and their counts."""
+    """What a request has before its messages: texts by section, tools as JSON, and their counts.
+
+    `output_format` is the schema of the answer, a part of the section `response_format`.
+    """
 
     system: tuple[tuple[SectionName, str], ...]
     tools: bytes
     counted: dict[SectionName, int]
+    output_format: bytes = b""
 
     @property
     def total(self) -> int:
@@ -146,7 +150,9 @@ class Weigher:
         alike = (former.sent.beginning.model, former.sent.has_tools) == (model, has_tools)
         return Scale(line, former) if alike else Scale(line)
 
-    def rates(self, model: str, tokens: int, *, least: int, caches: bool) -> Rates:
+    def rates(
+        self, model: str, tokens: int, *, least: int, caches: bool, for_an_hour: bool = False
+    ) -> Rates:
         """USD for an input token of a request with so many; long contexts may cost more.
 
         With a cache all of the prompt is written into it, from `least` tokens on: its end is a
@@ -155,7 +161,8 @@ class Weigher:
         tokens = max(tokens, 1)
         anew = TokenCounts(uncached=tokens)
         if caches and tokens >= least:
-            anew = TokenCounts(cache_write5m=tokens)
+            written = "cache_write1h" if for_an_hour else "cache_write5m"
+            anew = TokenCounts(**{written: tokens})
         read = self._prices.price(model, TokenCounts(cache_read=tokens)) if caches else None
         cold = self._prices.price(model, anew)
         return Rates(

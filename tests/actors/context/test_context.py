@@ -348,7 +348,7 @@ async def test_after_twenty_turns_the_estimate_is_within_5_percent(
         session = await created(client)
         stream = world.model.stream
 
-        def billing(body: bytes, betas: Sequence[str] = ()) -> Any:
+        def billing(body: bytes, betas: Sequence[str] = (), version: str | None = None) -> Any:
             prompt = segments(json.loads(body), provider)
             billed = sum(segment.tokens for segment in prompt)
             number = len(world.model.bodies)
@@ -755,7 +755,7 @@ async def test_a_new_session_has_the_providers_tools_of_the_settings(
         for session in (await created(client), await opened(client)):
             await client.converse(sessionId=session, model=REBUILT)
             (tool,) = world.model.last_request["tools"]
-            assert (tool["type"], tool["name"]) == ("web_search_20250305", "web_search")
+            assert (tool["type"], tool["name"]) == ("web_search_20260318", "web_search")
             await client.converse(sessionId=session, serverTools=[])
             assert "tools" not in world.model.last_request
 

@@ -10,13 +10,22 @@ import pytest
 
 from actors.context.assembly import marked
 from actors.context.toolset import assemble_tools, chosen_tools, server_tools
-from protocol.client import ChatSend, ServerTool, ToolDeclaration
+from protocol.client import (
+    ChatSend,
+    ServerTool,
+    ServerToolOptions,
+    ToolDeclaration,
+    UserLocation,
+)
 from protocol.errors import GatewayError
+from protocol.provider.features import TOOL_SEARCH
+from protocol.provider.model_table import FIRST_TOOLS
 from protocol.tools import OfferedTool
 
 SCHEMA = {"type": "object"}
 SKILLS = OfferedTool(name="read_skill", description="Reads.", input_schema=SCHEMA)
-SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+TYPES = ("web_search_20260318", *FIRST_TOOLS)
+SEARCH = {"type": "web_search_20260318", "name": "web_search"}
 FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
 RUN = {"type": "code_execution_20250825", "name": "code_execution"}
 
@@ -35,7 +44,7 @@ def remember(
     before: bytes | None,
     *,
     tools: list[ToolDeclaration] | None = None,
-    servers: list[ServerTool] | None = None,
+    servers: list[ServerTool | ServerToolOptions] | None = None,
 ) -> bytes | None:
     """What a session remembers after a send."""
     send = ChatSend(id="1", content="Hi", tools=tools, server_tools=servers)
@@ -50,14 +59,14 @@ def names(remembered: bytes | None) -> list[str]:
 def test_the_gateways_tools_come_first_then_the_providers_then_the_clients() -> None:
     """With what must be known to run each."""
     remembered = remember(None, tools=[declared("brew")], servers=["web_search"])
-    tools = assemble_tools([SKILLS], [], remembered)
+    tools = assemble_tools([SKILLS], [], remembered, TYPES)
     assert tools.definitions == [sent("read_skill", "Reads."), SEARCH, sent("brew")]
     assert (tools.rules, tools.client_names) == ([SKILLS.rule], ["brew"])
 
 
 def test_the_last_tool_ends_with_a_breakpoint() -> None:
     """Where the provider is to remember what is sent."""
-    tools = assemble_tools([SKILLS], [], remember(None, servers=["web_fetch"]))
+    tools = assemble_tools([SKILLS], [], remember(None, servers=["web_fetch"]), TYPES)
     listed = msgspec.json.encode(tools.definitions)
     assert json.loads(marked(listed, caches=True)) == [
         sent("read_skill", "Reads."),
@@ -68,7 +77,7 @@ def test_the_last_tool_ends_with_a_breakpoint() -> None:
 
 def test_no_tools_are_nothing() -> None:
     """No breakpoint has its place there, and a session remembers none."""
-    assert assemble_tools([], [], None).definitions == []
+    assert assemble_tools([], [], None, TYPES).definitions == []
     assert marked(b"[]", caches=True) == b"[]"
     assert remember(b"[]") is None
     assert server_tools(()) is None
@@ -78,7 +87,7 @@ def test_the_tools_of_a_server_that_is_down_stay() -> None:
     """As the model was told of them, behind those that can be called; nobody runs them."""
     remembered = remember(None, tools=[declared("brew"), declared("pour")])
     down = sent("brew", "Brews on a server.")
-    tools = assemble_tools([SKILLS], [down], remembered)
+    tools = assemble_tools([SKILLS], [down], remembered, TYPES)
     assert tools.definitions == [sent("read_skill", "Reads."), down, sent("pour")]
     assert (tools.rules, tools.client_names) == ([SKILLS.rule], ["pour"])
 
@@ -86,7 +95,8 @@ def test_the_tools_of_a_server_that_is_down_stay() -> None:
 def test_the_providers_tools_keep_their_order() -> None:
     """However the client or the settings name them."""
     chosen = server_tools(("code_execution", "web_search", "web_fetch"))
-    assert json.loads(chosen or b"") == [SEARCH, FETCH, RUN]
+    assert names(chosen) == ["web_search", "web_fetch", "code_execution"]
+    assert assemble_tools([], [], chosen, TYPES).definitions == [SEARCH, FETCH, RUN]
 
 
 def test_what_a_send_does_not_mention_stays() -> None:
@@ -121,7 +131,7 @@ def test_a_remembered_tool_gives_way_to_one_that_the_gateway_offers() -> None:
     """Else the provider would refuse every further request of the session."""
     remembered = remember(None, tools=[declared("brew"), declared("pour")])
     brew = OfferedTool(name="brew", description="Reads.", input_schema=SCHEMA)
-    tools = assemble_tools([brew], [], remembered)
+    tools = assemble_tools([brew], [], remembered, TYPES)
     assert tools.definitions == [sent("brew", "Reads."), sent("pour")]
     assert tools.client_names == ["pour"]
 
@@ -151,6 +161,76 @@ def test_what_a_server_offers_under_a_name_of_the_providers_is_left_out() -> Non
     """As is the tool of a server that is down, and a client's of an older session."""
     search = OfferedTool(name="web_search", description="Finds.", input_schema=SCHEMA)
     remembered = json.dumps([SEARCH, sent("web_search"), sent("brew")]).encode()
-    tools = assemble_tools([search, SKILLS], [sent("code_execution")], remembered)
+    tools = assemble_tools([search, SKILLS], [sent("code_execution")], remembered, TYPES)
     assert tools.definitions == [sent("read_skill", "Reads."), SEARCH, sent("brew")]
     assert (tools.rules, tools.client_names) == ([SKILLS.rule], ["brew"])
+
+
+def test_a_version_that_the_model_was_told_of_stays_while_it_takes_it() -> None:
+    """Another one would be another tool, and cost the session its cache."""
+    told = msgspec.json.encode([{"type": "web_search_20250305", "name": "web_search"}])
+    (kept,) = assemble_tools([], [], told, TYPES).definitions
+    assert kept["type"] == "web_search_20250305"
+    (newer,) = assemble_tools([], [], told, ("web_search_20260318",)).definitions
+    assert newer["type"] == "web_search_20260318"
+    with pytest.raises(GatewayError, match="this model has no `web_search`"):
+        assemble_tools([], [], told, ("web_fetch_20260318",))
+
+
+def test_a_tool_of_the_providers_has_its_options() -> None:
+    """In the provider's own words."""
+    options = ServerToolOptions(
+        name="web_search",
+        max_uses=3,
+        allowed_domains=["example.com/docs"],
+        user_location=UserLocation(city="Oslo", country="NO"),
+    )
+    chosen = remember(None, servers=[options, "web_fetch"])
+    assert assemble_tools([], [], chosen, TYPES).definitions == [
+        {
+            **SEARCH,
+            "max_uses": 3,
+            "allowed_domains": ["example.com/docs"],
+            "user_location": {"type": "approximate", "city": "Oslo", "country": "NO"},
+        },
+        FETCH,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (
+            ServerToolOptions(
+                name="web_fetch", allowed_domains=["a.com"], blocked_domains=["b.com"]
+            ),
+            "give `allowedDomains` or `blockedDomains`, not both",
+        ),
+        (ServerToolOptions(name="code_execution", max_uses=1), "takes no options"),
+        (
+            ServerToolOptions(name="web_fetch", user_location=UserLocation(city="Oslo")),
+            "`userLocation` is for `web_search`",
+        ),
+    ],
+)
+def test_options_that_the_provider_would_refuse_are_refused(
+    options: ServerToolOptions, fault: str
+) -> None:
+    """With their place in the list."""
+    with pytest.raises(GatewayError) as caught:
+        remember(None, servers=["web_search", options])
+    assert caught.value.failure.message.startswith("`serverTools[1]`")
+    assert fault in caught.value.failure.message
+
+
+def test_deferred_tools_come_with_the_tool_that_finds_them() -> None:
+    """They stand before it, so that a breakpoint never falls on one of them."""
+    late = ToolDeclaration("late", "Waits.", SCHEMA, defer_loading=True)
+    strict = ToolDeclaration("now", "Acts.", SCHEMA, strict=True, input_examples=[{"a": 1}])
+    tools = assemble_tools([], [], remember(None, tools=[strict, late]), TYPES)
+    assert tools.definitions == [
+        {**sent("late", "Waits."), "defer_loading": True},
+        TOOL_SEARCH,
+        {**sent("now", "Acts."), "strict": True, "input_examples": [{"a": 1}]},
+    ]
+    assert tools.client_names == ["late", "now"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.provider.features import streams_arguments
+from protocol.provider.models import fallback
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from protocol.provider.features import streams_arguments
 )
 def test_models_from_version_4_5_on_send_arguments_as_they_are_written(model: str) -> None:
     """However their ids are spelled."""
-    assert streams_arguments(model)
+    assert fallback(model).eager_inputs
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_models_from_version_4_5_on_send_arguments_as_they_are_written(model: st
 )
 def test_of_older_and_other_models_it_is_not_asked(model: str) -> None:
     """The provider's page does not list them."""
-    assert not streams_arguments(model)
+    assert not fallback(model).eager_inputs

@@ -1,0 +1,170 @@
+"""Schemas for structured output: what is refused, and what an answer is held to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.provider.structured import (
+    MOST_NODES,
+    Figures,
+    Unfitting,
+    _Judge,
+    answer_fault,
+    measure,
+)
+
+
+def of(properties: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """An object's schema, with all properties required."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        **fields,
+    }
+
+
+PERSON = of(
+    {
+        "name": {"type": "string"},
+        "age": {"type": "integer"},
+        "mood": {"enum": ["Good Day", "bad", 3, None]},
+        "kind": {"const": "person"},
+        "tags": {"type": "array", "items": {"type": ["string", "null"]}, "minItems": 1},
+        "home": {"anyOf": [{"$ref": "#/$defs/place"}, {"type": "null"}]},
+        "size": {"allOf": [{"type": "number"}, {"enum": [1.5, 2]}]},
+    },
+    **{"$defs": {"place": of({"city": {"type": "string", "format": "hostname"}})}},
+)
+ANN = {
+    "name": "Ann",
+    "age": 5,
+    "mood": "good day",
+    "kind": "person",
+    "tags": ["x", None],
+    "home": {"city": "Oslo"},
+    "size": 2,
+}
+
+
+def test_a_schema_that_is_taken_is_measured() -> None:
+    """Optional properties and union types count, wherever they are."""
+    assert measure(PERSON) == Figures(optional=0, unions=1)
+    loose = of({"a": {"type": ["string", "null"]}, "b": of({"c": {}}, required=[])}, required=[])
+    assert measure(loose) == Figures(optional=3, unions=1)
+    assert Figures(20, 10).plus(Figures(5, 0)).fault == (
+        "25 properties are not `required`; at most 24 may be"
+    )
+    assert Figures(0, 17).fault == "17 properties have a union type; at most 16 may"
+    assert Figures(24, 16).fault is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "refusal"),
+    [
+        ({"type": "object"}, "`/` is an object and needs `additionalProperties: false`"),
+        (of({"a": {"properties": {}}}), "`/properties/a` is an object and needs"),
+        (of({"a": {"minimum": 1}}), "`/properties/a` has `minimum`, which is not supported"),
+        (of({"a": {"maxLength": 1}}), "has `maxLength`"),
+        (of({"a": {"oneOf": []}}), "has `oneOf`"),
+        (of({"a": {"type": "date"}}), "has a `type` that is none of JSON Schema's"),
+        (of({"a": {"type": [["string"]]}}), "has a `type` that is none of JSON Schema's"),
+        (of({"a": {"type": "array", "minItems": 2}}), "has a `minItems` other than 0 or 1"),
+        (of({"a": {"type": "string", "format": "color"}}), "has a `format` that is not supported"),
+        (of({"a": {"enum": [{}]}}), "has an `enum` of other things"),
+        (of({"a": {"enum": "x"}}), "has an `enum` of other things"),
+        (of({"a": {"allOf": [{"$ref": "#/$defs/b"}]}}), "has `allOf` with `$ref`"),
+        (of({"a": {"anyOf": {}}}), "`anyOf` is no list"),
+        (of({"a": 5}), "`/properties/a` is no object"),
+        ({"properties": [], "additionalProperties": False}, "`properties` is no object"),
+        (of({"a": {"$ref": "http://x"}}), "`$ref` leads to `http://x`, which is no definition"),
+        (of({"a": {"$ref": "#"}}), "it is recursive"),
+        (
+            of({"a": {"$ref": "#/$defs/b"}}, **{"$defs": {"b": {"items": {"$ref": "#/$defs/b"}}}}),
+            "it is recursive",
+        ),
+        (of({"a": {}}, **{"$defs": {"b": {"items": {"$ref": "#"}}}}), "it is recursive"),
+        ({"items": {"anyOf": [{}] * MOST_NODES}}, "it is too large"),
+    ],
+)
+def test_what_the_grammar_cannot_have_is_refused(schema: dict[str, Any], refusal: str) -> None:
+    """With its place, as a clause."""
+    with pytest.raises(Unfitting) as caught:
+        measure(schema)
+    assert refusal in str(caught.value)
+
+
+def test_a_schema_has_a_depth() -> None:
+    """However few schemas it is of."""
+    schema: dict[str, Any] = {}
+    for _ in range(40):
+        schema = {"type": "array", "items": schema}
+    with pytest.raises(Unfitting, match="within each other"):
+        measure(schema)
+
+
+def test_definitions_may_lead_to_each_other() -> None:
+    """As long as none leads to itself."""
+    chain = of(
+        {"a": {"$ref": "#/definitions/b"}},
+        definitions={"b": {"items": {"$ref": "#/definitions/c"}}, "c": {"type": "string"}},
+    )
+    assert measure(chain) == Figures()
+    assert answer_fault('{"a": ["x"]}', chain) is None
+    assert answer_fault('{"a": [5]}', chain) == "a part of `a` is not of the type string"
+
+
+def test_an_answer_that_follows_has_no_fault() -> None:
+    """Case apart, and a whole number may be written as a fraction."""
+    assert answer_fault(json.dumps(ANN), PERSON) is None
+    assert answer_fault(json.dumps({**ANN, "age": 5.0, "home": None}), PERSON) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"name": None}, "`name` is not of the type string"),
+        ({"age": 5.5}, "`age` is not of the type integer"),
+        ({"age": True}, "`age` is not of the type integer"),
+        ({"mood": "so so"}, "`mood` is none of the values that it may have"),
+        ({"mood": 3.0}, "`mood` is none of the values that it may have"),
+        ({"kind": "robot"}, "`kind` is none of the values that it may have"),
+        ({"tags": []}, "`tags` is empty"),
+        ({"tags": [1]}, "a part of `tags` is not of the type string or null"),
+        ({"home": {"city": 1}}, "`home` follows none of `anyOf`"),
+        ({"size": 3}, "`size` is none of the values that it may have"),
+        ({"more": 1}, "the answer has `more`, which is not in the schema"),
+    ],
+)
+def test_an_answer_that_does_not_follow_says_where(change: dict[str, Any], fault: str) -> None:
+    """The first thing that is wrong."""
+    assert answer_fault(json.dumps(ANN | change), PERSON) == fault
+
+
+def test_an_answer_may_be_no_json_at_all() -> None:
+    """Or lack what is required."""
+    for text in ("", "Here it is: {}", "[" * 100_000, "\ud800"):
+        assert answer_fault(text, PERSON) == "it is no JSON"
+    assert answer_fault("{}", PERSON) == "the answer lacks `name`"
+    assert answer_fault("[]", PERSON) == "the answer is not of the type object"
+
+
+def test_a_schema_is_followed_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that branches without end must not hold the gateway."""
+    monkeypatch.setattr(_Judge, "STEPS", 50)
+    node: dict[str, Any] = {"type": "string"}
+    for _ in range(10):
+        node = {"anyOf": [node, node]}
+    assert answer_fault("5", node) is None
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), st.lists))
+def test_no_answer_is_too_strange(value: Any) -> None:
+    """Whatever the model writes."""
+    assert answer_fault(json.dumps(value), PERSON) is not None
