@@ -58,7 +58,7 @@ HostNames = Annotated[
 
 ServerTools = Annotated[
     tuple[ServerTool | ServerToolOptions, ...],
-    _kind("any of web_search, web_fetch, code_execution"),
+    _kind("any of web_search, web_fetch, code_execution; in the file also with options"),
 ]
 
 

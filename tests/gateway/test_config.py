@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.config import ConfigError, Settings, load_settings, settings_table
 from gateway.loopback import is_loopback
 from gateway.settings import SETTINGS
+from protocol.client import ServerToolOptions
 
 
 def refused(tmp_path: Path, *, env: dict[str, str] | None = None, **flags: object) -> str:
@@ -276,3 +277,15 @@ def test_any_text_in_a_variable_is_a_value_or_one_line(name: str, value: str) ->
     except ConfigError as error:
         line = str(error)
     assert line.isprintable()
+
+
+def test_the_providers_tools_may_have_options_in_the_file(tmp_path: Path) -> None:
+    """As a client names them; what the provider would refuse is refused at the start."""
+    text = 'server_tools = ["web_fetch", {name = "web_search", maxUses = 3}]'
+    (tmp_path / "config.toml").write_text(text)
+    fetch, search = load_settings({}, {}, tmp_path).server_tools
+    assert fetch == "web_fetch"
+    assert search == ServerToolOptions(name="web_search", max_uses=3)
+    (tmp_path / "config.toml").write_text('server_tools = [{name = "code_execution", maxUses = 3}]')
+    with pytest.raises(ConfigError, match="server_tools"):
+        load_settings({}, {}, tmp_path)

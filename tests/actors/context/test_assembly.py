@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from actors.context.assembly import RESPONSE_FORMAT, Shape, system_texts, title_of
+from actors.context.assembly import RESPONSE_FORMAT, Shape, marked, system_texts, title_of
 from actors.context.estimate.clearing import clearing
 from actors.ports import AgentFiles, Skill
 from protocol.context import SectionName
 from protocol.provider.content import Base64Source, ImageBlock, TextBlock, UserContent
+from protocol.wishes import Wishes
 
 BREAKPOINT = {"type": "ephemeral"}
 SYSTEM: tuple[tuple[SectionName, str], ...] = (("system_prompt", "Be brief."), ("memory", "Tea."))
@@ -89,3 +90,26 @@ def test_the_system_prompt_has_four_sections() -> None:
 def test_a_session_is_called_by_its_first_line(content: UserContent, title: str | None) -> None:
     """At most 60 characters of it."""
     assert title_of(content) == title
+
+
+def test_a_schema_and_an_hour_are_asked_for() -> None:
+    """The schema to the byte; every breakpoint for the same time."""
+    asked = shape(caches=True, for_an_hour=True, effort="low", output_format=b'{"type": "string"}')
+    head = asked.head(SYSTEM, b"[]")
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    assert b'"schema":{"type": "string"}' in head
+    told = json.loads(head)
+    assert told["output_config"]["effort"] == "low"
+    assert told["cache_control"] == told["system"][-1]["cache_control"] == hour
+    assert json.loads(b"{" + asked.mark[1:] + b"}") == {"cache_control": hour}
+    assert json.loads(marked(b'[{"name":"a"}]', caches=True, for_an_hour=True)) == [
+        {"name": "a", "cache_control": hour}
+    ]
+
+
+def test_a_forced_tool_is_another_way_to_think() -> None:
+    """It costs the messages their cache, once: the turn's later requests are not forced."""
+    forced = shape(wishes=Wishes(tool_choice={"type": "any"}))
+    assert forced.kind_of_thinking != shape().kind_of_thinking
+    assert forced.unforced == shape()
+    assert json.loads(forced.head((), b"[]"))["tool_choice"] == {"type": "any"}

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from actors.context.estimate.sent import Beginning, Billed, SentRequest
+from protocol.provider.limits import HOUR_MILLISECONDS
 
 BEGINNING = Beginning(model="m", epoch=2, tools=1, system=2, thinking=3, has_media=False)
 SENT = SentRequest(
@@ -46,3 +47,12 @@ def test_what_is_old_or_short_is_not_remembered(now: int, least: int) -> None:
     """Five minutes after its last use, or below the least length of the model."""
     assert BILLED.reaches(BEGINNING, now=now, least=least) == "nothing"
     assert BILLED.reaches(BEGINNING, now=299_999, least=700) == "messages"
+
+
+def test_a_prompt_that_is_kept_for_an_hour_is_remembered_so_long() -> None:
+    """From when it was sent."""
+    kept = msgspec.structs.replace(BILLED.sent, kept=HOUR_MILLISECONDS)
+    billed = msgspec.structs.replace(BILLED, sent=kept)
+    sent_at = BILLED.sent.sent_at
+    assert billed.reaches(BEGINNING, now=sent_at + 3_599_999, least=512) == "messages"
+    assert billed.reaches(BEGINNING, now=sent_at + 3_600_000, least=512) == "nothing"
