@@ -167,13 +167,15 @@ class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
 class CalibrationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """For one request, what the tokenizer counted and what the provider billed for the same.
 
-    Both are of text: what pictures and documents are taken for is in neither.
+    Both are of text: what pictures and documents are taken for is in neither. A prompt that
+    `is_opaque` may have been billed for text that only the provider can read.
     """
 
     model: str
     has_tools: bool
     counted: int
     billed: int
+    is_opaque: bool = False
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +185,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     for its pictures and documents. `has_tools` says whether tools were on offer. The provider
     cleared `cleared_tokens` of the input by itself and did not bill them. `tells_size` when the
     bill of the input is that of the prompt, once. A prompt that `is_opaque` has text that only the
-    provider can read: its bill says nothing of other prompts. `terms` are those of its price.
+    provider can read. `terms` are those of its price.
     """
 
     counts: TokenCounts
@@ -211,6 +213,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
             has_tools=self.has_tools,
             counted=self.counted_tokens,
             billed=billed,
+            is_opaque=self.is_opaque,
         )
 
     def _is_believable(self, billed: int) -> bool:

@@ -212,7 +212,7 @@ class TurnWrites:
         """Learn what the turn's requests were billed."""
         for step in turn.steps:
             sample = step.sample(turn.model)
-            if sample is not None and not step.is_opaque:
+            if sample is not None:
                 sent = flight.find(sample) if step.terms.model is None else None
                 self._parts.calibrations.learn(sample, None if sent is None else sent.estimate)
 

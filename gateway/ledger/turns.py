@@ -169,7 +169,7 @@ class _Row:
     def samples(self) -> list[CalibrationRecord]:
         """What there is to learn from the turn's requests."""
         model = str(self.values["model"])
-        steps = [step for step in self._steps() if step.counted_tokens > 0 and not step.is_opaque]
+        steps = [step for step in self._steps() if step.counted_tokens > 0]
         return [sample for step in steps if (sample := step.sample(model)) is not None]
 
     def _cost(self) -> Cost | None:

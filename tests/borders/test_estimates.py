@@ -67,12 +67,16 @@ async def test_a_prompt_with_what_only_the_provider_can_read_teaches_nothing(
     tmp_path: Path,
 ) -> None:
     """Its searches are of a former turn: it was billed once, but for more than can be counted."""
+    read = {"input_tokens": 40_000, "cache_read_input_tokens": 0, "cache_creation": None}
     async with open_world(tmp_path, server_tools=TOOLS) as world, world.talk() as talk:
         session = (await talk.ask("session.create"))["sessionId"]
         await asked(world, talk, SEARCH, sessionId=session)
-        before = (await weighed(talk, session))[1]
-        await asked(world, talk, sessionId=session)
-        assert (await weighed(talk, session))[1] == before
+        first, before = await weighed(talk, session)
+        world.simulator.script(Reply(blocks=(ReplyText("Yes."),), usage=read))
+        await talk.turn(QUESTION, sessionId=session)
+        tokens, after = await weighed(talk, session)
+        assert after == before
+        assert tokens > 3 * first
 
 
 async def test_what_is_encrypted_weighs_nothing(tmp_path: Path) -> None:

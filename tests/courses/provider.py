@@ -21,6 +21,7 @@ from gateway.simulator import (
     find_model,
 )
 from gateway.simulator.request import thinking_type
+from gateway.simulator.server_tools import is_result
 from gateway.simulator.service import Generated, HttpAnswer, Whole
 from gateway.simulator.transcript import last_said, results_first
 from tests.courses.bodies import Json
@@ -123,7 +124,9 @@ class Provider:
         return [one for one in self.exchanges if one.is_accepted]
 
     def billed(self, exchange: Exchange) -> int | None:
-        """The input tokens of a request's bill; None without a bill."""
+        """The input tokens of a request's bill; None without one, or with one of many passes."""
+        if any(_is_served(block) for block in exchange.content):
+            return None
         bills = self.simulator.billed
         of_it = [bill for bill in bills if bill.request_id == exchange.request.request_id]
         return input_of(of_it[0].usage) if of_it else None
@@ -179,3 +182,7 @@ def may_think(body: Json, *, calls: bool) -> bool:
         case "between_tools":
             return calls
     return False
+
+
+def _is_served(block: Json) -> bool:
+    return block["type"] == "server_tool_use" or is_result(block)

@@ -37,6 +37,9 @@ RATIO_SPREAD = 0.5
 OVERHEAD_SPREAD = 300.0
 """How far from `PRIOR` the two may well be."""
 
+MOST_HIDDEN = 1.25
+"""By how much a prompt's hidden text may raise its bill, for the bill to be learned from."""
+
 LEAST_RATIO, MOST_RATIO = 0.25, 4.0
 MOST_OVERHEAD = 3_000.0
 
@@ -113,9 +116,15 @@ class Calibrations:
             self.learn(record)
 
     def learn(self, record: CalibrationRecord, estimate: float | None = None) -> None:
-        """One more request, with what it was estimated at before its bill was known."""
-        if estimate is None:
-            estimate = self.line(record.model, has_tools=record.has_tools).at(record.counted)
+        """One more request, with what it was estimated at before its bill was known.
+
+        A prompt with text that only the provider can read teaches nothing when it was billed much
+        more than can be counted of it: that is most likely such text.
+        """
+        expected = self.line(record.model, has_tools=record.has_tools).at(record.counted)
+        if record.is_opaque and record.billed > MOST_HIDDEN * expected:
+            return
+        estimate = expected if estimate is None else estimate
         key = record.model, record.has_tools
         if key not in self._learned:
             self._learned[key] = _Learned(_prior(has_tools=record.has_tools))

@@ -114,3 +114,15 @@ def test_the_error_is_how_far_the_estimates_missed() -> None:
     others = Calibrations()
     others.learn(sample(1_000, 1_250))
     assert others.calibration("m", has_tools=False).error == pytest.approx(0.2)
+
+
+def test_a_bill_with_much_that_cannot_be_counted_teaches_nothing() -> None:
+    """A little more is noise; and what is billed less has nothing hidden."""
+    for billed, learned in ((1_250, 1), (900, 1), (1_300, 0)):
+        calibrations = Calibrations()
+        calibrations.learn(
+            CalibrationRecord(
+                model="m", has_tools=False, counted=1_000, billed=billed, is_opaque=True
+            )
+        )
+        assert calibrations.calibration("m", has_tools=False).samples == learned
