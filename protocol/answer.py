@@ -7,7 +7,8 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 from __future__ import annotations
 
 import json
-from typing import assert_never
+import re
+from typing import Any, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -44,6 +45,8 @@ from protocol.usage import Terms, TokenCounts
 
 JSON_DENSITY = 1.5
 """Tokens of a character of JSON over those of a character of English prose, about."""
+FILE_URL = "https://api.anthropic.com/v1/files/{}/content"
+"""Where a file is to be had, with the key of the provider (its page on the Files API)."""
 BYTES_DENSITY = 4 / 3
 """Tokens of a byte of another script over those of a character of English: about one for the three
 bytes of a Japanese character."""
@@ -133,6 +136,8 @@ class Answer:
         """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
         """What the provider left out of the prompt by itself."""
+        self.container: Any = None
+        """Where code was executed, as the provider tells it."""
         self.mismatched = 0
         """Thinking blocks of the request that did not fit what stood before them."""
 
@@ -282,6 +287,7 @@ class Answer:
         self.started = True
         self.model = message.model[:LONGEST_ID] or None
         found = message.input_transformations or []
+        self.container = message.container
         self.mismatched = sum(one.is_mismatch for one in found)
         self._meter.add(message.usage)
 
@@ -299,6 +305,8 @@ class Answer:
                 return [event for result in results for event in self._source(result)]
             case {"type": "web_fetch_tool_result", "content": {"url": str(url), **page}}:
                 return self._source({"url": url, "title": _title_of(page.get("content"))})
+            case {"tool_use_id": _, "content": {"content": [*outputs]}}:
+                return [event for output in outputs for event in self._file(output)]
         return []
 
     def _grow(self, block: _OpenBlock, delta: BlockDelta) -> list[TurnEvent]:
@@ -344,6 +352,7 @@ class Answer:
         self._is_closing = True
         self._meter.add(event.usage)
         self.stop_reason = event.delta.stop_reason or self.stop_reason
+        self.container = event.delta.container or self.container
         self.stop_details = StopDetails.of(event.delta.stop_details) or self.stop_details
         if isinstance(event.delta.stop_sequence, str):
             self.stop_sequence = event.delta.stop_sequence[:LONGEST_STOP]
@@ -367,6 +376,16 @@ class Answer:
     def _reason(self, text: str) -> list[TurnEvent]:
         self.size += _size(text)
         return [Reasoning(text)] if text else []
+
+    def _file(self, output: object) -> list[TurnEvent]:
+        """A file that code has made; its content is to be had from the provider's Files API."""
+        match output:
+            case {"type": str(kind), "file_id": str(name)} if kind.endswith("execution_output"):
+                url = FILE_URL.format(name)
+                if _FILE_ID.fullmatch(name) and url not in self._urls:
+                    self._urls.add(url)
+                    return [SourceFound(url, None, name)]
+        return []
 
     def _source(self, found: object) -> list[TurnEvent]:
         match found:
@@ -408,3 +427,5 @@ _SAID = ("text", "tool_use", "server_tool_use")
 
 LONGEST_STOP = 256
 """Characters of a stop sequence, as a client may give it."""
+
+_FILE_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")

@@ -129,11 +129,13 @@ class ProviderError(GatewayError):
     """A failure of the provider or of the way to it, already mapped to a code of ours.
 
     `too_long` is there when it refused a prompt as too long, and said by how much. `refusal` is
-    its explanation when it found fault with the request itself, short and without a secret.
+    its explanation when it found fault with the request itself, short and without a secret. It
+    `is_untold` when the provider failed (5xx) and did not say of what.
     """
 
     too_long: TooLong | None = None
     refusal: str | None = None
+    is_untold: bool = False
 
 
 class LedgerUnavailable(GatewayError):

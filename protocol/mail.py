@@ -8,7 +8,7 @@ mailboxes as MessagePack, so an actor could live in another process.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -128,12 +128,13 @@ class KeepAnswer(Request[Done], frozen=True, kw_only=True):
     """Store an answer that calls tools before they run, in one commit with the turn's row.
 
     Should the process die, the model learns what it called. The answer is the turn's message
-    number `at`, the question not counted.
+    number `at`, the question not counted. `container` is what the provider told of one.
     """
 
     turn: TurnRecord
     at: int
     messages: list[NewMessage]
+    container: Any = None
 
 
 class ExtendContext(Request[Prompt], frozen=True, kw_only=True):
@@ -142,17 +143,19 @@ class ExtendContext(Request[Prompt], frozen=True, kw_only=True):
     The first of them is the turn's message number `at`, the question not counted: what was added
     already is not added twice. They are stored with the turn's row, in one commit, before the
     answer: what goes upstream is on the disk. Raises GatewayError(CONTEXT_TOO_LARGE) when the turn
-    alone is too large.
+    alone is too large. `container` is what the provider told of one.
     """
 
     turn: TurnRecord
     at: int
     messages: list[NewMessage]
+    container: Any = None
 
 
 class RenewContext(Request[Prompt], frozen=True, kw_only=True):
     """Make the turn's latest request anew: the provider did not take it.
 
+    With `container` it is the same request that names none: the former one is given up.
     With `room` it was too long: older turns are left out until the input has less than so many
     tokens. Otherwise the provider found fault with what was said before the turn, and the
     conversation goes on in a new epoch. Left out is the turn that has message number `without` of
@@ -165,6 +168,7 @@ class RenewContext(Request[Prompt], frozen=True, kw_only=True):
     room: int | None = None
     without: int | None = None
     attachment: bool = False
+    container: bool = False
 
 
 class LeaveOutTool(Request[Done], frozen=True, kw_only=True):
@@ -185,8 +189,8 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     the `results` of tools that were added last. `status` is what the turn's messages are marked as
     in the first case. With `restores` the session's model, system prompt and tools are as they
     were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped
-    thinking that did not fit: the next turn begins a new epoch. A turn that never began is
-    forgotten.
+    thinking that did not fit: the next turn begins a new epoch. `container` is what the provider
+    told of one. A turn that never began is forgotten.
     """
 
     turn: TurnRecord
@@ -196,6 +200,7 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     status: EntryStatus = "unanswered"
     restores: bool = False
     mismatched: bool = False
+    container: Any = None
 
 
 ContextMail = (

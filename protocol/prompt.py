@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -33,6 +34,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     documents weigh. The input is estimated at `token_estimate` tokens; it most likely costs
     `likely_cost` USD, which is known only where there is a `maxCost` to hold it against.
     It `is_opaque` when it has text that only the provider can read, such as that of search results.
+    It names a `container`, if it does: one that is in use, or one that may have been put away.
     The turn's own messages begin with number `own_from` of the request. `context` is what of the
     session the model does not get.
     """
@@ -48,3 +50,4 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     token_estimate: int
     likely_cost: Decimal | None
     context: SentContext | None
+    container: Literal["fresh", "idle"] | None = None

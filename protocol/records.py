@@ -31,9 +31,21 @@ SENT: frozenset[EntryStatus] = frozenset({"complete", "partial"})
 """The statuses of what the model gets."""
 
 
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the provider has executed code; times in milliseconds since the epoch.
+
+    `since` is when it was first heard of, `idle_until` what the provider last told of its end.
+    """
+
+    id: str
+    since: int
+    idle_until: int
+
+
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One session. `model`, `system` and `tools` (JSON) are the last ones asked for.
 
+    `container` is the one in which its code was executed last.
     `version` grows by one with every write to the session or its entries.
     """
 
@@ -47,6 +59,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     last_active_at: int
     message_count: int = 0
     version: int = 0
+    container: Container | None = None
 
     @property
     def key(self) -> str:

@@ -178,10 +178,11 @@ class ChatStreamReasoning(ServerMessage, frozen=True, kw_only=True, tag="chat.st
 
 
 class Source(Wire, frozen=True, kw_only=True):
-    """Where an answer comes from."""
+    """Where an answer comes from; `file_id` of a file that the provider made."""
 
     url: str
     title: str | UnsetType = UNSET
+    file_id: str | UnsetType = UNSET
 
 
 class ChatStreamSource(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.source"):

@@ -69,10 +69,11 @@ class Reasoning(msgspec.Struct, frozen=True, gc=False):
 
 
 class SourceFound(msgspec.Struct, frozen=True):
-    """A url that the answer rests on."""
+    """A url that the answer rests on, or a file that the provider made for it."""
 
     url: str
     title: str | None
+    file_id: str | None = None
 
 
 class ToolCalled(msgspec.Struct, frozen=True):
@@ -210,8 +211,8 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
             yield ChatStreamDelta(request_id=request_id, delta=text, content_type=kind, seq=seq)
         case Reasoning():
             yield ChatStreamReasoning(request_id=request_id, delta=text, seq=seq)
-        case SourceFound(url, title):
-            source = Source(url=url, title=UNSET if title is None else title)
+        case SourceFound(url, title, file_id):
+            source = Source(url=url, title=title or UNSET, file_id=file_id or UNSET)
             yield ChatStreamSource(request_id=request_id, source=source, seq=seq)
         case ToolCalled() | ApprovalAsked() | ToolAnswered():
             yield _tool_frame(event, seq, request_id)

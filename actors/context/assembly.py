@@ -18,6 +18,7 @@ from protocol.provider.request import (
     RequestHead,
     SystemBlock,
 )
+from protocol.records import Container
 from protocol.wishes import NO_WISHES, Wishes
 
 RESPONSE_FORMAT = """\
@@ -42,6 +43,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     wishes: Wishes = NO_WISHES
     output_format: bytes = b""
     for_an_hour: bool = False
+    container: Container | None = None
 
     @property
     def kind_of_thinking(self) -> int:
@@ -90,6 +92,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
                 output_config=self._output_config,
                 context_management=self.edits,
                 cache_control=breakpoint_,
+                container=None if self.container is None else self.container.id,
                 **msgspec.structs.asdict(self.wishes),
                 stream=True,
             )

@@ -91,6 +91,7 @@ class Builder:
                 has_budget=send.max_cost is not None,
                 built_at=now,
             )
+            flight.run_in(session.container, now)
             self._parts.underway.built(flight)
             return ContextBuilt(
                 session_id=session.session_id,

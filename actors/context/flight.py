@@ -17,7 +17,8 @@ from actors.context.estimate.sent import SentRequest
 from actors.context.gathering import Ground
 from protocol.prompt import Prompt
 from protocol.provider.choosing import forgiving
-from protocol.records import CalibrationRecord, Change, Head, SessionRecord, TurnRecord
+from protocol.provider.containers import executes_code, lives
+from protocol.records import CalibrationRecord, Change, Container, Head, SessionRecord, TurnRecord
 
 BUILT_MILLISECONDS = 60_000
 """How long a turn that was built may take to begin; it may also never begin."""
@@ -81,7 +82,17 @@ class Flight:
         request = composed.sent(shape, now)
         self._requests[request.counted] = request  # no two of a turn have the same count
         cost = composed.likely_cost(now, shape.kind_of_thinking) if self.has_budget else None
-        return composed.prompt(shape, cost)
+        prompt = composed.prompt(shape, cost)
+        if (container := shape.container) is None:
+            return prompt
+        use = "fresh" if now < container.idle_until else "idle"
+        return msgspec.structs.replace(prompt, container=use)
+
+    def run_in(self, container: Container | None, now: int) -> None:
+        """The turn's code is executed in this container, if it is to be executed and that lives."""
+        usable = container is not None and lives(container, now)
+        usable = usable and executes_code(self.ground.toolset.definitions)
+        self.shape = msgspec.structs.replace(self.shape, container=container if usable else None)
 
     def find(self, sample: CalibrationRecord) -> SentRequest | None:
         """The request that was billed so."""

@@ -28,7 +28,17 @@ from protocol.mail import (
     RenewContext,
 )
 from protocol.prompt import Prompt
-from protocol.records import Attached, Change, Entry, EntryStatus, Head, TurnRecord, Withheld
+from protocol.provider.containers import told_container
+from protocol.records import (
+    Attached,
+    Change,
+    Entry,
+    EntryStatus,
+    Head,
+    SessionRecord,
+    TurnRecord,
+    Withheld,
+)
 from protocol.transcript import Transcript
 
 DELETED = Failure(code="SESSION_NOT_FOUND", message="This session has been deleted.")
@@ -68,8 +78,7 @@ class TurnWrites:
         flight = self._found(request.turn)
         async with self._parts.sessions.open(flight.session_id) as held:
             entries = await self._new(held, flight, request)
-            assert held.session is not None
-            change = Change(session=held.session, entries=tuple(entries))
+            change = Change(session=self._session(held, request), entries=tuple(entries))
             await self._write(change, request.turn, held)
         return Done()
 
@@ -80,20 +89,26 @@ class TurnWrites:
             own = _turn_of(held, request.turn)
             entries = await self._new(held, flight, request)
             held.billed = _billed(request.turn, flight) or held.billed
-            return await self._go_on(flight, held, request.turn, Said(entries, own=own[0].place))
+            said = Said(entries, own=own[0].place)
+            session = self._session(held, request)
+            return await self._go_on(flight, held, request.turn, said, session)
 
     async def renew(self, request: RenewContext) -> Prompt:
         """Make a request anew that the provider has refused. Raises GatewayError."""
         flight = self._found(request.turn)
         async with self._parts.sessions.open(flight.session_id) as held:
-            said = Said([], own=_turn_of(held, request.turn)[0].place)
+            assert held.session is not None
+            session, said = held.session, Said([], own=_turn_of(held, request.turn)[0].place)
+            if request.container:
+                session = msgspec.structs.replace(session, container=None)
+                return await self._go_on(flight, held, request.turn, said, session)
             transcript = await held.transcript(flight.ground.binding)
             thoughts = transcript.sums().thoughts
             refused = _refused(transcript, said.own, request)
             if refused is not None:
                 said = said._replace(withheld=_whole_turn(held, refused))
             prompt = await self._go_on(
-                flight, held, request.turn, said, renews=True, room=request.room
+                flight, held, request.turn, said, session, renews=True, room=request.room
             )
             if refused is not None:
                 flight.former = None  # its thinking is bound to that turn
@@ -109,14 +124,18 @@ class TurnWrites:
         held: Held,
         turn: TurnRecord,
         said: Said,
+        session: SessionRecord,
         *,
         renews: bool = False,
         room: int | None = None,
     ) -> Prompt:
-        """The turn's next request; what it has that is new is written before it is sent."""
-        assert held.session is not None
+        """The turn's next request; what it has that is new is written before it is sent.
+
+        It leaves the `session` as this.
+        """
         now = self._parts.clock.now()
-        ground = msgspec.structs.replace(flight.ground, session=held.session)
+        flight.run_in(session.container, now)
+        ground = msgspec.structs.replace(flight.ground, session=session)
         async with self._parts.composer.compose(
             held, ground, said, renews=renews, room=room
         ) as draft:
@@ -167,8 +186,7 @@ class TurnWrites:
 
     async def _settle(self, request: CompleteTurn, flight: Flight, held: Held) -> None:
         own = _turn_of(held, request.turn)
-        session, head = held.session, held.head
-        assert session is not None
+        session, head = self._session(held, request), held.head
         assert head is not None
         entries = await self._new(held, flight, request)
         if request.restores:
@@ -186,6 +204,16 @@ class TurnWrites:
             held.adopt(change)
         else:
             held.forget()  # it is loaded anew
+
+    def _session(
+        self, held: Held, request: KeepAnswer | ExtendContext | CompleteTurn
+    ) -> SessionRecord:
+        """The session with the container that an answer has told of."""
+        session = held.session
+        assert session is not None
+        now = self._parts.clock.now()
+        container = told_container(request.container, session.container, now)
+        return msgspec.structs.replace(session, container=container)
 
     async def _new(
         self, held: Held, flight: Flight, request: KeepAnswer | ExtendContext | CompleteTurn

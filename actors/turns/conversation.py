@@ -18,7 +18,7 @@ from actors.serving import BUG
 from actors.turns.budget import left_of
 from actors.turns.ending import Ending
 from actors.turns.faults import malformed
-from actors.turns.renewing import renewal
+from actors.turns.renewing import WITHOUT_CONTAINER, renewal
 from actors.turns.structured import fault_of
 from actors.turns.tools import ToolRunner
 from actors.turns.turn import Turn
@@ -112,7 +112,9 @@ class Conversation:
     async def _keep(self, turn: Turn) -> None:
         """Write down what the model calls before anybody is told of it."""
         answer = turn.step.messages()[:1]
-        request = KeepAnswer(turn=turn.row, at=turn.confirmed, messages=answer)
+        request = KeepAnswer(
+            turn=turn.row, at=turn.confirmed, messages=answer, container=turn.step.answer.container
+        )
         with deadline(self._settings.ask_seconds):
             await self._context.ask(request)
         turn.confirm(answer)
@@ -135,7 +137,12 @@ class Conversation:
     async def _extend(self, turn: Turn) -> Ending | None:
         """Make the next step's request, if the money suffices for it."""
         messages = turn.unconfirmed()
-        request = ExtendContext(turn=turn.row, at=turn.confirmed, messages=messages)
+        request = ExtendContext(
+            turn=turn.row,
+            at=turn.confirmed,
+            messages=messages,
+            container=turn.step.answer.container,
+        )
         with deadline(self._settings.ask_seconds):
             prompt = await self._context.ask(request)
         turn.confirm(messages)
@@ -162,6 +169,8 @@ class Conversation:
         if new is None:
             raise error
         how = "with less" if new.room is not None else "in a new epoch"
+        if new == WITHOUT_CONTAINER:
+            how = "without its container"
         log.info("turn %s: %s; the model is asked again %s", turn.turn_id, error, how)
         turn.renewals.append(new)
         try:

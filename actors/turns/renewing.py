@@ -9,6 +9,7 @@ Of 200,000 tokens that were estimated at 180,000 with room for 190,000, it is 17
 than the estimate, so turns are left out, or the context says that none is left. Once is mostly
 enough: the estimate of the rest is off by about the same share.
 
+If the provider refuses the container in which code is to be executed, the request goes without.
 If the provider refuses thinking, or an announcement, a new epoch begins. If it refuses another
 earlier message, for instance a picture whose address is dead, the request is made without the turn
 that has it. If it refuses that request too, the cause was something else.
@@ -24,6 +25,7 @@ from protocol.prompt import Prompt
 from protocol.provider.refusals import (
     blamed_message,
     blames_attachment,
+    blames_container,
     blames_thinking,
     names_a_message,
 )
@@ -36,14 +38,17 @@ class Renewal(NamedTuple):
     """How to make a request anew: for less `room`, or without a turn that was refused.
 
     That is the one that has the message `without`, or the latest one with an `attachment`. With
+    `container` it is the same request, but for the container that it named. With
     none of these the request goes in a new epoch, without any thinking of earlier turns.
     """
 
     room: int | None = None
     without: int | None = None
     attachment: bool = False
+    container: bool = False
 
 
+WITHOUT_CONTAINER = Renewal(container=True)
 IN_NEW_EPOCH = Renewal()
 
 
@@ -62,12 +67,25 @@ def renewal(
     """
     if error.failure.code == "CONTEXT_TOO_LARGE":
         return _shorter(error.too_long, prompt, room, [one.room for one in earlier if one.room])
+    if _needs_no_container(error, prompt) and WITHOUT_CONTAINER not in earlier:
+        return WITHOUT_CONTAINER
     if error.refusal is None:
         return None
     if blames_thinking(error.refusal) and IN_NEW_EPOCH not in earlier:
         return IN_NEW_EPOCH
     new = _without(error.refusal, prompt.own_from, has_attachments=has_attachments)
     return None if new in earlier or len(earlier) >= MOST_RENEWALS else new
+
+
+def _needs_no_container(error: ProviderError, prompt: Prompt) -> bool:
+    """Whether to ask again without the container that the request names.
+
+    It has expired, or is not there. Of one that was put away the provider says no more than that
+    it failed itself (a public report, August 2026: pydantic/pydantic-ai 7833).
+    """
+    if error.refusal is not None and blames_container(error.refusal):
+        return prompt.container is not None
+    return error.is_untold and prompt.container == "idle"
 
 
 def _without(explanation: str, own_from: int, *, has_attachments: bool) -> Renewal | None:

@@ -14,6 +14,7 @@ from protocol.context import SectionName
 from protocol.records import (
     Announced,
     Attached,
+    Container,
     Entry,
     EntryRole,
     EntryStatus,
@@ -26,6 +27,7 @@ Values = dict[str, Any]
 """A row's values by column."""
 
 _encode = msgspec.json.Encoder().encode
+_container = msgspec.json.Decoder(Container)
 _sections = msgspec.json.Decoder(tuple[Announced, ...])
 _system = msgspec.json.Decoder(tuple[tuple[SectionName, str], ...])
 
@@ -34,6 +36,8 @@ def session_values(session: SessionRecord) -> Values:
     """A session's columns."""
     values = msgspec.structs.asdict(session)
     values["tools"] = None if session.tools is None else session.tools.decode()
+    container = session.container
+    values["container"] = None if container is None else _encode(container).decode()
     return values
 
 
@@ -50,6 +54,7 @@ def session_of(row: Any) -> SessionRecord:
         last_active_at=row.last_active_at,
         message_count=row.message_count,
         version=row.version,
+        container=None if row.container is None else _container.decode(row.container),
     )
 
 

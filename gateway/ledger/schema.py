@@ -7,7 +7,7 @@ from typing import Any
 
 from pony import orm
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 PICO = 12
 """Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
@@ -45,6 +45,7 @@ def define(db: orm.Database) -> None:
         last_active_at = orm.Required(int, size=64, index=True)
         message_count = orm.Required(int)
         version = orm.Required(int)
+        container = orm.Optional(orm.LongStr, lazy=False, nullable=True, autostrip=False)
 
     class Entry(db.Entity):  # type: ignore[misc]
         session_id = orm.Required(str)

@@ -160,6 +160,11 @@ def _to_5(database: sqlite3.Connection) -> None:
     database.execute("UPDATE Turn SET cost_estimated = estimated WHERE input_cost IS NOT NULL")
 
 
+def _to_6(database: sqlite3.Connection) -> None:
+    """A session keeps the container in which its code was executed."""
+    database.execute('ALTER TABLE "Session" ADD COLUMN "container" TEXT')
+
+
 def _open_calls(database: sqlite3.Connection) -> Iterator[tuple[int, list[str]]]:
     """The answers, each the last message of its turn, that call tools, with the calls' ids."""
     rows = database.execute(
@@ -253,5 +258,6 @@ _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _to_3,
     _to_4,
     _to_5,
+    _to_6,
 )
 """By the version that they step from; there was none before 1."""

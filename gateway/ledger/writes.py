@@ -35,7 +35,7 @@ SELECT (SELECT version FROM Session WHERE session_id = $session_id),
 """
 _SAVE = """
 UPDATE Session SET model = $model, system = $system, tools = $tools, title = $title,
-  last_active_at = $last_active_at, version = version + 1,
+  container = $container, last_active_at = $last_active_at, version = version + 1,
   message_count = message_count + $added - {replaced}
 WHERE session_id = $session_id AND version = $version
 """

@@ -47,6 +47,17 @@ def switch(key: str, value: str, given: Json | None) -> bool:
     return value == "on"
 
 
+def one_of(*words: str) -> Reader:
+    """One of these words."""
+
+    def read(key: str, value: str, given: Json | None) -> str:
+        if plain(key, value, given) not in words:
+            raise invalid(f"sim: {key} takes one of {', '.join(words)}, not {value!r}")
+        return value
+
+    return read
+
+
 def figures(key: str, value: str, given: Json | None) -> Json:
     """An object, and nothing else."""
     if given is None or value:

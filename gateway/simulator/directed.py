@@ -110,7 +110,8 @@ def _served(asked: dict[str, Any]) -> list[ServerCall]:
     if "fetch" in asked:
         served.append(WebFetch(asked["fetch"], title="A page that was fetched"))
     if asked.get("code"):
-        served.append(CodeExecution("echo $((6 * 7))", stdout="42\n"))
+        files = tuple(f"file_simulated_{number + 1}" for number in range(asked.get("files", 0)))
+        served.append(CodeExecution("echo $((6 * 7))", stdout="42\n", files=files))
     return served
 
 

@@ -24,6 +24,7 @@ from gateway.simulator.arguments import (
     fault,
     figures,
     number,
+    one_of,
     plain,
     status,
     switch,
@@ -94,6 +95,14 @@ _ROWS = (
     KnownDirective("fetch", "URL", "a page is fetched first, and cited", plain, speaks=True),
     KnownDirective(
         "code", "on", "code is executed first, and its output told", switch, speaks=True
+    ),
+    KnownDirective("files", "N", "how many files that code leaves behind", number(int, 0, 100)),
+    KnownDirective(
+        "container",
+        "lost|expired|broken",
+        "the container that the request names is not found, has expired, or is an error 500",
+        one_of("lost", "expired", "broken"),
+        sets="container",
     ),
     KnownDirective(
         "pause",

@@ -26,7 +26,6 @@ from gateway.simulator.reply import (
     WebSearch,
 )
 from gateway.simulator.server_tools import (
-    container,
     input_of,
     is_result,
     readable,
@@ -122,6 +121,7 @@ class Drafter:
         binder: Binder,
         shows_thinking: bool,
         pending: Sequence[str] = (),
+        container: Json | None = None,
         edits: tuple[Json, ...] | None = None,
         transformations: tuple[Json, ...] | None = None,
     ) -> ReplyDraft:
@@ -131,7 +131,6 @@ class Drafter:
             content.append(block)
             binder.add(block)  # before the next one is made: its signature covers this one
         thinking, spoken = _bytes_of(reply.blocks)
-        executes = any(isinstance(block, CodeExecution) for block in reply.blocks)
         return ReplyDraft(
             id=self._ids.message(),
             request_id=request_id,
@@ -150,7 +149,7 @@ class Drafter:
                 late=reply.usage_at_end or {},
             ),
             ratio=self._ratio,
-            container=container(self._ids) if executes else None,
+            container=container,
             edits=edits,
             transformations=(
                 transformations

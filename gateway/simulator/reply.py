@@ -75,6 +75,8 @@ class WebFetch(msgspec.Struct, frozen=True, tag="web_fetch"):
 class CodeExecution(msgspec.Struct, frozen=True, tag="code_execution"):
     """Code run by the provider: a `server_tool_use` and its `*_tool_result`.
 
+    `files` are the ids of what it leaves in its output folder.
+
     `tool`: `bash_code_execution`, where `code` is a command, or `code_execution`, where it is
     Python, as it was in the tool's first version.
     """
@@ -87,7 +89,14 @@ class CodeExecution(msgspec.Struct, frozen=True, tag="code_execution"):
     error: str | None = None
     part: Part = "whole"
     id: str | None = None
+    files: tuple[str, ...] = ()
 
+
+CODE_TOOLS = ("code_execution", "bash_code_execution", "text_editor_code_execution")
+"""The names under which code is executed."""
+
+ContainerFault: TypeAlias = Literal["lost", "expired", "broken"]
+"""What may be wrong with a container: not found, expired, or an error of 500 that says nothing."""
 
 ServerCall: TypeAlias = WebSearch | WebFetch | CodeExecution
 
@@ -222,6 +231,7 @@ class Reply(msgspec.Struct, frozen=True):
     - `flush`: an unpaced stream is sent in pieces of at least this many bytes; 1 is event by event
     - `gate`: what goes wrong (`failure`, `fault`) waits until it is set
     - `refused_tool`: the request is refused for this tool, if it defines it
+    - `container`: what is wrong with the container that the request names, if it names one
     - `limits`: obey the request's `max_tokens` and `stop_sequences`; off, it is sent as written
     """
 
@@ -240,5 +250,6 @@ class Reply(msgspec.Struct, frozen=True):
     limits: bool = False
     gate: trio.Event | None = None
     failure: ErrorReply | None = None
+    container: ContainerFault | None = None
     refused_tool: str | None = None
     fault: Fault | None = None

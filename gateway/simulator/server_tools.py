@@ -1,12 +1,9 @@
 """The provider's own tools as blocks: a call, and what it brought, in the API's shapes."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from gateway.simulator.ids import Ids
 from gateway.simulator.reply import CodeExecution, Json, ServerCall, WebFetch, WebSearch
 from gateway.simulator.signature import Signer
-
-CONTAINER_LIFE = timedelta(minutes=30)
 
 
 def tool_of(block: ServerCall) -> str:
@@ -43,7 +40,8 @@ def result_of(block: ServerCall, signer: Signer) -> list[Json] | Json:
         case WebFetch():
             return _page(block)
         case CodeExecution(stdout=stdout, stderr=stderr, return_code=code):
-            output = {"stdout": stdout, "stderr": stderr, "return_code": code, "content": []}
+            made = [{"type": f"{block.tool}_output", "file_id": name} for name in block.files]
+            output = {"stdout": stdout, "stderr": stderr, "return_code": code, "content": made}
             return {"type": f"{block.tool}_result", **output}
 
 
@@ -63,12 +61,6 @@ def readable(block: Json) -> Json:
         if isinstance(one, dict)
     ]
     return {**block, "content": found}
-
-
-def container(ids: Ids) -> Json:
-    """Where code was executed."""
-    expires = datetime.now(UTC) + CONTAINER_LIFE
-    return {"id": ids.container(), "expires_at": expires.isoformat(), "skills": None}
 
 
 def _search_result(url: str, title: str, signer: Signer) -> Json:

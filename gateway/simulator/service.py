@@ -12,6 +12,7 @@ from gateway.simulator.answers import AnswerMemory
 from gateway.simulator.attachments import check_attachments
 from gateway.simulator.binding import BINDING_CONTROLS, Binder, Screened, screen
 from gateway.simulator.cache import PromptCache
+from gateway.simulator.containers import Containers
 from gateway.simulator.context_editing import edit, measure
 from gateway.simulator.directed import directed, within_uses
 from gateway.simulator.draft import Drafter, ReplyDraft
@@ -23,7 +24,7 @@ from gateway.simulator.metronome import Metronome
 from gateway.simulator.models import ModelSpec
 from gateway.simulator.prompt import segments
 from gateway.simulator.prose import compose
-from gateway.simulator.reply import ErrorReply, Json, Reply
+from gateway.simulator.reply import CodeExecution, ErrorReply, Json, Reply
 from gateway.simulator.request import (
     Received,
     betas,
@@ -83,6 +84,7 @@ class Service:
         self._tokenizer = settings.tokenizer
         self._drafter = Drafter(self.ids, self._signer, self._tokenizer.bytes_per_billed)
         self._answers = AnswerMemory()
+        self._containers = Containers(self.ids)
 
     @contextmanager
     def open_stream(self) -> Iterator[None]:
@@ -158,6 +160,9 @@ class Service:
         size = sum(segment.tokens for segment in prompt)
         check_size(size, body, model)
         reply = self._reply(body, model)
+        pending = pending_calls(merged(body["messages"]))
+        self._containers.check(body, pending)
+        self._containers.fail(body, reply.container)
         if reply.refused_tool and (place := place_of(body, reply.refused_tool)):
             raise invalid(f"{place}.custom.input_schema: JSON schema is invalid.")
         streamed = bool(body.get("stream"))
@@ -173,12 +178,18 @@ class Service:
             charge=self._cache.charge(model.snapshot or model.id, prompt, model.cacheable),
             binder=Binder(screened, model, self._signer),
             shows_thinking=shows_thinking(body, model),
-            pending=[str(call["id"]) for call in pending_calls(merged(body["messages"]))],
+            pending=[str(call["id"]) for call in pending],
+            container=self._container(body, reply),
             edits=edited.applied if edited else None,
             transformations=screened.entries if BINDING_CONTROLS in betas(request) else None,
         )
         self._answers.remember(draft.content, draft.stop_reason)
         return Generated(draft, streamed=streamed)
+
+    def _container(self, body: Json, reply: Reply) -> Json | None:
+        if not any(isinstance(block, CodeExecution) for block in reply.blocks):
+            return None
+        return self._containers.used(body.get("container"))
 
     def _reply(self, body: Json, model: ModelSpec) -> Reply:
         """What was arranged for this request, what its text directs, or what comes to mind."""

@@ -83,6 +83,7 @@ class ProviderMessage(msgspec.Struct, frozen=True):
     model: str
     usage: ProviderUsage | None = None
     input_transformations: list[InputTransformation] | None = None
+    container: Any = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, tag_field="type", tag="text_delta", gc=False):
@@ -147,11 +148,15 @@ class ContentBlockStop(msgspec.Struct, frozen=True, tag_field="type", tag="conte
 
 
 class MessageEnd(msgspec.Struct, frozen=True):
-    """Why the message stopped; `stop_details` is read by `protocol.stopping`."""
+    """Why the message stopped; `stop_details` is read by `protocol.stopping`.
+
+    `container` is where code was executed, read by `protocol.provider.containers`.
+    """
 
     stop_reason: str | None = None
     stop_details: Any = None
     stop_sequence: Any = None
+    container: Any = None
 
 
 class AppliedEdit(msgspec.Struct, frozen=True):

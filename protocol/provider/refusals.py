@@ -35,6 +35,17 @@ _OF_ATTACHMENTS = re.compile(
 )
 
 
+_OF_CONTAINERS = re.compile(r"\bcontainer(_id|_expired)?\b", re.IGNORECASE)
+
+
+def blames_container(explanation: str) -> bool:
+    """Whether a refusal is about the container that the request names: expired, or not there.
+
+    The page on code execution says that there is an error, and not which (August 2026).
+    """
+    return bool(_OF_CONTAINERS.search(explanation))
+
+
 def blames_thinking(explanation: str) -> bool:
     """Whether a refusal is about thinking that does not fit, or about an announcement."""
     return bool(_OF_THE_PAST.search(explanation))

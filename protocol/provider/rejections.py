@@ -226,7 +226,9 @@ def _by_range(told: Rejection) -> ProviderError:
             "LLM_ERROR", f"The provider's address redirects elsewhere. {_ADDRESS_HINT}"
         )
     if told.status >= 500:
-        return _FAILED(told)
+        failed = _FAILED(told)
+        failed.is_untold = True
+        return failed
     words = told.words or f"status {told.status}"
     return _refused(told._replace(words=words), f"The provider refuses the request: {words}")
 

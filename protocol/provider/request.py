@@ -54,4 +54,5 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     top_p: float | None = None
     top_k: int | None = None
     metadata: dict[str, str] | None = None
+    container: str | None = None
     stream: bool

@@ -745,3 +745,31 @@ def test_what_the_provider_left_out_of_the_prompt_is_known() -> None:
     end = MessageDelta(MessageEnd("end_turn"), ProviderUsage(), ContextManagement([edit]))
     answer, _ = told(START, end, STOP)
     assert answer.edits == [edit]
+
+
+def test_the_container_is_the_one_that_was_told_of_last() -> None:
+    """With the beginning or with the end of an answer."""
+    first, last = {"id": "container_1"}, {"id": "container_2"}
+    begun = ProviderMessage("m", "model", ProviderUsage(input_tokens=1), container=first)
+    answer, _ = told(MessageStart(begun))
+    assert answer.container == first
+    answer.feed(MessageDelta(MessageEnd("end_turn")))
+    assert answer.container == first
+    answer.feed(MessageDelta(MessageEnd("end_turn", container=last)))
+    assert answer.container == last
+
+
+def ran(kind: str, *outputs: Any) -> Block:
+    """What came of code that was executed."""
+    result = {"type": f"{kind}_result", "stdout": "", "content": list(outputs)}
+    return {"type": f"{kind}_tool_result", "tool_use_id": "s", "content": result}
+
+
+@pytest.mark.parametrize("kind", ["bash_code_execution", "code_execution"])
+def test_a_file_that_code_has_made_is_a_source_once(kind: str) -> None:
+    """It is to be had from the Files API by its id."""
+    output = {"type": f"{kind}_output", "file_id": "file_1"}
+    odd = [{**output, "file_id": "a/../b"}, {**output, "file_id": 7}, {"type": "new"}, 7]
+    url = "https://api.anthropic.com/v1/files/file_1/content"
+    events = shown_by(*block(ran(kind, output, output, *odd)), *block(ran(kind, output), index=1))
+    assert events == [SourceFound(url, None, "file_1")]

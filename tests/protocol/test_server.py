@@ -50,7 +50,7 @@ PARTS = {
     "Limits": "maxMessageBytes maxSessions maxPendingRequests maxMessageValues? maxContentBlocks? "
     "maxSchemaNodes? maxSchemaDepth?",
     "Routing": "tier reason",
-    "Source": "url title?",
+    "Source": "url title? fileId?",
     "Usage": "inputTokens outputTokens totalTokens inputDetails outputDetails webSearches "
     "estimated region? speed?",
     "InputDetails": "uncached cacheRead cacheWrite5m cacheWrite1h",

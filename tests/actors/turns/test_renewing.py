@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
-from actors.turns.renewing import IN_NEW_EPOCH, MOST_RENEWALS, Renewal
+from actors.turns.renewing import IN_NEW_EPOCH, MOST_RENEWALS, WITHOUT_CONTAINER, Renewal
 from actors.turns.renewing import renewal as renewal_of
 from protocol.errors import ProviderError, TooLong
 from protocol.prompt import Prompt
@@ -116,3 +118,35 @@ def test_without_figures_a_quarter_less_is_sent() -> None:
 def test_another_failure_is_no_reason(explanation: str | None) -> None:
     """Of the turn's own messages, or no refusal at all."""
     assert renewal(refusal(explanation), PROMPT, 190_000, []) is None
+
+
+def untold() -> ProviderError:
+    """The provider fails, and says nothing of what."""
+    error = ProviderError("LLM_ERROR", "The provider failed (500).", retryable=True)
+    error.is_untold = True
+    return error
+
+
+@pytest.mark.parametrize("use", ["fresh", "idle"])
+@pytest.mark.parametrize(
+    "explanation",
+    ["Container not found: container_1", "container: The container container_1 has expired."],
+)
+def test_a_request_goes_once_without_the_container_that_is_refused(
+    use: Any, explanation: str
+) -> None:
+    """A request that named none is refused for something else."""
+    prompt = msgspec.structs.replace(PROMPT, container=use)
+    gone = refusal(explanation)
+    assert renewal(gone, prompt, 190_000, []) == WITHOUT_CONTAINER
+    assert renewal(gone, prompt, 190_000, [WITHOUT_CONTAINER]) is None
+    assert renewal(gone, PROMPT, 190_000, []) is None
+
+
+def test_a_failure_is_taken_for_the_containers_where_that_was_put_away() -> None:
+    """The provider has been seen to fail so; of one in use it is no sign."""
+    idle, fresh = (msgspec.structs.replace(PROMPT, container=use) for use in ("idle", "fresh"))
+    assert renewal(untold(), idle, 190_000, []) == WITHOUT_CONTAINER
+    assert renewal(untold(), idle, 190_000, [WITHOUT_CONTAINER]) is None
+    assert renewal(untold(), fresh, 190_000, []) is None
+    assert renewal(untold(), PROMPT, 190_000, []) is None

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import pytest
 
 from gateway.ledger import steps as ledger_steps
 from gateway.ledger.ledger import Ledger, LedgerUnusable
 from gateway.ledger.schema import SCHEMA_VERSION
 from gateway.ledger.steps import step_forward
-from protocol.records import Attached, Entry
-from tests.gateway.ledger.support import open_ledger, page
+from protocol.records import Attached, Change, Container, Entry
+from tests.gateway.ledger.support import open_ledger, page, turn
 from tests.gateway.media.test_pictures import document, image, pdf, png
 
 # Version 1, as pony made it.
@@ -222,3 +223,21 @@ def test_a_file_without_tables_is_left_to_be_made(tmp_path: Path) -> None:
     step_forward(path)
     path.write_bytes(b"")
     step_forward(path)
+
+
+async def test_a_session_from_before_containers_has_none_and_can_have_one(tmp_path: Path) -> None:
+    """The column is new; what is written into it is read again."""
+    path = old_file(tmp_path, ("t1", "user", "Hi"), ("t1", "assistant", [TEXT]))
+    step_forward_to(5, path)
+    async with open_ledger(tmp_path) as ledger:
+        stored = await ledger.load_session("s1")
+        assert stored is not None
+        assert stored.session.container is None
+        kept = msgspec.structs.replace(
+            stored.session, container=Container(id="container_1", since=1, idle_until=2)
+        )
+        await ledger.begin_turn(Change(session=kept), turn(9, session_id="s1"), is_new=False)
+    async with open_ledger(tmp_path) as ledger:
+        stored = await ledger.load_session("s1")
+        assert stored is not None
+        assert stored.session.container == kept.container

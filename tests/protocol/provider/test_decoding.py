@@ -85,7 +85,7 @@ def decoded(data: bytes, name: bytes = b"") -> ProviderEvent:
         ),
         (
             {"type": "message_delta", "delta": {"stop_reason": None, "container": {}}},
-            MessageDelta(MessageEnd()),
+            MessageDelta(MessageEnd(container={})),
         ),
         ({"type": "message_stop"}, MessageStop()),
         ({"type": "ping"}, ProviderPing()),
