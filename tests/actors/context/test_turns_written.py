@@ -458,3 +458,46 @@ async def test_a_bill_of_nothing_teaches_nothing(autojump_clock: MockClock) -> N
         await talk.end(THOUGHTFUL, billed=0)
         assert (await talk.inspect()).calibration.samples == 0
         assert talk.held().billed is None
+
+
+CODE: dict[str, Any] = {"server_tools": ["code_execution"]}
+CONTAINER = {"id": "container_1", "expires_at": "2100-01-01T00:00:00Z"}
+
+
+async def test_a_container_is_kept_with_the_session_and_named_from_then_on(
+    autojump_clock: MockClock,
+) -> None:
+    """Where code may be executed; while the provider has it in use, and when it may not."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1", **CODE)
+        await talk.begin()
+        assert "container" not in talk.body
+        asked = KeepAnswer(
+            turn=talk.row, at=0, messages=[answer(THOUGHT, call())], container=CONTAINER
+        )
+        await world.context_box.ask(asked)
+        assert talk.stored.container is not None
+        prompt = await talk.extend(answer(THOUGHT, call()), results(result()))
+        assert (talk.body["container"], prompt.container) == ("container_1", "fresh")
+        idle = {**CONTAINER, "expires_at": "1970-01-01T00:00:00Z"}
+        await talk.end(THOUGHTFUL, container=idle)
+        prompt = await talk.turn("2")
+        assert (talk.body["container"], prompt.container) == ("container_1", "idle")
+        await talk.turn("3", server_tools=[])
+        assert "container" not in talk.body
+
+
+async def test_a_container_that_is_gone_is_forgotten(autojump_clock: MockClock) -> None:
+    """The request is otherwise the same, and no epoch begins."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1", **CODE)
+        await talk.begin()
+        await talk.end(THOUGHTFUL, container=CONTAINER)
+        await talk.build("2")
+        await talk.begin()
+        former = talk.body
+        prompt = await talk.renew(container=True)
+        assert former == {**talk.body, "container": "container_1"}
+        assert (prompt.container, talk.stored.container, len(talk.heads)) == (None, None, 1)

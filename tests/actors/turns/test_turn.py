@@ -567,6 +567,30 @@ async def test_a_prompt_is_not_shortened_without_end(autojump_clock: MockClock) 
         assert (world.context.completed.unsent, world.context.completed.restores) == ("turn", True)
 
 
+async def test_a_request_whose_container_is_gone_is_made_once_without(
+    autojump_clock: MockClock,
+) -> None:
+    """The answer that has told of a container hands it on."""
+    told = {"id": "container_2"}
+    end = MessageDelta(MessageEnd("end_turn", container=told), ProviderUsage(output_tokens=1))
+    async with open_turn_world() as world:
+        world.context.prompts.extend([{"container": "fresh"}, {}])
+        gone = refusing("Container not found: container_1")
+        so: list[Step] = [
+            begin(),
+            open_block(),
+            piece("So."),
+            ContentBlockStop(0),
+            end,
+            MessageStop(),
+        ]
+        world.model.will(gone, [*so, end, MessageStop()])
+        await world.connect().converse()
+        (asked,) = world.context.of(RenewContext)
+        assert asked == RenewContext(turn=asked.turn, container=True)
+        assert world.context.completed.container == told
+
+
 async def test_a_refusal_of_the_past_begins_a_new_epoch(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
