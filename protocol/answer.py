@@ -104,7 +104,8 @@ def _decode_arguments(text: str) -> object:
 class Answer:
     """What has been received of one answer.
 
-    `urls` are those that the turn has shown already, `ids` those of its tool calls.
+    `urls` are those that the turn has shown already, `ids` those of its tool calls. The prompt may
+    be asked to be cached `for_an_hour`.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Answer:
         ids: CallIds | None = None,
         *,
         is_data: bool = False,
+        for_an_hour: bool = False,
     ) -> None:
         self.started = False
         self.complete = False
@@ -128,7 +130,7 @@ class Answer:
         self._ids = CallIds("call") if ids is None else ids
         self.faults: dict[str, str] = {}
         """Why calls cannot be run, for the model, by their id."""
-        self._meter = Meter()
+        self._meter = Meter(for_an_hour=for_an_hour)
         self._is_closing = False
         self._output_is_final = False
         self._unknown: set[int] = set()  # the places of blocks that grew in unknown ways

@@ -20,9 +20,13 @@ _STANDARD = "standard"
 
 
 class Meter:
-    """Counts one answer; what was never told is 0."""
+    """Counts one answer; what was never told is 0.
 
-    def __init__(self) -> None:
+    The prompt was to be cached `for_an_hour`, or else for five minutes.
+    """
+
+    def __init__(self, *, for_an_hour: bool = False) -> None:
+        self._for_an_hour = for_an_hour
         self._figures: dict[str, int] = {}
         self._words: dict[str, str] = {}
         self._prompt: int | None = None
@@ -174,11 +178,11 @@ class Meter:
         """Tokens written to the cache for five minutes, and for an hour.
 
         The provider tells their sum, or each kind, or both. It may go on with the sum alone: what
-        was then written since is of the kind that was told before.
+        was then written since is of the kind that was told before, or else of the one asked for.
         """
         told = self._figures.get
         for_minutes, for_an_hour = told("written_5m", 0), told("written_1h", 0)
         written = told("written", for_minutes + for_an_hour)
-        if for_minutes or not for_an_hour:
+        if for_minutes or not (for_an_hour or self._for_an_hour):
             return written - min(for_an_hour, written), min(for_an_hour, written)
         return 0, written

@@ -35,6 +35,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     `likely_cost` USD, which is known only where there is a `maxCost` to hold it against.
     It `is_opaque` when it has text that only the provider can read, such as that of search results.
     It names a `container`, if it does: one that is in use, or one that may have been put away.
+    The provider is to remember it `for_an_hour`, where it is asked to remember it for so long.
     The turn's own messages begin with number `own_from` of the request. `context` is what of the
     session the model does not get.
     """
@@ -51,3 +52,4 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     likely_cost: Decimal | None
     context: SentContext | None
     container: Literal["fresh", "idle"] | None = None
+    for_an_hour: bool = False

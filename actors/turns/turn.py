@@ -107,7 +107,7 @@ class Turn:
             self._epoch = prompt.context.epoch
             self._dropped += prompt.context.dropped_thinking or 0
         is_data = self.send.output_format is not None
-        answer = Answer(self._urls, self._call_ids, is_data=is_data)
+        answer = Answer(self._urls, self._call_ids, is_data=is_data, for_an_hour=prompt.for_an_hour)
         self.steps.append(Step(self.built.model, prompt, answer))
 
     def replace(self, prompt: Prompt) -> None:

@@ -287,3 +287,13 @@ async def test_a_tier_is_of_the_whole_request(tmp_path: Path) -> None:
             per_token = 2.5e-6 if seen["totals"]["tokenEstimate"] > 100_000 else 0.5e-6
             most = world.sent()[-1]["max_tokens"]
             assert most == pytest.approx(0.0025 / per_token, rel=0.01)
+
+
+async def test_a_sum_of_cache_writes_is_of_the_hour_that_was_asked_for(tmp_path: Path) -> None:
+    """Only the gateway knows of which kind they are, and it asked for one of them."""
+    usage = {**FIGURES, "cache_creation": None}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        world.simulator.script(Reply(blocks=(ReplyText("Yes."),), usage=usage))
+        end = (await talk.turn("Tea?", model=OPUS, cacheTtl="1h"))[-1]
+        assert total(end) == price(counts=replace(COUNTS, cache_write5m=0, cache_write1h=400))
+        assert "estimated" not in end["cost"]

@@ -160,3 +160,17 @@ def test_passes_of_another_kind_are_uncertain() -> None:
     """They are no part of the sums, and may be of another model."""
     usage = ProviderUsage(iterations=[UsageIteration("message"), UsageIteration("compaction")])
     assert terms(told(usage)).is_uncertain
+
+
+@pytest.mark.parametrize(
+    ("usage", "for_minutes", "for_an_hour"),
+    [(written(9), 0, 9), (written(9, 9, 0), 9, 0), (written(9, 0, 9), 0, 9)],
+)
+def test_a_sum_alone_is_of_the_kind_that_was_asked_for(
+    usage: ProviderUsage, for_minutes: int, for_an_hour: int
+) -> None:
+    """What is told by kind stands all the same."""
+    meter = Meter(for_an_hour=True)
+    meter.add(usage)
+    counts = meter.counts(is_final=True)
+    assert (counts.cache_write5m, counts.cache_write1h) == (for_minutes, for_an_hour)
