@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -86,9 +86,8 @@ class Codec:
                 f"This connection speaks {self._what}.", request_id=_id_in(json_frame, frame)
             )
         message = self._message(frame, frame)
-        if isinstance(message, ChatSend) and message.tools:
-            for at in range(len(message.tools)):
-                _check_schema(message, at)
+        for field, value in _free_parts(message):
+            _check_free(message, field, value)
         if self._nul in frame:  # type: ignore[operator]
             _check_nul(message)
         return without_blanks(message)
@@ -108,10 +107,9 @@ class Codec:
             yield
         message = self._message(frame, small)
         yield
-        if isinstance(message, ChatSend) and message.tools:
-            for at in range(len(message.tools)):
-                _check_schema(message, at)
-                yield
+        for field, value in _free_parts(message):
+            _check_free(message, field, value)
+            yield
         if self._nul_in_bytes in frame:
             _check_nul(message)
         return without_blanks(message)
@@ -161,11 +159,23 @@ class Codec:
         return found if isinstance(found, str) and _ID.fullmatch(found) else None
 
 
-def _check_schema(message: ChatSend, at: int) -> None:
-    """The one free-form part of a client's message goes on as JSON, and through MessagePack."""
-    assert message.tools
-    if fault := schema_fault(message.tools[at].input_schema):
-        raise InvalidMessage(f"`tools[{at}].inputSchema`: {fault}", request_id=message.id)
+def _free_parts(message: AnyClientMessage) -> Iterator[tuple[str, Any]]:
+    """The free-form parts of a client's message, by name."""
+    if not isinstance(message, ChatSend | ContextInspect):
+        return
+    if message.output_format is not None:
+        yield "outputFormat.schema", message.output_format.schema
+    if isinstance(message, ChatSend):
+        for at, tool in enumerate(message.tools or ()):
+            yield f"tools[{at}].inputSchema", tool.input_schema
+            if tool.input_examples:
+                yield f"tools[{at}].inputExamples", tool.input_examples
+
+
+def _check_free(message: AnyClientMessage, field: str, value: Any) -> None:
+    """What is free-form goes on as JSON, and through MessagePack."""
+    if fault := schema_fault(value):
+        raise InvalidMessage(f"`{field}`: {fault}", request_id=message.id)
 
 
 def _check_nul(message: AnyClientMessage) -> None:

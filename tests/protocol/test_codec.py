@@ -429,6 +429,20 @@ def test_a_tools_schema_that_nests_too_deeply_is_refused(codec: Codec, levels: i
 
 
 @BOTH
+@pytest.mark.parametrize("kind", ["chat.send", "context.inspect"])
+def test_every_free_form_part_is_held_to_that(codec: Codec, kind: str) -> None:
+    """Examples of a tool's arguments, and the schema of an answer."""
+    said = {"type": kind, "id": "1", "content": "x", "sessionId": "s"}
+    deep = nested(DEEPEST + 1)
+    error = refused(codec, frame(codec, {**said, "outputFormat": {"schema": deep}}))
+    assert error.failure.message.startswith("`outputFormat.schema`: it nests deeper")
+    tool = {"name": "t", "description": "", "inputSchema": {}, "inputExamples": [{"a": deep}]}
+    if kind == "chat.send":
+        error = refused(codec, frame(codec, {**said, "tools": [tool]}))
+        assert error.failure.message.startswith("`tools[0].inputExamples`: it nests deeper")
+
+
+@BOTH
 def test_nesting_beyond_all_recursion_is_refused(codec: Codec) -> None:
     """Anywhere in a message."""
     deep = "[" * 20_000 if codec is JSON else b"\x91" * 20_000
