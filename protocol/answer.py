@@ -38,6 +38,7 @@ from protocol.provider.events import (
     TextDelta,
     ThinkingDelta,
     UnknownDelta,
+    UnreadableStart,
 )
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
@@ -157,6 +158,9 @@ class Answer:
                     self._open[index].is_known = False
             case MessageStart(message=message):
                 self._start(message)
+            case UnreadableStart():
+                self.started = True
+                raise MalformedEvent("the beginning of the answer cannot be read")
             case MessageDelta():
                 self._stop(event)
             case MessageStop():

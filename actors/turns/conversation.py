@@ -176,11 +176,12 @@ class Conversation:
         try:
             with deadline(self._settings.ask_seconds):
                 prompt = await self._context.ask(RenewContext(turn=turn.row, **new._asdict()))
-        except GatewayError as full:
-            if full.failure.code != "CONTEXT_TOO_LARGE" or error.too_long is not None:
+        except GatewayError as failed:
+            # Without the provider's figures ours are a guess: then only its own word is true.
+            is_told = failed.failure.code == "CONTEXT_TOO_LARGE" and error.too_long is not None
+            if is_told or failed.failure.code not in ("CONTEXT_TOO_LARGE", "LLM_ERROR"):
                 raise
-            # The provider gave no figures, so ours are a guess: only its own word is true.
-            raise error from full
+            raise error from failed
         if not self._is_affordable(turn, prompt):
             return OUT_OF_MONEY
         turn.advance("call")

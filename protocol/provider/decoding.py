@@ -39,6 +39,7 @@ from protocol.provider.events import (
     ThinkingDelta,
     UnknownDelta,
     UnknownEvent,
+    UnreadableStart,
 )
 
 _decode = msgspec.json.Decoder(KnownEvent).decode
@@ -119,7 +120,8 @@ class EventDecoder:
     def decode(self, data: bytes, name: bytes = b"") -> list[ProviderEvent]:
         """The events in an SSE event's `data`; `name` is what its `event` field says.
 
-        Raises MalformedEvent when it is not JSON, or a known type with wrong fields.
+        Raises MalformedEvent when it is not JSON, or a known type with wrong fields; but that an
+        answer has begun is told in any case.
         """
         try:
             event: ProviderEvent = _decode(data)
@@ -127,6 +129,8 @@ class EventDecoder:
             try:
                 return self._decode_odd(data, name)
             except _ERRORS:
+                if _begins_an_answer(data):
+                    return [UnreadableStart()]
                 raise MalformedEvent("the provider sent an event that cannot be read") from error
         return [event] if self._half is None else self._after_half(event)
 
@@ -213,6 +217,13 @@ def _unlisted(data: bytes) -> UnknownEvent | UnknownDelta | None:
     except _ERRORS:
         pass
     return None
+
+
+def _begins_an_answer(data: bytes) -> bool:
+    try:
+        return _decode_kind(data).type == "message_start"
+    except _ERRORS:
+        return False
 
 
 def _streamed(data: bytes) -> list[ProviderEvent]:

@@ -215,6 +215,10 @@ class UnknownDelta(msgspec.Struct, frozen=True, tag_field="type", tag="unknown_d
     name: str
 
 
+class UnreadableStart(msgspec.Struct, frozen=True, tag_field="type", tag="unreadable_start"):
+    """A `message_start` whose fields cannot be read: an answer has begun, and is billed."""
+
+
 KnownEvent = (
     MessageStart
     | ContentBlockStart
@@ -225,7 +229,7 @@ KnownEvent = (
     | ProviderPing
     | StreamError
 )
-ProviderEvent = KnownEvent | UnknownEvent | UnknownDelta
+ProviderEvent = KnownEvent | UnknownEvent | UnknownDelta | UnreadableStart
 
 
 class MalformedEvent(ValueError):

@@ -36,6 +36,7 @@ from protocol.provider.events import (
     ThinkingDelta,
     UnknownDelta,
     UnknownEvent,
+    UnreadableStart,
     UsageIteration,
 )
 from protocol.stopping import StopDetails
@@ -649,6 +650,7 @@ def test_the_text_of_an_open_block_counts_from_its_beginning() -> None:
         [START, END, STOP, STOP],
         [START, END, STOP, END],
         [START, END, STOP, begin(TEXT)],
+        [UnreadableStart()],
     ],
 )
 def test_an_event_out_of_order_is_malformed(events: list[ProviderEvent]) -> None:

@@ -795,6 +795,17 @@ async def test_a_session_survives_a_refusal_of_what_was_said_before(
         assert world.model.bodies[-1].decode().count("sealed") == 1
 
 
+async def test_a_refusal_that_cannot_be_mended_is_told_as_the_provider_says_it(
+    autojump_clock: MockClock,
+) -> None:
+    """No turn before has a file that could be left out."""
+    async with open_world() as world:
+        client = world.connect()
+        world.model.will(refusing("File not found: file_1"))
+        error = (await client.converse())[-1]
+        assert (error["code"], "File not found: file_1" in error["message"]) == ("LLM_ERROR", True)
+
+
 async def test_the_error_names_a_tool_that_the_provider_refuses(
     autojump_clock: MockClock,
 ) -> None:
