@@ -17,7 +17,8 @@ import msgspec
 import trio
 
 LONGEST_ERROR = 64 * 1024
-"""Bytes of an error's body; what follows is not read, for its beginning says what it is."""
+"""Bytes of the body of an error or of a redirect; what follows is not read, for its beginning says
+what it is."""
 
 LONGEST_LIST = 4 * 1024 * 1024
 """Bytes of any other body that is read whole."""
@@ -69,7 +70,7 @@ async def bound(response: httpx2.Response) -> None:
 
     How long a stream may be depends on its request: that is for `pieces` to see to.
     """
-    is_error = response.status_code >= 400
+    is_error = not response.is_success
     packing = response.headers.pop("content-encoding", "identity").strip().lower()
     is_packed = packing in ("gzip", "x-gzip", "deflate")
     if not is_packed and packing != "identity" and not is_error:
@@ -97,7 +98,7 @@ class _Body(httpx2.AsyncByteStream):
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         self._body = response.stream
         self._pieces = aiter(self._body)
-        self._is_error = response.status_code >= 400
+        self._is_error = not response.is_success
         most = LONGEST_ERROR if self._is_error else LONGEST_LIST
         self._left: float = math.inf if is_stream else most
         # With the head of gzip or that of zlib.
@@ -120,7 +121,7 @@ class _Body(httpx2.AsyncByteStream):
         """The next piece; of what is packed a small one, and a rest for the other tasks."""
         if self._unpacker is None:
             return await anext(self._pieces)
-        while True:
+        while not self._unpacker.eof:
             if not self._packed and len(self._last) < PIECE:
                 self._packed = await anext(self._pieces)
             try:
@@ -131,6 +132,7 @@ class _Body(httpx2.AsyncByteStream):
             await trio.lowlevel.checkpoint()
             if self._last:
                 return self._last
+        raise StopAsyncIteration  # what follows the end is of nothing, and would be kept
 
     async def aclose(self) -> None:
         await self._body.aclose()

@@ -130,36 +130,40 @@ class AnthropicModel:
         return info
 
     async def _told(self, path: str, after: str = "") -> object:
-        """The JSON that the models endpoint answers, as it is; a text if it is none."""
+        """The JSON that the models endpoint answers, as it is."""
         query = {"limit": PAGE, "after_id": after} if after else {"limit": PAGE}
         client = await self._connected()
-        try:
-            with self._mapped_errors():
-                return await client.get(path, cast_to=object, options={"params": query})
-        except ValueError:  # it says that it is JSON, and is none
-            return None
+        return await self._read(client.get(path, cast_to=object, options={"params": query}))
 
     async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
         """The provider's count of the input tokens of `body`."""
         countable = msgspec.json.encode(msgspec.json.decode(body, type=_Countable))
-        with self._answer_deadline(), self._mapped_errors():
+        with self._answer_deadline():
             client = await self._connected()
 
-            async def count(body: bytes) -> anthropic.types.MessageTokensCount:
+            async def count(body: bytes) -> object:
                 return await client.post(
                     "/v1/messages/count_tokens",
                     content=body,
-                    cast_to=anthropic.types.MessageTokensCount,
+                    cast_to=object,
                     options={"headers": _with_betas(_JSON_HEADERS, betas)},
                 )
 
-            counted = await self._understood(count, countable)
-        tokens = _figure(counted.input_tokens)
+            counted = await self._read(self._understood(count, countable))
+        tokens = _figure(counted.get("input_tokens")) if isinstance(counted, dict) else None
         if tokens is None:
             raise ProviderError(
                 "LLM_ERROR", "The provider's count cannot be read. Ask without `exact`."
             )
         return tokens
+
+    async def _read(self, answer: Awaitable[object]) -> object:
+        """The JSON of an answer; a text if it is none, `None` if it only says that it is JSON."""
+        try:
+            with self._mapped_errors():
+                return await answer
+        except (ValueError, RecursionError):
+            return None
 
     @asynccontextmanager
     async def stream(

@@ -96,6 +96,15 @@ async def test_an_error_without_end_is_the_error_that_its_status_says() -> None:
             assert caught.value.failure.code == "OVERLOADED"
 
 
+async def test_a_redirect_without_end_is_told_as_a_redirect() -> None:
+    """It is no answer, and is read no further than an error."""
+    head = HEAD % (b"302 Found", b"Location: http://127.0.0.1:1/\r\n")
+    with bounded_memory(8 * MIB):
+        async with open_provider(lambda send: endless(send, head, b"x" * 65_536)) as model:
+            with pytest.raises(ProviderError, match="address redirects elsewhere"):
+                await events_of(model)
+
+
 @pytest.mark.parametrize("packing", [b"gzip", b"deflate", b"br", b"zstd", b"gzip, gzip"])
 async def test_a_packed_error_is_not_unpacked_without_a_bound(packing: bytes) -> None:
     """Whatever it is packed with: 100 MiB come in 400 KB."""
@@ -117,6 +126,36 @@ async def test_a_list_of_models_is_bounded() -> None:
         async with open_provider(lambda send: endless(send, head, b" " * 65_536)) as model:
             with pytest.raises(ProviderError, match="LLM_ERROR: The provider sends more than"):
                 await model.describe("m")
+
+
+async def test_what_follows_the_end_of_a_packed_body_is_not_read() -> None:
+    """The unpacker would keep all of it."""
+    head = HEAD % (b"200 OK", b"Content-Encoding: gzip\r\n")
+    head += gzip.compress(b'{"id": "claude-sonnet-5-5", "max_tokens": 7}')
+    with bounded_memory(8 * MIB):
+        async with open_provider(lambda send: endless(send, head, b"x" * 65_536)) as model:
+            assert (await model.describe("claude-sonnet-5-5")).max_tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"text/html", b"<p>Welcome</p>"),
+        (b"application/json", b"{"),
+        (b"application/json", b"[" * 100_000),
+        (b"application/json", b"[]"),
+    ],
+)
+async def test_an_answer_that_is_no_json_is_a_failure_of_the_provider(
+    kind: bytes, body: bytes
+) -> None:
+    """Whatever is asked for, and however deep it is."""
+    head = (HEAD % (b"200 OK", b"")).replace(b"application/json", kind)
+    async with open_provider(lambda send: send(head + body)) as model:
+        with pytest.raises(ProviderError, match="LLM_ERROR: The provider's models endpoint"):
+            await model.describe("m")
+        with pytest.raises(ProviderError, match="LLM_ERROR: The provider's count"):
+            await model.count_tokens(REQUEST % 1)
 
 
 async def test_pages_of_models_without_end_are_not_asked_for() -> None:
