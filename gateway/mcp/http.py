@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx2
+import trio
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 
@@ -31,7 +32,8 @@ _OF_SOMETHING_ELSE: Final = (b"-32601", b"-32602")
 """JSON-RPC's codes of an unknown method and of bad parameters, an unknown tool among them."""
 
 CONNECT_SECONDS: Final = 10.0
-"""Longest wait for a connection, and for one write. Who calls sets the deadline of an answer."""
+"""Longest wait for a connection, for one write, and for what a refusal says. Who calls sets the
+deadline of an answer."""
 
 
 class Trouble:
@@ -82,7 +84,8 @@ class _Client(httpx2.AsyncClient):
             self._trouble.note("compresses its answers, though asked not to")
             return httpx2.Response(503, request=request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        kind = response.headers.get("content-type", "")
+        is_stream = kind.startswith("text/event-stream") and response.status_code < 400
         response.stream = _EventBody(response.stream) if is_stream else _JsonBody(response.stream)
         if request.method == "POST":
             await self._note(request, response)
@@ -106,10 +109,9 @@ async def _knows_no_session(response: httpx2.Response) -> bool:
     """
     if response.status_code not in (400, 404):
         return False
-    try:
+    body = b""
+    with suppress(httpx2.StreamError), trio.move_on_after(CONNECT_SECONDS):
         body = (await response.aread()).lower()
-    except httpx2.StreamError:
-        body = b""
     if response.status_code == 400:
         return b"session" in body
     return not any(code in body for code in _OF_SOMETHING_ELSE)
@@ -155,7 +157,10 @@ class _EventBody(_JsonBody):
 
 
 class EventLines:
-    """Puts events together from pieces; their lines end with a line feed."""
+    """Puts events together from pieces; their lines end with a line feed.
+
+    In however many pieces an event comes, each of its bytes is looked at once.
+    """
 
     def __init__(self) -> None:
         self.rest = bytearray()
@@ -166,9 +171,13 @@ class EventLines:
         piece = self._held + piece
         self._held = b"\r" if piece.endswith(b"\r") else b""  # the line feed may come yet
         piece = piece.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        looked_at = max(0, len(self.rest) - 1)  # up to there is no empty line
         self.rest += piece
-        *events, rest = bytes(self.rest).split(b"\n\n") if b"\n" in piece else (self.rest,)
-        self.rest = bytearray(rest)
+        end = self.rest.rfind(b"\n\n", looked_at)
+        if end < 0:
+            return []
+        events = bytes(self.rest[:end]).split(b"\n\n")
+        del self.rest[: end + 2]
         return [event + b"\n\n" for event in events]
 
 

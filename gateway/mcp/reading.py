@@ -6,6 +6,8 @@ What a message is remains the SDK's to say.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import TypeVar
 
 import trio
 from mcp.shared.message import SessionMessage
@@ -14,13 +16,29 @@ from mcp_types import INTERNAL_ERROR, jsonrpc_message_adapter
 from gateway.mcp.bounded import SMALL, bounded
 
 Heard = SessionMessage | Exception
+T = TypeVar("T")
 
 _NO_WORD = "an error"
 
 
 async def heard(message: bytes) -> Heard:
     """The message, or the SDK's word on why it is none."""
-    message = await smaller(message)
+    return await _aside(_heard, message)
+
+
+async def readable(message: bytes) -> bytes:
+    """The message, so that the SDK can read it if that is possible at all."""
+    return await _aside(_readable, message)
+
+
+async def _aside(read: Callable[[bytes], T], message: bytes) -> T:
+    """What `read` makes of a message; of a large one in a thread, without what is too much."""
+    if len(message) <= SMALL:
+        return read(message)
+    return await trio.to_thread.run_sync(lambda: read(bounded(message)))
+
+
+def _heard(message: bytes) -> Heard:
     try:
         return _read(message)
     except (ValueError, RecursionError) as error:
@@ -30,24 +48,15 @@ async def heard(message: bytes) -> Heard:
             return error
 
 
-async def readable(message: bytes) -> bytes:
-    """The message, so that the SDK can read it if that is possible at all."""
-    message = await smaller(message)
+def _readable(message: bytes) -> bytes:
     try:
         _read(message)
     except (ValueError, RecursionError):
         try:
             return _mended(message)
         except (ValueError, RecursionError):
-            return message
+            pass
     return message
-
-
-async def smaller(message: bytes) -> bytes:
-    """The message without what is too much, which is found in a thread."""
-    if len(message) <= SMALL:
-        return message
-    return await trio.to_thread.run_sync(bounded, message)
 
 
 def _read(message: bytes) -> SessionMessage:

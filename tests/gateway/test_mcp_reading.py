@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared.message import SessionMessage
@@ -22,7 +26,7 @@ from gateway.mcp.bounded import (
     bounded,
     split,
 )
-from gateway.mcp.http import EventLines
+from gateway.mcp.http import EventLines, Trouble, _Client
 from gateway.mcp.offers import LONGEST_WRITTEN, offers_of
 from gateway.mcp.reading import heard, readable
 from gateway.mcp.settings import McpServer
@@ -198,6 +202,51 @@ def test_events_are_the_same_however_they_are_cut(data: st.DataObject, end: byte
         events += lines.feed(whole[start:stop])
     events += [bytes(lines.rest) + b"\n"] if lines.rest else []
     assert events == [b"event: message\ndata: {}\n\n", b": ping\n\n", b"data: 1\n\n"]
+
+
+def test_an_event_in_many_lines_and_pieces_is_looked_at_once() -> None:
+    """Copying what came so far with every piece would take minutes."""
+    lines, piece = EventLines(), b"data: " + b"x" * 25 + b"\n"
+    began = time.process_time()
+    for _ in range(131_072):
+        assert lines.feed(piece) == []
+    (event,) = lines.feed(b"\n")
+    assert len(event) == 131_072 * len(piece) + 1
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"application/json"])
+@pytest.mark.parametrize("piece", [b": still there\n\n" * 4_096, b""])
+async def test_a_refusal_without_end_is_read_for_a_while_only(
+    kind: bytes, piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Endless or silent, it says what its status says: the session is forgotten."""
+    monkeypatch.setattr("gateway.mcp.http.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.mcp.http.LONGEST_MESSAGE", 1_000_000)
+    sent = 0
+
+    async def serve(stream: trio.SocketStream) -> None:
+        nonlocal sent
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 404 Not Found\r\nContent-Type: %b\r\n\r\n" % kind)
+        with suppress(trio.BrokenResourceError):
+            while sent < 100_000_000:
+                await stream.send_all(piece or b" ")
+                sent += len(piece)
+                await trio.sleep(0 if piece else 10)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/mcp"
+        trouble = Trouble(lambda: None)
+        with trio.fail_after(5):
+            async with _Client(McpServer(name="s", url=url), trouble) as client:
+                request = client.build_request("POST", url, headers={"mcp-session-id": "x"})
+                response = await client.send(request, stream=True)
+                await response.aclose()
+        nursery.cancel_scope.cancel()
+    assert trouble.has_forgotten
+    assert sent < 50_000_000
 
 
 @pytest.mark.parametrize(
