@@ -7,6 +7,7 @@ The clients of a turn go on with the id that they were shown, and the session ha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -15,44 +16,48 @@ from protocol.mail import NewMessage
 from protocol.provider.content import Block
 from protocol.records import Entry
 
+_ID = re.compile(rb'"id":"([a-zA-Z0-9_-]{1,64})"')
+"""An id needs no escape, and a text has no bare quotes."""
+
 _decode = msgspec.json.Decoder(list[Block]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def distinct(
-    messages: Iterable[NewMessage], before: Sequence[Entry], turn_id: str, renamed: dict[str, str]
-) -> list[NewMessage]:
-    """A turn's `messages` with ids that are in no entry `before`.
+class DistinctIds:
+    """The ids of one turn's calls, as the session has them."""
 
-    What is `renamed` stays so for the rest of the turn, in which the results are yet to come.
-    """
-    return [_distinct(message, before, turn_id, renamed) for message in messages]
+    def __init__(self, turn_id: str) -> None:
+        self._turn_id = turn_id
+        self._taken: frozenset[bytes] | None = None
+        self._renamed: dict[str, str] = {}
 
+    def distinct(self, messages: Iterable[NewMessage], before: Sequence[Entry]) -> list[NewMessage]:
+        """The turn's `messages` with ids that no turn before it has.
 
-def _distinct(
-    message: NewMessage, before: Sequence[Entry], turn_id: str, renamed: dict[str, str]
-) -> NewMessage:
-    if b'"tool_' not in message.content:
-        return message
-    blocks = _decode(message.content)
-    for block in blocks:
-        if block["type"] == "tool_use" and _is_taken(block["id"], before):
-            renamed[block["id"]] = f"{turn_id}_again_{len(renamed) + 1}"
-    if not renamed:
-        return message
-    return msgspec.structs.replace(message, content=_encode([_named(b, renamed) for b in blocks]))
+        What is renamed stays so for the rest of the turn, in which the results are yet to come.
+        The entries `before` are searched once, for they may have megabytes.
+        """
+        return [self._distinct(message, before) for message in messages]
 
+    def _distinct(self, message: NewMessage, before: Sequence[Entry]) -> NewMessage:
+        if b'"tool_' not in message.content:
+            return message
+        if self._taken is None:
+            answers = (entry.content for entry in before if entry.role == "assistant")
+            self._taken = frozenset(found for said in answers for found in _ID.findall(said))
+        blocks = _decode(message.content)
+        for block in blocks:
+            if block["type"] == "tool_use" and block["id"].encode() in self._taken:
+                self._renamed[block["id"]] = f"{self._turn_id}_again_{len(self._renamed) + 1}"
+        if not self._renamed:
+            return message
+        content = _encode([self._named(block) for block in blocks])
+        return msgspec.structs.replace(message, content=content)
 
-def _is_taken(call_id: str, before: Sequence[Entry]) -> bool:
-    """Whether an earlier call has this id. An id needs no escape, and a text has no bare quotes."""
-    wanted = b'"id":"%b"' % call_id.encode()
-    return any(wanted in entry.content for entry in before if entry.role == "assistant")
-
-
-def _named(block: Block, renamed: dict[str, str]) -> Block:
-    match block:
-        case {"type": "tool_use", "id": str(call_id)} if call_id in renamed:
-            return {**block, "id": renamed[call_id]}
-        case {"type": "tool_result", "tool_use_id": str(call_id)} if call_id in renamed:
-            return {**block, "tool_use_id": renamed[call_id]}
-    return block
+    def _named(self, block: Block) -> Block:
+        match block:
+            case {"type": "tool_use", "id": str(call_id)} if call_id in self._renamed:
+                return {**block, "id": self._renamed[call_id]}
+            case {"type": "tool_result", "tool_use_id": str(call_id)} if call_id in self._renamed:
+                return {**block, "tool_use_id": self._renamed[call_id]}
+        return block

@@ -11,6 +11,7 @@ from collections import OrderedDict
 import msgspec
 
 from actors.context.assembly import Shape
+from actors.context.call_ids import DistinctIds
 from actors.context.composed import Composed
 from actors.context.composing import Draft
 from actors.context.estimate.sent import SentRequest
@@ -56,8 +57,7 @@ class Flight:
         self.built_at = built_at
         self.has_begun = False
         """Whether its beginning is written."""
-        self.renamed: dict[str, str] = {}
-        """The ids of calls that an earlier turn has had, and those that the session has instead."""
+        self.ids = DistinctIds(turn_id)
         self._requests: dict[int, SentRequest] = {}
 
     def begun(self) -> None:

@@ -9,7 +9,6 @@ from typing import assert_never
 
 import msgspec
 
-from actors.context.call_ids import distinct
 from actors.context.estimate.sent import Billed
 from actors.context.flight import Flight
 from actors.context.gathering import Said
@@ -225,7 +224,7 @@ class TurnWrites:
         return await self._parts.gatherer.measured(
             turn.model,
             turn.turn_id,
-            distinct(new, held.entries, turn.turn_id, flight.renamed),
+            flight.ids.distinct(new, held.entries),
             held.next_place,
             self._parts.clock.now(),
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
-from actors.context.call_ids import distinct
+from actors.context.call_ids import DistinctIds
 from protocol.mail import NewMessage
 from tests.protocol.entries import entry
 
@@ -18,7 +19,7 @@ def message(role: Any, *blocks: dict[str, Any]) -> NewMessage:
     return NewMessage(role=role, content=json.dumps(blocks, separators=(",", ":")).encode())
 
 
-def ids(messages: list[NewMessage]) -> list[str]:
+def ids_in(messages: list[NewMessage]) -> list[str]:
     """The ids in messages, of calls and of results."""
     blocks = [block for one in messages for block in json.loads(one.content)]
     return [block.get("id") or block["tool_use_id"] for block in blocks]
@@ -33,15 +34,25 @@ def test_an_id_that_no_earlier_call_has_stays() -> None:
     """Nor does a text that speaks of it matter."""
     said = stored({"type": "text", "text": 'It is "id":"call_0".'})
     messages = [message("assistant", CALL), message("user", RESULT)]
-    assert distinct(messages, [said], "turn_2", {}) == messages
+    assert DistinctIds("turn_2").distinct(messages, [said]) == messages
 
 
 def test_a_call_that_has_an_earlier_ones_id_gets_another_and_so_does_its_result() -> None:
     """Also when the result comes later than the call."""
-    renamed: dict[str, str] = {}
+    ids = DistinctIds("turn_2")
     text = {"type": "text", "text": "Well."}
-    (call,) = distinct([message("assistant", text, CALL)], [stored(CALL)], "turn_2", renamed)
+    (call,) = ids.distinct([message("assistant", text, CALL)], [stored(CALL)])
     other = {**RESULT, "tool_use_id": "call_1"}
-    (results,) = distinct([message("user", RESULT, other)], [stored(CALL)], "turn_2", renamed)
+    (results,) = ids.distinct([message("user", RESULT, other)], [stored(CALL)])
     assert json.loads(call.content) == [text, {**CALL, "id": "turn_2_again_1"}]
-    assert ids([results]) == ["turn_2_again_1", "call_1"]
+    assert ids_in([results]) == ["turn_2_again_1", "call_1"]
+
+
+def test_many_calls_are_held_against_a_long_session_at_once() -> None:
+    """Searching the session for each of them held the loop for seconds."""
+    said = stored({"type": "text", "text": "word \n" * 700_000}, CALL)
+    calls = [{**CALL, "id": f"call_{number}"} for number in range(500)]
+    began = time.process_time()
+    (renamed,) = DistinctIds("turn_2").distinct([message("assistant", *calls)], [said])
+    assert time.process_time() - began < 0.2
+    assert ids_in([renamed])[:2] == ["turn_2_again_1", "call_1"]
