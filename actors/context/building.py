@@ -15,10 +15,10 @@ from actors.context.estimate.clearing import clearing
 from actors.context.flight import Flight
 from actors.context.gathering import ContextSettings, Ground, Said
 from actors.context.parts import Parts
-from actors.context.searching import affordable_searches, has_search, with_searches
+from actors.context.searching import SEARCH, affordable_searches, has_search, with_searches
 from actors.context.sessions import Held
 from actors.context.toolset import chosen_tools
-from protocol.client import ChatSend
+from protocol.client import ChatSend, OneTool
 from protocol.errors import GatewayError
 from protocol.mail import BuildContext, ContextBuilt
 from protocol.provider.choosing import Thinking, choose_thinking, guarded
@@ -120,7 +120,13 @@ class Builder:
             return ground
         async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
             uses = affordable_searches(draft.composed, price, send.max_cost, now)
-        return with_searches(ground, uses)
+        limited = with_searches(ground, uses)
+        if not uses and _must_search(send, limited):
+            raise GatewayError(
+                "BUDGET_EXCEEDED",
+                "`maxCost` does not suffice for one search. Raise it, or leave `toolChoice` out.",
+            )
+        return limited
 
     def _affordable(
         self,
@@ -170,6 +176,13 @@ class Builder:
             max_tokens=max_tokens,
             budget=self._settings.thinking_budget,
         )
+
+
+def _must_search(send: ChatSend, without: Ground) -> bool:
+    """Whether the model is to search, as it has no search any more."""
+    if isinstance(send.tool_choice, OneTool):
+        return send.tool_choice.name == SEARCH
+    return send.tool_choice == "any" and not without.toolset.definitions
 
 
 def shape_of(

@@ -124,7 +124,10 @@ def chosen_tools(remembered: bytes | None, send: ChatSend, taken: Collection[str
         servers = _server_entries(send.server_tools)
     providers = _providers_names(servers)
     if send.tools is not None:
-        clients = _client_entries(send.tools, {*taken, *providers, READ_SKILL})
+        reserved = {*taken, *providers, READ_SKILL}
+        if any(tool.defer_loading for tool in send.tools):
+            reserved.add(TOOL_SEARCH["name"])
+        clients = _client_entries(send.tools, reserved)
     elif send.server_tools is not None:
         _check_clients(clients, providers)
     return _joined([*servers, *clients])

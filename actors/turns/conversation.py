@@ -211,6 +211,7 @@ class Conversation:
             "is left out from now on: send again.",
         )
         told.refusal = why
+        told.failure = told.failure.of_request(error.failure.provider_request_id)
         return told
 
     def _is_affordable(self, turn: Turn, prompt: Prompt) -> bool:

@@ -59,3 +59,18 @@ async def test_what_costs_nothing_is_not_bounded_by_money(
         search = await search_of(world, **fields)
         assert search is not None
         assert search.get("max_uses") == (100 if fields else None)
+
+
+@pytest.mark.parametrize("choice", [{"name": "web_search"}, "any"])
+async def test_a_search_that_must_be_is_not_asked_for_without_its_money(
+    choice: Any, autojump_clock: MockClock
+) -> None:
+    """The provider would refuse to force a tool that is not among the tools."""
+    fields = {"model": "claude-sonnet-4-6", "serverTools": ["web_search"], "toolChoice": choice}
+    async with open_world() as world:
+        world.prices.per_search = Decimal("0.01")
+        client = world.connect()
+        error = (await client.converse(maxCost=0.009, **fields))[-1]
+        assert (error["code"], len(world.model.bodies)) == ("BUDGET_EXCEEDED", 0)
+        assert error["message"].startswith("`maxCost` does not suffice for one search.")
+        assert (await client.converse(maxCost=1.0, **fields))[-1]["type"] == "chat.stream.end"

@@ -23,6 +23,7 @@ from protocol.provider.model_table import FIRST_TOOLS
 from protocol.tools import OfferedTool
 
 SCHEMA = {"type": "object"}
+LATE = ToolDeclaration("late", "Waits.", SCHEMA, defer_loading=True)
 SKILLS = OfferedTool(name="read_skill", description="Reads.", input_schema=SCHEMA)
 TYPES = ("web_search_20260318", *FIRST_TOOLS)
 SEARCH = {"type": "web_search_20260318", "name": "web_search"}
@@ -115,6 +116,7 @@ def test_what_a_send_does_not_mention_stays() -> None:
         ([declared("a"), declared("a")], "`tools[1].name`"),
         ([declared("a"), declared("read_skill")], "`tools[1].name`"),
         ([declared("web_search")], "`tools[0].name`"),
+        ([LATE, declared(TOOL_SEARCH["name"])], "`tools[1].name`"),
     ],
 )
 def test_a_tool_that_the_provider_would_refuse_is_refused_by_name(
@@ -225,9 +227,8 @@ def test_options_that_the_provider_would_refuse_are_refused(
 
 def test_deferred_tools_come_with_the_tool_that_finds_them() -> None:
     """They stand before it, so that a breakpoint never falls on one of them."""
-    late = ToolDeclaration("late", "Waits.", SCHEMA, defer_loading=True)
     strict = ToolDeclaration("now", "Acts.", SCHEMA, strict=True, input_examples=[{"a": 1}])
-    tools = assemble_tools([], [], remember(None, tools=[strict, late]), TYPES)
+    tools = assemble_tools([], [], remember(None, tools=[strict, LATE]), TYPES)
     assert tools.definitions == [
         {**sent("late", "Waits."), "defer_loading": True},
         TOOL_SEARCH,

@@ -817,14 +817,15 @@ async def test_the_error_names_a_tool_that_the_provider_refuses(
         ]
         client = world.connect()
         mine = [{"name": "mine", "description": "", "inputSchema": schema}]
-        world.model.will(
-            refusing("tools.0.custom.input_schema: It is odd."), refusing("tools.0.name: Odd")
-        )
+        odd = ProviderError("LLM_ERROR", "Odd.", provider_request_id="req_7")
+        odd.refusal = "tools.0.custom.input_schema: It is odd."
+        world.model.will([odd], refusing("tools.0.name: Odd"))
         error = (await client.converse(tools=mine))[-1]
         assert error["code"] == "LLM_ERROR"
         assert error["message"] == (
             "The provider refuses the tool s__brew of the MCP server s: "
-            "tools.0.custom.input_schema: It is odd. The tool is left out from now on: send again."
+            "tools.0.custom.input_schema: It is odd. The tool is left out from now on: send again. "
+            "(The provider's request: req_7)"
         )
         error = (await client.converse(tools=mine))[-1]
         assert "the tool mine: tools.0.name: Odd. The tool" in error["message"]
