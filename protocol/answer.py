@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import UnionType
 from typing import Any, assert_never
 
 import msgspec
@@ -19,7 +20,7 @@ from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter, NoFences
 from protocol.provider import halves
 from protocol.provider.answering import LONGEST_ID, other_model
-from protocol.provider.content import HEAVIEST, Block, weight
+from protocol.provider.content import HEAVIEST, Block, is_too_deep, weight
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
@@ -70,13 +71,14 @@ class _OpenBlock:
         """The block with all of its pieces."""
         block = dict(self.begun)
         if self.text:
-            block["text"] = (block.get("text") or "") + "".join(self.text)
+            block["text"] = "".join([_text_in(block, "text"), *self.text])
         if self.thinking:
-            block["thinking"] = (block.get("thinking") or "") + "".join(self.thinking)
+            block["thinking"] = "".join([_text_in(block, "thinking"), *self.thinking])
         if self.signature:
             block["signature"] = "".join(self.signature)
         if self.citations:
-            block["citations"] = [*(block.get("citations") or []), *self.citations]
+            begun = block.get("citations")
+            block["citations"] = [*(begun if isinstance(begun, list) else ()), *self.citations]
         arguments = "".join(self.json)
         if arguments:  # else its input stands as it began: some send it whole
             block["input"] = _arguments(arguments)
@@ -135,6 +137,7 @@ class Answer:
         self._is_closing = False
         self._output_is_final = False
         self._unknown: set[int] = set()  # the places of blocks that grew in unknown ways
+        self._running: set[str] = set()  # the ids of uses of the provider's own tools
         self.size = 0.0
         """Of what came so far, in characters of English: for an estimate of its tokens."""
         self.edits: list[AppliedEdit] = []
@@ -205,11 +208,9 @@ class Answer:
     @property
     def is_working(self) -> bool:
         """Whether the model writes what nobody sees, or a tool of the provider's runs."""
-        if any(block.begun.get("type") not in ("text", *THINKING) for block in self._open.values()):
+        if self._running:
             return True
-        done = {block.get("tool_use_id") for block in self.blocks}
-        uses = (block for block in self.blocks if block.get("type") == "server_tool_use")
-        return any(use.get("id") not in done for use in uses)
+        return any(block.begun["type"] not in ("text", *THINKING) for block in self._open.values())
 
     @property
     def text(self) -> str:
@@ -222,17 +223,15 @@ class Answer:
     @property
     def said(self) -> str:
         """The text of its whole blocks."""
-        return "".join(str(block["text"]) for block in self.blocks if block.get("type") == "text")
+        return "".join(_text_in(block, "text") for block in self.blocks if block["type"] == "text")
 
     @property
     def reasoning(self) -> str:
         """All reasoning received, a part of `text`."""
-        whole = [block.get("thinking") or "" for block in self.blocks]
-        begun = (
-            "".join([block.begun.get("thinking") or "", *block.thinking])
-            for block in self._open.values()
-        )
-        return "".join([*whole, *begun])
+        parts = [_text_in(block, "thinking") for block in self.blocks]
+        for block in self._open.values():
+            parts += (_text_in(block.begun, "thinking"), *block.thinking)
+        return "".join(parts)
 
     @property
     def calls(self) -> list[Block]:
@@ -300,6 +299,7 @@ class Answer:
     def _begin(self, index: int, block: Block) -> list[TurnEvent]:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
+        _check_begun(block)
         self._open[index] = _OpenBlock(block)
         self._meter.see(block)
         match block:
@@ -348,8 +348,12 @@ class Answer:
                 block, fault = judged(block, self._ids)
                 if fault is not None:
                     self.faults[block["id"]] = fault
-            case {"type": "server_tool_use", "input": arguments} if not isinstance(arguments, dict):
-                block["input"] = {}  # nothing else is taken back
+            case {"type": "server_tool_use", "id": str(use), **more}:
+                self._running.add(use)
+                if not isinstance(more.get("input", {}), dict):
+                    block["input"] = {}  # nothing else is taken back
+            case {"tool_use_id": str(use)}:
+                self._running.discard(use)
         self.blocks.append(block)
 
     def _stop(self, event: MessageDelta) -> None:
@@ -405,6 +409,32 @@ class Answer:
             return []
         self._urls.add(url)
         return [SourceFound(url, title if isinstance(title, str) else None)]
+
+
+_BEGINNINGS: dict[str, dict[str, type | UnionType]] = {
+    "text": {"text": str | None, "citations": list | None},
+    "thinking": {"thinking": str | None},
+    "server_tool_use": {"id": str, "name": str},
+}
+"""What the fields of a block must be, by its type. A block of another type may have any fields."""
+
+
+def _check_begun(block: Block) -> None:
+    """Raises MalformedEvent for a block that cannot be read, and would not be taken back."""
+    kind = block.get("type")
+    if not isinstance(kind, str):
+        raise MalformedEvent("a content block without a type")
+    for field, wanted in _BEGINNINGS.get(kind, {}).items():
+        if not isinstance(block.get(field), wanted):
+            raise MalformedEvent(f"a content block of the type {kind} with a wrong {field}")
+    if is_too_deep(block):
+        raise MalformedEvent("a content block that is nested too deeply")
+
+
+def _text_in(block: Block, field: str) -> str:
+    """The text in this field; none where it has something else."""
+    text = block.get(field)
+    return text if isinstance(text, str) else ""
 
 
 def _size(text: str) -> float:

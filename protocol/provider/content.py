@@ -157,16 +157,22 @@ def weight(text: bytes) -> int:
     return text.count(b",") + 4 * (text.count(b"[") + text.count(b"{"))
 
 
+_OWNERS = (dict, list)
+
+
 def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:
-    """Whether free-form data nests lists and objects deeper than `levels`."""
-    match value:
-        case list():
-            items = value
-        case dict():
-            items = [*value.values()]
-        case _:
+    """Whether decoded data nests lists and objects deeper than `levels`; walked by level."""
+    level = [value] if type(value) in _OWNERS else []
+    for _ in range(levels):
+        if not level:
             return False
-    return levels == 0 or any(is_too_deep(item, levels - 1) for item in items)
+        level = [
+            item
+            for owner in level
+            for item in (owner.values() if type(owner) is dict else owner)
+            if type(item) in _OWNERS
+        ]
+    return bool(level)
 
 
 def schema_fault(schema: Any) -> str | None:

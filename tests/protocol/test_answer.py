@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.answer import JSON_DENSITY, Answer
-from protocol.provider.content import HEAVIEST, Block
+from protocol.provider.content import DEEPEST, HEAVIEST, Block
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
@@ -50,6 +50,13 @@ TEXT: Block = {"type": "text", "text": ""}
 THINKING: Block = {"type": "thinking", "thinking": "", "signature": ""}
 THINKING_TYPES = ("thinking", "redacted_thinking")
 TOOL: Block = {"type": "tool_use", "id": "call", "name": "clock", "input": {}}
+
+
+def deep(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
 
 
 def begin(block: Block, index: int = 0) -> ContentBlockStart:
@@ -470,7 +477,7 @@ def test_nothing_is_billed_before_the_start() -> None:
     [
         (TEXT, True),
         (TOOL, True),
-        ({"type": 7}, True),
+        ({"type": "new"}, True),
         ({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}, False),
         ({"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}, False),
         ({"type": "bash_code_execution_tool_result", "tool_use_id": "s1", "content": {}}, False),
@@ -659,6 +666,49 @@ def test_an_event_out_of_order_is_malformed(events: list[ProviderEvent]) -> None
     answer, _ = told(*before)
     with pytest.raises(MalformedEvent):
         answer.feed(last)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        {},
+        {"type": 7},
+        {"type": ["text"]},
+        {"type": "text", "text": 5},
+        {"type": "text", "text": "", "citations": 5},
+        {"type": "thinking", "thinking": ["Hm"]},
+        {"type": "server_tool_use", "id": [], "name": "web_search", "input": {}},
+        {"type": "server_tool_use", "id": "s", "input": {}},
+        {"type": "new", "found": deep(DEEPEST)},
+    ],
+    ids=str,
+)
+def test_a_block_that_cannot_be_read_is_malformed(begun: Block) -> None:
+    """It would fail each later request of the session, or what reads it again."""
+    answer, _ = told(START)
+    with pytest.raises(MalformedEvent):
+        answer.feed(begin(begun))
+    assert not answer.kept_blocks()
+
+
+def test_a_block_of_an_unknown_type_may_have_any_fields() -> None:
+    """It stays as it came; what grows in a field of another kind takes its place."""
+    odd = {"type": "new", "text": {}, "thinking": 5, "citations": 7, "tool_use_id": []}
+    grown = grow(TextDelta("a"), ThinkingDelta("b"), CitationsDelta({"url": "https://a.example"}))
+    answer, _ = told(START, *block(odd), begin(odd, 1))
+    assert answer.kept_blocks() == [odd]
+    assert (answer.text, answer.said, answer.reasoning) == ("", "", "")
+    answer, _ = told(START, begin(odd), *grown, ContentBlockStop(0))
+    assert answer.blocks[0]["text"] == "a"
+    assert answer.blocks[0]["thinking"] == "b"
+    assert answer.blocks[0]["citations"] == [{"url": "https://a.example"}]
+
+
+def test_a_text_that_never_came_says_nothing() -> None:
+    """Its block has no text at all, or `null`."""
+    answer, _ = told(START, *block({"type": "text"}), *block({"type": "text", "text": None}))
+    assert answer.said == ""
+    assert answer.kept_blocks() == []
 
 
 blocks = st.sampled_from([TEXT, THINKING, TOOL, {"type": "redacted_thinking", "data": "x"}])
