@@ -13,7 +13,7 @@ MOST_VALUES: Final = 50_000
 """Values of one message: every element of a list and every member of an object."""
 
 MOST_SCHEMA_NODES: Final = 10_000
-"""Values of one tool's JSON Schema."""
+"""Values of one JSON Schema, keywords and names not counted."""
 
 MOST_BLOCKS: Final = 1_000
 """Blocks of one content."""

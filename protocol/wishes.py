@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 
 from protocol.announcing import Definition
+from protocol.bounds import MOST_SCHEMA_NODES
 from protocol.client import ChatSend, OneTool, OutputFormat
 from protocol.errors import GatewayError
+from protocol.provider.json_schema import is_larger
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.structured import MOST_STRICT, Figures, Unfitting, measure
 from protocol.provider.thinking import ThinkingBudget
@@ -127,21 +129,30 @@ def check_schemas(
     model: ModelInfo, tools: Sequence[Definition], output_format: OutputFormat | None
 ) -> None:
     """The schemas that the provider compiles: strict tools and the answer's, alone and together."""
-    figures = Figures()
     strict = [tool for tool in tools if tool.get("strict")]
     if strict and not model.structures:
         raise _refusal("tools[].strict", f"{model.id} has no strict tools")
     if len(strict) > MOST_STRICT:
         raise _refusal("tools[].strict", f"at most {MOST_STRICT} tools of a request may be strict")
-    for tool in strict:
-        figures = figures.plus(_measured(f"tools.{tool['name']}", tool["input_schema"]))
+    schemas = [(f"tools.{tool['name']}", tool["input_schema"]) for tool in strict]
     if output_format is not None:
         if not model.structures:
             raise _refusal("outputFormat", f"{model.id} has no structured output")
-        figures = figures.plus(_measured("outputFormat.schema", output_format.schema))
-    if figures.fault is not None:
+        schemas.append(("outputFormat.schema", output_format.schema))
+    fault = _fault_of_all(schemas)
+    if fault is not None:
         field = "tools[].strict" if output_format is None else "outputFormat.schema"
-        raise _refusal(field, f"of all strict schemas, {figures.fault}")
+        raise _refusal(field, f"of all strict schemas, {fault}")
+
+
+def _fault_of_all(schemas: Sequence[tuple[str, dict[str, Any]]]) -> str | None:
+    """What is too much in all of the schemas, which come with the field of each."""
+    if is_larger([schema for _, schema in schemas], MOST_SCHEMA_NODES):
+        return f"there are more than {MOST_SCHEMA_NODES} values; make them smaller"
+    figures = Figures()
+    for field, schema in schemas:
+        figures = figures.plus(_measured(field, schema))
+    return figures.fault
 
 
 def _measured(field: str, schema: dict[str, Any]) -> Figures:

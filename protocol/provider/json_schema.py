@@ -18,17 +18,16 @@ Unknown keywords stay: they demand nothing. Patterns are not looked into.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from protocol.bounds import MOST_SCHEMA_NODES
 from protocol.provider.content import DEEPEST, is_json, is_too_deep
 
 Schema = dict[str, Any] | bool
 Object = dict[str, Any]
-
-MOST_NODES: Final = 10_000
-"""Values in a schema, keywords and names not counted."""
 
 ONE: Final = frozenset(
     {
@@ -100,8 +99,8 @@ def is_larger(data: Any, most: int) -> bool:
 
 def check_size(schema: Any) -> None:
     """Raises Unfit for what is too large or too deep to be walked, or is no JSON."""
-    if is_larger(schema, MOST_NODES):
-        raise Unfit(f"its schema has more than {MOST_NODES:,} values in it")
+    if is_larger(schema, MOST_SCHEMA_NODES):
+        raise Unfit(f"its schema has more than {MOST_SCHEMA_NODES:,} values in it")
     if is_too_deep(schema):
         raise Unfit(f"its schema nests deeper than {DEEPEST} levels")
     if not is_json(schema):
@@ -289,6 +288,9 @@ def _are_names(value: Any) -> bool:
 
 # --- references --------------------------------------------------------------------------------
 
+_PLACE: Final = re.compile(r"0|[1-9][0-9]{0,5}")
+"""A place in a list, as JSON Pointer has it (RFC 6901, section 4)."""
+
 
 def steps(pointer: str) -> list[str]:
     """The steps of a reference into its own schema, such as `#/$defs/tree`. Raises Unfit."""
@@ -305,7 +307,8 @@ def check_references(whole: Object) -> None:
     leads: dict[str, str | None] = {}
     for schema in all_schemas(whole):
         if "$ref" in schema and schema["$ref"] not in leads:
-            leads[schema["$ref"]] = _target(whole, schema["$ref"]).get("$ref")
+            further = _target(whole, schema["$ref"]).get("$ref")
+            leads[schema["$ref"]] = further if isinstance(further, str) else None
     ends: set[str] = set()
     for start in leads:
         way: set[str] = set()
@@ -322,8 +325,9 @@ def _target(whole: Object, pointer: str) -> Object:
     here: Any = whole
     try:
         for step in steps(pointer):
-            here = here[int(step)] if isinstance(here, list) else here[step]
-    except (KeyError, IndexError, ValueError, TypeError):
+            is_place = isinstance(here, list) and _PLACE.fullmatch(step)
+            here = here[int(step)] if is_place else here[step]
+    except (KeyError, IndexError, TypeError):
         here = None
     if isinstance(here, bool):
         return {}

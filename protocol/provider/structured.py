@@ -8,6 +8,7 @@ outputs), November 2026. Its limits on patterns are left to the provider.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,14 +27,14 @@ FORMATS = (
     *("date-time", "time", "date", "duration"),
     *("email", "hostname", "uri", "ipv4", "ipv6", "uuid"),
 )
-_REFUSED = (
+_REFUSED = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "maxItems", "uniqueItems", "prefixItems", "contains"),
     *("minContains", "maxContains", "unevaluatedItems", "unevaluatedProperties"),
     *("minProperties", "maxProperties", "patternProperties", "propertyNames"),
     *("dependentSchemas", "dependentRequired", "oneOf", "not", "if", "then", "else"),
     *("$dynamicRef", "$recursiveRef"),
-)
+}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
@@ -44,6 +45,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "null": type(None),
 }
 _DEFINITIONS = ("$defs", "definitions")
+_BY_NAME = ("properties", *_DEFINITIONS)
+_BY_NUMBER = ("anyOf", "allOf")
+_LONGEST_SHOWN = 60
+"""Characters of a name that a person is told: a client's names may be megabytes long."""
 
 
 class Figures(NamedTuple):
@@ -85,31 +90,43 @@ def measure(schema: Object) -> Figures:
             raise Unfitting(f"`{place or '/'}` is no object")
         _check(place, node)
         figures = figures.plus(_figures(node))
-        waiting += ((f"{place}/{name}", inner, depth + 1) for name, inner in _inner(node))
+        waiting += (
+            (f"{place}/{name[:_LONGEST_SHOWN]}", inner, depth + 1) for name, inner in _inner(node)
+        )
     _check_references(schema)
     return figures
 
 
 def _check(place: str, node: Object) -> None:
-    where = f"`{place or '/'}`"
-    for keyword in _REFUSED:
-        if keyword in node:
-            raise Unfitting(f"{where} has `{keyword}`, which is not supported")
-    kinds = node.get("type")
-    for kind in kinds if isinstance(kinds, list) else [kinds]:
-        if kind is not None and (not isinstance(kind, str) or kind not in _TYPES):
-            raise Unfitting(f"{where} has a `type` that is none of JSON Schema's")
+    fault = _fault_of_kind(node) or _fault_of_values(node)
+    if fault is not None:
+        raise Unfitting(f"`{place or '/'}` {fault}")
+
+
+def _fault_of_kind(node: Object) -> str | None:
+    if not _REFUSED.isdisjoint(node):
+        keyword = next(keyword for keyword in node if keyword in _REFUSED)
+        return f"has `{keyword}`, which is not supported"
+    if not all(kind is None or (isinstance(kind, str) and kind in _TYPES) for kind in _kinds(node)):
+        return "has a `type` that is none of JSON Schema's"
+    if node.get("format") not in (None, *FORMATS):
+        return "has a `format` that is not supported"
+    if any("$ref" in part for part in _listed(node, "allOf") if isinstance(part, dict)):
+        return "has `allOf` with `$ref`, which is not supported"
+    return None
+
+
+def _fault_of_values(node: Object) -> str | None:
     if _is_object(node) and node.get("additionalProperties") is not False:
-        raise Unfitting(f"{where} is an object and needs `additionalProperties: false`")
+        return "is an object and needs `additionalProperties: false`"
     if node.get("minItems", 0) not in (0, 1):
-        raise Unfitting(f"{where} has a `minItems` other than 0 or 1")
-    if node.get("format") not in {None, *FORMATS}:
-        raise Unfitting(f"{where} has a `format` that is not supported")
+        return "has a `minItems` other than 0 or 1"
     values = node.get("enum", [])
     if not isinstance(values, list) or any(isinstance(value, dict | list) for value in values):
-        raise Unfitting(f"{where} has an `enum` of other things than texts, numbers and the like")
-    if any("$ref" in part for part in _listed(node, "allOf") if isinstance(part, dict)):
-        raise Unfitting(f"{where} has `allOf` with `$ref`, which is not supported")
+        return "has an `enum` of other things than texts, numbers and the like"
+    if not all(isinstance(name, str) for name in _listed(node, "required")):
+        return "has a `required` with other things than names"
+    return None
 
 
 def _is_object(node: Object) -> bool:
@@ -137,19 +154,20 @@ def _mapped(node: Object, keyword: str) -> dict[str, Any]:
 
 def _inner(node: Object) -> Iterator[tuple[str, Any]]:
     """The schemas in a schema, by their places in it."""
-    for keyword in ("properties", *_DEFINITIONS):
-        for name, inner in _mapped(node, keyword).items():
-            yield f"{keyword}/{name}", inner
-    for keyword in ("anyOf", "allOf"):
-        for number, inner in enumerate(_listed(node, keyword)):
-            yield f"{keyword}/{number}", inner
-    if "items" in node:
-        yield "items", node["items"]
+    for keyword in node:
+        if keyword in _BY_NAME:
+            for name, inner in _mapped(node, keyword).items():
+                yield f"{keyword}/{name}", inner
+        elif keyword in _BY_NUMBER:
+            for number, inner in enumerate(_listed(node, keyword)):
+                yield f"{keyword}/{number}", inner
+        elif keyword == "items":
+            yield keyword, node[keyword]
 
 
 def _figures(node: Object) -> Figures:
     properties = _mapped(node, "properties")
-    required = [name for name in _listed(node, "required") if isinstance(name, str)]
+    required = _listed(node, "required")
     unions = (
         inner
         for inner in properties.values()
@@ -163,16 +181,15 @@ def _check_references(schema: Object) -> None:
     targets = {place: set(_references(inner)) for place, inner in _definitions(schema)}
     for place in [*_references(schema), *(one for found in targets.values() for one in found)]:
         if place not in targets and place != "#":
-            raise Unfitting(f"`$ref` leads to `{place[:60]}`, which is no definition of its own")
+            raise Unfitting(
+                f"`$ref` leads to `{place[:_LONGEST_SHOWN]}`, which is no definition of its own"
+            )
     if "#" in {*_references(schema)} or any("#" in found for found in targets.values()):
         raise Unfitting("it is recursive, which is not supported")
-    while leaves := [place for place, found in targets.items() if not found]:
-        for leaf in leaves:
-            del targets[leaf]
-        for found in targets.values():
-            found.difference_update(leaves)
-    if targets:
-        raise Unfitting("it is recursive, which is not supported")
+    try:
+        TopologicalSorter(targets).prepare()
+    except CycleError:
+        raise Unfitting("it is recursive, which is not supported") from None
 
 
 def _definitions(schema: Object) -> Iterator[tuple[str, Any]]:
@@ -218,6 +235,7 @@ class _Judge:
 
     def __init__(self, schema: Object) -> None:
         self._named = dict(_definitions(schema))
+        self._allowed: dict[int, set[Any]] = {}
         self._steps = 0
 
     def mistake(self, value: Any, node: Object, place: str) -> str | None:
@@ -230,14 +248,26 @@ class _Judge:
         kinds = [kind for kind in _kinds(node) if kind is not None]
         if kinds and not any(_is_of(value, kind) for kind in kinds):
             return f"{place} is not of the type {' or '.join(kinds)}"
-        allowed = [*node.get("enum", []), *([node["const"]] if "const" in node else [])]
-        if allowed and not any(_same(value, one) for one in allowed):
+        if (node.get("enum") or "const" in node) and not self._may_be(value, node):
             return f"{place} is none of the values that it may have"
         branches = node.get("anyOf", [])
         if branches and all(self.mistake(value, one, place) for one in branches):
             return f"{place} follows none of `anyOf`"
         parts = (self.mistake(value, part, place) for part in node.get("allOf", []))
         return next((one for one in parts if one), None) or self._inside(value, node, place)
+
+    def _may_be(self, value: Any, node: Object) -> bool:
+        """Whether the value is one of the schema's `enum`, or its `const`."""
+        const = node.get("const")
+        if isinstance(value, dict | list):
+            return "const" in node and type(value) is type(const) and bool(value == const)
+        allowed = self._allowed.get(id(node))
+        if allowed is None:  # an answer may have a thousand values, and an `enum` as many
+            allowed = set(map(_folded, node.get("enum", [])))
+            if "const" in node and not isinstance(const, dict | list):
+                allowed.add(_folded(const))
+            self._allowed[id(node)] = allowed
+        return _folded(value) in allowed
 
     def _inside(self, value: Any, node: Object, place: str) -> str | None:
         if isinstance(value, dict) and _is_object(node):
@@ -257,8 +287,10 @@ class _Judge:
                 return f"{place} lacks `{name}`"
         for name, inner in value.items():
             if name not in properties:
-                return f"{place} has `{name[:60]}`, which is not in the schema"
-            if (found := self.mistake(inner, properties[name], f"`{name[:60]}`")) is not None:
+                return f"{place} has `{name[:_LONGEST_SHOWN]}`, which is not in the schema"
+            if (
+                found := self.mistake(inner, properties[name], f"`{name[:_LONGEST_SHOWN]}`")
+            ) is not None:
                 return found
         return None
 
@@ -271,7 +303,6 @@ def _is_of(value: Any, kind: str) -> bool:
     return isinstance(value, _TYPES[kind])
 
 
-def _same(value: Any, allowed: Any) -> bool:
-    if isinstance(value, str) and isinstance(allowed, str):
-        return value.casefold() == allowed.casefold()
-    return type(value) is type(allowed) and bool(value == allowed)
+def _folded(value: Any) -> tuple[type, Any]:
+    """What two values that are no lists or objects have in common if they are the same."""
+    return type(value), value.casefold() if isinstance(value, str) else value

@@ -139,6 +139,17 @@ def test_schemas_are_counted_together() -> None:
     assert refused(check_schemas, fallback(SONNET), [tool] * 2, None).startswith("`tools[].strict`")
 
 
+def test_strict_schemas_have_a_size_together() -> None:
+    """All of them are walked before anything is sent."""
+    properties = {f"p{number}": {"enum": [1, 2]} for number in range(1_000)}
+    schema = {**CLOSED, "properties": properties, "required": [*properties]}
+    tools = [{**BREW, "strict": True, "input_schema": schema}]
+    check_schemas(fallback(SONNET), tools, None)
+    assert "there are more than 10000 values" in refused(
+        check_schemas, fallback(SONNET), tools * 2, OutputFormat(schema)
+    )
+
+
 @pytest.mark.parametrize(
     ("model", "tools", "schema", "refusal"),
     [

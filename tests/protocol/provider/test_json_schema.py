@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from protocol.bounds import MOST_SCHEMA_NODES
 from protocol.provider.content import DEEPEST
-from protocol.provider.json_schema import MOST_NODES, Unfit, all_schemas, is_larger, straightened
+from protocol.provider.json_schema import Unfit, all_schemas, is_larger, straightened
 
 MADE_NEW: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"$schema": "http://json-schema.org/draft-07/schema#", "$id": "x", "type": "object"}, {}),
@@ -124,6 +125,7 @@ def test_a_reference_may_lead_into_what_is_not_known() -> None:
         ({"not": {"$ref": "#/nowhere"}}, "leads nowhere"),
         ({"not": {"$ref": "#/allOf/1"}, "allOf": [{}]}, "leads nowhere"),
         ({"not": {"$ref": "#/allOf/x"}, "allOf": [{}]}, "leads nowhere"),
+        ({"not": {"$ref": "#/allOf/-1"}, "allOf": [{}]}, "leads nowhere"),
         ({"not": {"$ref": "#/title/x"}, "title": "x"}, "leads nowhere"),
         ({"not": {"$ref": "#/title"}, "title": "x"}, "leads nowhere"),
         ({"not": {"$ref": "http://x.example/y"}}, "outside of it"),
@@ -141,6 +143,12 @@ def test_a_reference_that_leads_to_none_cannot_be_sent(schema: dict[str, Any], w
         straightened(schema)
 
 
+def test_a_property_may_be_called_as_a_reference_is() -> None:
+    """A reference to the map of properties finds a schema where it looks for a text."""
+    schema = {"properties": {"$ref": {"type": "string"}, "a": {"$ref": "#/properties"}}}
+    assert straightened(schema) == schema
+
+
 def test_what_is_too_large_or_too_deep_is_not_walked() -> None:
     """Nor is what is no JSON sent."""
     with pytest.raises(Unfit, match="more than 10,000 values"):
@@ -152,7 +160,7 @@ def test_what_is_too_large_or_too_deep_is_not_walked() -> None:
         straightened(deep)
     with pytest.raises(Unfit, match="out of range"):
         straightened({"maximum": 10**30})
-    assert is_larger([[]] * MOST_NODES, MOST_NODES)
+    assert is_larger([[]] * MOST_SCHEMA_NODES, MOST_SCHEMA_NODES)
     assert not is_larger([[], {"a": 1}], 4)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -77,6 +79,9 @@ def test_a_schema_that_is_taken_is_measured() -> None:
         (of({"a": {"type": [["string"]]}}), "has a `type` that is none of JSON Schema's"),
         (of({"a": {"type": "array", "minItems": 2}}), "has a `minItems` other than 0 or 1"),
         (of({"a": {"type": "string", "format": "color"}}), "has a `format` that is not supported"),
+        (of({"a": {"format": []}}), "has a `format` that is not supported"),
+        ({"required": [[]]}, "`/` has a `required` with other things than names"),
+        (of({"n" * 5_000: {"not": {}}}), f"`/properties/{'n' * 49}` has `not`"),
         (of({"a": {"enum": [{}]}}), "has an `enum` of other things"),
         (of({"a": {"enum": "x"}}), "has an `enum` of other things"),
         (of({"a": {"allOf": [{"$ref": "#/$defs/b"}]}}), "has `allOf` with `$ref`"),
@@ -118,6 +123,48 @@ def test_definitions_may_lead_to_each_other() -> None:
     assert measure(chain) == Figures()
     assert answer_fault('{"a": ["x"]}', chain) is None
     assert answer_fault('{"a": [5]}', chain) == "a part of `a` is not of the type string"
+
+
+def test_a_long_name_is_not_repeated_for_all_that_is_in_it() -> None:
+    """Seen: half a gigabyte for a name of 300,000 characters, with 1,900 properties in it."""
+    inner = of({f"p{number}": {} for number in range(1_900)})
+    tracemalloc.start()
+    try:
+        assert measure(of({"n" * 300_000: inner})) == Figures()
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_chain_of_definitions_is_followed_in_one_walk() -> None:
+    """Seen: 0.2 s, in which nothing else could run."""
+    last = MOST_NODES - 10
+    links = {str(number): {"$ref": f"#/$defs/{number + 1}"} for number in range(last)}
+    schema = of({"a": {"$ref": "#/$defs/0"}}, **{"$defs": {**links, str(last): {}}})
+    began = time.process_time()
+    assert measure(schema) == Figures()
+    assert time.process_time() - began < 0.1
+    schema["$defs"][str(last)] = {"items": {"$ref": "#/$defs/0"}}
+    with pytest.raises(Unfitting, match="it is recursive"):
+        measure(schema)
+
+
+def test_many_values_are_looked_up_among_many() -> None:
+    """Not each compared with each: that were minutes."""
+    schema = of({"a": {"type": "array", "items": {"enum": [f"v{one}" for one in range(5_000)]}}})
+    began = time.process_time()
+    assert answer_fault(json.dumps({"a": ["V4999"] * 20_000}), schema) is None
+    assert time.process_time() - began < 2
+
+
+def test_a_constant_may_be_a_list_or_an_object() -> None:
+    """Then letters count."""
+    schema = of({"a": {"const": {"b": ["C"]}}})
+    assert answer_fault('{"a": {"b": ["C"]}}', schema) is None
+    for other in ('{"b": ["c"]}', "[]", "1", '"C"'):
+        assert answer_fault(f'{{"a": {other}}}', schema) == (
+            "`a` is none of the values that it may have"
+        )
 
 
 def test_an_answer_that_follows_has_no_fault() -> None:
