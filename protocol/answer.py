@@ -414,7 +414,7 @@ class Answer:
 _BEGINNINGS: dict[str, dict[str, type | UnionType]] = {
     "text": {"text": str | None, "citations": list | None},
     "thinking": {"thinking": str | None},
-    "server_tool_use": {"id": str, "name": str},
+    "server_tool_use": {"id": str},
 }
 """What the fields of a block must be, by its type. A block of another type may have any fields."""
 
