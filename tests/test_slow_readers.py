@@ -200,8 +200,9 @@ async def test_clients_that_stop_reading_cost_their_turns_logs_and_no_more(tmp_p
     assert status["connections"] == HANGING + 1
     logs = status["logBytes"] - before["logBytes"]
     assert logs == HANGING * before["logBytes"] > HANGING * 1_000_000
-    # Each answer is kept in its log and in its session's history, and was on its way to the disk.
-    assert status["memoryBytes"] - before["memoryBytes"] < 3 * logs
+    # Each answer is kept in its log and in its session's history, and was on its way to the disk;
+    # the simulator, which made it, is in this process too.
+    assert status["memoryBytes"] - before["memoryBytes"] < 4 * logs
 
 
 async def test_clients_that_stop_reading_slow_nobody_else(tmp_path: Path) -> None:
