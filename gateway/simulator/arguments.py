@@ -15,7 +15,7 @@ LIMIT = 64 * 1024 * 1024
 Reader: TypeAlias = Callable[[str, str, Json | None], Any]
 """Takes key, value and the object that follows them, if one does; ApiError for nonsense."""
 
-_FAULT = re.compile(r"(?P<kind>\w+)(?:@(?P<at>-?\d+))?(?::(?P<arg>[\w.]+))?")
+_FAULT = re.compile(r"(?P<kind>\w+)(?:@(?P<at>-?\d{1,9}))?(?::(?P<arg>[\w.]+))?")
 
 
 def number(kind: type[int] | type[float], least: int = 0, most: int = LIMIT) -> Reader:

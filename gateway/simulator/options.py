@@ -24,6 +24,8 @@ def check_options(body: Json, model: ModelSpec) -> None:
 
 
 def _check_user(metadata: Any) -> None:
+    if metadata is not None and not isinstance(metadata, dict):
+        raise invalid("metadata: Input should be a valid dictionary")
     user = (metadata or {}).get("user_id")
     if user is None:
         return
@@ -34,7 +36,8 @@ def _check_user(metadata: Any) -> None:
 
 
 def _check_schemas(body: Json, model: ModelSpec) -> None:
-    strict = [tool for tool in body.get("tools") or [] if tool.get("strict")]
+    tools = body.get("tools") or []
+    strict = [tool for tool in tools if tool.get("strict") and "input_schema" in tool]
     if len(strict) > MOST_STRICT:
         raise invalid(f"tools: at most {MOST_STRICT} tools may be strict")
     schemas = [(f"tools.{tool['name']}.input_schema", tool["input_schema"]) for tool in strict]
@@ -63,6 +66,10 @@ def _check_deferred(tools: list[Json]) -> None:
 
 
 def _check_sampling(body: Json) -> None:
+    for name in ("temperature", "top_p"):
+        value = body.get(name, 1)
+        if value is not None and (not isinstance(value, int | float) or not 0 <= value <= 1):
+            raise invalid(f"{name}: Input should be a valid number, from 0 to 1")
     if body.get("temperature") is not None and body.get("top_p") is not None:
         raise invalid(
             "`temperature` and `top_p` cannot both be specified for this model. Please use only "

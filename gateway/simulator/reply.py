@@ -1,6 +1,6 @@
 """What a test or a directive may ask of the simulator: a reply, its blocks and its faults."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import trio
@@ -138,6 +138,17 @@ FaultKind = Literal[
     "unstreamed",
     "unstreamed_error",
 ]
+SPELLINGS: dict[FaultKind, str] = {
+    "returns": "every line ends with a carriage return",
+    "both_ends": "every line ends with a carriage return and a line feed",
+    "mark": "the body begins with a byte order mark",
+    "bare_pings": "a ping is `event: ping` with `data: {}`",
+    "unterminated": "no blank line follows the last event",
+    "torn": "all surrogate pairs are torn apart, one half in each of two deltas",
+    "whole_input": "a call's input stands whole in its `content_block_start`",
+}
+"""Faults with which a stream says the same as without, from its beginning to its end."""
+
 FAULTS: dict[FaultKind, str] = {
     "hang_up": "the connection is reset instead of an answer, and nothing is billed (without AT)",
     "error": "an `error` event of that type, then a tidy end",
@@ -157,29 +168,11 @@ FAULTS: dict[FaultKind, str] = {
     "noise": "nothing but events of a type nobody knows for so many seconds, then on it goes",
     "endless": "from event AT on, text without end",
     "packed": "the stream is packed with gzip, whether it was asked for or not",
-    "returns": "lines end with a carriage return (without AT, as all that follow)",
-    "both_ends": "lines end with a carriage return and a line feed",
-    "mark": "the body begins with a byte order mark",
-    "bare_pings": "a ping is `event: ping` with `data: {}`",
-    "unterminated": "no blank line follows the last event",
-    "torn": "surrogate pairs are torn apart, one half in each of two deltas",
-    "whole_input": "a call's input stands whole in its `content_block_start`",
+    **SPELLINGS,
     "unstreamed": "the whole message as JSON, though it was to be streamed",
     "unstreamed_error": "an error of that type as JSON, with status 200",
 }
 """Each kind of fault, and what goes wrong."""
-
-
-SPELLINGS: tuple[FaultKind, ...] = (
-    "returns",
-    "both_ends",
-    "mark",
-    "bare_pings",
-    "unterminated",
-    "torn",
-    "whole_input",
-)
-"""Those with which a stream says the same as without."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -195,7 +188,7 @@ class Fault(msgspec.Struct, frozen=True):
     at: int = 0
     error_type: str = "overloaded_error"
     message: str | None = None
-    seconds: float = float("inf")
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = float("inf")
 
 
 class ErrorReply(msgspec.Struct, frozen=True):

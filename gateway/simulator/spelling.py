@@ -102,6 +102,14 @@ def _grown(event: StreamEvent, data: dict[str, Any], text: str) -> StreamEvent:
     return _with(event, b"event: content_block_delta\ndata: %b\n\n" % sent.encode())
 
 
+def _given(text: str) -> Any:
+    """The arguments in a text; one that is no JSON is all that there is of them."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
 def _whole_inputs(events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
     """Calls whose input stands in the block's beginning; their one delta is empty."""
     begun: StreamEvent | None = None
@@ -116,7 +124,7 @@ def _whole_inputs(events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
             pieces.append(data["delta"]["partial_json"])
         else:
             block = _data(begun)
-            block["content_block"]["input"] = _decode("".join(pieces) or "{}")
+            block["content_block"]["input"] = _given("".join(pieces) or "{}")
             yield _with(begun, frame(block.pop("type"), block))
             empty = {"type": "input_json_delta", "partial_json": ""}
             yield StreamEvent(

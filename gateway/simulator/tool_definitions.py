@@ -92,7 +92,7 @@ def check_tool(tool: Any, place: str) -> None:
         case str(kind) if kind in _NAMES:
             if tool.get("name") != _NAMES[kind]:
                 raise invalid(f"{place}.{kind}.name: Input should be '{_NAMES[kind]}'")
-            _check_domains(tool, f"{place}.{kind}")
+            _check_served(tool, f"{place}.{kind}")
         case str(kind) if kind in TOOLSETS:
             if "name" in tool:
                 raise invalid(f"{place}.{kind}.name: Extra inputs are not permitted")
@@ -123,6 +123,10 @@ def _check_custom(tool: Json, place: str) -> None:
     check_schema(schema, f"{place}.input_schema")
 
 
-def _check_domains(tool: Json, place: str) -> None:
+def _check_served(tool: Json, place: str) -> None:
+    """The options of one of the provider's own tools."""
+    uses = tool.get("max_uses", 1)
+    if uses is not None and (not isinstance(uses, int) or uses < 1):
+        raise invalid(f"{place}.max_uses: Input should be a valid integer greater than 0")
     if tool.get("allowed_domains") and tool.get("blocked_domains"):
         raise invalid(f"{place}: Cannot specify both allowed_domains and blocked_domains.")

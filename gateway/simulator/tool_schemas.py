@@ -49,6 +49,6 @@ def _is_valid(schema: bytes) -> bool:
         # A pattern is one of JavaScript's: nothing here can tell whether it is one.
         Draft202012Validator.check_schema(decoded, format_checker=FormatChecker(()))
         check_references(decoded)
-    except (SchemaError, Unfit):
+    except (SchemaError, Unfit, RecursionError):
         return False
     return True

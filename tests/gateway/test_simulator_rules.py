@@ -15,6 +15,16 @@ OPUS = "claude-opus-5-5"
 HAIKU = "claude-haiku-4-5"
 ASK = [{"role": "user", "content": "?"}]
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+DEEP: dict[str, Any] = {}
+for _ in range(300):
+    DEEP = {"not": DEEP, "type": "object"}
+
+
+def said(text: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text}]
+
+
 CALL = [
     *ASK,
     {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]},
@@ -83,6 +93,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         },
         "Expected `thinking` or `redacted_thinking`, but found `tool_use`",
     ),
+    ({"metadata": "me"}, "metadata: Input should be a valid dictionary"),
+    ({"tools": [{**SEARCH, "max_uses": "x"}]}, "max_uses: Input should be a valid integer"),
+    ({"tools": [{**SEARCH, "max_uses": 0}]}, "greater than 0"),
+    ({"tools": [{**TOOL, "input_schema": DEEP}]}, "JSON schema is invalid"),
+    ({"messages": said(f"[[sim: fault=reset@{10**12}]]")}, "there is no fault"),
+    ({"messages": said("[[sim: fault=stall@2:nan]]")}, "there is no fault"),
     ({"temperature": 1}, "`temperature` is deprecated for this model"),
     ({"top_k": 3}, "`top_k` is deprecated"),
     ({"messages": [*ASK, {"role": "assistant", "content": "So"}]}, "message prefill"),
@@ -133,6 +149,13 @@ async def test_sampling_is_taken_from_an_older_client(client: AsyncAnthropic) ->
     await ask(older, model=HAIKU, temperature=0.5)
     with pytest.raises(anthropic.BadRequestError, match="temperature"):
         await ask(client, model=HAIKU, temperature=0.5)
+    with pytest.raises(anthropic.BadRequestError, match="top_p: Input should be a valid number"):
+        await ask(older, model=HAIKU, top_p="x")
+
+
+async def test_a_strict_tool_of_the_providers_own_has_no_schema(client: AsyncAnthropic) -> None:
+    """Nothing of it is compiled."""
+    await ask(client, tools=[{**SEARCH, "strict": True}])
 
 
 async def test_a_refused_request_uses_up_no_reply(
@@ -202,6 +225,16 @@ async def test_a_directive_asks_for_a_fault(client: AsyncAnthropic) -> None:
     with pytest.raises(anthropic.APIStatusError) as raised:
         await direct(client, "count=50 fault=error@10:api_error")
     assert raised.value.type == "api_error"
+
+
+@pytest.mark.parametrize(("arguments", "given"), [("7", 7), ("oops", "oops")])
+async def test_odd_arguments_may_come_whole(
+    client: AsyncAnthropic, arguments: str, given: object
+) -> None:
+    """What is no JSON comes as the text that it is."""
+    events = await direct(client, f"fault=whole_input tool=f arguments={arguments}")
+    begun = [e.content_block for e in events if e.type == "content_block_start"]
+    assert begun[-1].input == given
 
 
 async def test_directives_ask_for_tools_and_sources(client: AsyncAnthropic) -> None:
