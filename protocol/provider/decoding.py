@@ -11,7 +11,7 @@ the beginning of the block's next one. The first half is held back until that co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -43,21 +43,8 @@ from protocol.provider.events import (
 )
 
 _decode = msgspec.json.Decoder(KnownEvent).decode
-_KNOWN_EVENTS = frozenset(
-    {
-        "message_start",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop",
-        "ping",
-        "error",
-    }
-)
-_KNOWN_DELTAS = frozenset(
-    {"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"}
-)
+_KNOWN_EVENTS = frozenset(kind.__struct_config__.tag for kind in get_args(KnownEvent))
+_KNOWN_DELTAS = frozenset(kind.__struct_config__.tag for kind in get_args(BlockDelta))
 _TEXTS: dict[str, tuple[str, type[TextDelta | ThinkingDelta | InputJsonDelta]]] = {
     "text_delta": ("text", TextDelta),
     "thinking_delta": ("thinking", ThinkingDelta),
@@ -135,11 +122,8 @@ class EventDecoder:
         return [event] if self._half is None else self._after_half(event)
 
     def _decode_odd(self, data: bytes, name: bytes) -> list[ProviderEvent]:
-        unlisted = _unlisted(data)
-        if isinstance(unlisted, UnknownEvent) and unlisted.name == "message":
-            return _streamed(data)
-        if unlisted is not None:
-            return [unlisted]
+        if (unlisted := _unlisted(data)) is not None:
+            return unlisted
         value = halves.loads(data or b"{}")
         if not isinstance(value, dict):
             raise msgspec.DecodeError("no object")
@@ -150,7 +134,8 @@ class EventDecoder:
         if (text := _Growth.of(value)) is not None:
             return [*self._join(text), _decode(halves.dumps(value))]
         whole = halves.dumps(value)
-        return self._after_half(_unlisted(whole) or _decode(whole))
+        first, *rest = _unlisted(whole) or [_decode(whole)]
+        return [*self._after_half(first), *rest]
 
     def _join(self, grown: _Growth) -> list[ProviderEvent]:
         """Give a text the half before it, and take the half at its end; what comes before it."""
@@ -204,16 +189,21 @@ def _cut(index: int, grow: Callable[[str], BlockDelta], text: str) -> Iterator[P
         yield ContentBlockDelta(index, grow(text[start : start + LONGEST_TEXT]))
 
 
-def _unlisted(data: bytes) -> UnknownEvent | UnknownDelta | None:
-    """An event or a delta of a type that is not listed; `None` for what is, or cannot be read."""
+def _unlisted(data: bytes) -> list[ProviderEvent] | None:
+    """What comes of an event or a delta of a type that is not listed; `None` for what is listed.
+
+    So it is for what cannot be read. A whole message is made into the events of its stream.
+    """
     try:
         kind = _decode_kind(data).type
+        if kind == "message":
+            return _streamed(data)
         if kind not in _KNOWN_EVENTS:
-            return UnknownEvent(kind)
+            return [UnknownEvent(kind)]
         if kind == "content_block_delta":
             grown = _decode_delta(data)
             if grown.delta.type not in _KNOWN_DELTAS:
-                return UnknownDelta(grown.index, grown.delta.type)
+                return [UnknownDelta(grown.index, grown.delta.type)]
     except _ERRORS:
         pass
     return None
@@ -221,7 +211,7 @@ def _unlisted(data: bytes) -> UnknownEvent | UnknownDelta | None:
 
 def _begins_an_answer(data: bytes) -> bool:
     try:
-        return _decode_kind(data).type == "message_start"
+        return _decode_kind(data).type in ("message_start", "message")
     except _ERRORS:
         return False
 

@@ -170,8 +170,9 @@ def test_what_is_no_event_is_malformed(data: str | bytes) -> None:
         '{"type":"message_start"}',
         '{"type":"message_start","message":{"id":"m","model":"x","usage":{"input_tokens":"1"}}}',
         '{"type":"message_start","message":{"id":"m","model":"x","usage":{"input_tokens":-1}}}',
+        '{"type":"message","id":"m","model":"x","content":[],"usage":{"input_tokens":-1}}',
     ],
-    ids=range(3),
+    ids=range(4),
 )
 def test_that_an_answer_has_begun_is_told_whatever_it_begins_with(start: str) -> None:
     """It is billed."""
@@ -243,6 +244,14 @@ def test_a_message_that_was_not_streamed_is_taken_apart() -> None:
         MessageDelta(MessageEnd("end_turn"), READ),
         MessageStop(),
     ]
+
+
+def test_a_message_that_was_not_streamed_may_hold_half_a_character() -> None:
+    """It is taken apart all the same."""
+    text = '[{"type": "text", "text": "a\\ud83d"}]'
+    data = f'{{"type": "message", "id": "m", "model": "x", "content": {text}, "usage": {{}}}}'
+    _, begun, *_ = EventDecoder().decode(data.encode())
+    assert begun == ContentBlockStart(0, {"type": "text", "text": "a\ufffd"})
 
 
 # --- halves of characters ----------------------------------------------------------------------
