@@ -2,7 +2,8 @@
 
 One such tool refuses the whole request. The rules are from the pages "Define tools" and "Custom
 tools in self-hosted sandboxes", November 2026. They do not say whether names of properties inside
-of others are looked at; strictly, they are. Nor do they speak of references that lead nowhere.
+of others are looked at; strictly, they are. Nor do they speak of references that lead nowhere, or of
+the depth of a schema; strictly, it has as many levels as the gateway sends at most.
 """
 
 import re
@@ -12,6 +13,7 @@ import msgspec
 
 from gateway.simulator.errors import invalid
 from gateway.simulator.reply import Json
+from protocol.provider.content import is_too_deep
 from protocol.provider.json_schema import Unfit, all_schemas, check_references
 
 _AT_NO_TOP = ("oneOf", "allOf", "anyOf")
@@ -24,7 +26,7 @@ def check_schema(schema: Json, place: str) -> None:
         raise invalid(
             f"{place}: input_schema does not support oneOf, allOf, or anyOf at the top level"
         )
-    if not _is_valid(msgspec.json.encode(schema)):
+    if is_too_deep(schema) or not _is_valid(msgspec.json.encode(schema)):
         raise invalid(
             f"{place}: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
             "(https://json-schema.org/draft/2020-12)."
@@ -49,6 +51,6 @@ def _is_valid(schema: bytes) -> bool:
         # A pattern is one of JavaScript's: nothing here can tell whether it is one.
         Draft202012Validator.check_schema(decoded, format_checker=FormatChecker(()))
         check_references(decoded)
-    except (SchemaError, Unfit, RecursionError):
+    except (SchemaError, Unfit):
         return False
     return True
