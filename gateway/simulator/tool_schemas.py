@@ -2,8 +2,8 @@
 
 One such tool refuses the whole request. The rules are from the pages "Define tools" and "Custom
 tools in self-hosted sandboxes", November 2026. They do not say whether names of properties inside
-of others are looked at; strictly, they are. Nor do they speak of references that lead nowhere, or of
-the depth of a schema; strictly, it has as many levels as the gateway sends at most.
+of others are looked at; strictly, they are. Nor do they speak of references that lead nowhere, or
+of a schema's depth; strictly, it has no more levels than the gateway sends.
 """
 
 import re
