@@ -6,21 +6,17 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 
 from __future__ import annotations
 
-import json
-import re
-from types import UnionType
 from typing import Any, assert_never
 
-import msgspec
 from msgspec import UNSET
 
 from protocol.billing import Meter
+from protocol.blocks import OpenBlock, text_in, text_of
 from protocol.calls import CallIds, judged
 from protocol.closing import THINKING, without_gap
 from protocol.fences import FenceSplitter, NoFences
-from protocol.provider import halves
 from protocol.provider.answering import LONGEST_ID, other_model
-from protocol.provider.content import HEAVIEST, Block, is_too_deep, weight
+from protocol.provider.content import Block, is_too_deep
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,
@@ -41,67 +37,16 @@ from protocol.provider.events import (
     UnknownDelta,
     UnreadableStart,
 )
+from protocol.sources import Sources
 from protocol.stopping import StopDetails
-from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
+from protocol.turn import Reasoning, Text, TurnEvent
 from protocol.usage import Terms, TokenCounts
 
 JSON_DENSITY = 1.5
 """Tokens of a character of JSON over those of a character of English prose, about."""
-FILE_URL = "https://api.anthropic.com/v1/files/{}/content"
-"""Where a file is to be had, with the key of the provider (its page on the Files API)."""
 BYTES_DENSITY = 4 / 3
 """Tokens of a byte of another script over those of a character of English: about one for the three
 bytes of a Japanese character."""
-
-
-class _OpenBlock:
-    """A block that still grows: what it began with, and its pieces."""
-
-    def __init__(self, begun: Block) -> None:
-        self.begun = begun
-        self.text: list[str] = []
-        self.thinking: list[str] = []
-        self.json: list[str] = []
-        self.signature: list[str] = []
-        self.citations: list[Block] = []
-        self.is_known = True
-        """Whether it grew only in ways that are known, so that it can be sent back as it is."""
-
-    def whole(self) -> Block:
-        """The block with all of its pieces."""
-        block = dict(self.begun)
-        if self.text:
-            block["text"] = "".join([_text_in(block, "text"), *self.text])
-        if self.thinking:
-            block["thinking"] = "".join([_text_in(block, "thinking"), *self.thinking])
-        if self.signature:
-            block["signature"] = "".join(self.signature)
-        if self.citations:
-            begun = block.get("citations")
-            block["citations"] = [*(begun if isinstance(begun, list) else ()), *self.citations]
-        arguments = "".join(self.json)
-        if arguments:  # else its input stands as it began: some send it whole
-            block["input"] = _arguments(arguments)
-        elif block.get("type") == "tool_use":
-            block.setdefault("input", {})
-        return block
-
-
-def _arguments(text: str) -> object:
-    """The arguments that were written; what is no JSON, or too heavy, stays the text that it is."""
-    if weight(text.encode()) > HEAVIEST:
-        return text
-    try:
-        return _decode_arguments(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
-
-
-def _decode_arguments(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:  # the model may have written half a character
-        return msgspec.json.decode(halves.dumps(halves.loads(text.encode())))
 
 
 class Answer:
@@ -127,9 +72,9 @@ class Answer:
         self.stop_details: StopDetails | None = None
         self.stop_sequence: str | None = None
         self.blocks: list[Block] = []
-        self._open: dict[int, _OpenBlock] = {}
+        self._open: dict[int, OpenBlock] = {}
         self._fences: FenceSplitter | NoFences = NoFences() if is_data else FenceSplitter()
-        self._urls = set() if urls is None else urls
+        self._sources = Sources(set() if urls is None else urls)
         self._ids = CallIds("call") if ids is None else ids
         self.faults: dict[str, str] = {}
         """Why calls cannot be run, for the model, by their id."""
@@ -215,22 +160,22 @@ class Answer:
     @property
     def text(self) -> str:
         """All text, reasoning and arguments received, for estimating what was never billed."""
-        parts = [_text_of(block) for block in self.blocks]
+        parts = [text_of(block) for block in self.blocks]
         for block in self._open.values():
-            parts += (_text_of(block.begun), *block.text, *block.thinking, *block.json)
+            parts += (text_of(block.begun), *block.text, *block.thinking, *block.json)
         return "".join(parts)
 
     @property
     def said(self) -> str:
         """The text of its whole blocks."""
-        return "".join(_text_in(block, "text") for block in self.blocks if block["type"] == "text")
+        return "".join(text_in(block, "text") for block in self.blocks if block["type"] == "text")
 
     @property
     def reasoning(self) -> str:
         """All reasoning received, a part of `text`."""
-        parts = [_text_in(block, "thinking") for block in self.blocks]
+        parts = [text_in(block, "thinking") for block in self.blocks]
         for block in self._open.values():
-            parts += (_text_in(block.begun, "thinking"), *block.thinking)
+            parts += (text_in(block.begun, "thinking"), *block.thinking)
         return "".join(parts)
 
     @property
@@ -280,7 +225,7 @@ class Answer:
         """The text still held back, when the answer is over or broke off."""
         return [Text(piece, kind) for kind, piece in self._fences.flush()]
 
-    def _block(self, index: int) -> _OpenBlock:
+    def _block(self, index: int) -> OpenBlock:
         try:
             return self._open[index]
         except KeyError:
@@ -299,23 +244,16 @@ class Answer:
     def _begin(self, index: int, block: Block) -> list[TurnEvent]:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
-        _check_begun(block)
-        self._open[index] = _OpenBlock(block)
+        self._open[index] = OpenBlock(block)
         self._meter.see(block)
         match block:
             case {"type": "text", "text": str(text)}:
                 return self._show(text)
             case {"type": "thinking", "thinking": str(text)}:
                 return self._reason(text)
-            case {"type": "web_search_tool_result", "content": [*results]}:
-                return [event for result in results for event in self._source(result)]
-            case {"type": "web_fetch_tool_result", "content": {"url": str(url), **page}}:
-                return self._source({"url": url, "title": _title_of(page.get("content"))})
-            case {"tool_use_id": _, "content": {"content": [*outputs]}}:
-                return [event for output in outputs for event in self._file(output)]
-        return []
+        return [*self._sources.of_block(block)]
 
-    def _grow(self, block: _OpenBlock, delta: BlockDelta) -> list[TurnEvent]:
+    def _grow(self, block: OpenBlock, delta: BlockDelta) -> list[TurnEvent]:
         match delta:
             case TextDelta(text):
                 block.text.append(text)
@@ -332,7 +270,7 @@ class Answer:
                 block.signature.append(signature)
             case CitationsDelta(citation):
                 block.citations.append(citation)
-                return self._source(citation)
+                return [*self._sources.of_citation(citation)]
             case _:
                 assert_never(delta)
         return []
@@ -350,7 +288,8 @@ class Answer:
                     self.faults[block["id"]] = fault
             case {"type": "server_tool_use", "id": str(use), **more}:
                 self._running.add(use)
-                if not isinstance(more.get("input", {}), dict):
+                given = more.get("input", {})
+                if not isinstance(given, dict) or is_too_deep(given):
                     block["input"] = {}  # nothing else is taken back
             case {"tool_use_id": str(use)}:
                 self._running.discard(use)
@@ -387,55 +326,6 @@ class Answer:
         self.size += _size(text)
         return [Reasoning(text)] if text else []
 
-    def _file(self, output: object) -> list[TurnEvent]:
-        """A file that code has made; its content is to be had from the provider's Files API."""
-        match output:
-            case {"type": str(kind), "file_id": str(name)} if kind.endswith("execution_output"):
-                url = FILE_URL.format(name)
-                if _FILE_ID.fullmatch(name) and url not in self._urls:
-                    self._urls.add(url)
-                    return [SourceFound(url, None, name)]
-        return []
-
-    def _source(self, found: object) -> list[TurnEvent]:
-        match found:
-            case {"url": str(url), **more}:
-                title = more.get("title")
-            case {"type": "search_result_location", "source": str(url), **more}:
-                title = more.get("title")
-            case _:
-                return []
-        if url in self._urls or not url.startswith(("http://", "https://")):
-            return []
-        self._urls.add(url)
-        return [SourceFound(url, title if isinstance(title, str) else None)]
-
-
-_BEGINNINGS: dict[str, dict[str, type | UnionType]] = {
-    "text": {"text": str | None, "citations": list | None},
-    "thinking": {"thinking": str | None},
-    "server_tool_use": {"id": str},
-}
-"""What the fields of a block must be, by its type. A block of another type may have any fields."""
-
-
-def _check_begun(block: Block) -> None:
-    """Raises MalformedEvent for a block that cannot be read, and would not be taken back."""
-    kind = block.get("type")
-    if not isinstance(kind, str):
-        raise MalformedEvent("a content block without a type")
-    for field, wanted in _BEGINNINGS.get(kind, {}).items():
-        if not isinstance(block.get(field), wanted):
-            raise MalformedEvent(f"a content block of the type {kind} with a wrong {field}")
-    if is_too_deep(block):
-        raise MalformedEvent("a content block that is nested too deeply")
-
-
-def _text_in(block: Block, field: str) -> str:
-    """The text in this field; none where it has something else."""
-    text = block.get(field)
-    return text if isinstance(text, str) else ""
-
 
 def _size(text: str) -> float:
     """Characters; those of other scripts count for as many as they are likely to take tokens."""
@@ -445,23 +335,8 @@ def _size(text: str) -> float:
     return plain + (len(text.encode()) - plain) * BYTES_DENSITY
 
 
-def _title_of(document: object) -> object:
-    return document.get("title") if isinstance(document, dict) else None
-
-
-def _text_of(block: Block) -> str:
-    match block:
-        case {"type": "text", "text": str(text)} | {"type": "thinking", "thinking": str(text)}:
-            return text
-        case {"input": dict(arguments)} if arguments:
-            return json.dumps(arguments, ensure_ascii=False)
-    return ""
-
-
 _SAID = ("text", "tool_use", "server_tool_use")
 """Blocks that the provider takes back without what else may belong to them."""
 
 LONGEST_STOP = 256
 """Characters of a stop sequence, as a client may give it."""
-
-_FILE_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")

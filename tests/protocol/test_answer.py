@@ -690,6 +690,16 @@ def test_a_block_that_cannot_be_read_is_malformed(begun: Block) -> None:
     assert not answer.kept_blocks()
 
 
+def test_arguments_that_come_whole_may_be_nested_too_deeply() -> None:
+    """The session goes on, as it does where they are written piece by piece."""
+    given = {"a": deep(DEEPEST)}
+    answer, _ = told(START, *block({**TOOL, "input": given}), *block({**SEARCH, "input": given}))
+    assert answer.blocks == [TOOL, SEARCH]
+    assert answer.faults == {"call": "The arguments are nested too deeply. Nothing was run."}
+    answer, _ = told(START, begin({**TOOL, "input": {"a": deep(900)}}))
+    assert answer.text == ""
+
+
 def test_a_block_of_an_unknown_type_may_have_any_fields() -> None:
     """It stays as it came; what grows in a field of another kind takes its place."""
     odd = {"type": "new", "text": {}, "thinking": 5, "citations": 7, "tool_use_id": []}
