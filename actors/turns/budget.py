@@ -27,18 +27,26 @@ def left_of(
 class BudgetGuard:
     """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters.
 
-    The provider's own tools cost the prompt once more each time that they bring something.
+    The provider's own tools cost the prompt once more each time that they bring something. Where
+    the provider has not told what the prompt is billed as, it counts as so many `prompt_tokens`.
     """
 
     CHARACTERS_PER_TOKEN = 4
     """Of the tokenizer, for English; `ratio` is the model's own tokens over the tokenizer's."""
 
     def __init__(
-        self, prices: Prices, max_cost: Decimal | None, model: str, *, ratio: float
+        self,
+        prices: Prices,
+        max_cost: Decimal | None,
+        model: str,
+        *,
+        prompt_tokens: int,
+        ratio: float,
     ) -> None:
         self._prices = prices
         self._max_cost = max_cost
         self._model = model
+        self._prompt_tokens = prompt_tokens
         self._characters_per_token = self.CHARACTERS_PER_TOKEN / ratio
         self._characters = 0.0
         self._passes = 0
@@ -65,7 +73,8 @@ class BudgetGuard:
     def _cost(self, answer: Answer, output: int) -> Decimal | None:
         """USD for the input of all passes, and `output` tokens."""
         counts, terms = answer.counts, answer.terms(self._model)
-        counts = msgspec.structs.replace(counts, output=output)
+        uncached = counts.uncached if answer.tells_input else self._prompt_tokens
+        counts = msgspec.structs.replace(counts, uncached=uncached, output=output)
         if answer.passes > 1 and not answer.output_is_final:
             counts += _again(counts, answer.passes - 1)
         cost = cost_of(self._model, counts, terms, self._prices)

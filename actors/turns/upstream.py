@@ -165,7 +165,8 @@ class Upstream:
         model = turn.built.model
         billed = (step.record for step in turn.steps[:-1])
         left = left_of(turn.send.max_cost, self._prices, model, billed)
-        return BudgetGuard(self._prices, left, model, ratio=turn.built.ratio)
+        tokens = turn.step.prompt.token_estimate
+        return BudgetGuard(self._prices, left, model, prompt_tokens=tokens, ratio=turn.built.ratio)
 
     @contextmanager
     def _listening(self, turn: Turn) -> Iterator[None]:

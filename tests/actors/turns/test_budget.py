@@ -33,7 +33,7 @@ def answer_of(characters: int, *, model: str = MODEL) -> Answer:
 def guard(prices: FakePrices, max_cost: float | None, model: str) -> BudgetGuard:
     """A guard for a model that makes four tokens of the tokenizer's three."""
     limit = None if max_cost is None else Decimal(str(max_cost))
-    return BudgetGuard(prices, limit, model, ratio=4 / 3)
+    return BudgetGuard(prices, limit, model, prompt_tokens=50, ratio=4 / 3)
 
 
 def test_without_a_limit_nothing_is_spent() -> None:
@@ -50,6 +50,17 @@ def test_it_is_spent_when_the_characters_are_worth_it() -> None:
     """0.0003 for the prompt and 0.000015 for each 3 characters: 0.0006 is 60 characters."""
     assert not guard(FakePrices(), 0.0006, MODEL).is_spent(answer_of(59))
     assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer_of(60))
+
+
+def test_a_prompt_whose_bill_is_not_told_costs_what_it_was_estimated_at() -> None:
+    """Some tell it with the last event alone: 0.00015 for 50 tokens leaves 30 characters more."""
+    answer = Answer()
+    untold = MessageStart(ProviderMessage("msg", MODEL, ProviderUsage()))
+    for event in (untold, open_block(), piece("x" * 89)):
+        answer.feed(event)
+    assert not guard(FakePrices(), 0.0006, MODEL).is_spent(answer)
+    answer.feed(piece("x"))
+    assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer)
 
 
 def test_a_prompt_that_costs_more_than_all_of_it_ends_at_once() -> None:
