@@ -225,15 +225,14 @@ class Gatherer:
         check_deferred(info, toolset.definitions)
         if cache_ttl is not None and not self._settings.prompt_caching:
             raise GatewayError("INVALID_MESSAGE", "`cacheTtl`: this gateway caches no prompts.")
-        definitions = toolset.definitions
         if info.eager_inputs:
-            definitions = eager(definitions)
+            toolset = eager(toolset)
         room = info.max_input_tokens - max_tokens
         clears = CLEAR_TOOL_USES in info.edits and (toolset.definitions or held.told.tools)
         return Ground(
             session=session,
             binding=info.binding,
-            wanted=Briefing(self._texts(session, agent.files), definitions),
+            wanted=Briefing(self._texts(session, agent.files), toolset.definitions),
             toolset=toolset,
             tells_refused=self._refused.any_of(held.told.tools.values()),
             allowance=Allowance(

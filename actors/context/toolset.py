@@ -7,7 +7,7 @@ shapes; an entry with a `type` is a tool of the provider's own.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -75,15 +75,17 @@ def assemble_tools(
     )
 
 
-def eager(tools: Iterable[Definition]) -> list[Definition]:
-    """The tools with the field `EAGER`, but for the provider's own.
+def eager(toolset: Toolset) -> Toolset:
+    """The same, its tools with the field `EAGER`, but for the provider's own.
 
     A strict one has it neither: with it the provider holds arguments against no schema (its page
     "Fine-grained tool streaming").
     """
-    return [
-        tool if "type" in tool or tool.get("strict") else {**tool, EAGER: True} for tool in tools
+    definitions = [
+        tool if "type" in tool or tool.get("strict") else {**tool, EAGER: True}
+        for tool in toolset.definitions
     ]
+    return msgspec.structs.replace(toolset, definitions=definitions)
 
 
 def _versioned(tool: Definition, server_types: Sequence[str]) -> Definition:

@@ -74,3 +74,18 @@ async def test_a_search_that_must_be_is_not_asked_for_without_its_money(
         assert (error["code"], len(world.model.bodies)) == ("BUDGET_EXCEEDED", 0)
         assert error["message"].startswith("`maxCost` does not suffice for one search.")
         assert (await client.converse(maxCost=1.0, **fields))[-1]["type"] == "chat.stream.end"
+
+
+async def test_the_other_tools_stay_as_they_are(autojump_clock: MockClock) -> None:
+    """Another wording would be announced to the session, and lose it its cache."""
+    brew = {"name": "brew", "description": "Brews.", "inputSchema": {"type": "object"}}
+    fields = {"serverTools": ["web_search"], "tools": [brew]}
+    async with open_world() as world:
+        world.prices.per_search = Decimal("0.01")
+        sent = []
+        for limit in ({}, {"maxCost": 1.0}):
+            await world.connect().converse(**fields, **limit)
+            tools = world.model.last_request["tools"]
+            sent.append(next(tool for tool in tools if tool["name"] == "brew"))
+        assert sent[0] == sent[1]
+        assert sent[0]["eager_input_streaming"] is True
