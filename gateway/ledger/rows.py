@@ -54,8 +54,18 @@ def session_of(row: Any) -> SessionRecord:
         last_active_at=row.last_active_at,
         message_count=row.message_count,
         version=row.version,
-        container=None if row.container is None else _container.decode(row.container),
+        container=_container_of(row.container),
     )
+
+
+def _container_of(kept: str | None) -> Container | None:
+    """The container that a row keeps; one that cannot be read is none, and code gets a new one."""
+    if kept is None:
+        return None
+    try:
+        return _container.decode(kept)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
 
 
 def entry_values(session_id: str, entry: Entry) -> Values:

@@ -241,3 +241,8 @@ async def test_a_session_from_before_containers_has_none_and_can_have_one(tmp_pa
         stored = await ledger.load_session("s1")
         assert stored is not None
         assert stored.session.container == kept.container
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE Session SET container = '{'")
+    async with open_ledger(tmp_path) as ledger:  # one broken row breaks no list
+        (listed,) = await ledger.list_sessions(10, None)
+        assert listed.container is None
