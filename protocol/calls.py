@@ -4,8 +4,8 @@ The provider checks the calls of a request's messages, too. It takes back no nam
 that it would not take from a client, and says so again to every later request (the page on tool
 definitions and the reference of the Messages API, August 2026; the words are in public reports).
 A model, or a provider that only speaks the same language, may write such a call all the same.
-So it is kept with a name, an id and arguments that are taken back. It is not run, but for an odd id
-alone; instead, the model is told what is wrong with it, and may call again.
+So it is kept with a name, an id and arguments that are taken back. If only its id was odd, it is
+run. Otherwise the model is told what is wrong with it, and may call again.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 class CallIds:
     """The ids of a turn's calls. An odd, missing or doubled one is replaced by one of the turn's.
 
-    Who answers a call, or agrees to it, names it by its id: no other may have the same. `turn_id`
-    is a part of the new ones, so that no other turn of the session has them.
+    A client answers a call, or agrees to it, by its id, so no two calls may have the same. The new
+    ids contain `turn_id`, so that no other turn of the session has them.
     """
 
     def __init__(self, turn_id: str) -> None:

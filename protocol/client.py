@@ -51,7 +51,7 @@ Domain = Annotated[str, Meta(max_length=253, pattern=r"^[A-Za-z0-9*_][A-Za-z0-9.
 
 CacheTtl = Literal["5m", "1h"]
 OpaqueId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[!-?A-~]+(?!\n)$")]
-"""An id that tells nobody who it is: no mail address, and no blanks as in a name."""
+"""An id that does not reveal a person: no mail address, and no blanks as in a name."""
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 

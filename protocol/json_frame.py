@@ -2,8 +2,8 @@
 
 Counting: within a slice of the frame, what is escaped in a text is masked by as many bytes. Then
 its quotes part the slice into texts and what stands between them, and every value but the first
-follows a comma or an opening bracket there. An empty list or object counts as two. All of that
-are a few calls over many bytes each; a slice takes some milliseconds at worst.
+follows a comma or an opening bracket there. An empty list or object counts as two. Each of these
+steps is one call over many bytes; a slice takes some milliseconds at worst.
 
 This is right as far as the frame is JSON. What follows its first fault may be counted wrongly,
 but no decoder gets there.

@@ -34,8 +34,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     documents weigh. The input is estimated at `token_estimate` tokens; it most likely costs
     `likely_cost` USD, which is known only where there is a `maxCost` to hold it against.
     It `is_opaque` when it has text that only the provider can read, such as that of search results.
-    It names a `container`, if it does: one that is in use, or one that may have been put away.
-    The provider is to remember it `for_an_hour`, where it is asked to remember it for so long.
+    `container` tells of the one that it names, if it names one: it was in use lately (`fresh`), or
+    it may have been put away (`idle`). `for_an_hour` when the provider is asked to cache the prompt
+    for an hour instead of five minutes.
     The turn's own messages begin with number `own_from` of the request. `context` is what of the
     session the model does not get.
     """

@@ -214,7 +214,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def sample(self, model: str) -> CalibrationRecord | None:
         """What to learn from it; `None` if the bill says nothing of the prompt's size."""
-        if not self.tells_size or self.counts.web_searches:  # rows of before do not say
+        if not self.tells_size or self.counts.web_searches:  # older rows do not tell the former
             return None
         if self.estimated and self.has_tools:
             return None  # it broke off before the provider could tell what it has cleared

@@ -46,7 +46,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unforced(self) -> Wishes:
-        """The same for a turn's later requests: a model that is forced on would never end."""
+        """Those of a turn's later requests: a model that must call a tool each time never ends."""
         if self.tool_choice is None or self.tool_choice["type"] not in ("any", "tool"):
             return self
         return msgspec.structs.replace(self, tool_choice=None)
@@ -169,4 +169,4 @@ def check_deferred(model: ModelInfo, tools: Sequence[Definition]) -> None:
     if not model.finds_tools:
         raise _refusal("tools[].deferLoading", f"{model.id} cannot look for tools")
     if any(tool.get("input_examples") for tool in tools):
-        raise _refusal("tools[].inputExamples", "no tool may have any beside a deferred one")
+        raise _refusal("tools[].inputExamples", "no tool may have any next to a deferred one")

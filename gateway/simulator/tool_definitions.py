@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from gateway.simulator.errors import invalid
-from gateway.simulator.reply import Json
+from gateway.simulator.reply import CODE_TOOLS, Json
 from gateway.simulator.tool_schemas import check_schema
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -57,7 +57,7 @@ def _names_of(tool: Json) -> tuple[str, ...]:
     their names is not stated; strictly, it may not.
     """
     if kind_of(tool) == "code_execution":
-        return ("code_execution", "bash_code_execution", "text_editor_code_execution")
+        return CODE_TOOLS
     return (tool["name"],) if "name" in tool else ()
 
 

@@ -179,12 +179,12 @@ def _straight_object(schema: Object) -> Object:
 
 
 def _is_note_or_demand(keyword: str, value: Any) -> bool:
-    """Not a note of the wrong type."""
+    """Whether the keyword is anything but a note of the wrong type."""
     return keyword not in _NOTES or isinstance(value, _NOTES[keyword])
 
 
 def _lift_required(now: Object) -> None:
-    """Draft 3: a property says itself whether it is required. What it says of the whole is none."""
+    """Draft 3: a property says itself whether it is required. At the top that means nothing."""
     if isinstance(now.get("required"), bool):
         del now["required"]
     properties = now.get("properties")
@@ -211,9 +211,9 @@ def _number_the_items(now: Object) -> None:
 
 
 def _split_dependencies(now: Object) -> None:
-    """Draft 7: one keyword for two, told apart by what it has for a name. Next to those it is none.
+    """Draft 7: `dependencies` has names that are required, or a schema, for each property.
 
-    So draft 2020-12 has it.
+    They are two keywords in draft 2020-12, which ignores `dependencies` next to either of them.
     """
     given = now.pop("dependencies", None)
     if not isinstance(given, dict) or now.keys() & {"dependentRequired", "dependentSchemas"}:
@@ -225,7 +225,7 @@ def _split_dependencies(now: Object) -> None:
 
 
 def _loosen_bounds(now: Object) -> None:
-    """Draft 4: whether a bound itself is left out is a word of its own."""
+    """Draft 4: `exclusiveMinimum: true` says that the `minimum` itself is not allowed."""
     for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         word = now.get(exclusive)
         if isinstance(word, bool):

@@ -16,8 +16,10 @@ LOOKBACK = 20
 caching)."""
 
 CACHE_MILLISECONDS = 300_000
+"""How long its cache keeps what is not used (the same page)."""
+
 HOUR_MILLISECONDS = 3_600_000
-"""How long its cache keeps what is not used, unasked and when it is asked to (the same page)."""
+"""How long it does if a request asks for an hour (the same page)."""
 
 TOOLS_PROMPT = 346.0
 """Tokens of the prompt that it adds to a request with tools (its page on tool use)."""

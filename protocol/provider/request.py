@@ -12,8 +12,10 @@ CACHE_BREAKPOINT: dict[str, str] = {"type": "ephemeral"}
 CACHE_FOR_AN_HOUR: dict[str, str] = {"type": "ephemeral", "ttl": "1h"}
 
 CACHE_MARK = b',"cache_control":{"type":"ephemeral"}'
+"""`CACHE_BREAKPOINT` as the last field of a block's JSON."""
+
 MARK_FOR_AN_HOUR = b',"cache_control":{"type":"ephemeral","ttl":"1h"}'
-"""The two as the last field of a block's JSON."""
+"""`CACHE_FOR_AN_HOUR` as the last field of a block's JSON."""
 
 NO_TOOLS = b"[]"
 """No tools, as JSON: then the field is left out."""

@@ -16,12 +16,19 @@ import msgspec
 from protocol.provider.json_schema import Object
 
 MOST_NODES = 2_000
+"""Schemas in one schema."""
+
 MOST_DEPTH = 32
-MOST_OPTIONAL = 24
-MOST_UNIONS = 16
+"""Schemas within each other."""
+
 MOST_STRICT = 20
-"""Schemas of one, their depth; of all strict schemas of a request: optional properties, properties
-with a union type, and strict tools."""
+"""Strict tools of a request."""
+
+MOST_OPTIONAL = 24
+"""Properties that are not required, in all strict schemas of a request."""
+
+MOST_UNIONS = 16
+"""Properties with several types, in all strict schemas of a request."""
 
 FORMATS = (
     *("date-time", "time", "date", "duration"),

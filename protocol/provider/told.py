@@ -79,7 +79,7 @@ def _supported(capability: dict[str, Any]) -> bool | None:
 
 
 def _has(capability: dict[str, Any], *, known: bool) -> bool:
-    """The same, where something is `known`."""
+    """Whether it is told to be there, or is `known` to be where nothing is told."""
     told = _supported(capability)
     return known if told is None else told
 

@@ -148,7 +148,7 @@ def _check_renaming(whole: Object, names: Mapping[str, str]) -> None:
 
 
 _ANY_NAME: Final[tuple[Schema, ...]] = (True, {}, {"type": "string"})
-"""What a rule on names may be that every name keeps."""
+"""Rules on names that every name keeps."""
 
 
 def _with_names(whole: Object, schema: Object, names: Mapping[str, str]) -> Object:
