@@ -235,7 +235,7 @@ class Answer:
         if self.started:
             raise MalformedEvent("a second message_start")
         self.started = True
-        self.model = message.model[:LONGEST_ID] or None
+        self.model = (message.model or "")[:LONGEST_ID] or None
         found = message.input_transformations or []
         self.container = message.container
         self.mismatched = sum(one.is_mismatch for one in found)

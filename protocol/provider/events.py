@@ -77,10 +77,10 @@ class InputTransformation(msgspec.Struct, frozen=True):
 
 
 class ProviderMessage(msgspec.Struct, frozen=True):
-    """The beginning of an answer."""
+    """The beginning of an answer. Proxies leave out what they do not know."""
 
-    id: str
-    model: str
+    id: str = ""
+    model: str | None = None
     usage: ProviderUsage | None = None
     input_transformations: list[InputTransformation] | None = None
     container: Any = None

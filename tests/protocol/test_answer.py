@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -336,6 +337,16 @@ def test_the_model_that_answers_is_known() -> None:
     """As soon as the answer begins."""
     assert told()[0].model is None
     assert told(START)[0].model == "model"
+
+
+@pytest.mark.parametrize("message", ['{"id":"m","model":null}', '{"model":""}', "{}"])
+def test_a_proxy_need_not_name_the_model(message: str) -> None:
+    """Then the one that was asked has answered."""
+    event = msgspec.json.decode(
+        f'{{"type":"message_start","message":{message}}}', type=MessageStart
+    )
+    answer, _ = told(event)
+    assert (answer.started, answer.model) == (True, None)
 
 
 def test_an_answer_says_why_it_stopped() -> None:
