@@ -91,6 +91,8 @@ class Answer:
         """Where code was executed, as the provider tells it."""
         self.mismatched = 0
         """Thinking blocks of the request that did not fit what stood before them."""
+        self.dropped = 0
+        """Those of them that the model did not see."""
 
     def feed(self, event: ProviderEvent) -> list[TurnEvent]:
         """What `event` adds to the turn's log. Raises MalformedEvent when it is out of order."""
@@ -239,6 +241,7 @@ class Answer:
         found = message.input_transformations or []
         self.container = message.container
         self.mismatched = sum(one.is_mismatch for one in found)
+        self.dropped = sum(one.is_dropped for one in found)
         self._meter.add(message.usage)
 
     def _begin(self, index: int, block: Block) -> list[TurnEvent]:

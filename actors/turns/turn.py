@@ -228,5 +228,5 @@ class Turn:
             sum(edit.cleared_tool_uses or 0 for edit in edits),
             sum(edit.cleared_input_tokens or 0 for edit in edits),
         )
-        mismatched = max(step.answer.mismatched for step in self.steps)
-        return with_epoch(with_dropped(cleared, self._dropped + mismatched), self._epoch)
+        dropped = max(step.answer.dropped for step in self.steps)
+        return with_epoch(with_dropped(cleared, self._dropped + dropped), self._epoch)

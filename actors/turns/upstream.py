@@ -153,8 +153,9 @@ class Upstream:
         if turn.answered_by is not None:
             asked, answers = turn.built.model, turn.answered_by
             log.info("turn %s: %s answers, where %s was asked", turn.turn_id, answers, asked)
+        if turn.step.answer.dropped:
+            turn.log.append(thinking_dropped(turn.step.answer.dropped))
         if turn.step.answer.mismatched:
-            turn.log.append(thinking_dropped(turn.step.answer.mismatched))
             log.warning(
                 "turn %s: the provider found %d thinking blocks bound to another conversation",
                 turn.turn_id,

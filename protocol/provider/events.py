@@ -63,17 +63,22 @@ class ProviderUsage(msgspec.Struct, frozen=True):
 class InputTransformation(msgspec.Struct, frozen=True):
     """What the provider did to a thinking block of the request: dropped it, or let it through.
 
-    `path` is where it stood, as `messages.3.content.0`.
+    There may be entries of other types, with other fields (the SDK's type of the event, November
+    2026).
     """
 
-    type: str
-    path: str = ""
-    reason: str = ""
+    type: Any = None
+    reason: Any = None
 
     @property
     def is_mismatch(self) -> bool:
         """Whether what stood before the block was not what it was bound to."""
-        return self.reason == "prefix_binding_mismatch"
+        return bool(self.reason == "prefix_binding_mismatch")
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the model does not see the block for that reason."""
+        return self.is_mismatch and bool(self.type == "thinking_dropped")
 
 
 class ProviderMessage(msgspec.Struct, frozen=True):

@@ -349,6 +349,23 @@ def test_a_proxy_need_not_name_the_model(message: str) -> None:
     assert (answer.started, answer.model) == (True, None)
 
 
+def test_what_was_done_to_the_request_may_be_of_any_type() -> None:
+    """The provider may add some; those that are known are counted."""
+    reason = "prefix_binding_mismatch"
+    start = {
+        "id": "m",
+        "model": "model",
+        "input_transformations": [
+            {"type": "thinking_dropped", "path": "messages.1.content.0", "reason": reason},
+            {"type": "thinking_mismatch_allowed", "path": None, "reason": reason},
+            {"type": "thinking_dropped", "reason": "model_binding_mismatch"},
+            {"type": ["new"], "reason": None},
+        ],
+    }
+    answer, _ = told(MessageStart(msgspec.convert(start, ProviderMessage)))
+    assert (answer.mismatched, answer.dropped) == (2, 1)
+
+
 def test_an_answer_says_why_it_stopped() -> None:
     """Later figures do not take it back."""
     details = {"type": "refusal", "category": "bio", "explanation": None}

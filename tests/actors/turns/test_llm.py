@@ -765,7 +765,7 @@ async def test_a_bug_in_one_turn_ends_it_alone(autojump_clock: MockClock) -> Non
 def thoughtful(text: str, *, mismatched: int = 0) -> list[Step]:
     """An answer after some thinking; so many earlier thoughts did not fit."""
     start = begin()
-    dropped = InputTransformation("thinking_dropped", "", "prefix_binding_mismatch")
+    dropped = InputTransformation("thinking_dropped", "prefix_binding_mismatch")
     told = msgspec.structs.replace(start.message, input_transformations=[dropped] * mismatched)
     return [
         MessageStart(told),

@@ -38,6 +38,7 @@ from protocol.provider.events import (
     ProviderMessage,
     ProviderUsage,
 )
+from protocol.server import Pong
 from protocol.tools import ToolAnswer
 from protocol.usage import Cost
 from tests.actors.fakes import Step, begin, finish, open_block, piece, reply
@@ -639,9 +640,9 @@ async def test_a_request_that_is_too_dear_once_it_is_made_anew_is_not_sent(
 # --- what the model has not seen -----------------------------------------------------------------
 
 
-def mismatching(blocks: int) -> MessageStart:
+def mismatching(blocks: int, what: str = "thinking_dropped") -> MessageStart:
     """An answer begins that says of so many thinking blocks that they did not fit."""
-    dropped = InputTransformation("thinking_dropped", "", "prefix_binding_mismatch")
+    dropped = InputTransformation(what, "prefix_binding_mismatch")
     usage = ProviderUsage(input_tokens=100, output_tokens=1)
     return MessageStart(ProviderMessage("msg", "m", usage, [dropped] * blocks))
 
@@ -658,6 +659,21 @@ async def test_thinking_that_did_not_fit_is_told_to_all(
         assert end["context"]["droppedThinking"] == 2
         assert context.completed.mismatched
         assert "found 2 thinking blocks" in caplog.text
+
+
+async def test_thinking_that_was_let_through_is_not_told_as_dropped(
+    autojump_clock: MockClock,
+) -> None:
+    """The model has seen it; but it did not fit, so the next turn begins a new epoch."""
+    async with open_turn_world() as world:
+        context = with_weather(world)
+        first = calling(WEATHER)
+        let_through = mismatching(2, "thinking_mismatch_allowed")
+        world.model.will([let_through, *first[1:]], reply("Rain."))
+        frames = await world.connect(hello=Pong(request_id="hello")).converse()
+        assert "chat.stream.notice" not in {frame["type"] for frame in frames}
+        assert "context" not in frames[-1]
+        assert context.completed.mismatched
 
 
 async def test_what_is_told_of_the_context_is_of_the_latest_request(
