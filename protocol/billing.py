@@ -164,15 +164,19 @@ class Meter:
             or self._is_mixed
             or self._words.get("tier", _STANDARD) != _STANDARD
             or self._searches > told("searches", 0)
-            or self._is_of_both_kinds
+            or self._contradicts_itself
         )
 
     @property
-    def _is_of_both_kinds(self) -> bool:
-        """Whether more was written to the cache than is told by kind, of one kind or the other."""
+    def _contradicts_itself(self) -> bool:
+        """Whether what was written to the cache is another sum than that of its kinds.
+
+        A larger sum is clear where one kind was told: the rest is of that kind, too.
+        """
         told = self._figures.get
         kinds = told("written_5m", 0), told("written_1h", 0)
-        return all(kinds) and sum(kinds) != told("written", sum(kinds))
+        written = told("written", sum(kinds))
+        return written < sum(kinds) or (all(kinds) and written != sum(kinds))
 
     def _written(self) -> tuple[int, int]:
         """Tokens written to the cache for five minutes, and for an hour.

@@ -154,6 +154,8 @@ def test_more_than_was_told_of_two_kinds_is_uncertain() -> None:
     assert not terms(told(written(9, 5, 4))).is_uncertain
     assert not terms(told(written(None, 5, 4))).is_uncertain
     assert terms(told(written(9, 5, 4), written(20))).is_uncertain
+    assert not terms(told(written(9, 9, 0), written(20))).is_uncertain
+    assert terms(told(written(0, 9, 0))).is_uncertain
 
 
 def test_passes_of_another_kind_are_uncertain() -> None:
