@@ -13,7 +13,7 @@ from msgspec import UNSET
 from protocol.billing import Meter
 from protocol.blocks import OpenBlock, text_in, text_of
 from protocol.calls import CallIds, judged
-from protocol.closing import THINKING, without_gap
+from protocol.closing import without_gap
 from protocol.fences import FenceSplitter, NoFences
 from protocol.provider.answering import LONGEST_ID, other_model
 from protocol.provider.content import Block, is_too_deep
@@ -37,6 +37,7 @@ from protocol.provider.events import (
     UnknownDelta,
     UnreadableStart,
 )
+from protocol.provider.thinking import THINKING
 from protocol.sources import Sources
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, Text, TurnEvent

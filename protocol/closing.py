@@ -25,12 +25,11 @@ from typing import NamedTuple
 import msgspec
 
 from protocol.provider.content import Block
+from protocol.provider.thinking import THINKING
 from protocol.records import Entry
 from protocol.tools import CUT_OFF, tool_result
 
 NO_ANSWER: list[Block] = [{"type": "text", "text": "[There was no answer.]"}]
-
-THINKING = ("thinking", "redacted_thinking")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Block] | str).decode

@@ -26,12 +26,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from protocol.closing import THINKING
 from protocol.provider.content import Block, block_types
 from protocol.provider.limits import EDGE_AMONG_MANY, LOOKBACK
 from protocol.provider.model_info import Binding
 from protocol.provider.models import binding
 from protocol.provider.request import CACHE_MARK
+from protocol.provider.thinking import THINKING
 from protocol.records import Entry
 
 PICTURE = 6_000

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.ports import AgentFiles
 from protocol.context import SectionName
+from protocol.provider.choosing import gone_on
 from protocol.provider.content import UserContent
 from protocol.provider.request import (
     CACHE_BREAKPOINT,
@@ -53,10 +54,13 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         """
         return hash((repr(self.thinking), self.effort, repr(self.wishes.tool_choice)))
 
-    @property
-    def unforced(self) -> Shape:
-        """How the turn's later requests are answered."""
-        return msgspec.structs.replace(self, wishes=self.wishes.unforced)
+    def going_on(self, begins_with: str) -> Shape:
+        """How the turn's later requests are answered; its answers begin with such a block."""
+        return msgspec.structs.replace(
+            self,
+            wishes=self.wishes.unforced,
+            thinking=gone_on(self.thinking, begins_with),
+        )
 
     @property
     def mark(self) -> bytes:

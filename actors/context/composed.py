@@ -29,7 +29,7 @@ from protocol.context import (
     with_cleared,
 )
 from protocol.prompt import Allowance, Prompt
-from protocol.provider.content import Block, plain_text
+from protocol.provider.content import Block, block_types, plain_text
 from protocol.provider.features import BINDING_CONTROLS, CONTEXT_EDITING, INLINE_TOOLS
 from protocol.provider.limits import CACHE_MILLISECONDS, HOUR_MILLISECONDS
 from protocol.provider.request import NO_TOOLS
@@ -78,9 +78,11 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         return self.transcript.sums().thoughts > self.transcript.sums(self.own).thoughts
 
     @property
-    def is_answered(self) -> bool:
-        """Whether the turn has an answer of its own, to which this request adds."""
-        return any(one.role == "assistant" for one in self.transcript.entries[self.own :])
+    def answer_begins_with(self) -> str | None:
+        """The type of the block with which the turn's own answers begin; `None` without any."""
+        answers = (one for one in self.transcript.entries[self.own :] if one.role == "assistant")
+        first = next(answers, None)
+        return None if first is None else block_types(first.content)[0]
 
     @property
     def cost_estimate(self) -> Decimal | None:

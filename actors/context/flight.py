@@ -78,7 +78,9 @@ class Flight:
 
     def prompt(self, composed: Composed, now: int) -> Prompt:
         """The turn's next request, which is remembered until its bill is known."""
-        shape = self.shape.unforced if composed.is_answered else self.shape
+        begins_with, shape = composed.answer_begins_with, self.shape
+        if begins_with is not None:
+            shape = shape.going_on(begins_with)
         request = composed.sent(shape, now)
         self._requests[request.counted] = request  # no two of a turn have the same count
         cost = composed.likely_cost(now, shape.kind_of_thinking) if self.has_budget else None

@@ -11,7 +11,7 @@ import msgspec
 
 from protocol.errors import GatewayError
 from protocol.provider.model_info import Binding, ModelInfo
-from protocol.provider.thinking import Effort, ThinkingBudget
+from protocol.provider.thinking import THINKING, Effort, ThinkingBudget
 
 MIN_THINKING_BUDGET = 1024
 """Tokens; the provider's least `budget_tokens`."""
@@ -49,6 +49,19 @@ def forgiving(binding: Binding, config: dict[str, Any] | None) -> dict[str, Any]
     if config is None or binding != "checked" or "block_binding" in config:
         return config
     return guarded(binding, {"type": "adaptive"})
+
+
+def gone_on(config: dict[str, Any] | None, begins_with: str) -> dict[str, Any] | None:
+    """The `thinking` of a request that goes on with an answer of its own turn.
+
+    `begins_with` is the type of the block with which the turn's answers begin. With a budget that
+    must be a thought: the provider refuses to think on from any other (its page "Extended
+    thinking", November 2026). Calls of tools and their results are one answer, and its beginning
+    counts.
+    """
+    if config is None or config["type"] != "enabled" or begins_with in THINKING:
+        return config
+    return {"type": "disabled"}
 
 
 def choose_thinking(

@@ -8,6 +8,9 @@ import msgspec
 from msgspec import Meta
 
 ThinkingType = Literal["enabled", "adaptive", "disabled", "between_tools"]
+THINKING = ("thinking", "redacted_thinking")
+"""The types of the blocks that have thoughts."""
+
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
 

@@ -17,7 +17,7 @@ import pytest
 from websockets.trio.client import connect
 from websockets.typing import Subprotocol
 
-from gateway.simulator import Reply, ReplyText, SimulatorSettings
+from gateway.simulator import Reply, ReplyText, ReplyThinking, SimulatorSettings, ToolUse
 from tests.courses.inspection import check_inspected
 from tests.support import TOKEN, Frame, Talk, World, open_world, text_of
 
@@ -196,6 +196,30 @@ async def test_a_forced_tool_is_called_once_and_then_answered(tmp_path: Path, ch
     assert first["thinking"] == second["thinking"] == {"type": "disabled"}
     assert "tool_choice" not in second
     assert frames[-1]["stopReason"] == "end_turn"
+
+
+@pytest.mark.parametrize("model", [OLD, "claude-haiku-4-5", "claude-opus-4-1", "claude-sonnet-4-6"])
+@pytest.mark.parametrize("thinks", [True, False])
+async def test_who_calls_without_a_thought_goes_on_without_a_budget(
+    tmp_path: Path, model: str, *, thinks: bool
+) -> None:
+    """The provider refuses it (anomalyco/opencode 3077); the next turn may have one again."""
+    wanted: dict[str, Any] = {"model": model, "tools": [BREW], "thinking": {"budgetTokens": 2_000}}
+    call = ToolUse("brew", {"drink": "tea"})
+    thought = (ReplyThinking("Tea?"),) if thinks else ()
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        wanted["sessionId"] = (await talk.ask("session.create"))["sessionId"]
+        world.simulator.script(Reply(blocks=(*thought, ReplyText("I brew."), call)))
+        world.simulator.script(Reply(blocks=(call,)), Reply(blocks=(ReplyText("Here."),)))
+        request_id = await talk.say("chat.send", content="Tea", **wanted)
+        for _ in range(2):
+            called = await call_of(talk, request_id)
+            await talk.say("tool.output", toolCallId=called["toolCallId"], content="Tea.")
+        frames = await talk.rest(request_id)
+        await end_of(talk, **wanted)
+    kinds = [body["thinking"]["type"] for body in world.sent()]
+    assert frames[-1]["stopReason"] == "end_turn"
+    assert kinds == ["enabled", *["enabled" if thinks else "disabled"] * 2, "enabled"]
 
 
 @pytest.mark.parametrize(

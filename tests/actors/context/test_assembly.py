@@ -111,5 +111,5 @@ def test_a_forced_tool_is_another_way_to_think() -> None:
     """It costs the messages their cache, once: the turn's later requests are not forced."""
     forced = shape(wishes=Wishes(tool_choice={"type": "any"}))
     assert forced.kind_of_thinking != shape().kind_of_thinking
-    assert forced.unforced == shape()
+    assert forced.going_on("tool_use") == shape()
     assert json.loads(forced.head((), b"[]"))["tool_choice"] == {"type": "any"}

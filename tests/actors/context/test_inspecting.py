@@ -276,6 +276,29 @@ async def test_behind_results_that_nobody_answered_thinking_may_begin_anew(
         assert talk.messages[-2:] == [("assistant", "[There was no answer.]"), ("user", "2")]
 
 
+@pytest.mark.parametrize("begins", [(THOUGHT,), (), (text("Look."),)])
+async def test_who_calls_without_a_thought_goes_on_without_a_budget(
+    begins: tuple[Any, ...], autojump_clock: MockClock
+) -> None:
+    """The provider refuses it; then its cache is lost, and the estimate knows."""
+    async with open_world() as world:
+        talk = Talk(world)
+        tools = [declared("brew")]
+        built = await talk.build("x" * 5_000, model="claude-haiku-4-5", tools=tools, max_cost=9.0)
+        billed = built.prompt.counted_tokens
+        await talk.begin()
+        said = (answer(*begins, call()), results(result()))
+        first = await talk.extend(*said, billed=billed)
+        kinds = [talk.body["thinking"]["type"]]
+        said = (answer(call("d")), results(result("d")))
+        second = await talk.extend(*said, billed=first.token_estimate)
+        kinds.append(talk.body["thinking"]["type"])
+    costs = [(one.likely_cost or 0) / (one.token_estimate * PRICE) for one in (first, second)]
+    thinks = begins == (THOUGHT,)
+    assert kinds == ["enabled" if thinks else "disabled"] * 2
+    assert [cost < Decimal("0.3") for cost in costs] == [thinks, True]
+
+
 async def test_pictures_that_a_tool_answers_are_weighed_apart(autojump_clock: MockClock) -> None:
     """As those of the user."""
     picture = {"type": "image", "source": {"type": "base64", "data": "x" * 999}}

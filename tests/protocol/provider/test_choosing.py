@@ -14,6 +14,7 @@ from protocol.provider.choosing import (
     Thinking,
     choose_thinking,
     forgiving,
+    gone_on,
     guarded,
 )
 from protocol.provider.model_info import Binding, ModelInfo
@@ -78,6 +79,16 @@ def test_thinking_that_cannot_be_dropped_gives_way_to_one_that_can(kind: str) ->
     assert forgiving("checked", guarded("checked", SUMMARIZED)) == guarded("checked", SUMMARIZED)
     assert forgiving("checked", None) is None
     assert forgiving("appended", {"type": kind}) == {"type": kind}
+
+
+@pytest.mark.parametrize("begins_with", ["thinking", "redacted_thinking", "text", "tool_use"])
+def test_who_did_not_begin_with_a_thought_goes_on_without_a_budget(begins_with: str) -> None:
+    """The provider refuses it; all other ways to think go on as they are."""
+    budget = {"type": "enabled", "budget_tokens": 2_000}
+    is_thought = begins_with.endswith("thinking")
+    assert gone_on(budget, begins_with) == (budget if is_thought else {"type": "disabled"})
+    for config in (None, SUMMARIZED, {"type": "between_tools"}, {"type": "disabled"}):
+        assert gone_on(config, begins_with) == config
 
 
 # --- thinking ----------------------------------------------------------------------------------
