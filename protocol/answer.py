@@ -15,8 +15,9 @@ from protocol.blocks import OpenBlock, text_in, text_of
 from protocol.calls import CallIds, judged
 from protocol.closing import without_gap
 from protocol.fences import FenceSplitter, NoFences
+from protocol.free_form import is_too_deep
 from protocol.provider.answering import LONGEST_ID, other_model
-from protocol.provider.content import Block, is_too_deep
+from protocol.provider.content import Block
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,

@@ -7,8 +7,9 @@ from types import UnionType
 
 import msgspec
 
+from protocol.free_form import HEAVIEST, is_too_deep, weight
 from protocol.provider import halves
-from protocol.provider.content import HEAVIEST, Block, is_too_deep, weight
+from protocol.provider.content import Block
 from protocol.provider.events import MalformedEvent
 
 _BEGINNINGS: dict[str, dict[str, type | UnionType]] = {

@@ -14,7 +14,8 @@ import json
 import re
 from typing import NamedTuple
 
-from protocol.provider.content import Block, is_too_deep
+from protocol.free_form import is_too_deep
+from protocol.provider.content import Block
 
 LONGEST_QUOTE = 1_000
 """Characters of what the model wrote that it is told again."""

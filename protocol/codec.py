@@ -25,7 +25,8 @@ from protocol.client import (
     ToolOutput,
 )
 from protocol.errors import InvalidMessage
-from protocol.provider.content import is_json, schema_fault, without_blank_texts
+from protocol.free_form import is_json, schema_fault
+from protocol.provider.content import without_blank_texts
 from protocol.server import ServerMessage
 
 Frame = str | bytes

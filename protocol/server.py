@@ -23,7 +23,8 @@ from protocol.context import (
     Window,
 )
 from protocol.errors import ErrorCode, Failure
-from protocol.provider.content import DEEPEST, Block, Role
+from protocol.free_form import DEEPEST
+from protocol.provider.content import Block, Role
 from protocol.provider.model_info import Lifecycle
 from protocol.stopping import StopDetails
 from protocol.tools import Approval, LeftOutTool, Risk

@@ -16,7 +16,7 @@ from protocol.announcing import Definition
 from protocol.bounds import MOST_SCHEMA_NODES
 from protocol.client import ChatSend, OneTool, OutputFormat
 from protocol.errors import GatewayError
-from protocol.provider.json_schema import is_larger
+from protocol.free_form import is_larger
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.structured import MOST_STRICT, Figures, Unfitting, measure
 from protocol.provider.thinking import ThinkingBudget

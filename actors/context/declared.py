@@ -9,7 +9,8 @@ import trio
 
 from protocol.client import ToolDeclaration
 from protocol.errors import GatewayError
-from protocol.provider.json_schema import Unfit, is_larger
+from protocol.free_form import is_larger
+from protocol.provider.json_schema import Unfit
 from protocol.provider.tool_schema import fit
 
 FEW_NODES = 2_000

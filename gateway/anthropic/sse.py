@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from protocol.provider.content import HEAVIEST, weight
+from protocol.free_form import HEAVIEST, weight
 from protocol.provider.events import MalformedEvent
 
 LONGEST_EVENT = 16 * 1024 * 1024

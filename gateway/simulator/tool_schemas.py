@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.simulator.errors import invalid
 from gateway.simulator.reply import Json
-from protocol.provider.content import is_too_deep
+from protocol.free_form import is_too_deep
 from protocol.provider.json_schema import Unfit, all_schemas, check_references
 
 _AT_NO_TOP = ("oneOf", "allOf", "anyOf")

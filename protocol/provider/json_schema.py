@@ -24,7 +24,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from protocol.bounds import MOST_SCHEMA_NODES
-from protocol.provider.content import DEEPEST, is_json, is_too_deep
+from protocol.free_form import DEEPEST, is_json, is_larger, is_too_deep
 
 Schema = dict[str, Any] | bool
 Object = dict[str, Any]
@@ -82,19 +82,6 @@ _BY_ADDRESS: Final = frozenset({"$dynamicRef", "$recursiveRef"})
 
 class Unfit(Exception):
     """A schema that cannot be sent; the text is a clause for a person on the tool."""
-
-
-def is_larger(data: Any, most: int) -> bool:
-    """Whether there are more than so many values in JSON; it looks at no more."""
-    nodes, waiting = 1, [data]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict | list):
-            nodes += len(value)
-            if nodes > most:
-                return True
-            waiting += value.values() if isinstance(value, dict) else value
-    return False
 
 
 def check_size(schema: Any) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.answer import JSON_DENSITY, Answer
-from protocol.provider.content import DEEPEST, HEAVIEST, Block
+from protocol.free_form import DEEPEST, HEAVIEST
+from protocol.provider.content import Block
 from protocol.provider.events import (
     AppliedEdit,
     BlockDelta,

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.calls import LONGEST_QUOTE, CallIds, judged
-from protocol.provider.content import DEEPEST, Block
+from protocol.free_form import DEEPEST
+from protocol.provider.content import Block
 
 CALL: Block = {"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {"zone": "UTC"}}
 

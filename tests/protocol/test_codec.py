@@ -16,7 +16,8 @@ from protocol.client import AnyClientMessage, ChatSend, Ping, ToolDeclaration
 from protocol.codec import CLIENT_TYPES, CODECS, JSON, MSGPACK, Codec, Frame, without_blanks
 from protocol.context import Calibration, Totals, Window
 from protocol.errors import InvalidMessage
-from protocol.provider.content import DEEPEST, TextBlock
+from protocol.free_form import DEEPEST
+from protocol.provider.content import TextBlock
 from protocol.server import (
     AnyServerMessage,
     ChatStreamDelta,

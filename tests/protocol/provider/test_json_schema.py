@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from protocol.bounds import MOST_SCHEMA_NODES
-from protocol.provider.content import DEEPEST
-from protocol.provider.json_schema import Unfit, all_schemas, is_larger, straightened
+from protocol.free_form import DEEPEST
+from protocol.provider.json_schema import Unfit, all_schemas, straightened
 
 MADE_NEW: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"$schema": "http://json-schema.org/draft-07/schema#", "$id": "x", "type": "object"}, {}),
@@ -160,8 +159,6 @@ def test_what_is_too_large_or_too_deep_is_not_walked() -> None:
         straightened(deep)
     with pytest.raises(Unfit, match="out of range"):
         straightened({"maximum": 10**30})
-    assert is_larger([[]] * MOST_SCHEMA_NODES, MOST_SCHEMA_NODES)
-    assert not is_larger([[], {"a": 1}], 4)
 
 
 def test_every_schema_inside_is_found() -> None:
