@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -20,6 +19,9 @@ from protocol.tools import LeftOutTool, OfferedTool
 MOST = 1_000
 """Tools that are remembered."""
 
+_Key = tuple[str, bytes]
+"""A tool's name, and a hash of the rest."""
+
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -27,45 +29,46 @@ class RefusedTools:
     """What of the tools is not sent any more."""
 
     def __init__(self) -> None:
-        self._marks: OrderedDict[bytes, LeftOutTool] = OrderedDict()
+        self._marks: OrderedDict[_Key, LeftOutTool] = OrderedDict()
 
     def add(self, definition: Definition, mark: LeftOutTool) -> None:
         """The provider has refused a tool."""
-        self._marks[_digest_of(definition)] = mark
+        self._marks[_key_of(definition)] = mark
         if len(self._marks) > MOST:
             self._marks.popitem(last=False)
 
     def any_of(self, definitions: Iterable[Definition]) -> bool:
         """Whether there is a refused one among these."""
-        return bool(self._marks) and any(self._has(tool) for tool in definitions)
+        return bool(self._among(definitions))
 
     def without(self, toolset: Toolset) -> Toolset:
         """The tools that can be sent."""
-        if not self.any_of(toolset.definitions):
+        gone = {tool["name"] for tool in self._among(toolset.definitions)}
+        if not gone:
             return toolset
-        kept = [tool for tool in toolset.definitions if not self._has(tool)]
-        names = {tool["name"] for tool in kept}
         return Toolset(
-            definitions=kept,
-            rules=[rule for rule in toolset.rules if rule.name in names],
-            client_names=[name for name in toolset.client_names if name in names],
+            definitions=[tool for tool in toolset.definitions if tool["name"] not in gone],
+            rules=[rule for rule in toolset.rules if rule.name not in gone],
+            client_names=[name for name in toolset.client_names if name not in gone],
         )
 
     def marks(self, offered: Sequence[OfferedTool]) -> list[LeftOutTool]:
         """The marks of those that are on offer, as they are now."""
-        if not self._marks:
-            return []
-        digests = (_digest(tool.name, tool.description, tool.input_schema) for tool in offered)
-        return [self._marks[digest] for digest in digests if digest in self._marks]
+        entries = [
+            {"name": one.name, "description": one.description, "input_schema": one.input_schema}
+            for one in offered
+        ]
+        return [self._marks[_key_of(tool)] for tool in self._among(entries)]
 
-    def _has(self, tool: Definition) -> bool:
-        return _digest_of(tool) in self._marks
+    def _among(self, definitions: Iterable[Definition]) -> list[Definition]:
+        """The refused ones. Only a tool of such a name is looked at closely: it may be large."""
+        names = {name for name, _ in self._marks}
+        return [
+            tool for tool in definitions if tool["name"] in names and _key_of(tool) in self._marks
+        ]
 
 
-def _digest_of(tool: Definition) -> bytes:
+def _key_of(tool: Definition) -> _Key:
     """Of what the tool itself is: how a request has it, with a breakpoint say, is not of it."""
-    return _digest(tool.get("name"), tool.get("description"), tool.get("input_schema"))
-
-
-def _digest(*own: Any) -> bytes:
-    return hashlib.sha256(_encode(own)).digest()
+    own = tool.get("description"), tool.get("input_schema")
+    return tool["name"], hashlib.sha256(_encode(own)).digest()

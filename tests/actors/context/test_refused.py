@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -61,6 +62,21 @@ def test_another_definition_is_another_tool() -> None:
     refused.add(definition("brew"), MARK)
     assert refused.any_of([definition("pour"), definition("brew")])
     assert not refused.any_of([definition("brew", "Later."), {"type": "x", "name": "brew"}])
+
+
+def test_the_tools_of_other_names_are_not_looked_through() -> None:
+    """Their schemas may have megabytes, and each turn asks."""
+    refused = RefusedTools()
+    refused.add(definition("brew"), MARK)
+    large = {"enum": ["x" * 20] * 200_000}
+    tools = Toolset(
+        definitions=[definition(f"t{at}", input_schema=large) for at in range(20)],
+        rules=[],
+        client_names=[],
+    )
+    began = time.process_time()
+    assert refused.without(tools) is tools
+    assert time.process_time() - began < 0.05
 
 
 def test_the_oldest_are_forgotten() -> None:
