@@ -22,6 +22,8 @@ _SECRET = re.compile(r"sk-[A-Za-z0-9_-]{6,}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _EXPLANATION_LENGTH = 240
+_SHORTEST_KEY = 6
+"""Characters: a shorter one may be a word of any text."""
 _NAME_LENGTH = 64
 
 
@@ -84,19 +86,31 @@ def _status_error(error: anthropic.APIStatusError) -> ProviderError:
 
 
 def _rejection(error: anthropic.APIStatusError) -> Rejection:
-    status = error.status_code
+    status, key = error.status_code, _key_of(error.request)
     match error.body:
         case {"error": {"message": str(message), **more}}:
             details = more.get("details")
             cause = details.get("error_code") if isinstance(details, dict) else None
-            return Rejection(status, _name(more.get("type")), _name(cause), _clean(message))
+            return Rejection(status, _name(more.get("type")), _name(cause), _clean(message, key))
         case {"error": str(message)} | {"message": str(message)}:  # other gateways say it so
-            return Rejection(status, words=_clean(message))
+            return Rejection(status, words=_clean(message, key))
     return Rejection(status)
 
 
-def _clean(text: str) -> str:
-    return _SECRET.sub("sk-…", _UNPRINTABLE.sub(" ", text))[:_EXPLANATION_LENGTH]
+def _key_of(request: httpx2.Request) -> str:
+    """The key that the request was sent with, if it has one."""
+    return request.headers.get("authorization", "").removeprefix("Bearer ")
+
+
+def _clean(text: str, key: str) -> str:
+    """An explanation without the key, which some gateways quote, or anything that looks like one.
+
+    It is on one line. Whatever is cut off is cut off last: half a key would not be found.
+    """
+    text = _UNPRINTABLE.sub(" ", text)
+    if len(key) >= _SHORTEST_KEY:
+        text = text.replace(key, "…")
+    return _SECRET.sub("sk-…", text)[:_EXPLANATION_LENGTH]
 
 
 def _name(value: object) -> str:

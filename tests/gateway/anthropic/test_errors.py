@@ -36,6 +36,16 @@ def test_a_refusal_comes_with_the_providers_explanation() -> None:
     assert error.refusal in error.failure.message
 
 
+def test_no_error_quotes_the_key() -> None:
+    """Other gateways have keys that look like nothing else, and some say which one they refuse."""
+    request = httpx2.Request("POST", "https://provider.example/v1/messages")
+    request.headers["authorization"] = "Bearer team-7/open.sesame"
+    response = httpx2.Response(403, request=request)
+    said = {"error": {"message": "The key team-7/open.sesame may not do this."}}
+    error = provider_error(anthropic.APIStatusError("any", response=response, body=said))
+    assert "The key … may not do this." in error.failure.message
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [
