@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from itertools import chain
 from typing import TypeVar
 from urllib.parse import quote
@@ -289,7 +289,7 @@ class _Events:
             for name, data in self._ready:
                 events = self._decoder.decode(data, name)
                 if len(events) > 1 or len(data) > LONGEST_TEXT:
-                    self._waiting.extend(chain.from_iterable(map(in_pieces, events)))
+                    self._wait_with(events)
                     break
                 event = events[0]
                 self._complete = isinstance(event, MessageStop)
@@ -301,7 +301,10 @@ class _Events:
                     self._ready = iter(self._reader.feed(await anext(self._chunks)))
                 except (StopAsyncIteration, httpx2.HTTPError) as over:
                     self._over = over
-                    self._waiting.extend(self._last())
+                    self._wait_with(self._last())
+
+    def _wait_with(self, events: Iterable[ProviderEvent]) -> None:
+        self._waiting.extend(chain.from_iterable(map(in_pieces, events)))
 
     async def _piece(self) -> ProviderEvent:
         """One of several events that came as one, with a rest for the other tasks before it."""
@@ -319,9 +322,12 @@ class _Events:
             return []
 
     async def drain(self) -> None:
-        """Read a whole answer to the body's end, which keeps the connection for the next one."""
+        """Read a whole answer to the body's end, which keeps the connection for the next one.
+
+        Whatever comes there, and should the body break off, the answer is whole.
+        """
         if self._complete:
-            with trio.move_on_after(DRAIN_SECONDS):
+            with suppress(httpx2.HTTPError, httpx2.StreamError), trio.move_on_after(DRAIN_SECONDS):
                 async for _ in self._chunks:
                     pass
 

@@ -23,7 +23,13 @@ from gateway.anthropic import bodies
 from gateway.anthropic.model import AnthropicModel
 from gateway.simulator import Fault, Reply, ReplyText, SimulatorSettings
 from protocol.errors import ProviderError
-from protocol.provider.events import ContentBlockDelta, MalformedEvent, ProviderEvent, TextDelta
+from protocol.provider.events import (
+    ContentBlockDelta,
+    MalformedEvent,
+    MessageStop,
+    ProviderEvent,
+    TextDelta,
+)
 from tests.support import open_world, text_of
 
 MIB = 1024 * 1024
@@ -246,6 +252,44 @@ async def test_an_event_of_too_many_parts_is_refused() -> None:
     async with open_provider(say) as model:
         with pytest.raises(MalformedEvent):
             await events_of(model, max_tokens=64_000)
+
+
+async def test_a_message_that_comes_as_a_whole_comes_in_small_texts() -> None:
+    """Taking a text of five megabytes in at once held the loop for minutes."""
+    text = "word \n" * (MIB // 2)
+    told = {
+        "type": "message",
+        "id": "m",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": "end_turn",
+    }
+    body = json.dumps({**told, "content": [{"type": "text", "text": text}], "usage": {}}).encode()
+    async with open_provider(lambda send: send(HEAD % (b"200 OK", b"") + body)) as model:
+        events = await events_of(model, max_tokens=64_000)
+    texts = [
+        event.delta.text
+        for event in events
+        if isinstance(event, ContentBlockDelta) and isinstance(event.delta, TextDelta)
+    ]
+    assert "".join(texts) == text
+    assert max(map(len, texts)) <= 16_384
+
+
+async def test_a_body_that_breaks_off_after_the_last_event_is_whole() -> None:
+    """Some proxies close the connection without the last chunk."""
+    body = b'data: {"type":"message_start","message":{"id":"m","model":"m","usage":{}}}\n\n'
+    body += b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\n'
+    body += b'data: {"type":"message_stop"}\n\n'
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body)
+    seen: list[ProviderEvent] = []
+    async with (
+        open_provider(lambda send: send(head + body + b"\r\n")) as model,
+        model.stream(REQUEST % 100) as events,
+    ):
+        while not seen or not isinstance(seen[-1], MessageStop):
+            seen.append(await anext(aiter(events)))
+    assert len(seen) == 3
 
 
 # --- through the whole gateway -----------------------------------------------------------------
