@@ -101,7 +101,7 @@ def _without(
 
 def _ended(last: Entry, blocks: Sequence[Block]) -> list[Mend]:
     """What must follow the `last` entry of a turn whose entries have these `blocks`."""
-    done = {block.get("tool_use_id") for block in blocks}
+    done = {use for block in blocks if isinstance(use := block.get("tool_use_id"), str)}
     cut_off = [
         tool_result(block["id"], CUT_OFF)
         for block in blocks
@@ -137,5 +137,5 @@ def _use(block: Block) -> str | None:
 
 def _pending(blocks: Sequence[Block]) -> set[str]:
     """The ids of the uses of the provider's own tools that have no result."""
-    done = {block.get("tool_use_id") for block in blocks}
+    done = {use for block in blocks if isinstance(use := block.get("tool_use_id"), str)}
     return {use for block in blocks if (use := _use(block)) is not None and use not in done}

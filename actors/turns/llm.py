@@ -248,7 +248,10 @@ class Llm:
         with suppress(Exception):  # pricing may be what went wrong
             cost = cost or price_of(turn.row, self._prices)
         row = settled(turn, ending, at=self._clock.now(), cost=cost)
-        await self._complete(turn, completion(turn, ending, row))
+        request = CompleteTurn(turn=row, at=turn.confirmed, messages=[])
+        with suppress(Exception):  # and so may what was said
+            request = completion(turn, ending, row)
+        await self._complete(turn, request)
 
     async def _complete(self, turn: Turn, request: CompleteTurn) -> Failure | None:
         """Have the turn's end written in one commit; how that failed, if it did.

@@ -707,6 +707,7 @@ def test_an_event_out_of_order_is_malformed(events: list[ProviderEvent]) -> None
         {"type": "text", "text": "", "citations": 5},
         {"type": "thinking", "thinking": ["Hm"]},
         {"type": "server_tool_use", "id": [], "name": "web_search", "input": {}},
+        {"type": "web_search_tool_result", "tool_use_id": {}, "content": []},
         {"type": "new", "found": deep(DEEPEST)},
     ],
     ids=str,

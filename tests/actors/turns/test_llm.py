@@ -14,9 +14,11 @@ from trio.testing import MockClock
 
 from actors.mailbox import ActorStopped
 from actors.turns.retry import RetryPolicy
+from protocol.answer import Answer
 from protocol.client import ChatSend
 from protocol.errors import GatewayError, ProviderError
 from protocol.mail import DrainTurns, EndSession, StartTurn
+from protocol.provider.content import Block
 from protocol.provider.events import (
     CitationsDelta,
     ContentBlockDelta,
@@ -804,6 +806,24 @@ async def test_a_refusal_that_cannot_be_mended_is_told_as_the_provider_says_it(
         world.model.will(refusing("File not found: file_1"))
         error = (await client.converse())[-1]
         assert (error["code"], "File not found: file_1" in error["message"]) == ("LLM_ERROR", True)
+
+
+async def test_a_turn_whose_end_cannot_be_made_is_settled_and_ends_alone(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever mistake of ours is in it: no row stays open, and others go on."""
+
+    def broken(_: Answer) -> list[Block]:
+        raise TypeError("a mistake")
+
+    async with open_world() as world:
+        client = world.connect()
+        with monkeypatch.context() as patched:
+            patched.setattr(Answer, "kept_blocks", broken)
+            error = (await client.converse())[-1]
+        assert error["code"] == "INTERNAL_ERROR"
+        assert world.store.rows[error["turnId"]].status == "failed"
+        assert (await client.converse())[-1]["stopReason"] == "end_turn"
 
 
 async def test_the_error_names_a_tool_that_the_provider_refuses(
