@@ -27,7 +27,7 @@ def _check(block: Block) -> None:
     for field, wanted in _BEGINNINGS.get(kind, {}).items():
         if not isinstance(block.get(field), wanted):
             raise MalformedEvent(f"a content block of the type {kind} with a wrong {field}")
-    if kind.endswith("tool_result") and not isinstance(block.get("tool_use_id"), str):
+    if kind.endswith("tool_result") and not isinstance(block.get("tool_use_id", ""), str):
         raise MalformedEvent("a result of a tool whose use is not named")
     if is_too_deep({**block, "input": None}):  # arguments are judged when they are whole
         raise MalformedEvent("a content block that is nested too deeply")
