@@ -1,51 +1,87 @@
-"""A value that fits a JSON schema, taken from a text where that is possible."""
+"""A value that fits a JSON schema, taken from a text where that is possible.
+
+References into the schema are followed, a recursive one once. A value has so many levels and parts
+at most; what is beyond is empty, whether it fits or not.
+"""
 
 import re
 from typing import Any
 
 from gateway.simulator.reply import Json
+from protocol.provider.json_schema import Unfit, target
 
-DEPTH = 5
+DEPTH = 12
+MOST_PARTS = 1_000
+MOST_FOLLOWED = 50
 
 
-def sample(schema: Json, text: str, depth: int = DEPTH) -> Any:
+def sample(schema: Json, text: str) -> Any:
     """A value for `schema`: an object's required properties, or all of them when none is."""
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    for choice in ("anyOf", "oneOf"):
-        if schema.get(choice):
-            return sample(schema[choice][0], text, depth)
-    kind = schema.get("type")
-    return _of_type(kind[0] if isinstance(kind, list) and kind else kind, schema, text, depth)
+    return _Sampler(schema, text).value(schema, DEPTH)
 
 
-def _of_type(kind: Any, schema: Json, text: str, depth: int) -> Any:
-    match kind:
-        case "string":
-            return _string(text)
-        case "integer":
-            return int(_number(text))
-        case "number":
-            return _number(text)
-        case "boolean":
-            return True
-        case "array":
-            items = schema.get("items")
-            return [sample(items, text, depth - 1)] if isinstance(items, dict) and depth else []
-        case "null":
-            return None
-        case _:
-            return _object(schema, text, depth)
+class _Sampler:
+    """Makes one value for the `whole` schema."""
 
+    def __init__(self, whole: Json, text: str) -> None:
+        self._whole = whole
+        self._text = text
+        self._left = MOST_PARTS
+        self._followed: set[str] = set()
 
-def _object(schema: Json, text: str, depth: int) -> Json:
-    properties = schema.get("properties") or {}
-    if not depth:
-        return {}
-    names = [name for name in schema.get("required") or [] if name in properties]
-    return {name: sample(properties[name], text, depth - 1) for name in names or properties}
+    def value(self, schema: Any, depth: int) -> Any:
+        """A value for a part of the schema, with so many levels at most."""
+        self._left -= 1
+        if not isinstance(schema, dict) or self._left < 0:  # `true` is a schema, too
+            return {}
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        if "$ref" in schema:
+            return self._referred(schema["$ref"], depth)
+        for choice in ("anyOf", "oneOf") if "type" in schema else ("anyOf", "oneOf", "allOf"):
+            if schema.get(choice):
+                return self.value(schema[choice][0], depth)
+        kind = schema.get("type")
+        return self._of_type(kind[0] if isinstance(kind, list) and kind else kind, schema, depth)
+
+    def _referred(self, pointer: str, depth: int) -> Any:
+        if pointer in self._followed or len(self._followed) == MOST_FOLLOWED:
+            return {}
+        try:
+            found = target(self._whole, pointer)
+        except Unfit:
+            return {}
+        self._followed.add(pointer)
+        value = self.value(found, depth)
+        self._followed.remove(pointer)
+        return value
+
+    def _of_type(self, kind: Any, schema: Json, depth: int) -> Any:
+        match kind:
+            case "string":
+                return _string(self._text)
+            case "integer":
+                return int(_number(self._text))
+            case "number":
+                return _number(self._text)
+            case "boolean":
+                return True
+            case "array":
+                items = schema.get("items")
+                return [self.value(items, depth - 1)] if isinstance(items, dict) and depth else []
+            case "null":
+                return None
+            case _:
+                return self._object(schema, depth)
+
+    def _object(self, schema: Json, depth: int) -> Json:
+        properties = schema.get("properties") or {}
+        if not depth:
+            return {}
+        names = [name for name in schema.get("required") or [] if name in properties]
+        return {name: self.value(properties[name], depth - 1) for name in names or properties}
 
 
 def _string(text: str) -> str:

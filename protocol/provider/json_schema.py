@@ -294,7 +294,7 @@ def check_references(whole: Object) -> None:
     leads: dict[str, str | None] = {}
     for schema in all_schemas(whole):
         if "$ref" in schema and schema["$ref"] not in leads:
-            further = _target(whole, schema["$ref"]).get("$ref")
+            further = target(whole, schema["$ref"]).get("$ref")
             leads[schema["$ref"]] = further if isinstance(further, str) else None
     ends: set[str] = set()
     for start in leads:
@@ -308,7 +308,11 @@ def check_references(whole: Object) -> None:
         ends |= way
 
 
-def _target(whole: Object, pointer: str) -> Object:
+def target(whole: Object, pointer: str) -> Object:
+    """The schema to which a reference in the `whole` one leads; one that is a truth has no demands.
+
+    Raises Unfit.
+    """
     here: Any = whole
     try:
         for step in steps(pointer):

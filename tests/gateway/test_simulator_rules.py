@@ -9,6 +9,8 @@ from anthropic import AsyncAnthropic
 from anthropic.types import Message, MessageParam
 
 from gateway.simulator import Reply, ReplyText, Simulator
+from gateway.simulator.sample import sample
+from protocol.provider.structured import answer_fault
 
 SONNET = "claude-sonnet-5-5"
 OPUS = "claude-opus-5-5"
@@ -151,6 +153,53 @@ async def test_sampling_is_taken_from_an_older_client(client: AsyncAnthropic) ->
         await ask(client, model=HAIKU, temperature=0.5)
     with pytest.raises(anthropic.BadRequestError, match="top_p: Input should be a valid number"):
         await ask(older, model=HAIKU, top_p="x")
+
+
+PLACE = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"city": {"type": "string"}, "size": {"allOf": [{"type": "integer"}]}},
+    "required": ["city", "size"],
+}
+HOME = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"homes": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/home"}}},
+    "required": ["homes"],
+    "$defs": {"home": {"anyOf": [{"$ref": "#/$defs/place"}, {"type": "null"}]}, "place": PLACE},
+}
+
+
+async def test_a_structured_answer_follows_the_references_of_its_schema(
+    client: AsyncAnthropic,
+) -> None:
+    """As most of those that are made of types have them."""
+    answer = await ask(client, output_config={"format": {"type": "json_schema", "schema": HOME}})
+    text = "".join(block.text for block in answer.content if block.type == "text")
+    assert answer_fault(text, HOME) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "given"),
+    [
+        ({"properties": {"a": True, "b": {"$ref": "#/$defs/x"}}, "$defs": {"x": False}}, {}),
+        ({"properties": {"a": {"$ref": "#/nowhere"}}}, {}),
+        ({"properties": {"a": {"anyOf": [{"$ref": "#"}, True]}}}, {"a": {}}),
+    ],
+)
+def test_no_schema_is_too_odd_for_a_sample(schema: dict[str, Any], given: Any) -> None:
+    """Schemas that are `true`, lead nowhere, or lead back to themselves."""
+    value = sample({"type": "object", **schema}, "Hi")
+    assert value["a"] == given
+
+
+def test_a_sample_has_an_end() -> None:
+    """Whatever multiplies in its schema."""
+    links: dict[str, Any] = {
+        str(at): {"properties": {name: {"$ref": f"#/$defs/{at + 1}"} for name in "abcdef"}}
+        for at in range(100)
+    }
+    assert len(str(sample({"$ref": "#/$defs/0", "$defs": links}, "Hi"))) < 50_000
 
 
 async def test_a_strict_tool_of_the_providers_own_has_no_schema(client: AsyncAnthropic) -> None:
