@@ -33,6 +33,7 @@ class Meter:
         self._is_first = True
         self._told_passes = 1
         self._is_mixed = False
+        self._is_torn = False
         self._calls = 0
         self._searches = 0
         self._executes = False
@@ -57,6 +58,8 @@ class Meter:
         if usage.cache_creation is not None:
             told["written_5m"] = usage.cache_creation.ephemeral_5m_input_tokens
             told["written_1h"] = usage.cache_creation.ephemeral_1h_input_tokens
+            kinds = (told["written_5m"] or 0) + (told["written_1h"] or 0)
+            self._is_torn = told["written"] not in (None, kinds)
         if usage.output_tokens_details is not None:
             told["thinking"] = usage.output_tokens_details.thinking_tokens
         if usage.server_tool_use is not None:
@@ -164,29 +167,34 @@ class Meter:
             or self._is_mixed
             or self._words.get("tier", _STANDARD) != _STANDARD
             or self._searches > told("searches", 0)
-            or self._contradicts_itself
+            or self._is_of_doubtful_kind
         )
 
     @property
-    def _contradicts_itself(self) -> bool:
-        """Whether what was written to the cache is another sum than that of its kinds.
+    def _is_of_doubtful_kind(self) -> bool:
+        """Whether the sum of what was written to the cache is another than that of its kinds.
 
-        A larger sum is clear where one kind was told: the rest is of that kind, too.
+        Only where the sum alone has grown since, and all that is told by kind is of the kind that
+        was asked for, the rest is surely of that one, too.
         """
         told = self._figures.get
-        kinds = told("written_5m", 0), told("written_1h", 0)
-        written = told("written", sum(kinds))
-        return written < sum(kinds) or (all(kinds) and written != sum(kinds))
+        for_minutes, for_an_hour = told("written_5m", 0), told("written_1h", 0)
+        more = told("written", for_minutes + for_an_hour) - for_minutes - for_an_hour
+        if not more or not (for_minutes or for_an_hour):
+            return False
+        other = for_minutes if self._for_an_hour else for_an_hour
+        return more < 0 or self._is_torn or other > 0
 
     def _written(self) -> tuple[int, int]:
         """Tokens written to the cache for five minutes, and for an hour.
 
         The provider tells their sum, or each kind, or both. It may go on with the sum alone: what
         was then written since is of the kind that was told before, or else of the one asked for.
+        A sum below its kinds takes nothing from them.
         """
         told = self._figures.get
         for_minutes, for_an_hour = told("written_5m", 0), told("written_1h", 0)
-        written = told("written", for_minutes + for_an_hour)
+        more = max(0, told("written", 0) - for_minutes - for_an_hour)
         if for_minutes or not (for_an_hour or self._for_an_hour):
-            return written - min(for_an_hour, written), min(for_an_hour, written)
-        return 0, written
+            return for_minutes + more, for_an_hour
+        return 0, for_an_hour + more

@@ -227,6 +227,28 @@ async def test_cache_writes_told_only_by_kind_or_only_as_a_sum_are_priced(
         assert "estimated" not in end["cost"]
 
 
+@pytest.mark.parametrize(
+    ("total_told", "kinds", "counts"),
+    [
+        (0, (0, 2_000), (0, 2_000)),
+        (1_000, (0, 3_000), (0, 3_000)),
+        (3_000, (0, 1_000), (0, 3_000)),
+        (3_000, (1_000, 0), (3_000, 0)),
+    ],
+)
+async def test_cache_writes_whose_sum_is_not_that_of_their_kinds_are_an_estimate(
+    tmp_path: Path, total_told: int, kinds: tuple[int, int], counts: tuple[int, int]
+) -> None:
+    """The larger of both is billed, and never told as exact."""
+    by_kind = {"ephemeral_5m_input_tokens": kinds[0], "ephemeral_1h_input_tokens": kinds[1]}
+    told = {"cache_creation_input_tokens": total_told, "cache_creation": by_kind}
+    billed = replace(COUNTS, cache_write5m=counts[0], cache_write1h=counts[1])
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        end = await ended(world, talk, usage={**FIGURES, **told})
+        assert total(end) == price(counts=billed)
+        assert end["cost"]["estimated"] is True
+
+
 # --- what a client will pay ----------------------------------------------------------------------
 
 

@@ -43,8 +43,10 @@ def written(total: int | None, *kinds: int | None) -> ProviderUsage:
         ([written(9, 9, 0), written(20)], 20, 0),
         ([written(9, 0, 9), written(20)], 0, 20),
         ([written(9, 5, 4), written(20)], 16, 4),
-        ([written(9, 5, 4), written(2)], 0, 2),
-        ([written(0, 5, 4)], 0, 0),
+        ([written(9, 5, 4), written(2)], 5, 4),
+        ([written(0, 5, 4)], 5, 4),
+        ([written(None, 0, 9), written(0)], 0, 9),
+        ([written(3, 0, 9)], 0, 9),
     ],
 )
 def test_what_was_written_is_of_a_kind(
@@ -149,13 +151,33 @@ def test_a_refusal_before_any_output_may_be_free() -> None:
     assert terms(seen(TEXT), is_refused=True) == Terms()
 
 
-def test_more_than_was_told_of_two_kinds_is_uncertain() -> None:
-    """It may be of the one or of the other; a sum of them is not."""
-    assert not terms(told(written(9, 5, 4))).is_uncertain
-    assert not terms(told(written(None, 5, 4))).is_uncertain
-    assert terms(told(written(9, 5, 4), written(20))).is_uncertain
-    assert not terms(told(written(9, 9, 0), written(20))).is_uncertain
-    assert terms(told(written(0, 9, 0))).is_uncertain
+@pytest.mark.parametrize(
+    ("usages", "for_an_hour", "uncertain"),
+    [
+        ([written(9, 5, 4)], False, False),
+        ([written(None, 5, 4)], False, False),
+        ([written(9, 5, 4), written(20)], False, True),
+        ([written(9, 9, 0), written(20)], False, False),
+        ([written(9, 0, 9), written(20)], True, False),
+        ([written(9, 9, 0), written(20)], True, True),
+        ([written(9, 0, 9), written(20)], False, True),
+        ([written(30, 10, 0)], False, True),
+        ([written(30, 0, 10)], True, True),
+        ([written(30, 0, 0)], False, False),
+        ([written(30, 10, 0), written(30, 30, 0)], False, False),
+        ([written(0, 9, 0)], False, True),
+        ([written(0, 0, 9)], False, True),
+        ([written(None, 0, 9), written(0)], True, True),
+    ],
+)
+def test_a_sum_that_is_not_that_of_its_kinds_is_uncertain(
+    usages: list[ProviderUsage], for_an_hour: bool, uncertain: bool
+) -> None:
+    """But one that grew alone, where nothing is told of the kind that was not asked for."""
+    meter = Meter(for_an_hour=for_an_hour)
+    for usage in usages:
+        meter.add(usage)
+    assert terms(meter).is_uncertain is uncertain
 
 
 def test_passes_of_another_kind_are_uncertain() -> None:
