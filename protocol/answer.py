@@ -147,6 +147,7 @@ class Answer:
             other_model(asked, self.model),
             refusal=None if category is UNSET else category,
             is_refused=self.stop_reason == "refusal",
+            has_text=self.size > 0,
         )
 
     @property

@@ -38,10 +38,9 @@ class Meter:
         self._searches = 0
         self._executes = False
         self._is_served = False
+        self._has_data = False
         self.passes = 1
         """How often the prompt was read, by what the provider's own tools brought so far."""
-        self.has_output = False
-        """Whether anything came."""
 
     # --- what comes ----------------------------------------------------------------------------
 
@@ -84,8 +83,8 @@ class Meter:
 
     def see(self, block: Block) -> None:
         """A content block has begun."""
-        self.has_output = True
         kind = str(block.get("type"))
+        self._has_data |= kind != "text"
         if kind == "server_tool_use":
             self._is_served = True
             name = str(block.get("name"))
@@ -122,13 +121,21 @@ class Meter:
         )
 
     def terms(
-        self, asked: str, other: str | None, *, refusal: str | None, is_refused: bool
+        self,
+        asked: str,
+        other: str | None,
+        *,
+        refusal: str | None,
+        is_refused: bool,
+        has_text: bool,
     ) -> Terms:
         """What else its price depends on, where the model `asked` or an `other` one has answered.
 
-        It `is_refused` for the category `refusal`.
+        It `is_refused` for the category `refusal`. A block of text in which nothing stands is no
+        output: an answer `has_text`, or a block of another kind.
         """
-        free = refusal_is_free(refusal) if is_refused and not self.has_output else False
+        is_empty = not (has_text or self._has_data)
+        free = refusal_is_free(refusal) if is_refused and is_empty else False
         return Terms(
             model=other,
             asked=None if other is None else asked,

@@ -177,6 +177,21 @@ async def test_some_refusals_cost_nothing(
         assert total(later) == price()
 
 
+async def test_a_block_in_which_nothing_stands_is_no_output(tmp_path: Path) -> None:
+    """Some begin one before they refuse."""
+    reply: dict[str, Any] = {
+        "blocks": (ReplyText(""),),
+        "usage": {**FIGURES, "output_tokens": 0},
+        "stop_reason": "refusal",
+        "stop_details": {"type": "refusal", "category": "cyber"},
+    }
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        world.simulator.script(Reply(**reply))
+        end = (await talk.turn("Tea?", model=OPUS))[-1]
+        assert total(end) == 0
+        assert "estimated" not in end["cost"]
+
+
 # --- what the answer's end would have told --------------------------------------------------------
 
 

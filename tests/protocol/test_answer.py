@@ -375,6 +375,15 @@ def test_an_answer_says_why_it_stopped() -> None:
     assert answer.stop_details == StopDetails(category="bio")
 
 
+@pytest.mark.parametrize(("text", "is_free"), [("", True), ("N", False)])
+def test_a_refusal_in_which_nothing_stands_is_free(text: str, is_free: bool) -> None:
+    """A block of text alone is no output."""
+    answer, _ = told(
+        START, *block({"type": "text", "text": text}), MessageDelta(MessageEnd("refusal"))
+    )
+    assert answer.terms("model").is_free is is_free
+
+
 # --- sources -----------------------------------------------------------------------------------
 
 

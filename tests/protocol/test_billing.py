@@ -87,7 +87,8 @@ def seen(*blocks: Block, usage: ProviderUsage | None = None) -> Meter:
 
 def terms(meter: Meter, **refusal: Any) -> Terms:
     """Its terms where the model that was asked has answered."""
-    return meter.terms("asked", None, **{"refusal": None, "is_refused": False, **refusal})
+    usual = {"refusal": None, "is_refused": False, "has_text": False}
+    return meter.terms("asked", None, **{**usual, **refusal})
 
 
 SEARCH: Block = {"type": "server_tool_use", "name": "web_search"}
@@ -139,7 +140,7 @@ def test_where_and_how_fast_are_words() -> None:
 
 def test_another_model_is_named_with_the_one_that_was_asked() -> None:
     """The asked one's price is the estimate where the other has none."""
-    known = told().terms("asked", "other", refusal=None, is_refused=False)
+    known = told().terms("asked", "other", refusal=None, is_refused=False, has_text=True)
     assert known == Terms(model="other", asked="asked")
 
 
@@ -148,7 +149,9 @@ def test_a_refusal_before_any_output_may_be_free() -> None:
     assert terms(seen(), is_refused=True) == Terms(is_free=True)
     assert terms(seen(), is_refused=True, refusal="bio") == Terms()
     assert terms(seen(), is_refused=True, refusal="new") == Terms(is_uncertain=True)
-    assert terms(seen(TEXT), is_refused=True) == Terms()
+    assert terms(seen(), is_refused=True, has_text=True) == Terms()
+    assert not terms(seen(SEARCH), is_refused=True).is_free
+    assert terms(seen(TEXT), is_refused=True) == Terms(is_free=True)
 
 
 @pytest.mark.parametrize(
