@@ -101,3 +101,16 @@ async def test_what_is_encrypted_weighs_nothing(tmp_path: Path) -> None:
         await asked(world, talk, *(Raw(block) for block in raw), sessionId=session)
         after, _ = await weighed(talk, session)
         assert after < before + 1_500
+
+
+async def test_a_turn_with_tools_leaves_other_models_as_they_were(tmp_path: Path) -> None:
+    """They were never billed, and are taken to be like the plain turns of another one."""
+    brew = {"name": "brew", "description": "Brews tea. " * 20, "inputSchema": {"type": "object"}}
+    async with open_world(tmp_path, provider=RATIO) as world, world.talk() as talk:
+        other = (await talk.ask("session.create", model="claude-opus-5"))["sessionId"]
+        for _ in range(3):
+            await asked(world, talk)
+        before = await weighed(talk, other)
+        world.simulator.script(Reply(blocks=(ReplyText("Yes."),)))
+        await talk.turn("Tea?", tools=[brew])
+        assert await weighed(talk, other) == before

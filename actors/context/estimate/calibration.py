@@ -108,7 +108,7 @@ class Calibrations:
 
     def __init__(self) -> None:
         self._learned: dict[tuple[str, bool], _Learned] = {}
-        self._latest: _Learned | None = None
+        self._latest: dict[bool, _Learned] = {}
 
     def recall(self, records: Iterable[CalibrationRecord]) -> None:
         """Take up what was billed before, oldest first."""
@@ -130,19 +130,24 @@ class Calibrations:
             self._learned[key] = _Learned(_prior(has_tools=record.has_tools))
         learned = self._learned[key]
         learned.add(record.counted, record.billed, estimate)
-        self._latest = learned
+        self._latest[record.has_tools] = learned
 
     def line(self, model: str, *, has_tools: bool) -> Line:
         """The line for `model`, with or without tools.
 
         If it was billed only the other way, its ratio is kept. If it was never billed, the ratio of
-        the model that was billed last is taken: the provider's tokenizers are closer to each other
-        than to the one that counts here.
+        the model that was billed last is taken, if possible in the same way: the provider's
+        tokenizers are closer to each other than to the one that counts here, and what tools add
+        is taken for a part of the ratio until it is known.
         """
         known = self._learned.get((model, has_tools))
         if known is not None:
             return known.line
-        other = self._learned.get((model, not has_tools)) or self._latest
+        other = (
+            self._learned.get((model, not has_tools))
+            or self._latest.get(has_tools)
+            or self._latest.get(not has_tools)
+        )
         prior = _prior(has_tools=has_tools)
         return prior if other is None else Line(other.line.ratio, prior.overhead)
 

@@ -105,6 +105,20 @@ def test_a_model_that_was_never_billed_is_taken_to_be_like_the_latest_one() -> N
     assert told == Calibration(ratio=round(known.ratio, 4), samples=0)
 
 
+def test_a_turn_with_tools_is_no_model_for_one_without() -> None:
+    """What its tools were billed is in its ratio; only where nothing else is known, it is taken."""
+    calibrations = Calibrations()
+    calibrations.recall([sample(1_000, 4_000, has_tools=True)])
+    tools = calibrations.line("m", has_tools=True)
+    assert calibrations.line("another", has_tools=False).ratio == tools.ratio > 2
+    calibrations.recall(sample(size, round(size * 1.2)) for size in (100, 1_000, 10_000) * 5)
+    plain = calibrations.line("m", has_tools=False)
+    calibrations.recall([sample(1_000, 4_000, has_tools=True)])
+    assert calibrations.line("another", has_tools=False).ratio == plain.ratio
+    tools = calibrations.line("m", has_tools=True)
+    assert calibrations.line("another", has_tools=True).ratio == tools.ratio
+
+
 def test_the_error_is_how_far_the_estimates_missed() -> None:
     """Each was made before its bill was known; without one, it is what the line would have said."""
     calibrations = Calibrations()
