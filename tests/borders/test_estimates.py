@@ -114,3 +114,15 @@ async def test_a_turn_with_tools_leaves_other_models_as_they_were(tmp_path: Path
         world.simulator.script(Reply(blocks=(ReplyText("Yes."),)))
         await talk.turn("Tea?", tools=[brew])
         assert await weighed(talk, other) == before
+
+
+async def test_one_odd_bill_leaves_every_estimate_as_it_was(tmp_path: Path) -> None:
+    """It was 19 times too high for more than fourteen turns."""
+    async with open_world(tmp_path, provider=RATIO) as world, world.talk() as talk:
+        quiet = (await talk.ask("session.create"))["sessionId"]
+        for _ in range(2):
+            await asked(world, talk)
+        before = await weighed(talk, quiet)
+        odd = (await talk.turn('[[sim: usage={"input_tokens": 90000}]]'))[-1]
+        assert odd["usage"]["inputTokens"] >= 90_000
+        assert await weighed(talk, quiet) == before

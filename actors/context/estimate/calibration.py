@@ -4,12 +4,16 @@ For each model, with and without tools, a line is fitted: billed = ratio * count
 Each sample counts by its relative miss, and less the older it is. The line is drawn to a prior one
 (what is counted is billed, and so is the provider's own prompt for tools), weakly: that decides
 what one sample, or many of one size, leave open.
+
+One odd bill must not spoil all estimates. A bill that is more than twice what was expected, or less
+than half of it, teaches only once the next one of its kind is off by about as much: then both do.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -39,6 +43,9 @@ OVERHEAD_SPREAD = 300.0
 
 MOST_HIDDEN = 1.25
 """By how much a prompt's hidden text may raise its bill, for the bill to be learned from."""
+
+MOST_SURPRISE = 2.0
+"""By what factor a bill may be off at once; next to `OVERHEAD_SPREAD`, which is no surprise."""
 
 LEAST_RATIO, MOST_RATIO = 0.25, 4.0
 MOST_OVERHEAD = 3_000.0
@@ -86,6 +93,19 @@ def _prior(*, has_tools: bool) -> Line:
     return Line(PRIOR.ratio, TOOLS_PROMPT) if has_tools else PRIOR
 
 
+class _Sample(NamedTuple):
+    """A bill, and by what factor it is off what was expected."""
+
+    counted: int
+    billed: int
+    estimate: float
+    surprise: float
+
+    def is_like(self, surprise: float) -> bool:
+        """Whether it is off by about as much."""
+        return 1 / MOST_SURPRISE <= self.surprise / surprise <= MOST_SURPRISE
+
+
 class _Learned:
     """What is known of one kind of requests."""
 
@@ -96,9 +116,9 @@ class _Learned:
         self.count = 0
         self.line = prior
 
-    def add(self, counted: int, billed: int, estimate: float) -> None:
-        self.misses.append(abs(estimate - billed) / billed)
-        self.samples.append((counted, billed))
+    def add(self, sample: _Sample) -> None:
+        self.misses.append(abs(sample.estimate - sample.billed) / sample.billed)
+        self.samples.append((sample.counted, sample.billed))
         self.count += 1
         self.line = fit(self.samples, self._prior)
 
@@ -109,6 +129,7 @@ class Calibrations:
     def __init__(self) -> None:
         self._learned: dict[tuple[str, bool], _Learned] = {}
         self._latest: dict[bool, _Learned] = {}
+        self._odd: dict[tuple[str, bool], _Sample] = {}
 
     def recall(self, records: Iterable[CalibrationRecord]) -> None:
         """Take up what was billed before, oldest first."""
@@ -124,13 +145,24 @@ class Calibrations:
         expected = self.line(record.model, has_tools=record.has_tools).at(record.counted)
         if record.is_opaque and record.billed > MOST_HIDDEN * expected:
             return
+        surprise = (record.billed + OVERHEAD_SPREAD) / (expected + OVERHEAD_SPREAD)
         estimate = expected if estimate is None else estimate
+        sample = _Sample(record.counted, record.billed, estimate, surprise)
+        former = self._odd.pop((record.model, record.has_tools), None)
+        if sample.is_like(1.0):
+            self._add(record, sample)
+        elif former is not None and sample.is_like(former.surprise):
+            self._add(record, former)
+            self._add(record, sample)
+        else:
+            self._odd[record.model, record.has_tools] = sample
+
+    def _add(self, record: CalibrationRecord, sample: _Sample) -> None:
         key = record.model, record.has_tools
         if key not in self._learned:
             self._learned[key] = _Learned(_prior(has_tools=record.has_tools))
-        learned = self._learned[key]
-        learned.add(record.counted, record.billed, estimate)
-        self._latest[record.has_tools] = learned
+        self._learned[key].add(sample)
+        self._latest[record.has_tools] = self._learned[key]
 
     def line(self, model: str, *, has_tools: bool) -> Line:
         """The line for `model`, with or without tools.
