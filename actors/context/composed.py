@@ -51,7 +51,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
     `own` is the number of the turn's first message. `head` is the epoch's, even if the model gets
     another `opening`. `is_new_epoch` says whether an epoch begins with it, `has_tools` whether any
-    tool is on offer at its end.
+    tool is on offer at its end. `most_rates` are the `rates` if it is larger than estimated.
     """
 
     model: str
@@ -64,6 +64,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     caches: bool
     scale: Scale
     rates: Rates
+    most_rates: Rates
     allowance: Allowance
     weight: Weight
 
@@ -92,10 +93,11 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     def likely_cost(self, now: int, thinking: int | None) -> Decimal | None:
         """USD for all sections, with what the provider most likely remembers at `now`.
 
-        `thinking` is the hash of how the model is to think, `None` whatever it is.
+        `thinking` is the hash of how the model is to think, `None` whatever it is. It is held
+        against what a client will pay: close to a dearer tier, it is at that tier's price.
         """
         cached = sum(self.cached(now, thinking).values()) if self.caches else 0
-        return self.rates.likely_cost(self.weight.total, cached)
+        return self.most_rates.likely_cost(self.weight.total, cached)
 
     # --- what is sent --------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -219,6 +220,14 @@ class Composer:
         scale = self._weigher.scale(model, held.billed, has_tools=has_tools)
         weight = weigh(opening, transcript, first, scale=scale, allowance=ground.allowance)
         await trio.lowlevel.checkpoint()
+        rates = partial(
+            self._weigher.rates,
+            model,
+            weight.total,
+            least=ground.allowance.least_cacheable,
+            caches=caches,
+            for_an_hour=ground.for_an_hour,
+        )
         return Composed(
             model=model,
             head=plan.head,
@@ -229,13 +238,8 @@ class Composer:
             own=first,
             caches=caches,
             scale=scale,
-            rates=self._weigher.rates(
-                model,
-                weight.total,
-                least=ground.allowance.least_cacheable,
-                caches=caches,
-                for_an_hour=ground.for_an_hour,
-            ),
+            rates=rates(),
+            most_rates=rates(margin=self._weigher.margin(model)),
             allowance=ground.allowance,
             weight=weight,
         )

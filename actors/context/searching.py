@@ -33,7 +33,7 @@ def has_search(toolset: Toolset) -> bool:
 def affordable_searches(composed: Composed, price: Decimal, max_cost: float, now: int) -> int:
     """How many searches, at this `price` for one, `max_cost` USD allow for the request."""
     prompt = composed.weight.total
-    again = composed.rates.likely_cost(prompt, prompt if composed.caches else 0) or Decimal(0)
+    again = composed.most_rates.likely_cost(prompt, prompt if composed.caches else 0) or Decimal(0)
     left = Decimal(str(max_cost)) - (composed.likely_cost(now, None) or Decimal(0))
     each = price + again
     if left < each:

@@ -326,6 +326,29 @@ async def test_a_tier_is_of_the_whole_request(tmp_path: Path) -> None:
             assert most == pytest.approx(0.0025 / per_token, rel=0.01)
 
 
+@pytest.mark.parametrize(("taught", "estimate"), [(0, 72_500), (5, 90_500)])
+async def test_a_prompt_that_may_be_beyond_a_tier_is_priced_as_if_it_were(
+    tmp_path: Path, taught: int, estimate: int
+) -> None:
+    """It is billed as more than was estimated: five times as dear; so it is not sent."""
+    model, words = "claude-haiku-5-5", "lorem ipsum dolor sit amet " * 14_500
+    async with open_world(tmp_path, prompt_caching=False) as world, world.talk() as talk:
+        for number in range(taught):
+            text = "The quick brown fox jumps over the lazy dog. " * (60 * number + 1)
+            await talk.turn(text, model=model)
+        sent = len(world.sent())
+        session = (await talk.ask("session.create", model=model))["sessionId"]
+        seen = (await talk.ask("context.inspect", sessionId=session, content=words))["totals"]
+        assert seen["tokenEstimate"] == pytest.approx(estimate, rel=0.02)
+        most = seen["costEstimate"] * 1.15
+        error = (await talk.turn(words, sessionId=session, maxCost=most))[-1]
+        assert (error["code"], len(world.sent())) == ("BUDGET_EXCEEDED", sent)
+        most = seen["costEstimate"] * 8
+        end = (await talk.turn(words, sessionId=session, maxCost=most))[-1]
+        assert end["usage"]["inputTokens"] > 100_000
+        assert end["cost"]["totalCost"] <= most
+
+
 async def test_a_sum_of_cache_writes_is_of_the_hour_that_was_asked_for(tmp_path: Path) -> None:
     """Only the gateway knows of which kind they are, and it asked for one of them."""
     usage = {**FIGURES, "cache_creation": None}

@@ -16,7 +16,8 @@ next one has 300 tokens more: 500 + 1.3 * 10,300 + 0.1 * 10,000 = 14,890.
 
 **Limits.** Text of another kind than before is off until its first bill, by some 10 %. A request of
 several passes (searches, code) is billed for each and teaches nothing of its size. What the
-provider's cache still has is a guess: it may forget earlier, never later.
+provider's cache still has is a guess: it may forget earlier, never later. Where a client will pay
+so much and no more, an estimate that is close to a dearer tier counts at that tier's price.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ from protocol.usage import ZERO, TokenCounts
 
 OVERHEAD: SectionName = "provider_overhead"
 FIXED: tuple[SectionName, ...] = ("system_prompt", "response_format", "memory", "skills", "tools")
+
+CLOSE, UNSEEN = 1.25, 1.6
+"""By what factor a prompt may be larger than estimated: of a model that was billed before, and of
+another. Beyond a tier all of a request is dearer, some five times: who has a limit must not get
+there by an estimate that was a little low."""
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -151,24 +157,36 @@ class Weigher:
         return Scale(line, former) if alike else Scale(line)
 
     def rates(
-        self, model: str, tokens: int, *, least: int, caches: bool, for_an_hour: bool = False
+        self,
+        model: str,
+        tokens: int,
+        *,
+        least: int,
+        caches: bool,
+        for_an_hour: bool = False,
+        margin: float = 1.0,
     ) -> Rates:
         """USD for an input token of a request with so many; long contexts may cost more.
 
         With a cache all of the prompt is written into it, from `least` tokens on: its end is a
-        breakpoint.
+        breakpoint. The price is that of a request `margin` times as long.
         """
-        tokens = max(tokens, 1)
-        anew = TokenCounts(uncached=tokens)
+        kind = "uncached"
         if caches and tokens >= least:
-            written = "cache_write1h" if for_an_hour else "cache_write5m"
-            anew = TokenCounts(**{written: tokens})
+            kind = "cache_write1h" if for_an_hour else "cache_write5m"
+        tokens = max(round(tokens * margin), 1)
+        anew = TokenCounts(**{kind: tokens})
         read = self._prices.price(model, TokenCounts(cache_read=tokens)) if caches else None
         cold = self._prices.price(model, anew)
         return Rates(
             cold=None if cold is None else cold.input_cost / tokens,
             read=None if read is None else read.input_cost / tokens,
         )
+
+    def margin(self, model: str) -> float:
+        """By what factor a prompt may be larger than estimated."""
+        known = self._calibrations.calibration(model, has_tools=False)
+        return CLOSE if known.samples else UNSEEN
 
     def search_price(self, model: str) -> Decimal | None:
         """USD for one search; `None` when it has no known price."""
@@ -180,9 +198,10 @@ class Weigher:
     ) -> int:
         """The output tokens that `max_cost` USD leave after the `input_cost`; at least 1.
 
-        The input has so many `tokens`: beyond a model's tier, they make the output dearer, too.
+        The input has so many `tokens`: close to a model's tier, they make the output dearer, too.
         """
-        a_million = self._prices.price(model, TokenCounts(uncached=tokens, output=1_000_000))
+        most = round(tokens * self.margin(model))
+        a_million = self._prices.price(model, TokenCounts(uncached=most, output=1_000_000))
         if max_cost is None or a_million is None or not a_million.output_cost:
             return sys.maxsize
         left = Decimal(str(max_cost)) - (input_cost or ZERO)

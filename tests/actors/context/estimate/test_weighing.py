@@ -13,7 +13,9 @@ from actors.context.estimate.calibration import Calibrations, Line
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Beginning, Billed, SentRequest
 from actors.context.estimate.weighing import (
+    CLOSE,
     OVERHEAD,
+    UNSEEN,
     Opening,
     Rates,
     Weigher,
@@ -225,7 +227,21 @@ class LongPrices(FakePrices):
 
 
 def test_a_long_prompt_makes_the_answer_dearer_too() -> None:
-    """A tier is of the whole request."""
+    """A tier is of the whole request; one that may be reached counts as if it were."""
+    calibrations = Calibrations()
+    made = Weigher(LongPrices(), calibrations)
+    assert made.margin(MODEL) == UNSEEN
+    assert made.affordable_output(MODEL, 625, None, 0.15) == 10_000
+    assert made.affordable_output(MODEL, 626, None, 0.15) == 5_000
+    calibrations.learn(CalibrationRecord(model=MODEL, has_tools=False, counted=9, billed=9))
+    assert made.margin(MODEL) == CLOSE
+    assert made.affordable_output(MODEL, 800, None, 0.15) == 10_000
+    assert made.affordable_output(MODEL, 801, None, 0.15) == 5_000
+
+
+@pytest.mark.parametrize(("tokens", "margin", "times"), [(800, 1, 1), (801, 1, 1), (801, CLOSE, 2)])
+def test_a_tier_that_may_be_reached_has_its_price(tokens: int, margin: float, times: int) -> None:
+    """Where it is held against what a client will pay."""
     made = Weigher(LongPrices(), Calibrations())
-    assert made.affordable_output(MODEL, 1_000, None, 0.15) == 10_000
-    assert made.affordable_output(MODEL, 1_001, None, 0.15) == 5_000
+    rates = made.rates(MODEL, tokens, least=tokens + 1, caches=True, margin=margin)
+    assert rates == Rates(INPUT * times, INPUT / 10 * times)
