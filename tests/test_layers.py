@@ -27,7 +27,7 @@ LIBRARIES = {
     "genai_prices": {"gateway.prices"},
     "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
     "httpx2": {
-        *(f"gateway.anthropic.{name}" for name in ("bodies", "errors", "model")),
+        *(f"gateway.anthropic.{name}" for name in ("bodies", "errors", "events", "model")),
         "gateway.mcp.http",
     },
     "jsonschema": {"gateway.simulator.tool_schemas"},

@@ -8,10 +8,8 @@ retries nothing and follows no redirect, which would take the prompt to another 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from itertools import chain
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -23,10 +21,8 @@ from anthropic.types import RawMessageStreamEvent
 
 from gateway.anthropic.bodies import UNPACKED, bound, longest_answer, pieces
 from gateway.anthropic.errors import provider_error, request_id_of
-from gateway.anthropic.sse import EventReader, ServerSentEvent
+from gateway.anthropic.events import Events
 from protocol.errors import GatewayError, ProviderError
-from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
-from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent
 from protocol.provider.features import EAGER
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.rejections import KEY_HINT
@@ -51,8 +47,6 @@ NO_MODELS = (
     "The provider's models endpoint answers nothing that names a model. Is the base address right?"
 )
 CLOSE_SECONDS = 1.0
-DRAIN_SECONDS = 0.2
-"""The body ends right behind `message_stop`; one that does not is cut off."""
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
 _T = TypeVar("_T")
@@ -168,7 +162,7 @@ class AnthropicModel:
     @asynccontextmanager
     async def stream(
         self, body: bytes, betas: Sequence[str] = (), version: str | None = None
-    ) -> AsyncIterator[_Events]:
+    ) -> AsyncIterator[Events]:
         """Send `body`, and give the answer's events. Leaving closes the connection."""
         client, longest = await self._connected(), longest_answer(body)
 
@@ -188,7 +182,7 @@ class AnthropicModel:
         try:
             async with aclosing(pieces(stream.response, longest)) as chunks:
                 with self._mapped_errors():
-                    events = _Events(chunks, request_id_of(stream.response))
+                    events = Events(chunks, request_id_of(stream.response))
                     yield events
                     await events.drain()
         finally:
@@ -264,72 +258,6 @@ def _with_betas(
 ) -> dict[str, str]:
     beta = {"anthropic-beta": ",".join(betas)} if betas else {}
     return headers | beta | ({"anthropic-version": version} if version else {})
-
-
-class _Events:
-    """The events in a response's bytes."""
-
-    def __init__(self, chunks: AsyncIterator[bytes], request_id: str | None) -> None:
-        self.request_id = request_id
-        self._chunks = chunks
-        self._reader = EventReader()
-        self._decoder = EventDecoder()
-        self._ready: Iterator[ServerSentEvent] = iter(())
-        self._waiting: deque[ProviderEvent] = deque()
-        self._over: Exception | None = None
-        self._complete = False
-
-    def __aiter__(self) -> AsyncIterator[ProviderEvent]:
-        return self
-
-    async def __anext__(self) -> ProviderEvent:
-        while True:
-            if self._waiting:
-                return await self._piece()
-            for name, data in self._ready:
-                events = self._decoder.decode(data, name)
-                if len(events) > 1 or len(data) > LONGEST_TEXT:
-                    self._wait_with(events)
-                    break
-                event = events[0]
-                self._complete = isinstance(event, MessageStop)
-                return event
-            else:
-                if self._over is not None:
-                    raise self._over
-                try:
-                    self._ready = iter(self._reader.feed(await anext(self._chunks)))
-                except (StopAsyncIteration, httpx2.HTTPError) as over:
-                    self._over = over
-                    self._wait_with(self._last())
-
-    def _wait_with(self, events: Iterable[ProviderEvent]) -> None:
-        self._waiting.extend(chain.from_iterable(map(in_pieces, events)))
-
-    async def _piece(self) -> ProviderEvent:
-        """One of several events that came as one, with a rest for the other tasks before it."""
-        await trio.lowlevel.checkpoint()
-        event = self._waiting.popleft()
-        self._complete = isinstance(event, MessageStop)
-        return event
-
-    def _last(self) -> list[ProviderEvent]:
-        """What no blank line follows: an event, or a part of one, whose name says nothing."""
-        decode = self._decoder.decode
-        try:
-            return [event for _, data in self._reader.finish() for event in decode(data)]
-        except MalformedEvent:
-            return []
-
-    async def drain(self) -> None:
-        """Read a whole answer to the body's end, which keeps the connection for the next one.
-
-        Whatever comes there, and should the body break off, the answer is whole.
-        """
-        if self._complete:
-            with suppress(httpx2.HTTPError, httpx2.StreamError), trio.move_on_after(DRAIN_SECONDS):
-                async for _ in self._chunks:
-                    pass
 
 
 def _figure(told: object) -> int | None:
