@@ -6,7 +6,7 @@ import trio
 
 from actors.turns.turn import Turn
 from protocol.errors import Failure
-from protocol.provider.structured import answer_fault
+from protocol.provider.following import answer_fault
 
 
 async def fault_of(turn: Turn) -> Failure | None:

@@ -1,8 +1,8 @@
-"""JSON Schema as structured output and strict tools take it: what is refused, what an answer is.
+"""JSON Schema as structured output and strict tools take it, and what of it is refused.
 
 The provider compiles such a schema into a grammar, so it takes a part of JSON Schema alone, and
-only so much of it. Source: its page "Structured outputs" (limitations, complexity limits, invalid
-outputs), November 2026. Its limits on patterns are left to the provider.
+only so much of it. Source: its page "Structured outputs" (limitations, complexity limits), November
+2026. Its limits on patterns are left to the provider.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
-
-import msgspec
 
 from protocol.provider.json_schema import Object
 
@@ -42,7 +40,7 @@ _REFUSED = {
     *("dependentSchemas", "dependentRequired", "oneOf", "not", "if", "then", "else"),
     *("$dynamicRef", "$recursiveRef"),
 }
-_TYPES: dict[str, type | tuple[type, ...]] = {
+TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
     "string": str,
@@ -54,7 +52,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _DEFINITIONS = ("$defs", "definitions")
 _BY_NAME = ("properties", *_DEFINITIONS)
 _BY_NUMBER = ("anyOf", "allOf")
-_LONGEST_SHOWN = 60
+LONGEST_SHOWN = 60
 """Characters of a name that a person is told: a client's names may be megabytes long."""
 
 
@@ -98,7 +96,7 @@ def measure(schema: Object) -> Figures:
         _check(place, node)
         figures = figures.plus(_figures(node))
         waiting += (
-            (f"{place}/{name[:_LONGEST_SHOWN]}", inner, depth + 1) for name, inner in _inner(node)
+            (f"{place}/{name[:LONGEST_SHOWN]}", inner, depth + 1) for name, inner in _inner(node)
         )
     _check_references(schema)
     return figures
@@ -114,7 +112,9 @@ def _fault_of_kind(node: Object) -> str | None:
     if not _REFUSED.isdisjoint(node):
         keyword = next(keyword for keyword in node if keyword in _REFUSED)
         return f"has `{keyword}`, which is not supported"
-    if not all(kind is None or (isinstance(kind, str) and kind in _TYPES) for kind in _kinds(node)):
+    if not all(
+        kind is None or (isinstance(kind, str) and kind in TYPES) for kind in types_of(node)
+    ):
         return "has a `type` that is none of JSON Schema's"
     if node.get("format") not in (None, *FORMATS):
         return "has a `format` that is not supported"
@@ -124,7 +124,7 @@ def _fault_of_kind(node: Object) -> str | None:
 
 
 def _fault_of_values(node: Object) -> str | None:
-    if _is_object(node) and node.get("additionalProperties") is not False:
+    if is_object(node) and node.get("additionalProperties") is not False:
         return "is an object and needs `additionalProperties: false`"
     if node.get("minItems", 0) not in (0, 1):
         return "has a `minItems` other than 0 or 1"
@@ -136,11 +136,13 @@ def _fault_of_values(node: Object) -> str | None:
     return None
 
 
-def _is_object(node: Object) -> bool:
-    return "object" in _kinds(node) or "properties" in node
+def is_object(node: Object) -> bool:
+    """Whether a schema is of an object, as it says or by its properties."""
+    return "object" in types_of(node) or "properties" in node
 
 
-def _kinds(node: Object) -> list[Any]:
+def types_of(node: Object) -> list[Any]:
+    """The types that a schema allows; one of them is `None` if it says nothing of them."""
     kinds = node.get("type")
     return kinds if isinstance(kinds, list) else [kinds]
 
@@ -185,11 +187,11 @@ def _figures(node: Object) -> Figures:
 
 def _check_references(schema: Object) -> None:
     """Every `$ref` must lead to a definition, and none to itself in the end."""
-    targets = {place: set(_references(inner)) for place, inner in _definitions(schema)}
+    targets = {place: set(_references(inner)) for place, inner in definitions(schema)}
     for place in [*_references(schema), *(one for found in targets.values() for one in found)]:
         if place not in targets and place != "#":
             raise Unfitting(
-                f"`$ref` leads to `{place[:_LONGEST_SHOWN]}`, which is no definition of its own"
+                f"`$ref` leads to `{place[:LONGEST_SHOWN]}`, which is no definition of its own"
             )
     if "#" in {*_references(schema)} or any("#" in found for found in targets.values()):
         raise Unfitting("it is recursive, which is not supported")
@@ -199,7 +201,8 @@ def _check_references(schema: Object) -> None:
         raise Unfitting("it is recursive, which is not supported") from None
 
 
-def _definitions(schema: Object) -> Iterator[tuple[str, Any]]:
+def definitions(schema: Object) -> Iterator[tuple[str, Any]]:
+    """The definitions of a schema, by the references that lead to them."""
     for keyword in _DEFINITIONS:
         for name, inner in _mapped(schema, keyword).items():
             yield f"#/{keyword}/{name}", inner
@@ -213,103 +216,3 @@ def _references(schema: Any) -> Iterator[str]:
         if "$ref" in node:
             yield str(node["$ref"])
         waiting += [inner for name, inner in _inner(node) if not name.startswith(_DEFINITIONS)]
-
-
-def answer_fault(text: str, schema: Object) -> str | None:
-    """Why an answer is not the JSON of a schema that was measured, as a clause; `None` if it is.
-
-    Letters of `enum` and `const` may differ in case: the provider does not promise it. A schema
-    that would take too long to follow is followed as far as it goes.
-    """
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return "it is no JSON"
-    try:
-        return _Judge(schema).mistake(value, schema, "the answer")
-    except (_TooLong, RecursionError):
-        return None
-
-
-class _TooLong(Exception):
-    """More was looked at than is worth it."""
-
-
-class _Judge:
-    """Holds a value against a schema, in so many steps at most."""
-
-    STEPS = 1_000_000
-
-    def __init__(self, schema: Object) -> None:
-        self._named = dict(_definitions(schema))
-        self._allowed: dict[int, set[Any]] = {}
-        self._steps = 0
-
-    def mistake(self, value: Any, node: Object, place: str) -> str | None:
-        """What is wrong with the value, as a clause."""
-        self._steps += 1
-        if self._steps > self.STEPS:
-            raise _TooLong
-        if "$ref" in node:
-            return self.mistake(value, self._named[str(node["$ref"])], place)
-        kinds = [kind for kind in _kinds(node) if kind is not None]
-        if kinds and not any(_is_of(value, kind) for kind in kinds):
-            return f"{place} is not of the type {' or '.join(kinds)}"
-        if (node.get("enum") or "const" in node) and not self._may_be(value, node):
-            return f"{place} is none of the values that it may have"
-        branches = node.get("anyOf", [])
-        if branches and all(self.mistake(value, one, place) for one in branches):
-            return f"{place} follows none of `anyOf`"
-        parts = (self.mistake(value, part, place) for part in node.get("allOf", []))
-        return next((one for one in parts if one), None) or self._inside(value, node, place)
-
-    def _may_be(self, value: Any, node: Object) -> bool:
-        """Whether the value is one of the schema's `enum`, or its `const`."""
-        const = node.get("const")
-        if isinstance(value, dict | list):
-            return "const" in node and type(value) is type(const) and bool(value == const)
-        allowed = self._allowed.get(id(node))
-        if allowed is None:  # an answer may have a thousand values, and an `enum` as many
-            allowed = set(map(_folded, node.get("enum", [])))
-            if "const" in node and not isinstance(const, dict | list):
-                allowed.add(_folded(const))
-            self._allowed[id(node)] = allowed
-        return _folded(value) in allowed
-
-    def _inside(self, value: Any, node: Object, place: str) -> str | None:
-        if isinstance(value, dict) and _is_object(node):
-            return self._in_object(value, node, place)
-        if isinstance(value, list):
-            if len(value) < node.get("minItems", 0):
-                return f"{place} is empty"
-            items = value if "items" in node else []
-            found = (self.mistake(item, node["items"], f"a part of {place}") for item in items)
-            return next((one for one in found if one), None)
-        return None
-
-    def _in_object(self, value: dict[str, Any], node: Object, place: str) -> str | None:
-        properties = node.get("properties", {})
-        for name in node.get("required", []):
-            if name not in value:
-                return f"{place} lacks `{name}`"
-        for name, inner in value.items():
-            if name not in properties:
-                return f"{place} has `{name[:_LONGEST_SHOWN]}`, which is not in the schema"
-            if (
-                found := self.mistake(inner, properties[name], f"`{name[:_LONGEST_SHOWN]}`")
-            ) is not None:
-                return found
-        return None
-
-
-def _is_of(value: Any, kind: str) -> bool:
-    if isinstance(value, bool):
-        return kind == "boolean"
-    if kind == "integer" and isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, _TYPES[kind])
-
-
-def _folded(value: Any) -> tuple[type, Any]:
-    """What two values that are no lists or objects have in common if they are the same."""
-    return type(value), value.casefold() if isinstance(value, str) else value

@@ -10,7 +10,7 @@ from anthropic.types import Message, MessageParam
 
 from gateway.simulator import Reply, ReplyText, Simulator
 from gateway.simulator.sample import sample
-from protocol.provider.structured import answer_fault
+from protocol.provider.following import answer_fault
 
 SONNET = "claude-sonnet-5-5"
 OPUS = "claude-opus-5-5"
