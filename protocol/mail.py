@@ -190,7 +190,8 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     in the first case. With `restores` the session's model, system prompt and tools are as they
     were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped
     thinking that did not fit: the next turn begins a new epoch. `container` is what the provider
-    told of one. A turn that never began is forgotten.
+    told of one; the session has none any more when it is `container_gone`. A turn that never began
+    is forgotten.
     """
 
     turn: TurnRecord
@@ -201,6 +202,7 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     restores: bool = False
     mismatched: bool = False
     container: Any = None
+    container_gone: bool = False
 
 
 ContextMail = (

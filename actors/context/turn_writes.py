@@ -187,6 +187,8 @@ class TurnWrites:
         own = _turn_of(held, request.turn)
         session, head = self._session(held, request), held.head
         assert head is not None
+        if request.container_gone:
+            session = msgspec.structs.replace(session, container=None)
         entries = await self._new(held, flight, request)
         if request.restores:
             before = flight.before

@@ -18,7 +18,7 @@ from actors.serving import BUG
 from actors.turns.budget import left_of
 from actors.turns.ending import Ending
 from actors.turns.faults import malformed
-from actors.turns.renewing import WITHOUT_CONTAINER, renewal
+from actors.turns.renewing import WITHOUT_CONTAINER, refuses_container, renewal
 from actors.turns.structured import fault_of
 from actors.turns.tools import ToolRunner
 from actors.turns.turn import Turn
@@ -79,8 +79,11 @@ class Conversation:
                 pass
         except ProviderError as error:
             failure = error.failure.of_request(turn.step.request_id)
-            is_refusal = error.refusal is not None
-            return Ending(failure=_weighed(failure, turn.built), is_refusal=is_refusal)
+            return Ending(
+                failure=_weighed(failure, turn.built),
+                is_refusal=error.refusal is not None,
+                container_gone=refuses_container(error, turn.step.prompt),
+            )
         except GatewayError as error:
             return Ending(failure=_weighed(error.failure, turn.built))
         except MalformedEvent as error:
@@ -95,6 +98,8 @@ class Conversation:
         try:
             stop = await self._upstream.answer(turn)
         except ProviderError as error:
+            if turn.step.answer.started:  # a part of it is shown, and billed
+                raise
             return await self._renew(turn, error)
         if stop is not None:
             return Ending(stop=stop)

@@ -1,12 +1,12 @@
 """How a provider's stream can fail, in words for the client.
 
-The provider's own words stay out of it: they may quote the prompt.
+The provider's own words are in it where no other try helps: there they say what is wrong.
 """
 
 from __future__ import annotations
 
 from actors.turns.turn import Turn
-from protocol.errors import Failure
+from protocol.errors import Failure, ProviderError
 from protocol.provider.events import MalformedEvent, StreamError
 from protocol.provider.rejections import FINAL_STATUS, Rejection, meaning
 
@@ -28,17 +28,13 @@ TOO_LONG = Failure(
     message="This turn has taken longer than a turn may. What came is kept; send again to go on.",
     retryable=False,
 )
-_REFUSED = Failure(
-    code="LLM_ERROR",
-    message="The provider refuses the request after all. Change it, or begin a new session.",
-)
 _OTHER = Failure(
     code="LLM_ERROR",
     message="The provider failed in the middle of the answer. Send again.",
     retryable=True,
 )
+_STATUS = {**FINAL_STATUS, "invalid_request_error": 400}
 _BY_TYPE = {
-    "invalid_request_error": _REFUSED,
     "overloaded_error": Failure(
         code="OVERLOADED",
         message="The provider is overloaded. Send again in a moment.",
@@ -67,15 +63,15 @@ def malformed(error: MalformedEvent) -> Failure:
     )
 
 
-def fault(event: StreamError) -> Failure:
+def fault(event: StreamError) -> ProviderError:
     """The failure that the provider told of in the stream.
 
     A type that no other try changes means the same as with a status of its own.
     """
     kind = event.error.type
-    if kind in FINAL_STATUS:
-        return meaning(Rejection(FINAL_STATUS[kind], kind)).failure
-    return _BY_TYPE.get(kind, _OTHER)
+    if kind in _STATUS:
+        return meaning(Rejection(_STATUS[kind], kind, words=event.error.message))
+    return ProviderError.of(_BY_TYPE.get(kind, _OTHER))
 
 
 def log_line(turn: Turn, failure: Failure) -> str:

@@ -51,6 +51,7 @@ def completion(turn: Turn, ending: Ending, row: TurnRecord) -> CompleteTurn:
         messages=turn.unconfirmed(),
         mismatched=any(step.answer.mismatched for step in turn.steps),
         container=turn.step.answer.container if turn.steps else None,
+        container_gone=ending.container_gone,
     )
     failure = ending.failure
     if failure is not None and failure.code == "CONTEXT_TOO_LARGE" and kept.messages:

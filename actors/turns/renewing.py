@@ -83,9 +83,13 @@ def _needs_no_container(error: ProviderError, prompt: Prompt) -> bool:
     It has expired, or is not there. Of one that was put away the provider says no more than that
     it failed itself (a public report, August 2026: pydantic/pydantic-ai 7833).
     """
-    if error.refusal is not None and blames_container(error.refusal):
-        return prompt.container is not None
-    return error.is_untold and prompt.container == "idle"
+    return refuses_container(error, prompt) or (error.is_untold and prompt.container == "idle")
+
+
+def refuses_container(error: ProviderError, prompt: Prompt) -> bool:
+    """Whether the provider says that it does not have the container that the request names."""
+    is_named = prompt.container is not None
+    return is_named and error.refusal is not None and blames_container(error.refusal)
 
 
 def _without(explanation: str, own_from: int, *, has_attachments: bool) -> Renewal | None:

@@ -138,7 +138,7 @@ class Upstream:
                 return False
             case StreamError():
                 step.taken = False
-                raise ProviderError.of(fault(event))
+                raise fault(event)
         for shown in step.answer.feed(event):
             turn.log.append(shown)
         if not isinstance(event, MessageStart):

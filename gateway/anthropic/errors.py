@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.anthropic.bodies import BodyTooLong, UnreadableBody
 from protocol.errors import ProviderError
+from protocol.provider.events import StreamError
 from protocol.provider.hints import retry_after_ms, should_retry
 from protocol.provider.rejections import Rejection, meaning
 
@@ -95,6 +96,12 @@ def _rejection(error: anthropic.APIStatusError) -> Rejection:
         case {"error": str(message)} | {"message": str(message)}:  # other gateways say it so
             return Rejection(status, words=_clean(message, key))
     return Rejection(status)
+
+
+def clean(event: StreamError, request: httpx2.Request) -> StreamError:
+    """The error of a stream with its explanation as that of a status is passed on."""
+    words = _clean(event.error.message, _key_of(request))
+    return StreamError(msgspec.structs.replace(event.error, message=words))
 
 
 def _key_of(request: httpx2.Request) -> str:

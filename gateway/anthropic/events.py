@@ -13,9 +13,10 @@ from itertools import chain
 import httpx2
 import trio
 
+from gateway.anthropic.errors import clean, request_id_of
 from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
-from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent
+from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent, StreamError
 
 DRAIN_SECONDS = 0.2
 """The body ends right after `message_stop`; one that does not is cut off."""
@@ -24,8 +25,9 @@ DRAIN_SECONDS = 0.2
 class Events:
     """The events in a response's bytes; the provider calls the request `request_id`."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], request_id: str | None) -> None:
-        self.request_id = request_id
+    def __init__(self, chunks: AsyncIterator[bytes], response: httpx2.Response) -> None:
+        self.request_id = request_id_of(response)
+        self._request = response.request
         self._chunks = chunks
         self._reader = EventReader()
         self._decoder = EventDecoder()
@@ -43,10 +45,11 @@ class Events:
                 return await self._piece()
             for name, data in self._ready:
                 events = self._decoder.decode(data, name)
-                if len(events) > 1 or len(data) > LONGEST_TEXT:
+                event = events[0]
+                is_error = isinstance(event, StreamError)
+                if is_error or len(events) > 1 or len(data) > LONGEST_TEXT:
                     self._wait_with(events)
                     break
-                event = events[0]
                 self._complete = isinstance(event, MessageStop)
                 return event
             else:
@@ -66,7 +69,7 @@ class Events:
         await trio.lowlevel.checkpoint()
         event = self._waiting.popleft()
         self._complete = isinstance(event, MessageStop)
-        return event
+        return clean(event, self._request) if isinstance(event, StreamError) else event
 
     def _last(self) -> list[ProviderEvent]:
         """What no blank line follows: an event, or a part of one, whose name says nothing."""

@@ -20,7 +20,7 @@ import trio
 from anthropic.types import RawMessageStreamEvent
 
 from gateway.anthropic.bodies import UNPACKED, bound, longest_answer, pieces
-from gateway.anthropic.errors import provider_error, request_id_of
+from gateway.anthropic.errors import provider_error
 from gateway.anthropic.events import Events
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.features import EAGER
@@ -182,7 +182,7 @@ class AnthropicModel:
         try:
             async with aclosing(pieces(stream.response, longest)) as chunks:
                 with self._mapped_errors():
-                    events = Events(chunks, request_id_of(stream.response))
+                    events = Events(chunks, stream.response)
                     yield events
                     await events.drain()
         finally:

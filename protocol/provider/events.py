@@ -195,7 +195,7 @@ class ProviderPing(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
 
 
 class ErrorDetails(msgspec.Struct, frozen=True):
-    """What went wrong at the provider."""
+    """What went wrong at the provider; its message is short, and without a secret."""
 
     type: str = "api_error"
     message: str = ""

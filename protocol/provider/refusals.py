@@ -35,7 +35,8 @@ _OF_ATTACHMENTS = re.compile(
 )
 
 
-_OF_CONTAINERS = re.compile(r"\bcontainer(_id|_expired)?\b", re.IGNORECASE)
+_OF_CONTAINERS = re.compile(r"\bcontainer(?!_upload)s?(_\w+)?\b", re.IGNORECASE)
+"""Also by the id alone (`container_011C…`); a `container_upload` is a block of a message."""
 
 
 def blames_container(explanation: str) -> bool:

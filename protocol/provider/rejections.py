@@ -137,7 +137,8 @@ def _of_proxy(told: Rejection) -> ProviderError:
 
 # --- what is not there -------------------------------------------------------------------------
 
-_GONE: Final = re.compile(r"\b(container|file|skill)s?\b", re.IGNORECASE)
+_GONE: Final = re.compile(r"\b(container|file|skill)s?(_\w+)?\b", re.IGNORECASE)
+"""What is not there, by its kind or by its id (`container_011C…`)."""
 _MODEL: Final = re.compile(r"\bmodel\b", re.IGNORECASE)
 
 

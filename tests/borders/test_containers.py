@@ -14,6 +14,8 @@ import pytest
 from gateway.settings import Settings
 from gateway.simulator import (
     CodeExecution,
+    ErrorReply,
+    Fault,
     Reply,
     ReplyText,
     Simulator,
@@ -103,6 +105,26 @@ async def test_a_container_that_is_gone_is_given_up_with_one_more_request(
         await talk.turn("And now?", sessionId=session)
         assert named(world)[3] is None
         assert named(world)[4] not in (None, named(world)[1])
+
+
+async def test_a_container_that_is_told_of_by_its_id_alone_is_given_up(tmp_path: Path) -> None:
+    """As a status it is asked once more; in the middle of an answer it is for the next request."""
+    words = "container_1 not found"
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        session = (await talk.turn("[[sim: code=on]] Go.", **CODE))[0]["sessionId"]
+        lost = Reply(failure=ErrorReply(404, "not_found_error", words))
+        so = Reply(blocks=(RUN, ReplyText("So.")))
+        world.simulator.script(lost, so)
+        frames = await talk.turn("And now?", sessionId=session)
+        assert frames[-1].get("stopReason") == "end_turn", frames[-1]
+        assert [name is None for name in named(world)] == [True, False, True]
+        fault = Fault("error", at=3, error_type="not_found_error", message=words)
+        world.simulator.script(Reply(blocks=(ReplyText("So."),), fault=fault))
+        frames = await talk.turn("And now?", sessionId=session)
+        assert words in frames[-1]["message"]
+        frames = await talk.turn("And now?", sessionId=session)
+        assert frames[-1].get("stopReason") == "end_turn", frames[-1]
+        assert [name is None for name in named(world)][3:] == [False, True]
 
 
 async def test_a_provider_that_fails_is_not_asked_without_the_container(tmp_path: Path) -> None:

@@ -501,3 +501,18 @@ async def test_a_container_that_is_gone_is_forgotten(autojump_clock: MockClock) 
         prompt = await talk.renew(container=True)
         assert former == {**talk.body, "container": "container_1"}
         assert (prompt.container, talk.stored.container, len(talk.heads)) == (None, None, 1)
+
+
+async def test_an_answer_may_end_with_its_container_gone(autojump_clock: MockClock) -> None:
+    """The next turn names none."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.build("1", **CODE)
+        await talk.begin()
+        await talk.end(THOUGHTFUL, container=CONTAINER)
+        await talk.build("2")
+        await talk.begin()
+        await talk.end(THOUGHTFUL, container_gone=True)
+        assert talk.stored.container is None
+        await talk.turn("3")
+        assert "container" not in talk.body

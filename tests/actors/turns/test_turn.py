@@ -29,6 +29,7 @@ from protocol.provider.events import (
     AppliedEdit,
     ContentBlockStop,
     ContextManagement,
+    ErrorDetails,
     InputTransformation,
     MalformedEvent,
     MessageDelta,
@@ -37,6 +38,7 @@ from protocol.provider.events import (
     MessageStop,
     ProviderMessage,
     ProviderUsage,
+    StreamError,
 )
 from protocol.server import Pong
 from protocol.tools import ToolAnswer
@@ -590,6 +592,21 @@ async def test_a_request_whose_container_is_gone_is_made_once_without(
         (asked,) = world.context.of(RenewContext)
         assert asked == RenewContext(turn=asked.turn, container=True)
         assert world.context.completed.container == told
+
+
+@pytest.mark.parametrize("use", ["fresh", None])
+async def test_a_container_that_is_gone_in_mid_answer_is_given_up(
+    use: str | None, autojump_clock: MockClock
+) -> None:
+    """A part of the answer is shown, so it is not asked for again; the next turn names none."""
+    gone = StreamError(ErrorDetails("not_found_error", "Container container_1 not found"))
+    async with open_turn_world() as world:
+        world.context.prompts.append({"container": use})
+        world.model.will([begin(), open_block(), piece("So."), gone])
+        error = (await world.connect().converse())[-1]
+        assert "Container container_1 not found" in error["message"]
+        assert world.context.of(RenewContext) == []
+        assert world.context.completed.container_gone == (use is not None)
 
 
 async def test_a_refusal_of_the_past_begins_a_new_epoch(

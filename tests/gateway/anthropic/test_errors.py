@@ -8,8 +8,9 @@ import anthropic
 import httpx2
 import pytest
 
-from gateway.anthropic.errors import provider_error
+from gateway.anthropic.errors import clean, provider_error
 from protocol.errors import ProviderError
+from protocol.provider.events import ErrorDetails, StreamError
 
 
 def raised(status: int, body: Any, **headers: str) -> ProviderError:
@@ -44,6 +45,14 @@ def test_no_error_quotes_the_key() -> None:
     said = {"error": {"message": "The key team-7/open.sesame may not do this."}}
     error = provider_error(anthropic.APIStatusError("any", response=response, body=said))
     assert "The key … may not do this." in error.failure.message
+
+
+def test_nor_does_an_error_in_a_stream() -> None:
+    """It is as short, and on one line."""
+    request = httpx2.Request("POST", "http://x", headers={"authorization": "Bearer open.sesame"})
+    said = StreamError(ErrorDetails("not_found_error", "No\nopen.sesame, " + "x" * 9_999))
+    told = clean(said, request).error
+    assert told == ErrorDetails("not_found_error", f"No …, {'x' * 234}")
 
 
 @pytest.mark.parametrize(

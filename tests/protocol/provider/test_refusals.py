@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.provider.refusals import blamed_message, blames_thinking
+from protocol.provider.refusals import blamed_message, blames_container, blames_thinking
 
 MISMATCH = (
     "messages.9.content.0: Invalid `signature` in `thinking` block. The block is bound to a "
@@ -65,3 +65,19 @@ def test_what_the_turn_itself_asks_for_is_not_the_past(explanation: str) -> None
     """A new epoch would change nothing."""
     assert not blames_thinking(explanation)
     assert blamed_message(explanation, 4) is None
+
+
+@pytest.mark.parametrize(
+    ("explanation", "is_blamed"),
+    [
+        ("container_011CPR5CNjB747bTd36fQLFk not found", True),
+        ("Container not found: container_1", True),
+        ("container: The container container_1 has expired.", True),
+        ("container_id: no such thing", True),
+        ("messages.0.content.0.container_upload.file_id: File not found", False),
+        ("The file is no containerized one.", False),
+    ],
+)
+def test_a_container_may_be_told_of_by_its_id_alone(explanation: str, is_blamed: bool) -> None:
+    """A block that brings a file into one is another matter."""
+    assert blames_container(explanation) is is_blamed

@@ -106,7 +106,9 @@ def test_a_model_that_is_not_there_is_named_so(told: Rejection) -> None:
     assert meaning(told).failure.code == "MODEL_NOT_FOUND"
 
 
-@pytest.mark.parametrize("words", ["Container not found: container_1", "File file_1 not found"])
+@pytest.mark.parametrize(
+    "words", ["Container not found: container_1", "container_1 not found", "file_1 is gone"]
+)
 def test_what_the_conversation_refers_to_and_is_gone_is_no_model(words: str) -> None:
     """The request itself is at fault, and may be made without it."""
     error = meaning(Rejection(404, NOT_FOUND, "", words))
