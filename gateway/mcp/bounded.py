@@ -52,6 +52,11 @@ _HALF = re.compile(
 )
 """Characters of two halves, and halves alone: JSON allows those, and UTF-8 does not."""
 _NOTHING: Final = msgspec.Raw(b"")
+_NO_VALUE: Final = (b"", b"null")
+_NO_CONTENT: Final = (None, "", [], {}, [{"type": "text", "text": ""}])
+"""With one of these the model gets `structuredContent`."""
+_LONGEST_HINT: Final = 1_000
+"""Bytes of what describes a tool and is no text."""
 
 
 class TooManyValues(Exception):
@@ -138,17 +143,18 @@ def _small_result(result: bytes) -> dict[str, Any]:
     return {"result": kept}
 
 
-def _content(parts: _Result) -> list[Any]:
-    blocks: list[Any] = []
+def _content(parts: _Result) -> Any:
+    """The first blocks, or whatever stands in their place: `Sift` judges that."""
+    content: Any = None
     if parts.content:
         first, is_cut = split(bytes(parts.content), MOST_BLOCKS)
-        blocks = json.loads(first.decode(errors="replace"))
+        content = json.loads(first.decode(errors="replace"))
         if is_cut:
-            blocks.append({"type": "text", "text": CUT})
-    if not blocks and parts.structured_content:
-        text = bytes(parts.structured_content).decode(errors="replace")
-        blocks.append({"type": "text", "text": text})
-    return blocks
+            content.append({"type": "text", "text": CUT})
+    structured = bytes(parts.structured_content)
+    if content in _NO_CONTENT and structured not in _NO_VALUE:
+        return [{"type": "text", "text": structured.decode(errors="replace")}]
+    return content
 
 
 def _tools(tools: bytes) -> list[Any]:
@@ -164,17 +170,25 @@ class _ListedTool(msgspec.Struct, rename="camel"):
     annotations: msgspec.Raw = _NOTHING
 
 
-def _tool(raw: bytes) -> dict[str, Any]:
+def _tool(raw: bytes) -> dict[str, Any] | None:
+    """What is needed of an entry; None for one that is no tool, which `Sift` leaves out."""
+    if not raw.startswith(b"{"):
+        return None
     tool = msgspec.json.decode(raw, type=_ListedTool)
     needed = msgspec.structs.asdict(tool)
     schema = bytes(needed.pop("input_schema"))
-    kept = {name: value for name, value in needed.items() if value}
+    kept = {name: value for name, value in needed.items() if _is_small(bytes(value))}
     if MIRRORED in schema:
         return {**kept, "inputSchema": msgspec.Raw(schema)}
     if schema.startswith(b"{"):
         whole = schema.decode(errors="replace")
         return {**kept, "inputSchema": {"type": "object", WHOLE: whole}}
     return kept
+
+
+def _is_small(value: bytes) -> bool:
+    """Whether it is there, and has few values: a text is one, however long it is."""
+    return value.startswith(b'"') or 0 < len(value) <= _LONGEST_HINT
 
 
 def split(listed: bytes, most: int, steps: int = MOST_STEPS) -> tuple[bytes, bool]:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import trio
 
+from gateway.mcp.answers import NO_OUTPUT
 from gateway.mcp.bounded import CUT
 from gateway.simulator import calls, says, turn
 from tests.support import Talk, World, open_world, text_of
@@ -120,6 +121,28 @@ async def test_a_giant_answer_does_not_hold_the_loop(tmp_path: Path, way: str) -
     assert told["wide"].startswith('{"rows": [[0], [1]')
     assert told["fine"] == "{}"
     assert max(pauses) < HELD
+
+
+@pytest.mark.parametrize("way", ["stdio", "json", "events"])
+async def test_a_large_answer_is_understood_as_a_small_one_is(tmp_path: Path, way: str) -> None:
+    """No answer ends the server, or another call that it answers meanwhile."""
+    long = "d" * 70_000
+    results_of = {
+        "null": {"content": None, "structuredContent": {"a": long}},
+        "blank": {"content": "", "structuredContent": {"a": long}},
+        "empty": {"content": None, "structuredContent": None, "_meta": {"a": long}},
+    }
+    tools = [tool("fine", description=long), *(tool(name) for name in results_of)]
+    answers = {name: {"result": result} for name, result in results_of.items()}
+    tiny = Tiny(tmp_path, tools=tools, answers=answers, events=way == "events")
+    with ExitStack() as stack:
+        server = tiny.server if way == "stdio" else stack.enter_context(tiny.over_http())
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            await tools_when_up(talk, "tiny__fine")
+            told = await results(world, talk, *results_of, "fine")
+    assert json.loads(told["null"]) == json.loads(told["blank"]) == {"a": long}
+    assert (told["empty"], told["fine"]) == (NO_OUTPUT, "{}")
+    assert len([one for one in tiny.heard if one.get("method") == "initialize"]) == 1
 
 
 HELD = 0.2

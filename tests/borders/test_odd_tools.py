@@ -129,6 +129,18 @@ async def test_what_cannot_be_rewritten_is_left_out_and_marked(
     assert reasons["lost"] == "its schema has a reference that leads nowhere"
 
 
+@pytest.mark.parametrize("words", ["", "x" * 70_000])
+@pytest.mark.parametrize("odd", [None, 5, []])
+async def test_what_is_no_tool_takes_no_other_with_it(tmp_path: Path, odd: Any, words: str) -> None:
+    """In a short list, and in one that is taken apart."""
+    tiny = Tiny(tmp_path, tools=[tool("big", description=words), odd, tool("fine")])
+    async with open_world(tmp_path, mcp_servers=(tiny.server,)) as world, world.talk() as talk:
+        shown = await tools_when_up(talk, "tiny__fine")
+        status = await talk.ask("gateway.status")
+    assert '"tiny__big"' in shown
+    assert marks(status) == {("None", "tiny")}
+
+
 @pytest.mark.parametrize("odd", [EITHER, FILTER, {"type": "object", **DEEP}])
 async def test_a_clients_own_tool_is_refused_by_name(tmp_path: Path, odd: dict[str, Any]) -> None:
     """Before anything is sent; the client can mend it, and its session goes on."""

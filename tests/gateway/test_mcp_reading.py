@@ -31,6 +31,7 @@ from gateway.mcp.offers import LONGEST_WRITTEN, offers_of
 from gateway.mcp.reading import heard, readable
 from gateway.mcp.settings import McpServer
 from gateway.mcp.sift import Sift
+from tests.tiny_mcp import tool
 
 SERVER = McpServer(name="s", command="x")
 LONG = "x" * SMALL
@@ -88,6 +89,15 @@ def test_large_structured_content_is_a_text_where_there_is_no_other() -> None:
     assert both == {"content": [text("so")]}
 
 
+@pytest.mark.parametrize("content", [None, "", [], {}, [text("")]])
+def test_large_structured_content_is_taken_for_whatever_is_no_content(content: Any) -> None:
+    """Below 64 KB as well; where it is not there either, the content stays what it is."""
+    result = made_small(response(content=content, structuredContent={"a": LONG}))["result"]
+    assert result == {"content": [text(json.dumps({"a": LONG}))]}
+    absent = response(content=content, structuredContent=None, other=LONG)
+    assert made_small(absent)["result"] == {"content": content}
+
+
 def test_a_large_list_of_tools_keeps_its_first_tools() -> None:
     """Each with its schema as a text, but for one that the SDK itself looks into."""
     schema = {"type": "object", "properties": {"a": {"description": "[{,"}}}
@@ -107,6 +117,14 @@ def test_a_large_list_of_tools_keeps_its_first_tools() -> None:
     assert second["inputSchema"] == mirrored
     assert third == {"name": "c"}
     assert len(rest) == MOST_TOOLS - 2
+
+
+def test_one_odd_entry_of_a_large_list_harms_no_other() -> None:
+    """It is handed on as no tool; what should be short stays only if it is."""
+    tools = [tool("big", description=LONG), None, 5, [], " ", tool("t", title=[0] * 9_000)]
+    big, *none, last = made_small(response(tools=tools))["result"]["tools"]
+    assert (big["name"], big["description"], none) == ("big", LONG, [None] * 4)
+    assert last.keys() == {"name", "inputSchema"}
 
 
 @pytest.mark.parametrize(
