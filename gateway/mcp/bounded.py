@@ -53,7 +53,7 @@ _HALF = re.compile(
 """Characters of two halves, and halves alone: JSON allows those, and UTF-8 does not."""
 _NOTHING: Final = msgspec.Raw(b"")
 _NO_VALUE: Final = (b"", b"null")
-_NO_CONTENT: Final = (None, "", [], {}, [{"type": "text", "text": ""}])
+_NO_CONTENT: Final[tuple[Any, ...]] = (None, "", [], {}, [{"type": "text", "text": ""}])
 """With one of these the model gets `structuredContent`."""
 _LONGEST_HINT: Final = 1_000
 """Bytes of what describes a tool and is no text."""

@@ -121,7 +121,14 @@ def test_a_large_list_of_tools_keeps_its_first_tools() -> None:
 
 def test_one_odd_entry_of_a_large_list_harms_no_other() -> None:
     """It is handed on as no tool; what should be short stays only if it is."""
-    tools = [tool("big", description=LONG), None, 5, [], " ", tool("t", title=[0] * 9_000)]
+    tools: list[Any] = [
+        tool("big", description=LONG),
+        None,
+        5,
+        [],
+        " ",
+        tool("t", title=[0] * 9_000),
+    ]
     big, *none, last = made_small(response(tools=tools))["result"]["tools"]
     assert (big["name"], big["description"], none) == ("big", LONG, [None] * 4)
     assert last.keys() == {"name", "inputSchema"}
