@@ -9,6 +9,7 @@ elicitation hangs (anthropics/claude-ai-mcp 1046).
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import AsyncIterator
@@ -151,8 +152,13 @@ HELD = 0.2
 
 @asynccontextmanager
 async def watching() -> AsyncIterator[list[float]]:
-    """How much the loop works at a time while the block runs, however busy the machine is."""
+    """How much the loop works at a time while the block runs, however busy the machine is.
+
+    What earlier tests have left in memory is not looked through meanwhile.
+    """
     pauses: list[float] = []
+    gc.collect()
+    gc.freeze()
 
     async def watch() -> None:
         while True:
@@ -164,6 +170,7 @@ async def watching() -> AsyncIterator[list[float]]:
         nursery.start_soon(watch)
         yield pauses
         nursery.cancel_scope.cancel()
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize(
