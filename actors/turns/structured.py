@@ -10,15 +10,18 @@ from protocol.provider.following import answer_fault
 
 
 async def fault_of(turn: Turn) -> Failure | None:
-    """Why the turn's last answer is not what `outputFormat` asks for, if it is not.
+    """Why what the turn says is not what `outputFormat` asks for, if it is not.
 
-    An answer that was cut off, refused or stopped at a text of the client's is none, and its stop
-    reason says so (the provider's page "Structured outputs", on invalid outputs).
+    All that its client reads is judged, as one text: an answer that paused goes on in the next
+    request, and what is said before a call stands before the rest. An answer that was cut off,
+    refused or stopped at a text of the client's is none, and its stop reason says so (the
+    provider's page "Structured outputs", on invalid outputs).
     """
-    answer, wanted = turn.step.answer, turn.send.output_format
-    if wanted is None or answer.stop_reason != "end_turn":
+    wanted = turn.send.output_format
+    if wanted is None or turn.step.answer.stop_reason != "end_turn":
         return None
-    fault = await trio.to_thread.run_sync(answer_fault, answer.said, wanted.schema)
+    said = "".join(step.answer.said for step in turn.steps)
+    fault = await trio.to_thread.run_sync(answer_fault, said, wanted.schema)
     if fault is None:
         return None
     return Failure(

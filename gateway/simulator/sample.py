@@ -14,6 +14,19 @@ DEPTH = 12
 MOST_PARTS = 1_000
 MOST_FOLLOWED = 50
 
+_FORMATS = {
+    "date-time": "2026-11-30T12:00:00Z",
+    "time": "12:00:00Z",
+    "date": "2026-11-30",
+    "duration": "PT5M",
+    "email": "ann@example.com",
+    "hostname": "example.com",
+    "uri": "https://example.com/",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uuid": "123e4567-e89b-12d3-a456-426614174000",
+}
+
 
 def sample(schema: Json, text: str) -> Any:
     """A value for `schema`: an object's required properties, or all of them when none is."""
@@ -61,7 +74,7 @@ class _Sampler:
     def _of_type(self, kind: Any, schema: Json, depth: int) -> Any:
         match kind:
             case "string":
-                return _string(self._text)
+                return _FORMATS.get(str(schema.get("format"))) or _string(self._text)
             case "integer":
                 return int(_number(self._text))
             case "number":

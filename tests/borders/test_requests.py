@@ -17,7 +17,7 @@ import pytest
 from websockets.trio.client import connect
 from websockets.typing import Subprotocol
 
-from gateway.simulator import Reply, ReplyText, ReplyThinking, SimulatorSettings, ToolUse
+from gateway.simulator import Reply, ReplyText, ReplyThinking, SimulatorSettings, ToolUse, WebSearch
 from tests.courses.inspection import check_inspected
 from tests.support import TOKEN, Frame, Talk, World, open_world, text_of
 
@@ -126,6 +126,28 @@ async def test_an_answer_that_is_not_of_the_schema_is_an_error(tmp_path: Path, t
     assert (error["code"], error["retryable"]) == ("LLM_ERROR", True)
     assert "does not follow `outputFormat`" in error["message"]
     assert error["usage"]["outputTokens"] > 0
+
+
+async def test_what_the_client_reads_is_judged(tmp_path: Path) -> None:
+    """An answer in two halves is one; what is said before a call is no part of the JSON."""
+    halves = [("{", "pause_turn"), ('"city": "Oslo"}', None)]
+    wanted = {"schema": {**CITY, "required": ["city"]}}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        search = WebSearch("Oslo")
+        for text, stop in halves:
+            world.simulator.script(Reply(blocks=(search, ReplyText(text)), stop_reason=stop))
+        frames = await talk.turn("Where?", outputFormat=wanted, serverTools=["web_search"])
+        call = ToolUse("brew", {"drink": "tea"})
+        world.simulator.script(Reply(blocks=(ReplyText("Let me look."), call)))
+        world.simulator.script(Reply(blocks=(ReplyText('{"city": "Oslo"}'),)))
+        request_id = await talk.say("chat.send", content="?", outputFormat=wanted, tools=[BREW])
+        called = await call_of(talk, request_id)
+        await talk.say("tool.output", toolCallId=called["toolCallId"], content="Oslo.")
+        error = (await talk.rest(request_id))[-1]
+    assert json.loads(text_of(frames)) == {"city": "Oslo"}
+    assert frames[-1]["stopReason"] == "end_turn"
+    assert error["code"] == "LLM_ERROR"
+    assert "it is no JSON" in error["message"]
 
 
 async def test_an_answer_that_was_cut_off_is_no_error(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from trio.testing import MockClock
 
-from protocol.provider.events import MessageDelta, MessageEnd, ProviderUsage
-from tests.actors.fakes import begin, finish, open_block, open_world, piece, reply, text_of
+from protocol.provider.events import ContentBlockStop, MessageDelta, MessageEnd, ProviderUsage
+from protocol.tools import ToolAnswer
+from tests.actors.fakes import Step, begin, finish, open_block, open_world, piece, reply, text_of
 
 FORMAT = {
     "schema": {
@@ -45,6 +46,32 @@ async def test_another_answer_is_a_failure(autojump_clock: MockClock) -> None:
         assert (error["code"], error["retryable"]) == ("LLM_ERROR", True)
         assert "`drink` is not of the type string" in error["message"]
         assert error["usage"]["outputTokens"] == 5
+
+
+async def test_an_answer_that_paused_is_judged_as_one(autojump_clock: MockClock) -> None:
+    """Its two halves are the JSON; none of them alone is."""
+    async with open_world() as world:
+        client = world.connect()
+        first = [begin(), open_block(), piece('{"drink":'), *finish(stop="pause_turn")]
+        world.model.will(first, reply('"tea"}'))
+        frames = await client.converse(outputFormat=FORMAT)
+        assert frames[-1]["stopReason"] == "end_turn"
+        assert json.loads(text_of(frames)) == {"drink": "tea"}
+
+
+async def test_what_is_said_before_a_call_is_judged_too(autojump_clock: MockClock) -> None:
+    """The client reads all of it as one text, and that is no JSON."""
+    async with open_world() as world:
+        client = world.connect()
+        world.tools.offers("brew", ToolAnswer(content="Tea."))
+        called = open_block(0, type="tool_use", id="c", name="brew", input={})
+        said: list[Step] = [open_block(1), piece("Let me look.", 1), ContentBlockStop(1)]
+        world.model.will(
+            [begin(), *said, called, *finish(stop="tool_use")], reply('{"drink": "tea"}')
+        )
+        error = (await client.converse(outputFormat=FORMAT))[-1]
+        assert error["code"] == "LLM_ERROR"
+        assert "it is no JSON" in error["message"]
 
 
 @pytest.mark.parametrize("stop", ["max_tokens", "stop_sequence"])
