@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from protocol.provider.formats import is_of_format
 from protocol.provider.json_schema import Object
 from protocol.provider.structured import LONGEST_SHOWN, TYPES, definitions, is_object, types_of
 
@@ -75,6 +76,9 @@ class _Judge:
         return _folded(value) in allowed
 
     def _inside(self, value: Any, node: Object, place: str) -> str | None:
+        name = node.get("format")
+        if isinstance(value, str) and name is not None and not is_of_format(value, name):
+            return f"{place} is not of the format {name}"
         if isinstance(value, dict) and is_object(node):
             return self._in_object(value, node, place)
         if isinstance(value, list):

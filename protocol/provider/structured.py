@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
+from protocol.provider.formats import FORMATS
 from protocol.provider.json_schema import Object
 
 MOST_NODES = 2_000
@@ -28,10 +29,6 @@ MOST_OPTIONAL = 24
 MOST_UNIONS = 16
 """Properties with several types, in all strict schemas of a request."""
 
-FORMATS = (
-    *("date-time", "time", "date", "duration"),
-    *("email", "hostname", "uri", "ipv4", "ipv6", "uuid"),
-)
 _REFUSED = {
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minLength", "maxLength", "maxItems", "uniqueItems", "prefixItems", "contains"),

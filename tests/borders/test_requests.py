@@ -150,6 +150,24 @@ async def test_what_the_client_reads_is_judged(tmp_path: Path) -> None:
     assert "it is no JSON" in error["message"]
 
 
+DAY = {
+    "type": "object",
+    "properties": {"day": {"type": "string", "format": "date"}},
+    "required": ["day"],
+    "additionalProperties": False,
+}
+
+
+async def test_a_text_of_another_format_is_an_error(tmp_path: Path) -> None:
+    """As any other that does not follow the schema."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        await end_of(talk, "When?", outputFormat={"schema": DAY})
+        world.simulator.script(Reply(blocks=(ReplyText('{"day": "Monday"}'),)))
+        error = (await talk.turn("When?", outputFormat={"schema": DAY}))[-1]
+    assert error["code"] == "LLM_ERROR"
+    assert "`day` is not of the format date" in error["message"]
+
+
 async def test_an_answer_that_was_cut_off_is_no_error(tmp_path: Path) -> None:
     """Its stop reason says so."""
     async with open_world(tmp_path) as world, world.talk() as talk:

@@ -31,6 +31,7 @@ from gateway.simulator.service import Generated, Service, Whole
 from gateway.simulator.signature import Signer
 from gateway.simulator.sources import cite_document
 from gateway.simulator.tool_changes import INLINE_TOOLS
+from protocol.provider.formats import FORMATS, is_of_format
 
 HEADERS = {"x-api-key": "any", "anthropic-version": "2026-10-21"}
 
@@ -361,6 +362,12 @@ def test_a_sample_fits_its_schema() -> None:
         "either": None,
         "inner": {"x": "heat"},
     }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_sample_has_the_format(name: str) -> None:
+    """Of every kind that there is."""
+    assert is_of_format(sample({"type": "string", "format": name}, "Say 'tea'"), name)
 
 
 def test_a_schema_without_end_has_a_sample() -> None:

@@ -16,6 +16,7 @@ from tests.protocol.provider.test_structured import PERSON, of
 ANN = {
     "name": "Ann",
     "age": 5,
+    "day": "2026-11-30",
     "mood": "good day",
     "kind": "person",
     "tags": ["x", None],
@@ -46,6 +47,7 @@ def test_an_answer_that_follows_has_no_fault() -> None:
     """Case apart, and a whole number may be written as a fraction."""
     assert answer_fault(json.dumps(ANN), PERSON) is None
     assert answer_fault(json.dumps({**ANN, "age": 5.0, "home": None}), PERSON) is None
+    assert answer_fault(json.dumps({**ANN, "day": 5}), PERSON) is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,7 @@ def test_an_answer_that_follows_has_no_fault() -> None:
         ({"tags": []}, "`tags` is empty"),
         ({"tags": [1]}, "a part of `tags` is not of the type string or null"),
         ({"home": {"city": 1}}, "`home` follows none of `anyOf`"),
+        ({"day": "Monday"}, "`day` is not of the format date"),
         ({"size": 3}, "`size` is none of the values that it may have"),
         ({"more": 1}, "the answer has `more`, which is not in the schema"),
     ],

@@ -36,6 +36,7 @@ PERSON = of(
         "kind": {"const": "person"},
         "tags": {"type": "array", "items": {"type": ["string", "null"]}, "minItems": 1},
         "home": {"anyOf": [{"$ref": "#/$defs/place"}, {"type": "null"}]},
+        "day": {"format": "date"},
         "size": {"allOf": [{"type": "number"}, {"enum": [1.5, 2]}]},
     },
     **{"$defs": {"place": of({"city": {"type": "string", "format": "hostname"}})}},
