@@ -25,7 +25,7 @@ from protocol.provider.choosing import Thinking, choose_thinking, guarded
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.thinking import ThinkingBudget
 from protocol.records import SessionRecord
-from protocol.wishes import NO_WISHES, Wishes, wants_thinking, wishes
+from protocol.wishes import NO_WISHES, Wishes, unthinking, wants_thinking, wishes
 
 
 class Builder:
@@ -175,6 +175,7 @@ class Builder:
             send.effort,
             max_tokens=max_tokens,
             budget=self._settings.thinking_budget,
+            field=None if send.thinking == "off" else unthinking(send),
         )
 
 

@@ -71,10 +71,12 @@ def choose_thinking(
     *,
     max_tokens: int,
     budget: int,
+    field: str | None = None,
 ) -> Thinking:
     """The thinking to send for what the client `wanted`; `budget` is the default, in tokens.
 
-    Raises GatewayError(INVALID_MESSAGE) for what the model cannot do.
+    It is "off" for the sake of the `field`, unless the client has said so itself. Raises
+    GatewayError(INVALID_MESSAGE) for what the model cannot do.
     """
     if effort is not None and effort not in model.efforts:
         able = f"It takes: {', '.join(model.efforts)}." if model.efforts else "It takes none."
@@ -84,7 +86,7 @@ def choose_thinking(
     if not model.thinks:
         return Thinking(config=None, effort=effort)
     if wanted == "off":
-        return _quiet(model, effort)
+        return _quiet(model, effort, field)
     return Thinking(config=_best(model, max_tokens, budget), effort=effort)
 
 
@@ -102,16 +104,16 @@ def _budgeted(model: ModelInfo, budget: int, max_tokens: int) -> dict[str, Any]:
     return {"type": "enabled", "budget_tokens": budget}
 
 
-def _quiet(model: ModelInfo, effort: Effort | None) -> Thinking:
+def _quiet(model: ModelInfo, effort: Effort | None, field: str | None) -> Thinking:
     """The least thinking. Some models take it at their lower efforts alone."""
     thinking = _least(model, effort)
     is_off = thinking.config is not None and thinking.config["type"] != "adaptive"
     if is_off and effort is not None and effort not in model.quiet_efforts:
         able = ", ".join(model.quiet_efforts)
+        reason = f"`{field}`, which goes without thinking" if field else '`thinking: "off"`'
         raise GatewayError(
             "INVALID_MESSAGE",
-            f'`effort`: with `thinking: "off"`, {model.id} takes {able}; `{effort}` needs '
-            "thinking.",
+            f"`effort`: with {reason}, {model.id} takes {able}; `{effort}` needs thinking.",
         )
     return thinking
 

@@ -91,6 +91,16 @@ def test_who_did_not_begin_with_a_thought_goes_on_without_a_budget(begins_with: 
         assert gone_on(config, begins_with) == config
 
 
+def test_an_effort_that_needs_thinking_names_what_is_without_it() -> None:
+    """The client's own word, or the field for whose sake the model does not think."""
+    info = fallback("claude-opus-5")
+    asked: dict[str, Any] = {"max_tokens": 9_000, "budget": 8_000}
+    for field, words in ((None, '`thinking: "off"`'), ("toolChoice", "`toolChoice`, which goes")):
+        with pytest.raises(GatewayError) as caught:
+            choose_thinking(info, "off", "max", field=field, **asked)
+        assert caught.value.failure.message.startswith(f"`effort`: with {words}")
+
+
 # --- thinking ----------------------------------------------------------------------------------
 
 
