@@ -10,11 +10,13 @@ import trio
 from protocol.client import ToolDeclaration
 from protocol.errors import GatewayError
 from protocol.free_form import is_larger
+from protocol.provider.examples import example_fault
 from protocol.provider.json_schema import Unfit
 from protocol.provider.tool_schema import fit
 
 FEW_NODES = 2_000
-"""Values in schemas that are looked through at once; it takes 10 ms. More are for a thread."""
+"""Values in schemas that are looked through at once; it takes 10 ms. More are for a thread, and so
+are examples."""
 
 
 async def fitted(declared: Sequence[ToolDeclaration]) -> list[ToolDeclaration]:
@@ -23,7 +25,8 @@ async def fitted(declared: Sequence[ToolDeclaration]) -> list[ToolDeclaration]:
     Raises GatewayError(INVALID_MESSAGE), which names the tool. A client can mend its schema: it is
     not given arguments of another shape.
     """
-    if is_larger([tool.input_schema for tool in declared], FEW_NODES):
+    has_examples = any(tool.input_examples for tool in declared)
+    if has_examples or is_larger([tool.input_schema for tool in declared], FEW_NODES):
         return await trio.to_thread.run_sync(_fitted, declared)
     return _fitted(declared)
 
@@ -39,6 +42,13 @@ def _fitted_one(tool: ToolDeclaration, number: int) -> ToolDeclaration:
         raise _refused(tool, number, str(unfit)) from unfit
     if (difference := found.difference) is not None:
         raise _refused(tool, number, difference)
+    for at, example in enumerate(tool.input_examples):
+        if (fault := example_fault(example, found.schema)) is not None:
+            raise GatewayError(
+                "INVALID_MESSAGE",
+                f"`tools[{number}].inputExamples[{at}]`: it does not follow the `inputSchema` of "
+                f"the tool `{tool.name}`: {fault}. Change that, and send again.",
+            )
     return msgspec.structs.replace(tool, input_schema=found.schema)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.simulator.errors import invalid
 from gateway.simulator.reply import CODE_TOOLS, Json
-from gateway.simulator.tool_schemas import check_schema
+from gateway.simulator.tool_schemas import check_examples, check_schema
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
@@ -121,6 +121,8 @@ def _check_custom(tool: Json, place: str) -> None:
     if schema.get("type") != "object":
         raise invalid(f"{place}.input_schema.type: Input should be 'object'")
     check_schema(schema, f"{place}.input_schema")
+    if tool.get("input_examples"):
+        check_examples(tool["input_examples"], schema, place)
 
 
 def _check_served(tool: Json, place: str) -> None:

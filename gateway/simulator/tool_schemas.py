@@ -38,6 +38,23 @@ def check_schema(schema: Json, place: str) -> None:
         )
 
 
+def check_examples(examples: object, schema: Json, place: str) -> None:
+    """Each example of a tool's arguments must follow its schema (the page "Define tools")."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - it takes 0.1 s
+
+    if not isinstance(examples, list):
+        raise invalid(f"{place}.input_examples: Input should be a valid list")
+    for at, example in enumerate(examples):
+        if not isinstance(example, dict):
+            raise invalid(f"{place}.input_examples.{at}: Input should be a valid dictionary")
+        try:
+            is_valid = Draft202012Validator(schema).is_valid(example)
+        except (RecursionError, re.error):  # a schema without end, or a pattern of JavaScript's
+            continue
+        if not is_valid:
+            raise invalid(f"{place}.input_examples.{at}: does not match the tool's input_schema")
+
+
 @lru_cache(maxsize=1_024)
 def _is_valid(schema: bytes) -> bool:
     from jsonschema import (  # noqa: PLC0415 - it takes 0.1 s

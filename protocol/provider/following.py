@@ -52,7 +52,7 @@ class _Judge:
         if "$ref" in node:
             return self.mistake(value, self._named[str(node["$ref"])], place)
         kinds = [kind for kind in types_of(node) if kind is not None]
-        if kinds and not any(_is_of(value, kind) for kind in kinds):
+        if kinds and not any(is_of_type(value, kind) for kind in kinds):
             return f"{place} is not of the type {' or '.join(kinds)}"
         if (node.get("enum") or "const" in node) and not self._may_be(value, node):
             return f"{place} is none of the values that it may have"
@@ -104,7 +104,8 @@ class _Judge:
         return None
 
 
-def _is_of(value: Any, kind: str) -> bool:
+def is_of_type(value: Any, kind: str) -> bool:
+    """Whether a value is of one of JSON Schema's types."""
     if isinstance(value, bool):
         return kind == "boolean"
     if kind == "integer" and isinstance(value, float):

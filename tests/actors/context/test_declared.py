@@ -53,3 +53,19 @@ async def test_large_schemas_are_looked_through_in_a_thread() -> None:
     assert found.input_schema == large
     with pytest.raises(GatewayError):
         await fitted([declared({**large, "anyOf": [{}]})])
+
+
+async def test_an_example_must_follow_the_schema() -> None:
+    """The tool is named, and the example."""
+    schema = {"type": "object", "required": ["a"]}
+    good = ToolDeclaration("brew", "Brews.", schema, input_examples=[{"a": 1}])
+    assert await fitted([good]) == [good]
+    bad = ToolDeclaration("pour", "Pours.", schema, input_examples=[{"a": 1}, {}])
+    with pytest.raises(GatewayError) as caught:
+        await fitted([good, bad])
+    failure = caught.value.failure
+    assert failure.code == "INVALID_MESSAGE"
+    assert failure.message.startswith(
+        "`tools[1].inputExamples[1]`: it does not follow the `inputSchema` of the tool `pour`: it "
+        "lacks `a`."
+    )
