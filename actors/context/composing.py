@@ -27,6 +27,7 @@ from actors.context.sessions import Held, rendered
 from protocol.announcing import Piece, changes
 from protocol.context import SectionName
 from protocol.errors import GatewayError
+from protocol.provider.content import has_cited_document
 from protocol.provider.request import NO_TOOLS
 from protocol.records import Announced, Attached, Change, Entry, Head
 from protocol.transcript import Transcript
@@ -216,6 +217,8 @@ class Composer:
             output_format=ground.output_format,
         )
         transcript, first = plan.base, plan.base.before(own)
+        if ground.output_format:
+            _check_citations(transcript)
         has_tools = bool(ground.wanted.tools)  # what was removed is on offer no more
         scale = self._weigher.scale(model, held.billed, has_tools=has_tools)
         weight = weigh(opening, transcript, first, scale=scale, allowance=ground.allowance)
@@ -305,6 +308,16 @@ def _check_size(composed: Composed, limit: int) -> None:
             f"{needed:,} tokens; {composed.model} takes {limit:,}. Shorten it, or choose a model "
             "with a larger window.",
             sections=list(composed.weights()),
+        )
+
+
+def _check_citations(transcript: Transcript) -> None:
+    """No document may be cited in JSON (the page "Structured outputs"). Raises GatewayError."""
+    if any(one.role == "user" and has_cited_document(one.content) for one in transcript.entries):
+        raise GatewayError(
+            "INVALID_MESSAGE",
+            "`outputFormat`: the provider has no citations in JSON, and a document of this session "
+            "has `citations.enabled`. Leave the one or the other out, or take another session.",
         )
 
 

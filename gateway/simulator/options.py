@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.simulator.errors import invalid
 from gateway.simulator.models import ModelSpec
-from gateway.simulator.prompt import format_of
+from gateway.simulator.prompt import cites, format_of
 from gateway.simulator.reply import Json
 from gateway.simulator.tool_definitions import finds_tools, is_deferred
 from protocol.provider.structured import MOST_STRICT, Figures, Unfitting, measure
@@ -44,6 +44,8 @@ def _check_schemas(body: Json, model: ModelSpec) -> None:
     if (wanted := format_of(body)) is not None:
         if wanted.get("type") != "json_schema" or not isinstance(wanted.get("schema"), dict):
             raise invalid("output_config.format.schema: Field required")
+        if cites(body):
+            raise invalid("output_config.format: citations cannot be enabled with an output format")
         schemas.append(("output_config.format.schema", wanted["schema"]))
     if schemas and not model.structures:
         raise invalid(f"structured outputs are not supported on {model.id}")

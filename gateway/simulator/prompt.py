@@ -80,8 +80,12 @@ def _segments(body: Json, tokenizer: ByteTokenizer) -> Iterator[Segment]:
 
 def _system_salt(body: Json) -> bytes:
     """What costs the system prompt its cache, and leaves the tools theirs."""
-    cites = any(b.get("citations") == {"enabled": True} for b in _documents(body))
-    return _encode([body.get("speed") or "standard", cites])
+    return _encode([body.get("speed") or "standard", cites(body)])
+
+
+def cites(body: Json) -> bool:
+    """Whether a document of the request is to be cited."""
+    return any(b.get("citations") == {"enabled": True} for b in _documents(body))
 
 
 def _documents(body: Json) -> Iterator[Json]:

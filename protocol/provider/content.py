@@ -85,6 +85,7 @@ class _Typed(msgspec.Struct):
     type: str
 
 
+_CITED = b'"citations":{"enabled":true}'
 _typed = msgspec.json.Decoder(list[_Typed] | str)
 
 
@@ -92,6 +93,22 @@ def block_types(content: bytes) -> list[str]:
     """The types of a content's blocks, from its JSON; a string is one text block."""
     blocks = _typed.decode(content)
     return ["text"] if isinstance(blocks, str) else [block.type for block in blocks]
+
+
+def has_cited_document(content: bytes) -> bool:
+    """Whether a content has a document that the model is to cite, also as a tool's answer."""
+    if _CITED not in content:
+        return False
+    waiting: list[Any] = [msgspec.json.decode(content)]
+    while waiting:
+        match waiting.pop():
+            case list(blocks):
+                waiting += blocks
+            case {"type": "tool_result", "content": inner}:
+                waiting.append(inner)
+            case {"type": "document", "citations": {"enabled": True}}:
+                return True
+    return False
 
 
 def plain_text(content: bytes) -> str | None:

@@ -51,7 +51,7 @@ async def refusal(talk: Talk, **fields: Any) -> Frame:
     return error
 
 
-async def end_of(talk: Talk, content: str = "Hello", **fields: Any) -> Frame:
+async def end_of(talk: Talk, content: Any = "Hello", **fields: Any) -> Frame:
     """The last frame of a turn that ends well."""
     end = (await talk.turn(content, **fields))[-1]
     assert end["type"] == "chat.stream.end", end
@@ -166,6 +166,28 @@ async def test_a_text_of_another_format_is_an_error(tmp_path: Path) -> None:
         error = (await talk.turn("When?", outputFormat={"schema": DAY}))[-1]
     assert error["code"] == "LLM_ERROR"
     assert "`day` is not of the format date" in error["message"]
+
+
+async def test_no_document_is_cited_in_json(tmp_path: Path) -> None:
+    """In this message, or in one before; without its citations it may be there."""
+    source = {"type": "text", "media_type": "text/plain", "data": "Oslo is a city."}
+    cited = {"type": "document", "source": source, "citations": {"enabled": True}}
+    wanted = {"schema": CITY}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        plain = [{**cited, "citations": {"enabled": False}}, {"type": "text", "text": "Where?"}]
+        session = (await talk.turn(plain, outputFormat=wanted))[0]["sessionId"]
+        first = (await talk.turn([cited], sessionId=session, outputFormat=wanted))[-1]
+        await end_of(talk, [cited], sessionId=session)
+        sent = len(world.sent())
+        second = (await talk.turn("So?", sessionId=session, outputFormat=wanted))[-1]
+        shown = await talk.ask(
+            "context.inspect", sessionId=session, content="So?", outputFormat=wanted
+        )
+        await end_of(talk, sessionId=session)
+    assert len(world.sent()) == sent + 1
+    for error in (first, second, shown):
+        assert error["code"] == "INVALID_MESSAGE"
+        assert error["message"].startswith("`outputFormat`: the provider has no citations in JSON")
 
 
 async def test_an_answer_that_was_cut_off_is_no_error(tmp_path: Path) -> None:
@@ -285,6 +307,17 @@ async def test_a_choice_that_cannot_be_had_is_refused(
     assert words in error["message"]
 
 
+async def test_an_effort_that_needs_thinking_is_not_for_a_forced_tool(tmp_path: Path) -> None:
+    """Both fields are named, and none that the client never sent."""
+    fields = {"tools": [BREW], "toolChoice": "any", "effort": "max"}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        for model in (OPUS, "claude-haiku-5-5"):
+            error = await refusal(talk, model=model, **fields)
+            assert error["message"].startswith("`effort`: with `toolChoice`, which goes without")
+            assert "`thinking" not in error["message"]
+        assert world.sent() == []
+
+
 async def test_no_tool_is_called_when_none_may_be(tmp_path: Path) -> None:
     """Though the text names one; the tools stay in the prompt, and in the cache."""
     async with open_world(tmp_path) as world, world.talk() as talk:
@@ -307,6 +340,7 @@ async def test_strict_and_deferred_tools_go_as_they_are_declared(tmp_path: Path)
         changed = last(world)
         await end_of(talk, tools=[shows])
         error = await refusal(talk, tools=[shows, late])
+        wrong = await refusal(talk, tools=[{**shows, "inputExamples": [{"drink": 5}]}])
     by_name = {tool["name"]: tool for tool in first["tools"]}
     assert by_name["brew"]["strict"] is True
     assert by_name["pour"]["defer_loading"] is True
@@ -318,6 +352,7 @@ async def test_strict_and_deferred_tools_go_as_they_are_declared(tmp_path: Path)
     assert "strict" not in addition["tool"]["definition"]
     assert last(world)["tools"][0]["input_examples"] == [{"drink": "tea"}]
     assert error["message"].startswith("`tools[].inputExamples`")
+    assert wrong["message"].startswith("`tools[0].inputExamples[0]`: it does not follow")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ MARKED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
 HOUR = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
 
 
+EXAMPLE = {"input_schema": {"type": "object", "required": ["a"]}}
+CITED = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "Tea."},
+    "citations": {"enabled": True},
+}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"model": None}, "model: Field required"),
     ({"max_tokens": None}, "max_tokens: Field required"),
@@ -94,6 +100,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
             "messages": [*CALL, {"role": "user", "content": [result("t1")]}],
         },
         "Expected `thinking` or `redacted_thinking`, but found `tool_use`",
+    ),
+    ({"tools": [{**TOOL, "input_examples": "x"}]}, "input_examples: Input should be"),
+    ({"tools": [{**TOOL, "input_examples": [5]}]}, "input_examples.0: Input should be"),
+    ({"tools": [{**TOOL, **EXAMPLE, "input_examples": [{}]}]}, "input_examples.0: does not match"),
+    (
+        {
+            "output_config": {"format": {"type": "json_schema", "schema": {"type": "string"}}},
+            "messages": [{"role": "user", "content": [CITED]}],
+        },
+        "citations cannot be enabled",
     ),
     ({"metadata": "me"}, "metadata: Input should be a valid dictionary"),
     ({"tools": [{**SEARCH, "max_uses": "x"}]}, "max_uses: Input should be a valid integer"),

@@ -11,7 +11,10 @@ from msgspec import UNSET
 from trio.testing import MockClock
 
 from actors.ports import AgentFiles, Skill
+from protocol.client import OutputFormat
+from protocol.errors import GatewayError
 from protocol.mail import ExtendContext
+from protocol.provider.content import CitationsSwitch, DocumentBlock, PlainTextSource
 from protocol.provider.features import BINDING_CONTROLS, CLEAR_TOOL_USES, INLINE_TOOLS
 from protocol.server import ContextInspection
 from tests.actors.context.talk import THOUGHTFUL, Talk, answer, declared, results
@@ -297,6 +300,18 @@ async def test_who_calls_without_a_thought_goes_on_without_a_budget(
     thinks = begins == (THOUGHT,)
     assert kinds == ["enabled" if thinks else "disabled"] * 2
     assert [cost < Decimal("0.3") for cost in costs] == [thinks, True]
+
+
+async def test_no_document_is_cited_in_json(autojump_clock: MockClock) -> None:
+    """Neither one of this message nor one of a former, and it is shown so as well."""
+    document = DocumentBlock(PlainTextSource("text/plain", "x"), citations=CitationsSwitch(True))
+    wanted = OutputFormat({"type": "string"})
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn([document])
+        for ask in (talk.build, talk.inspect):
+            with pytest.raises(GatewayError, match="no citations in JSON"):
+                await ask(content="?", output_format=wanted)
 
 
 async def test_pictures_that_a_tool_answers_are_weighed_apart(autojump_clock: MockClock) -> None:

@@ -17,6 +17,7 @@ from protocol.provider.content import (
     UrlSource,
     UserContent,
     block_types,
+    has_cited_document,
     is_blank,
     plain_text,
     user_blocks,
@@ -105,3 +106,16 @@ def test_a_content_that_is_one_text_is_read_as_that(
     """Stored as a text or as the only block of a list; with anything else it is a list."""
     encoded = msgspec.json.encode(content)
     assert (plain_text(encoded), block_types(encoded)) == (text, types)
+
+
+def test_a_document_that_is_to_be_cited_is_found() -> None:
+    """As a tool's answer too; the same words in a call's arguments are none."""
+    cited = {"type": "document", "citations": {"enabled": True}}
+    plain = {"type": "document", "citations": {"enabled": False}}
+    answered = {"type": "tool_result", "tool_use_id": "c", "content": [cited]}
+    call = {"type": "tool_use", "input": {"citations": {"enabled": True}}}
+    found = [
+        has_cited_document(msgspec.json.encode(content))
+        for content in ([cited], [plain, answered], [plain], [call], "citations")
+    ]
+    assert found == [True, True, False, False, False]

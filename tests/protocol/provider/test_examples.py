@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from protocol.provider import examples
 from protocol.provider.examples import example_fault
 
 SCHEMA: dict[str, Any] = {
@@ -79,3 +80,12 @@ def test_an_example_must_have_what_is_required() -> None:
     assert example_fault({"a": [1]}, {"properties": {"a": {"items": False}}}) == (
         "a part of `a` may not be there"
     )
+
+
+def test_an_example_is_followed_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schema that branches without end must not hold the gateway."""
+    monkeypatch.setattr(examples, "STEPS", 50)
+    node: dict[str, Any] = {"type": "string"}
+    for _ in range(10):
+        node = {"anyOf": [node, node]}
+    assert example_fault({"a": 5}, {"properties": {"a": node}}) is None
