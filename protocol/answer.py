@@ -39,16 +39,11 @@ from protocol.provider.events import (
     UnreadableStart,
 )
 from protocol.provider.thinking import THINKING
+from protocol.sizes import JSON_DENSITY, size_of
 from protocol.sources import Sources
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, Text, TurnEvent
 from protocol.usage import Terms, TokenCounts
-
-JSON_DENSITY = 1.5
-"""Tokens of a character of JSON over those of a character of English prose, about."""
-BYTES_DENSITY = 4 / 3
-"""Tokens of a byte of another script over those of a character of English: about one for the three
-bytes of a Japanese character."""
 
 
 class Answer:
@@ -136,8 +131,13 @@ class Answer:
 
     @property
     def passes(self) -> int:
-        """How often the prompt was read so far, each time with more at its end."""
+        """How often the prompt is read, each time with more at its end, by the calls so far."""
         return self._meter.passes
+
+    @property
+    def read_again(self) -> float:
+        """What all passes but the first read besides the prompt, in characters."""
+        return self._meter.read_again
 
     def terms(self, asked: str) -> Terms:
         """What its price depends on besides its counts, where the model `asked` was asked."""
@@ -251,7 +251,7 @@ class Answer:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
         self._open[index] = OpenBlock(block)
-        self._meter.see(block)
+        self._meter.see(block, self.size)
         match block:
             case {"type": "text", "text": str(text)}:
                 return self._show(text)
@@ -271,11 +271,12 @@ class Answer:
                 if block.begun.get("type") in ("text", *THINKING):
                     raise MalformedEvent("arguments for a block that takes none")
                 block.json.append(text)
-                self.size += _size(text) * JSON_DENSITY
+                self.size += size_of(text) * JSON_DENSITY
             case SignatureDelta(signature):
                 block.signature.append(signature)
             case CitationsDelta(citation):
                 block.citations.append(citation)
+                self._meter.cite([citation])
                 return [*self._sources.of_citation(citation)]
             case _:
                 assert_never(delta)
@@ -325,20 +326,12 @@ class Answer:
         return self.flush()
 
     def _show(self, text: str) -> list[TurnEvent]:
-        self.size += _size(text)
+        self.size += size_of(text)
         return [Text(piece, kind) for kind, piece in self._fences.feed(text)]
 
     def _reason(self, text: str) -> list[TurnEvent]:
-        self.size += _size(text)
+        self.size += size_of(text)
         return [Reasoning(text)] if text else []
-
-
-def _size(text: str) -> float:
-    """Characters; those of other scripts count for as many as they are likely to take tokens."""
-    if text.isascii():
-        return len(text)
-    plain = len(text.encode("ascii", "ignore"))
-    return plain + (len(text.encode()) - plain) * BYTES_DENSITY
 
 
 _SAID = ("text", "tool_use", "server_tool_use")

@@ -6,6 +6,9 @@ never tells how often its tools ran; each of its blocks that was seen is one tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from protocol.provider.brought import size_brought
 from protocol.provider.content import Block
 from protocol.provider.events import ProviderUsage
 from protocol.provider.pricing import refusal_is_free
@@ -40,7 +43,11 @@ class Meter:
         self._is_served = False
         self._has_data = False
         self.passes = 1
-        """How often the prompt was read, by what the provider's own tools brought so far."""
+        """How often the prompt is read, by the provider's own tools that were called so far."""
+        self._pending = 0
+        self._brought = 0.0
+        self.read_again = 0.0
+        """What all passes but the first read besides the prompt, in characters."""
 
     # --- what comes ----------------------------------------------------------------------------
 
@@ -81,20 +88,41 @@ class Meter:
             self._told_passes = max(self._told_passes, len(usage.iterations))
             self._is_mixed |= any(one.type != "message" for one in usage.iterations)
 
-    def see(self, block: Block) -> None:
-        """A content block has begun."""
+    def cite(self, citations: Sequence[Block]) -> None:
+        """A text rests on these; each later pass reads them again."""
+        self._brought += size_brought(citations)
+
+    def see(self, block: Block, said: float = 0.0) -> None:
+        """A content block has begun, after so many characters that the model has `said`."""
         kind = str(block.get("type"))
+        self.cite(block.get("citations") or [])
         self._has_data |= kind != "text"
         if kind == "server_tool_use":
             self._is_served = True
+            self._pending += 1
+            self._begin_pass(said)
             name = str(block.get("name"))
             self._calls += name == "web_search"
             self._executes |= name.endswith("code_execution")
         elif kind.endswith("_tool_result"):
             self._is_served = True
-            self.passes += 1
+            self._bring(size_brought(block), said)
             if kind == "web_search_tool_result":
                 self._see_results(block.get("content"))
+
+    def _begin_pass(self, said: float) -> None:
+        """What a tool brings is read with the prompt, and with all that was brought and said."""
+        self.passes += 1
+        self.read_again += self._brought + said
+
+    def _bring(self, size: float, said: float) -> None:
+        """A tool has brought so much; its call may be of a former answer."""
+        if self._pending:
+            self._pending -= 1
+        else:
+            self._begin_pass(said)
+        self._brought += size
+        self.read_again += size
 
     def _see_results(self, content: object) -> None:
         """A search has ended; one that failed is not billed (the page "Web search tool")."""

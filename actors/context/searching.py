@@ -1,13 +1,14 @@
 """How many searches a turn's money allows.
 
 A search costs its price, and the prompt once more, which the model reads again together with what
-was found. Half of what the input leaves is kept for the answer. The number goes along with the
-search tool as `max_uses` (the provider's page on web search); without money for one search, the
-tool stays away from the turn. It is one of a few numbers: each other one would have to be announced
-to a session that has begun.
+was found, and with what all searches before have found. Half of what the input leaves is kept for
+the answer. The number goes along with the search tool as `max_uses` (the provider's page on web
+search); without money for one search, the tool stays away from the turn. It is one of a few
+numbers: each other one would have to be announced to a session that has begun.
 
-Example: a dollar is left, a search costs $0.01, and the prompt $0.03: half a dollar is 12 searches,
-and the tool may be used 10 times.
+Example: a dollar is left, a search costs $0.01, the prompt $0.03, and what a search finds $0.005.
+Five searches cost 5 * 0.04 + (1 + 2 + 3 + 4 + 5) * 0.005 = $0.275, and ten $0.675. Half a dollar is
+for the searches, so the tool may be used 5 times.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ from actors.context.composed import Composed
 from actors.context.gathering import Ground
 from actors.context.toolset import Toolset
 from protocol.announcing import Briefing, Definition
+from protocol.usage import ZERO
 
 SEARCH = "web_search"
 STEPS = (100, 50, 20, 10, 5, 3, 2, 1)
+
+FOUND = 2_500
+"""Tokens that a search brings, about: as many as an average page has (the provider's page "Web
+fetch tool", November 2026). What it really brings is known only when it is there; see the guard."""
 
 
 def has_search(toolset: Toolset) -> bool:
@@ -32,13 +38,17 @@ def has_search(toolset: Toolset) -> bool:
 
 def affordable_searches(composed: Composed, price: Decimal, max_cost: float, now: int) -> int:
     """How many searches, at this `price` for one, `max_cost` USD allow for the request."""
-    prompt = composed.weight.total
-    again = composed.most_rates.likely_cost(prompt, prompt if composed.caches else 0) or Decimal(0)
-    left = Decimal(str(max_cost)) - (composed.likely_cost(now, None) or Decimal(0))
-    each = price + again
-    if left < each:
+    prompt, rates = composed.weight.total, composed.most_rates
+    again = rates.likely_cost(prompt, prompt if composed.caches else 0) or ZERO
+    found = rates.cost(FOUND) or ZERO
+    left = Decimal(str(max_cost)) - (composed.likely_cost(now, None) or ZERO)
+
+    def cost(uses: int) -> Decimal:
+        return uses * (price + again) + uses * (uses + 1) // 2 * found
+
+    if left < cost(1):
         return 0
-    return next(step for step in STEPS if step == 1 or 2 * step * each <= left)
+    return next(step for step in STEPS if step == 1 or 2 * cost(step) <= left)
 
 
 def with_searches(ground: Ground, uses: int) -> Ground:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from math import ceil
 
 import msgspec
 
@@ -27,7 +28,9 @@ def left_of(
 class BudgetGuard:
     """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters.
 
-    The provider's own tools cost the prompt once more each time that they bring something. Where
+    Each call of the provider's own tools costs the prompt once more, with all that was brought and
+    said until then; that counts when it is called, before it is billed. What it brings counts as
+    soon as it is there: the pass that reads it is the one thing that nobody can stop in time. Where
     the provider has not told what the prompt is billed as, it counts as so many `prompt_tokens`.
     """
 
@@ -49,14 +52,14 @@ class BudgetGuard:
         self._prompt_tokens = prompt_tokens
         self._characters_per_token = self.CHARACTERS_PER_TOKEN / ratio
         self._characters = 0.0
-        self._passes = 0
+        self._input = 0, 0.0
 
     def is_spent(self, answer: Answer) -> bool:
         """Whether to stop now."""
         if self._max_cost is None or not answer.started or answer.complete:
             return False
-        if self._passes != answer.passes:
-            self._passes = answer.passes
+        if self._input != (answer.passes, answer.read_again):
+            self._input = answer.passes, answer.read_again
             self._characters = self._allowance(self._max_cost, answer)
         return answer.size >= self._characters
 
@@ -76,12 +79,16 @@ class BudgetGuard:
         uncached = counts.uncached if answer.tells_input else self._prompt_tokens
         counts = msgspec.structs.replace(counts, uncached=uncached, output=output)
         if answer.passes > 1 and not answer.output_is_final:
-            counts += _again(counts, answer.passes - 1)
+            more = ceil(answer.read_again / self._characters_per_token)
+            counts += _again(counts, answer.passes - 1, more)
         cost = cost_of(self._model, counts, terms, self._prices)
         return None if cost is None else cost.total_cost
 
 
-def _again(counts: TokenCounts, passes: int) -> TokenCounts:
-    """The input of so many further passes: what was written to the cache is read from it."""
+def _again(counts: TokenCounts, passes: int, more: int) -> TokenCounts:
+    """The input of so many further passes: what was written to the cache is read from it.
+
+    They read so many tokens `more` than the prompt.
+    """
     cached = counts.input - counts.uncached
-    return TokenCounts(uncached=passes * counts.uncached, cache_read=passes * cached)
+    return TokenCounts(uncached=passes * counts.uncached + more, cache_read=passes * cached)

@@ -280,17 +280,24 @@ def tools_of(body: Any) -> dict[str, Any]:
     return tools
 
 
-@pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-opus-4-8", "claude-haiku-4-5"])
+@pytest.mark.parametrize(
+    ("model", "few", "many", "most"),
+    [
+        ("claude-sonnet-5-5", 2, 5, 10),
+        ("claude-opus-4-8", 1, 5, 5),
+        ("claude-haiku-4-5", 3, 10, 10),
+    ],
+)
 async def test_the_search_may_be_used_as_often_as_the_money_allows(
-    tmp_path: Path, model: str
+    tmp_path: Path, model: str, few: int, many: int, most: int
 ) -> None:
     """From turn to turn, however a change of it is told to the model; thinking stays valid."""
-    turns = ((0.1, 3), (0.1, 3), (0.5, 20), (None, None), (0.006, 0), (1, 20))
+    turns = ((0.1, few), (0.1, few), (0.5, many), (None, None), (0.006, 0), (1, most))
     tools = ("web_search", "web_fetch")
     async with open_world(tmp_path, server_tools=tools) as world, world.talk() as talk:
         session = (await talk.ask("session.create", model=model))["sessionId"]
-        for most, uses in turns:
-            limit = {} if most is None else {"maxCost": most}
+        for money, uses in turns:
+            limit = {} if money is None else {"maxCost": money}
             end = (await talk.turn("Tea? Think.", sessionId=session, **limit))[-1]
             assert end["type"] == "chat.stream.end", end
             tools_now = tools_of(world.sent()[-1])
@@ -307,6 +314,40 @@ async def test_searches_stay_within_what_a_client_pays(tmp_path: Path) -> None:
         paid = (await talk.turn("[[sim: search=2 searches=9 count=9]]", maxCost=0.06))[-1]
         assert 0 < paid["usage"]["webSearches"] <= 2
         assert paid["cost"]["totalCost"] < 0.06
+
+
+@pytest.mark.parametrize(
+    ("question", "results", "searches", "words", "most"),
+    [
+        ("go", 50, 3, 20, 0.07),
+        ("go", 100, 3, 20, 0.07),
+        ("go " * 1_500, 4, 9, 300, 0.03),
+        ("go " * 1_500, 4, 9, 300, 0.05),
+    ],
+)
+async def test_what_searches_find_is_paid_for_in_every_pass(
+    tmp_path: Path, question: str, results: int, searches: int, words: int, most: float
+) -> None:
+    """What the provider bills keeps to `maxCost`; each of these was up to 91 % dearer."""
+    told = f"[[sim: search={results} searches={searches} count={words} rate=500]]"
+    async with open_world(tmp_path, server_tools=("web_search",)) as world, world.talk() as talk:
+        end = (await talk.turn(f"{question} {told}", maxCost=most))[-1]
+        assert end["stopReason"] in ("budget", "end_turn")
+        assert end["cost"]["totalCost"] <= most
+    billed = PRICES.price("claude-sonnet-5-5", billed_counts(world.simulator.billed[-1].usage))
+    assert billed is not None
+    assert 0.01 < billed.total_cost <= most
+
+
+def billed_counts(usage: dict[str, Any]) -> TokenCounts:
+    """What the simulator has billed."""
+    return TokenCounts(
+        uncached=usage["input_tokens"],
+        cache_read=usage["cache_read_input_tokens"],
+        cache_write5m=usage["cache_creation_input_tokens"],
+        output=usage["output_tokens"],
+        web_searches=usage["server_tool_use"]["web_search_requests"],
+    )
 
 
 async def test_a_tier_is_of_the_whole_request(tmp_path: Path) -> None:

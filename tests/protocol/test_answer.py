@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.answer import JSON_DENSITY, Answer
+from protocol.answer import Answer
 from protocol.free_form import DEEPEST, HEAVIEST
 from protocol.provider.content import Block
 from protocol.provider.events import (
@@ -41,6 +41,7 @@ from protocol.provider.events import (
     UnreadableStart,
     UsageIteration,
 )
+from protocol.sizes import JSON_DENSITY
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
 from protocol.usage import TokenCounts

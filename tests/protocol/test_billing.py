@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from protocol.billing import Meter
+from protocol.provider.brought import size_brought
 from protocol.provider.content import Block
 from protocol.provider.events import (
     CacheCreation,
@@ -119,6 +120,22 @@ def test_searches_that_were_seen_are_billed(
     assert meter.counts(is_final=False).web_searches == broken_off
     assert meter.counts(is_final=True).web_searches == final
     assert terms(meter).is_uncertain == (final > 0 or CODE in blocks)
+
+
+def test_each_pass_but_the_first_reads_what_was_brought_and_said() -> None:
+    """A pass counts from the call on; of a result without a call, from the result on."""
+    found: Block = {"type": "web_fetch_tool_result", "content": "x" * 1_000}
+    cited: Block = {"type": "text", "text": "", "citations": [{"cited_text": "y" * 500}]}
+    size, cites = size_brought(found), 2 * size_brought(cited["citations"])
+    meter = told(ProviderUsage(input_tokens=5))
+    meter.see(found, 30)
+    assert (meter.passes, meter.read_again) == (2, size + 30)
+    meter.see(cited, 30)
+    meter.cite([{"cited_text": "y" * 500}])
+    meter.see(CODE, 70)
+    assert (meter.passes, meter.read_again) == (3, 2 * size + cites + 100)
+    meter.see(found, 90)
+    assert (meter.passes, meter.read_again) == (3, 3 * size + cites + 100)
 
 
 def test_searches_that_were_told_are_as_they_were_told() -> None:

@@ -106,12 +106,12 @@ def test_other_scripts_are_worth_more_than_as_many_letters() -> None:
     assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer)
 
 
-def served(results: int) -> Answer:
+def served(results: int, found: str = "") -> Answer:
     """An answer for which the provider's tools have run so often; its prompt had 100 tokens."""
     answer = Answer()
     answer.feed(begin(100))
     for index in range(results):
-        answer.feed(open_block(index, type="web_fetch_tool_result", content={}))
+        answer.feed(open_block(index, type="web_fetch_tool_result", content=found))
         answer.feed(ContentBlockStop(index))
     answer.feed(open_block(results))
     answer.feed(piece("x" * 30, results))
@@ -124,6 +124,32 @@ def test_each_pass_of_the_providers_tools_costs_the_prompt_again() -> None:
     assert guard(FakePrices(), 0.0006, MODEL).is_spent(served(1))
     assert not guard(FakePrices(), 0.001, MODEL).is_spent(served(1))
     assert guard(FakePrices(), 0.001, MODEL).is_spent(served(2))
+
+
+def test_each_later_pass_reads_what_was_brought_before() -> None:
+    """Three passes: 0.0012 for the prompt and the text, 0.0009 or so for each 900 characters."""
+    found = "x" * 900
+    assert guard(FakePrices(), 0.0019, MODEL).is_spent(served(2)) is False
+    assert guard(FakePrices(), 0.0036, MODEL).is_spent(served(2, found))
+    assert not guard(FakePrices(), 0.0041, MODEL).is_spent(served(2, found))
+
+
+def test_a_call_is_paid_for_before_it_has_brought_anything() -> None:
+    """The pass that reads what it brings can still be stopped then."""
+    answer = answer_of(30)
+    assert not guard(FakePrices(), 0.0007, MODEL).is_spent(answer)
+    answer.feed(open_block(1, type="server_tool_use", id="srvtoolu_1", name="web_search"))
+    assert guard(FakePrices(), 0.0007, MODEL).is_spent(answer)
+    assert not guard(FakePrices(), 0.0009, MODEL).is_spent(answer)
+
+
+def test_what_came_is_paid_for_as_soon_as_it_is_there() -> None:
+    """By the same guard, to which the call was no surprise."""
+    held, answer = guard(FakePrices(), 0.0012, MODEL), answer_of(30)
+    answer.feed(open_block(1, type="server_tool_use", id="srvtoolu_1", name="web_fetch"))
+    assert not held.is_spent(answer)
+    answer.feed(open_block(2, type="web_fetch_tool_result", content="x" * 900))
+    assert held.is_spent(answer)
 
 
 def test_what_is_told_at_the_end_has_every_pass() -> None:
