@@ -6,6 +6,8 @@ serves streamable HTTP on a free port of loopback, which it writes there. The pl
 - `tools`: the list that it gives, as it is.
 - `answers`: by a tool's name, the members of the JSON-RPC answer. A tool that is not there answers
   with a text, the call's arguments as JSON.
+- `raw`: by a tool's name, the message that it answers with, to the letter; `ID` in it is the
+  request's id.
 - `blocks`: by a tool's name, how many text blocks it answers with.
 - `asks`: by a tool's name, the request that the server makes of its client before it answers.
 - `events`: over HTTP, whether it answers with a stream of events.
@@ -47,8 +49,14 @@ class TinyServer:
         asked = self.plan.get("asks", {}).get(heard.get("params", {}).get("name"))
         return {"jsonrpc": "2.0", "id": "asked", **asked} if asked else None
 
-    def answer(self, heard: Message) -> Message:
-        """The answer to a request."""
+    def answer(self, heard: Message) -> str:
+        """The answer to a request, as JSON."""
+        raw = self.plan.get("raw", {}).get(heard.get("params", {}).get("name"))
+        if raw is not None:
+            return str(raw).replace("ID", json.dumps(heard["id"]))
+        return json.dumps(self._members(heard))
+
+    def _members(self, heard: Message) -> Message:
         return {"jsonrpc": "2.0", "id": heard["id"], **self._answer(heard)}
 
     def _answer(self, heard: Message) -> Message:
@@ -80,14 +88,14 @@ def serve_stdio(server: TinyServer) -> None:
         heard = server.understand(line)
         if "id" in heard and "method" in heard:
             if asked := server.asks(heard):
-                say(asked)
+                say(json.dumps(asked))
                 server.understand(sys.stdin.readline())
             say(server.answer(heard))
 
 
-def say(message: Message) -> None:
+def say(message: str) -> None:
     """One message, on one line."""
-    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.write(message + "\n")
     sys.stdout.flush()
 
 
@@ -110,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._say(status, body.encode())
         if "id" not in heard or "method" not in heard:
             return self._say(202, b"")
-        return self._say(200, json.dumps(tiny.answer(heard)).encode())
+        return self._say(200, tiny.answer(heard).encode())
 
     def do_GET(self) -> None:
         self._say(405, b"")

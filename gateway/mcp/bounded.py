@@ -9,7 +9,11 @@ bounded number of values. Its texts and pictures stay whole: they are few and co
   nothing else.
 - A list of tools keeps its first tools. The schema of each is sent on as a text (`WHOLE`), which
   `gateway.mcp.offers` reads in a thread of its own.
+- An error keeps its code and its message.
 - Whatever else has too many values is none that is needed: an error takes its place.
+
+What the SDK cannot read is taken apart as well, however small it is: numbers of thousands of
+digits, or a hundred levels of `structuredContent`, become a text.
 
 `split` looks at a list of JSON step by step, and so lets the loop run in between, which a decoder
 does not do that is written in C.
@@ -19,6 +23,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -39,7 +44,6 @@ MIRRORED: Final = b"x-mcp-header"
 """In a schema: the SDK looks for it, and so must get the schema itself."""
 CUT: Final = "[Further pieces of the tool's output are left out.]"
 TOO_MUCH: Final = {"code": -32603, "message": "the answer was too large to be read"}
-NO_MESSAGE: Final = b"null"
 
 _STEP = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _HALF = re.compile(
@@ -51,6 +55,10 @@ _HALF = re.compile(
     re.VERBOSE,
 )
 """Characters of two halves, and halves alone: JSON allows those, and UTF-8 does not."""
+_NO_NUMBER = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|(?P<no_number>-?(?:NaN|Infinity))', re.DOTALL)
+"""Strings, and what some libraries write though JSON has it not."""
+_ID = re.compile(rb'\s*:\s*(\d+|"[^"\\]*")')
+_COLON = re.compile(rb"\s*:")
 _NOTHING: Final = msgspec.Raw(b"")
 _NO_VALUE: Final = (b"", b"null")
 _NO_CONTENT: Final[tuple[Any, ...]] = (None, "", [], {}, [{"type": "text", "text": ""}])
@@ -64,10 +72,16 @@ class TooManyValues(Exception):
 
 
 class _Frame(msgspec.Struct):
+    jsonrpc: msgspec.Raw
     id: msgspec.Raw = _NOTHING
     method: msgspec.Raw = _NOTHING
     result: msgspec.Raw = _NOTHING
     error: msgspec.Raw = _NOTHING
+
+
+class _Error(msgspec.Struct):
+    code: msgspec.Raw = _NOTHING
+    message: msgspec.Raw = _NOTHING
 
 
 class _Result(msgspec.Struct, rename="camel"):
@@ -88,31 +102,45 @@ _result = msgspec.json.Decoder(_Result)
 def bounded(message: bytes) -> bytes:
     """The JSON-RPC message with no more values than the SDK can be given at once.
 
-    Takes up to a second for a large one: it is for a thread.
+    Takes up to a second for a large one: it is for a thread. Raises what `apart` raises.
     """
-    if len(message) <= SMALL:
-        return message
-    try:
-        parts = _parts(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return NO_MESSAGE
+    return message if len(message) <= SMALL else apart(message)
+
+
+def apart(message: bytes) -> bytes:
+    """What is needed of a JSON-RPC message. Raises all kinds of errors for what is none."""
+    parts = _parts(one(message))
+    result, error = bytes(parts.result), bytes(parts.error)
     small: dict[str, Any] = {"jsonrpc": "2.0"}
     if parts.id:
         small["id"] = parts.id
     if parts.method:
         small |= {"method": parts.method, "params": {}}  # nothing that is asked of us is large
-    elif parts.result:
-        small |= _small_result(bytes(parts.result))
+    elif result not in _NO_VALUE:
+        small |= _small_result(result)
+    elif error not in _NO_VALUE:
+        small["error"] = _small_error(error)
     else:
-        small["error"] = TOO_MUCH
+        raise ValueError("an answer without a result and without an error")
     return msgspec.json.encode(small)
+
+
+def one(message: bytes) -> bytes:
+    """The message, taken out of a batch of one: an older version of MCP has batches."""
+    stripped = message.strip()
+    is_batch = stripped.startswith(b"[") and stripped.endswith(b"]")
+    return stripped[1:-1] if is_batch else stripped
 
 
 def _parts(message: bytes) -> _Frame:
     try:
         return _frame.decode(message)
     except msgspec.DecodeError:
-        return _frame.decode(_HALF.sub(_whole_character, message))
+        return _frame.decode(_NO_NUMBER.sub(_number, _HALF.sub(_whole_character, message)))
+
+
+def _number(found: re.Match[bytes]) -> bytes:
+    return b"null" if found["no_number"] else found[0]
 
 
 def _whole_character(escape: re.Match[bytes]) -> bytes:
@@ -129,7 +157,7 @@ def _small_result(result: bytes) -> dict[str, Any]:
         else:
             split(b"[" + result + b"]", 1, MOST_PLAIN)
             return {"result": msgspec.Raw(result)}
-    except (msgspec.DecodeError, ValueError, TooManyValues):
+    except TooManyValues:
         return {"error": TOO_MUCH}
     for name, value in (
         ("isError", parts.is_error),
@@ -141,6 +169,13 @@ def _small_result(result: bytes) -> dict[str, Any]:
         if value and len(bytes(value)) <= SMALL:
             kept[name] = value
     return {"result": kept}
+
+
+def _small_error(error: bytes) -> Any:
+    if not error.startswith(b"{"):
+        return msgspec.Raw(error) if _is_small(error) else TOO_MUCH
+    needed = msgspec.structs.asdict(msgspec.json.decode(error, type=_Error))
+    return {name: value for name, value in needed.items() if _is_small(bytes(value))}
 
 
 def _content(parts: _Result) -> Any:
@@ -207,3 +242,26 @@ def split(listed: bytes, most: int, steps: int = MOST_STEPS) -> tuple[bytes, boo
                 if commas == most:
                     return listed[: step.start()] + b"]", True
     return listed, False
+
+
+def answered(message: bytes) -> bytes:
+    """The id, as JSON, of the request that `message` answers, however broken it is.
+
+    Raises ValueError for what is no answer.
+    """
+    depth, found, is_message = 0, b"", False
+    for step in islice(_STEP.finditer(message), 10 * MOST_STEPS):
+        match step[0]:
+            case b"[" | b"{":
+                depth += 1
+            case b"]" | b"}":
+                depth -= 1
+            case b'"id"' if depth == 1 and (value := _ID.match(message, step.end())):
+                found = value[1]
+            case b'"jsonrpc"' if depth == 1:
+                is_message = True
+            case b'"method"' if depth == 1 and _COLON.match(message, step.end()):
+                raise ValueError("a request")
+    if not (is_message and found):
+        raise ValueError("no answer")
+    return found

@@ -21,6 +21,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
     INTERNAL_ERROR,
+    PARSE_ERROR,
     Implementation,
     Tool,
     ToolListChangedNotification,
@@ -33,6 +34,7 @@ from gateway.mcp.bounded import MOST_TOOLS
 from gateway.mcp.http import Trouble, open_http
 from gateway.mcp.offers import offers_of
 from gateway.mcp.pace import PacedStream
+from gateway.mcp.reading import UNREADABLE
 from gateway.mcp.sift import Sift
 from gateway.mcp.state import McpTimes, ServerLost, ServerState, SessionForgotten
 from gateway.mcp.stdio import open_stdio
@@ -227,16 +229,18 @@ class Life:
                 return self._lost()
             if error.code == INTERNAL_ERROR and self._trouble.text:
                 return self._lost()
+            if error.code == PARSE_ERROR and error.message.startswith(UNREADABLE):
+                return self._no_result()
             said = self._state.server.hide(error.message.replace("\0", ""))[:LONGEST_REFUSAL]
             return ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
-        except (
-            RuntimeError,
-            ValueError,
-        ):  # the SDK's, for a result that is none, or not this tool's
-            return ToolAnswer.failed(
-                f"The MCP server {self._name} answered with something that is no result of this "
-                "tool. The call may have had its effect."
-            )
+        except (RuntimeError, ValueError):  # the SDK's, for a result that is none
+            return self._no_result()
+
+    def _no_result(self) -> ToolAnswer:
+        return ToolAnswer.failed(
+            f"The MCP server {self._name} answered with something that is no result of this "
+            "tool. The call may have had its effect."
+        )
 
     def _lost(self) -> ToolAnswer:
         return ToolAnswer.failed(

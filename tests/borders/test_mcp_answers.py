@@ -146,6 +146,54 @@ async def test_a_large_answer_is_understood_as_a_small_one_is(tmp_path: Path, wa
     assert len([one for one in tiny.heard if one.get("method") == "initialize"]) == 1
 
 
+def raw(members: str) -> str:
+    """A message with the request's id."""
+    return f'{{"jsonrpc":"2.0","id":ID{members}}}'
+
+
+def structured(value: str, words: str = "") -> str:
+    """An answer with `value` in its `structuredContent`, and with a text."""
+    content = json.dumps([{"type": "text", "text": words}])
+    return raw(f',"result":{{"content":{content},"structuredContent":{{"a":{value}}}}}')
+
+
+NO_RESULT = "no result of this tool"
+DIGITS, NESTED = "9" * 5_000, "[" * 900 + "]" * 900
+WIDE = "d" * 70_000
+RAW = {
+    "odd": (raw(',"error":{"code":"x","message":{"a":1}}'), 'refuses the call: {"a": 1}'),
+    "none": (raw(',"error":null'), NO_RESULT),
+    "nothing": (raw(""), NO_RESULT),
+    "cut": (raw(',"result":{"content":[')[:-1], NO_RESULT),
+    "nan": (structured("NaN"), '{"a": NaN}'),
+    "nan_large": (structured("[NaN,-Infinity]", WIDE), WIDE),
+    "digits": (structured(DIGITS), f'{{"a":{DIGITS}}}'),
+    "digits_large": (structured(WIDE.replace("d", "9"), "Here."), "Here."),
+    "nested": (structured(NESTED), f'{{"a":{NESTED}}}'),
+    "nested_large": (structured("[" * 50_000 + "]" * 50_000), NO_RESULT),
+    "batch": ("[" + raw(',"result":{"content":"Hello."}') + "]", "Hello."),
+    "error_large": (raw(f',"error":{{"code":5,"message":"No.","data":"{WIDE}"}}'), "No."),
+}
+
+
+@pytest.mark.parametrize("way", ["stdio", "json", "events"])
+async def test_an_answer_that_the_sdk_cannot_read_is_told_at_once(tmp_path: Path, way: str) -> None:
+    """In plain words, and what can be understood of it; the server stays."""
+    tools = [tool("fine"), *(tool(name) for name in RAW)]
+    messages = {name: message for name, (message, _) in RAW.items()}
+    tiny = Tiny(tmp_path, tools=tools, raw=messages, events=way == "events")
+    with ExitStack() as stack:
+        server = tiny.server if way == "stdio" else stack.enter_context(tiny.over_http())
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            await tools_when_up(talk, "tiny__fine")
+            told = await results(world, talk, *RAW, "fine")
+    for name, (_, words) in RAW.items():
+        assert words in told[name], name
+        assert "validation error" not in told[name]
+    assert told["fine"] == "{}"
+    assert len([one for one in tiny.heard if one.get("method") == "initialize"]) == 1
+
+
 HELD = 0.2
 """Seconds of work at a time: 0.03 on a machine of 2026. It was 3.5."""
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from hypothesis import given
@@ -23,12 +24,13 @@ from gateway.mcp.bounded import (
     TOO_MUCH,
     WHOLE,
     TooManyValues,
+    apart,
     bounded,
     split,
 )
 from gateway.mcp.http import EventLines, Trouble, _Client
 from gateway.mcp.offers import LONGEST_WRITTEN, offers_of
-from gateway.mcp.reading import heard, readable
+from gateway.mcp.reading import UNREADABLE, heard, readable
 from gateway.mcp.settings import McpServer
 from gateway.mcp.sift import Sift
 from tests.tiny_mcp import tool
@@ -138,22 +140,36 @@ def test_one_odd_entry_of_a_large_list_harms_no_other() -> None:
     "message",
     [
         response(content=[[[]] * 200_000]),
-        response(content={"a": LONG}),
-        response(content=LONG),
-        response(tools=LONG),
         response(other=[[]] * 20_000),
-        json.dumps({"jsonrpc": "2.0", "id": 7, "error": {"message": LONG}}).encode(),
-        json.dumps({"jsonrpc": "2.0", "id": 7, "result": LONG}).encode(),
+        json.dumps({"jsonrpc": "2.0", "id": 7, "error": [0] * 40_000}).encode(),
     ],
 )
 def test_what_is_too_much_is_an_error_of_its_own_request(message: bytes) -> None:
     """Whoever asked is told, instead of waiting."""
     small = made_small(message)
-    assert small["id"] == 7
-    if "error" in small:
-        assert small["error"] == TOO_MUCH
-    else:
-        assert len(json.dumps(small["result"]["content"])) < 2 * SMALL
+    assert (small["id"], small["error"]) == (7, TOO_MUCH)
+
+
+@pytest.mark.parametrize("content", [{"a": LONG}, LONG])
+def test_few_values_in_the_place_of_blocks_are_handed_on(content: Any) -> None:
+    """What they are is judged as in a small message."""
+    assert made_small(response(content=content))["result"] == {"content": content}
+
+
+@pytest.mark.parametrize("message", [b"5", b"{}", b'{"jsonrpc":"2.0","id":7}', b"[" * SMALL * 2])
+def test_what_is_no_message_is_not_taken_apart(message: bytes) -> None:
+    """Whoever reads it decides what is told."""
+    with pytest.raises((msgspec.DecodeError, ValueError, RecursionError)):
+        apart(message)
+
+
+@pytest.mark.parametrize("answer", [{"tools": LONG}, {"content": [LONG], "tools": {"a": 1}}, LONG])
+async def test_a_large_answer_that_is_none_is_an_error_of_its_own_request(answer: Any) -> None:
+    """As a small one is."""
+    found = await heard(json.dumps({"jsonrpc": "2.0", "id": 7, "result": answer}).encode())
+    assert isinstance(found, SessionMessage)
+    assert isinstance(found.message, JSONRPCError)
+    assert (found.message.id, found.message.error.message) == (7, UNREADABLE)
 
 
 def test_other_large_messages() -> None:
@@ -164,7 +180,6 @@ def test_other_large_messages() -> None:
     assert made_small(json.dumps(told).encode()) == {**told, "params": {}}
     asked = {**told, "id": "1", "method": "sampling/createMessage"}
     assert made_small(json.dumps(asked).encode()) == {**asked, "params": {}}
-    assert bounded(b"[" * SMALL * 2) == b"null"
 
 
 values = st.recursive(
@@ -195,6 +210,12 @@ def test_a_list_is_not_looked_at_for_ever() -> None:
         (b'{"jsonrpc":"2.0","id":7,"error":{"code":5,"message":null}}', "an error"),
         (b'{"jsonrpc":"2.0","id":7,"error":"no"}', "no"),
         (b'{"jsonrpc":"2.0","id":7,"error":""}', "an error"),
+        (b'{"jsonrpc":"2.0","id":7,"error":5}', "5"),
+        (b'{"jsonrpc":"2.0","id":7,"error":{"message":"no ' + LONG.encode() + b'"}}', "no " + LONG),
+        (b'{"jsonrpc":"2.0","id":7,"error":{"message":[' + b"0," * SMALL + b"0]}}", "an error"),
+        (b'{"jsonrpc":"2.0","id":7,"error":null}', UNREADABLE),
+        (b'{"result":{"method":1,"id":5},"jsonrpc":"2.0","id":7,}', UNREADABLE),
+        (b'[{"id":7,"jsonrpc":"2.0","result":{"content":[}}]', UNREADABLE),
     ],
 )
 async def test_an_error_without_a_word_is_an_error(message: bytes, word: str) -> None:
@@ -210,9 +231,17 @@ async def test_an_error_without_a_word_is_an_error(message: bytes, word: str) ->
 
 async def test_what_cannot_be_understood_stays() -> None:
     """The SDK says what it makes of it."""
-    for message in (b"nonsense", b"5", b'{"jsonrpc":"2.0"}'):
+    for message in (
+        b"nonsense",
+        b"5",
+        b'{"jsonrpc":"2.0"}',
+        b'{"level":"info","id":7}',
+        b'{"jsonrpc":"2.0","method":5,"id":7}',
+        b'{"jsonrpc":"2.0","result":{"id":7',
+    ):
         assert isinstance(await heard(message), Exception)
-        assert await readable(b"nonsense") == b"nonsense"
+        assert await readable(message) == message
+    assert await readable(b"[" * SMALL * 2) == b"null"
     large = response(content=[text("x")] * 5_000)
     assert json.loads(await readable(large)) == json.loads(bounded(large))
 
