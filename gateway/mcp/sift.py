@@ -4,7 +4,7 @@ The SDK refuses a whole list for one tool that is not described as MCP demands; 
 all its tools for the one. It refuses a whole answer for one block of a kind that it does not know;
 the call would seem to have failed. What MCP allows is asked of the SDK itself, a tool or a block at
 a time. The schema of a tool's output is taken out: it would only refuse answers that the model can
-read.
+read. So is what only decorates a tool or a block, if it is odd.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ OLD: Final = "2025-11-25"
 NEW: Final = "2026-07-28"
 
 _NEEDED: Final = ("name", "title", "description", "inputSchema", "annotations")
+_HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
+_DECORATION: Final = frozenset({"annotations", "icons", "_meta"})
+"""Of a block; the model sees nothing of it."""
 _ANSWERS: Final = frozenset({"content", "structuredContent"})
 _LONGEST_KIND: Final = 60
 _NO_TOOL: Final = "it is not described as MCP demands, with the schema of an object"
@@ -72,6 +75,11 @@ def _needed(tool: Any) -> Any:
     if not isinstance(tool, dict):
         return tool
     needed = {field: tool[field] for field in _NEEDED if tool.get(field) is not None}
+    for words in ("title", "description"):
+        if not isinstance(needed.get(words), str):
+            needed.pop(words, None)
+    if (hints := needed.pop("annotations", None)) is not None:
+        needed["annotations"] = _understood_hints(hints)
     match needed.get("inputSchema"):
         case dict(schema):
             set_here = {name: value for name, value in schema.items() if value is not None}
@@ -80,6 +88,15 @@ def _needed(tool: Any) -> Any:
             except Unfit:
                 return needed  # the SDK says no to it as well
     return needed
+
+
+def _understood_hints(hints: Any) -> dict[str, Any]:
+    """What can be understood of a tool's annotations; for the rest MCP's defaults hold."""
+    if not isinstance(hints, dict):
+        return {}
+    flags = {hint: hints[hint] for hint in _HINTS if isinstance(hints.get(hint), bool)}
+    title = hints.get("title")
+    return flags | ({"title": title} if isinstance(title, str) else {})
 
 
 def _mend_answer(answer: dict[str, Any]) -> None:
@@ -92,6 +109,8 @@ def _mend_answer(answer: dict[str, Any]) -> None:
             answer["content"] = []
         case str(text):
             answer["content"] = [_text(text)]
+        case dict(block):
+            answer["content"] = [_known(block)] if block else []
         case list(blocks):
             answer["content"] = [_known(block) for block in blocks[:MOST_BLOCKS]]
             if len(blocks) > MOST_BLOCKS:
@@ -105,6 +124,8 @@ def _mend_answer(answer: dict[str, Any]) -> None:
 
 def _known(block: Any) -> dict[str, Any]:
     """The block, or a text in its place that says what came; all versions have the same kinds."""
+    if isinstance(block, dict):
+        block = {name: value for name, value in block.items() if name not in _DECORATION}
     try:
         validate_server_result("tools/call", OLD, {"content": [block]})
     except (ValueError, RecursionError):

@@ -130,6 +130,25 @@ async def test_what_cannot_be_rewritten_is_left_out_and_marked(
 
 
 @pytest.mark.parametrize("words", ["", "x" * 70_000])
+async def test_odd_decoration_is_taken_off_a_tool(tmp_path: Path, words: str) -> None:
+    """The tool stays; a hint that is not understood is none."""
+    odd: dict[str, dict[str, Any]] = {
+        "title": {"title": 9},
+        "told": {"description": 5},
+        "hints": {"annotations": 5},
+        "titled": {"annotations": {"title": 5, "readOnlyHint": True}},
+        "unsure": {"annotations": {"readOnlyHint": "yes", "title": "Sure"}},
+    }
+    tools = [tool("big", description=words), *(tool(name, **odd[name]) for name in odd)]
+    tiny = Tiny(tmp_path, tools=[*tools, tool("fine")])
+    async with open_world(tmp_path, mcp_servers=(tiny.server,)) as world, world.talk() as talk:
+        shown = await tools_when_up(talk, "tiny__fine")
+        status = await talk.ask("gateway.status")
+    assert status.get("toolsLeftOut", []) == []
+    assert all(f'"tiny__{name}"' in shown for name in odd)
+
+
+@pytest.mark.parametrize("words", ["", "x" * 70_000])
 @pytest.mark.parametrize("odd", [None, 5, []])
 async def test_what_is_no_tool_takes_no_other_with_it(tmp_path: Path, odd: Any, words: str) -> None:
     """In a short list, and in one that is taken apart."""

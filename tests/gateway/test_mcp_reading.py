@@ -30,7 +30,7 @@ from gateway.mcp.bounded import (
 )
 from gateway.mcp.http import EventLines, Trouble, _Client
 from gateway.mcp.offers import LONGEST_WRITTEN, offers_of
-from gateway.mcp.reading import UNREADABLE, heard, readable
+from gateway.mcp.reading import UNREADABLE, _understand, heard, readable
 from gateway.mcp.settings import McpServer
 from gateway.mcp.sift import Sift
 from tests.tiny_mcp import tool
@@ -344,6 +344,47 @@ def test_an_answer_of_the_newest_version_is_sifted_as_well() -> None:
 def test_whether_a_call_failed_is_understood(flag: Any, is_error: bool) -> None:
     """However it is spelt."""
     assert sifted(content=[], isError=flag)["isError"] is is_error
+
+
+@pytest.mark.parametrize(
+    ("hints", "kept"),
+    [
+        ({"readOnlyHint": "yes", "idempotentHint": 1, "title": 5}, {}),
+        ({"readOnlyHint": True, "title": "A", "x": 5}, {"readOnlyHint": True, "title": "A"}),
+        ("safe", {}),
+    ],
+)
+def test_a_hint_that_is_none_does_not_count(hints: Any, kept: dict[str, Any]) -> None:
+    """It may not make a tool harmless."""
+    (sifted_tool,) = sifted(tools=[tool("t", annotations=hints)])["tools"]
+    assert sifted_tool["annotations"] == kept
+
+
+PLACES = (
+    lambda odd: response(content=odd),
+    lambda odd: response(content=[odd, text("a")]),
+    lambda odd: response(content=[{"type": "text", "text": odd, "annotations": odd}]),
+    lambda odd: response(content=odd, structuredContent=odd, isError=odd, _meta=odd),
+    lambda odd: response(tools=odd),
+    lambda odd: response(tools=[odd, {"name": odd, "inputSchema": odd}, tool("t", odd)]),
+    lambda odd: response(tools=[tool("t", title=odd, annotations=odd, description=odd)]),
+    lambda odd: response(tools=[tool("t", {"type": odd, "properties": odd})], nextCursor=odd),
+    lambda odd: json.dumps({"jsonrpc": "2.0", "id": 7, "result": odd}).encode(),
+    lambda odd: json.dumps({"jsonrpc": "2.0", "id": 7, "error": odd}).encode(),
+    lambda odd: json.dumps(
+        {"jsonrpc": "2.0", "id": 7, "error": {"code": odd, "message": odd, "data": odd}}
+    ).encode(),
+)
+
+
+@given(place=st.sampled_from(PLACES), odd=values, pad=st.sampled_from([b"", b" " * SMALL]))
+def test_whatever_an_answer_has_in_it_is_an_answer(place: Any, odd: Any, pad: bytes) -> None:
+    """Something comes out that the SDK takes, or an error of the one call; nothing is raised."""
+    _, found = _understand(place(odd) + pad)
+    assert isinstance(found, SessionMessage)
+    assert isinstance(found.message, JSONRPCResponse | JSONRPCError)
+    assert found.message.id == 7
+    Sift(SERVER).clean(found)
 
 
 def test_blocks_of_a_small_message_are_bounded_too() -> None:
