@@ -4,6 +4,7 @@
 serves streamable HTTP on a free port of loopback, which it writes there. The plan is JSON.
 
 - `tools`: the list that it gives, as it is.
+- `then`: the result of all lists after the first one.
 - `answers`: by a tool's name, the members of the JSON-RPC answer. A tool that is not there answers
   with a text, the call's arguments as JSON.
 - `raw`: by a tool's name, the message that it answers with, to the letter; `ID` in it is the
@@ -11,6 +12,7 @@ serves streamable HTTP on a free port of loopback, which it writes there. The pl
 - `blocks`: by a tool's name, how many text blocks it answers with.
 - `asks`: by a tool's name, the request that the server makes of its client before it answers.
 - `events`: over HTTP, whether it answers with a stream of events.
+- `statuses`: over HTTP, by a tool's name, the status that it answers with, and no more.
 - `unknown_session`: over HTTP, the status and the body of what it says to a session that it does
   not know; without it 404.
 
@@ -36,6 +38,7 @@ class TinyServer:
         self.folder = plan.parent
         self.plan: Message = json.loads(plan.read_text())
         self._notes = notes
+        self._has_listed = False
 
     def understand(self, line: str | bytes) -> Message:
         """A message, noted."""
@@ -69,7 +72,11 @@ class TinyServer:
             }
             return {"result": result}
         if method == "tools/list":
-            return {"result": {"tools": self.plan["tools"]}}
+            result = {"tools": self.plan["tools"]}
+            if self._has_listed:
+                result = self.plan.get("then", result)
+            self._has_listed = True
+            return {"result": result}
         if method == "tools/call":
             return self._call(params["name"], params["arguments"])
         return {"error": {"code": -32601, "message": "unknown"}}
@@ -118,6 +125,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._say(status, body.encode())
         if "id" not in heard or "method" not in heard:
             return self._say(202, b"")
+        name = heard.get("params", {}).get("name")
+        if status := tiny.plan.get("statuses", {}).get(name):
+            return self._say(status, b"")
         return self._say(200, tiny.answer(heard).encode())
 
     def do_GET(self) -> None:

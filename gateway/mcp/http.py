@@ -28,6 +28,8 @@ for _name in ("httpx2", "httpcore2"):  # they log addresses, which may have a ke
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 _SESSION: Final = "mcp-session-id"
+_REFUSALS: Final = (401, 403, 429)
+"""Statuses of a request that was not let in (RFC 9110 and 6585)."""
 _OF_SOMETHING_ELSE: Final = (b"-32601", b"-32602")
 """JSON-RPC's codes of an unknown method and of bad parameters, an unknown tool among them."""
 
@@ -42,12 +44,15 @@ class Trouble:
     def __init__(self, tell: Callable[[], None]) -> None:
         self._tell = tell
         self.text = ""
+        self.is_refusal = False
+        """Whether the server did not let a request in: it has not run the call."""
         self.has_forgotten = False
         """Whether the server does not know the session any more."""
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, is_refusal: bool = False) -> None:
         """Remember it, and have somebody look at the server."""
         self.text = text
+        self.is_refusal = is_refusal
         self._tell()
 
 
@@ -98,7 +103,8 @@ class _Client(httpx2.AsyncClient):
             self._trouble.has_forgotten = True
             self._trouble.note("has forgotten the session")
         else:
-            self._trouble.note(f"answers with HTTP status {response.status_code}")
+            status = response.status_code
+            self._trouble.note(f"answers with HTTP status {status}", is_refusal=status in _REFUSALS)
 
 
 async def _knows_no_session(response: httpx2.Response) -> bool:

@@ -141,8 +141,18 @@ class Life:
             if waiting.cancelled_caught and self._in_flight:
                 continue  # it may be unable to do two things at once
             self._news = trio.Event()
-            await self._refresh(client)
+            await self._look_again(client)
             await trio.sleep(REFRESH_SECONDS)
+
+    async def _look_again(self, client: Client) -> None:
+        """Refresh the tools; that they cannot be listed now ends no call that runs."""
+        try:
+            await self._refresh(client)
+        except (MCPError, RuntimeError, ValueError) as error:
+            is_closed = isinstance(error, MCPError) and error.code == CONNECTION_CLOSED
+            if is_closed or not self._in_flight:
+                raise
+            log.warning("the MCP server %s does not list its tools now", self._name)
 
     async def _refresh(self, client: Client) -> None:
         listed = None
@@ -228,13 +238,19 @@ class Life:
             if error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED):
                 return self._lost()
             if error.code == INTERNAL_ERROR and self._trouble.text:
-                return self._lost()
+                return self._refused() if self._trouble.is_refusal else self._lost()
             if error.code == PARSE_ERROR and error.message.startswith(UNREADABLE):
                 return self._no_result()
             said = self._state.server.hide(error.message.replace("\0", ""))[:LONGEST_REFUSAL]
             return ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
         except (RuntimeError, ValueError):  # the SDK's, for a result that is none
             return self._no_result()
+
+    def _refused(self) -> ToolAnswer:
+        return ToolAnswer.failed(
+            f"The MCP server {self._name} refuses the call, and did not run it: it "
+            f"{self._trouble.text}."
+        )
 
     def _no_result(self) -> ToolAnswer:
         return ToolAnswer.failed(

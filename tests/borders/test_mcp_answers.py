@@ -43,6 +43,11 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
         {"result": {"content": [{"type": "text"}, 5, TEXT], "isError": None, "_meta": 5}},
         "[The tool gave something that cannot be shown: no kind.]\nHello.",
     ),
+    "decorated": (
+        {"result": {"content": [{**TEXT, "annotations": {"audience": 5}, "_meta": 5}]}},
+        "Hello.",
+    ),
+    "single": ({"result": {"content": TEXT}}, "Hello."),
     "plain": ({"result": {"content": "Hello."}}, "Hello."),
     "failed": (
         {"result": {"content": [], "isError": True}},
@@ -192,6 +197,39 @@ async def test_an_answer_that_the_sdk_cannot_read_is_told_at_once(tmp_path: Path
         assert "validation error" not in told[name]
     assert told["fine"] == "{}"
     assert len([one for one in tiny.heard if one.get("method") == "initialize"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "did not run it: it answers with HTTP status 401"),
+        (403, "did not run it: it answers with HTTP status 403"),
+        (500, "The call may have had its effect"),
+    ],
+)
+async def test_a_call_that_was_not_let_in_was_not_run(
+    tmp_path: Path, status: int, words: str
+) -> None:
+    """The model may ask again without a thought; of any other failure it is told to look first."""
+    tiny = Tiny(tmp_path, tools=[tool("shut"), tool("fine")], statuses={"shut": status})
+    with tiny.over_http() as server:
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            await tools_when_up(talk, "tiny__fine")
+            told = await results(world, talk, "shut")
+            assert words in told["shut"]
+            assert await results(world, talk, "fine") == {"fine": "{}"}
+
+
+async def test_an_odd_list_of_tools_ends_no_call_that_runs(tmp_path: Path) -> None:
+    """It is asked for in the midst of a call, which has its own time."""
+    changed = '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
+    tiny = Tiny(tmp_path, tools=[tool("slow")], raw={"slow": changed}, then={"tools": 5})
+    gateway = open_world(tmp_path, mcp_servers=(tiny.server,), tool_seconds=1.0)
+    async with gateway as world, world.talk() as talk:
+        await tools_when_up(talk, "tiny__slow")
+        told = await results(world, talk, "slow")
+    assert "was lost" not in told["slow"]
+    assert len([one for one in tiny.heard if one.get("method") == "tools/list"]) > 1
 
 
 HELD = 0.2
