@@ -39,6 +39,7 @@ from protocol.provider.events import (
     UnreadableStart,
 )
 from protocol.provider.thinking import THINKING
+from protocol.server_uses import ServerUses, without_result
 from protocol.sizes import JSON_DENSITY, size_of
 from protocol.sources import Sources
 from protocol.stopping import StopDetails
@@ -49,14 +50,15 @@ from protocol.usage import Terms, TokenCounts
 class Answer:
     """What has been received of one answer.
 
-    `urls` are those that the turn has shown already, `ids` those of its tool calls. The prompt may
-    be asked to be cached `for_an_hour`.
+    `urls` are those that the turn has shown already, `ids` those of its tool calls, `uses` those of
+    the provider's own tools. The prompt may be asked to be cached `for_an_hour`.
     """
 
     def __init__(
         self,
         urls: set[str] | None = None,
         ids: CallIds | None = None,
+        uses: ServerUses | None = None,
         *,
         is_data: bool = False,
         for_an_hour: bool = False,
@@ -73,12 +75,13 @@ class Answer:
         self._fences: FenceSplitter | NoFences = NoFences() if is_data else FenceSplitter()
         self._sources = Sources(set() if urls is None else urls)
         self._ids = CallIds("call") if ids is None else ids
+        self._uses = ServerUses() if uses is None else uses
         self.faults: dict[str, str] = {}
         """Why calls cannot be run, for the model, by their id."""
         self._meter = Meter(for_an_hour=for_an_hour)
         self._is_closing = False
         self._output_is_final = False
-        self._unknown: set[int] = set()  # the places of blocks that grew in unknown ways
+        self._unfit: set[int] = set()  # the places of blocks that the provider does not take back
         self._running: set[str] = set()  # the ids of uses of the provider's own tools
         self.size = 0.0
         """Of what came so far, in characters of English: for an estimate of its tokens."""
@@ -196,16 +199,17 @@ class Answer:
     def kept_blocks(self) -> list[Block]:
         """The blocks for the session's history: as they came, where the provider takes them back.
 
-        It takes back no blank text. Of an answer that broke off it takes no thinking without a
-        signature; the text of an open block is kept, and whole tool calls are: the model is told
-        that nobody ran them. Where a block is missing, the thinking after it goes too, for it is
+        It takes back no blank text, and no thinking without a signature. Of an answer that broke
+        off the text of an open block is kept, and whole tool calls are: the model is told that
+        nobody ran them. Where a block is missing, the thinking after it goes too, for it is
         bound to what stood before; but not from an answer that calls tools, which is not over.
         So does thinking at the end, with which no message may end. A use of one of the provider's
         own tools stays without its result: see `protocol.closing`. A block of an unknown type is
         kept; if it grew in an unknown way, it would not go back as it came, and is missing.
         """
         blocks = self.blocks if self.complete else [*self.blocks, *self._open_texts()]
-        gone = [at for at, one in enumerate(blocks) if at in self._unknown or not self._stays(one)]
+        gone = {at for at, one in enumerate(blocks) if at in self._unfit or not _stays(one)}
+        gone |= without_result(blocks, gone)
         if self.complete and self.calls:  # a tool loop goes on with all of its thinking
             kept = [block for at, block in enumerate(blocks) if at not in gone]
         else:
@@ -217,14 +221,6 @@ class Answer:
     def _open_texts(self) -> list[Block]:
         unfinished = [self._open[index] for index in sorted(self._open)]
         return [block.whole() for block in unfinished if block.begun.get("type") == "text"]
-
-    def _stays(self, block: Block) -> bool:
-        match block:
-            case {"type": "text"}:
-                return bool(str(block.get("text") or "").strip())
-            case {"type": "thinking"}:
-                return self.complete or bool(block.get("signature"))
-        return True
 
     def flush(self) -> list[TurnEvent]:
         """The text still held back, when the answer is over or broke off."""
@@ -287,7 +283,7 @@ class Answer:
         del self._open[index]
         block = grown.whole()
         if not grown.is_known and block.get("type") not in _SAID:
-            self._unknown.add(len(self.blocks))
+            self._unfit.add(len(self.blocks))
         match block:
             case {"type": "tool_use"}:
                 block, fault = judged(block, self._ids)
@@ -300,6 +296,10 @@ class Answer:
                     block["input"] = {}  # nothing else is taken back
             case {"tool_use_id": str(use)}:
                 self._running.discard(use)
+            case {"type": "text", "citations": [_, *_] as cited}:
+                block["citations"] = [one for one in cited if isinstance(one, dict)]
+        if not self._uses.takes(block):
+            self._unfit.add(len(self.blocks))
         self.blocks.append(block)
 
     def _stop(self, event: MessageDelta) -> None:
@@ -332,6 +332,15 @@ class Answer:
     def _reason(self, text: str) -> list[TurnEvent]:
         self.size += size_of(text)
         return [Reasoning(text)] if text else []
+
+
+def _stays(block: Block) -> bool:
+    match block:
+        case {"type": "text"}:
+            return bool(str(block.get("text") or "").strip())
+        case {"type": "thinking"}:
+            return bool(text_in(block, "signature"))
+    return True
 
 
 _SAID = ("text", "tool_use", "server_tool_use")

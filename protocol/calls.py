@@ -20,7 +20,7 @@ from protocol.provider.content import Block
 LONGEST_QUOTE = 1_000
 """Characters of what the model wrote that it is told again."""
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NOT_OF_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What the provider takes back, and a client can say again."""
@@ -62,7 +62,7 @@ def judged(block: Block, ids: CallIds) -> Judged:
         arguments = {}
     kept = {**block, "id": ids.take(block.get("id")), "input": arguments}
     faults = []
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         kept["name"] = _NOT_OF_A_NAME.sub("_", str(name or ""))[:128] or "unnamed"
         faults.append(
             f"There is no tool named {_cut(json.dumps(name))}. Use a name that you were given."

@@ -20,6 +20,7 @@ from protocol.provider.answering import other_model
 from protocol.provider.content import Block
 from protocol.records import Attached, TurnRecord
 from protocol.repetition import Repetition
+from protocol.server_uses import ServerUses
 from protocol.states import TURN, TurnState, TurnTransition, advance
 from protocol.stopping import StopDetails
 from protocol.tools import ToolAnswer
@@ -64,6 +65,7 @@ class Turn:
         """Thinking blocks that the provider refused, and that were left out for it."""
         self._urls: set[str] = set()
         self._call_ids = CallIds(turn_id)
+        self._server_uses = ServerUses()
 
     def advance(self, event: TurnTransition) -> None:
         """Move to the next state; see `protocol.states`."""
@@ -107,7 +109,13 @@ class Turn:
             self._epoch = prompt.context.epoch
             self._dropped += prompt.context.dropped_thinking or 0
         is_data = self.send.output_format is not None
-        answer = Answer(self._urls, self._call_ids, is_data=is_data, for_an_hour=prompt.for_an_hour)
+        answer = Answer(
+            self._urls,
+            self._call_ids,
+            self._server_uses,
+            is_data=is_data,
+            for_an_hour=prompt.for_an_hour,
+        )
         self.steps.append(Step(self.built.model, prompt, answer))
 
     def replace(self, prompt: Prompt) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.simulator import Reply, ReplyText, ReplyThinking, ToolUse
+from gateway.simulator import Raw, Reply, ReplyText, ReplyThinking, ToolUse
 from tests.support import Frame, Talk, World, open_world
 
 SCHEMA = {"type": "object"}
@@ -167,3 +167,39 @@ async def test_nobody_elses_tool_reads_skills(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world, world.talk() as talk:
         refused = await talk.turn("Hi.", tools=named("read_skill"))
         assert (refused[-1]["code"], world.sent()) == ("INVALID_MESSAGE", [])
+
+
+USE: dict[str, Any] = {
+    "type": "server_tool_use",
+    "id": "srvtoolu_1",
+    "name": "web_search",
+    "input": {"query": "tides"},
+}
+FOUND: dict[str, Any] = {
+    "type": "web_search_tool_result",
+    "tool_use_id": "srvtoolu_1",
+    "content": [],
+}
+ODD = {
+    "no name": [{**USE, "name": ""}, FOUND],
+    "a name with a blank": [{**USE, "name": "web search"}, FOUND],
+    "an odd id": [{**USE, "id": "a b"}, {**FOUND, "tool_use_id": "a b"}],
+    "a result without its use": [FOUND],
+    "two results": [USE, FOUND, FOUND],
+    "a result before its use": [FOUND, USE],
+    "a result of another id": [USE, {**FOUND, "tool_use_id": "srvtoolu_2"}, FOUND],
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+async def test_odd_uses_of_the_providers_own_tools_are_not_sent_back(
+    odd: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """The tool loop goes on, and so does the session."""
+    blocks: tuple[Raw | ReplyText | ToolUse, ...]
+    blocks = (*map(Raw, odd), ReplyText("I look."), ToolUse("sea.tide"))
+    fields: dict[str, Any] = {"tools": TIDE, "serverTools": ["web_search"], "thinking": "off"}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        world.simulator.script(Reply(blocks=blocks), Reply(blocks=(ReplyText("So."),)))
+        frames = await talk.turn("Tide?", **fields)
+        await goes_on(world, talk, frames)

@@ -41,6 +41,7 @@ from protocol.provider.events import (
     UnreadableStart,
     UsageIteration,
 )
+from protocol.server_uses import ServerUses
 from protocol.sizes import JSON_DENSITY
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
@@ -511,9 +512,12 @@ def test_nothing_is_billed_before_the_start() -> None:
         (TEXT, True),
         (TOOL, True),
         ({"type": "new"}, True),
-        ({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}, False),
-        ({"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}, False),
-        ({"type": "bash_code_execution_tool_result", "tool_use_id": "s1", "content": {}}, False),
+        ({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}, False),
+        ({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}, False),
+        (
+            {"type": "bash_code_execution_tool_result", "tool_use_id": "srvtoolu_1", "content": {}},
+            False,
+        ),
     ],
 )
 def test_a_bill_of_several_passes_says_nothing_of_the_prompt(begun: Block, tells: bool) -> None:
@@ -551,8 +555,8 @@ def test_the_output_is_final_once_it_is_told_with_a_stop_reason() -> None:
 
 SIGNED: Block = {"type": "thinking", "thinking": "Hm.", "signature": "sig"}
 REDACTED: Block = {"type": "redacted_thinking", "data": "abc"}
-SEARCH: Block = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
-FOUND: Block = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+SEARCH: Block = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+FOUND: Block = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
 SAID: Block = {"type": "text", "text": "Well."}
 
 
@@ -652,6 +656,48 @@ def test_a_search_without_its_result_stays() -> None:
     """An answer may pause between the two; what is never taken up is mended later."""
     assert whole(SAID, SEARCH) == [SAID, SEARCH]
     assert broken_off(SAID, SEARCH) == [SAID, SEARCH]
+
+
+def test_a_use_that_would_not_be_taken_back_goes_with_its_result() -> None:
+    """And with the thinking after it, but in a tool loop."""
+    odd = {**SEARCH, "name": "web search"}
+    assert whole(SIGNED, SAID, odd, FOUND, SIGNED, SAID) == [SIGNED, SAID, SAID]
+    assert broken_off(SIGNED, SAID, odd, FOUND, SIGNED, SAID) == [SIGNED, SAID, SAID]
+    assert whole(SIGNED, odd, FOUND, SIGNED, TOOL) == [SIGNED, SIGNED, TOOL]
+    assert whole({**SEARCH, "id": "toolu_1"}, SAID) == [SAID]
+
+
+def test_a_result_that_would_not_be_taken_back_goes_with_its_use() -> None:
+    """But where another result of the use is kept."""
+    odd = {**FOUND, "content": ["a page"]}
+    assert whole(SAID, SEARCH, odd, SIGNED, SAID) == [SAID, SAID]
+    assert whole(SEARCH, FOUND, FOUND, SAID) == [SEARCH, FOUND, SAID]
+    assert whole(SEARCH, odd, FOUND, SAID) == [SEARCH, FOUND, SAID]
+    assert whole(FOUND, SEARCH, SAID) == [SAID]
+    assert whole(SEARCH, {**FOUND, "tool_use_id": "srvtoolu_2"}, SAID) == [SEARCH, SAID]
+
+
+def test_a_result_may_come_in_a_later_answer_of_the_turn() -> None:
+    """The use paused in between."""
+    uses = ServerUses()
+    for came in (SEARCH, FOUND):
+        answer = Answer(uses=uses)
+        for event in (START, *block(came), *block(SAID), END, STOP):
+            answer.feed(event)
+        assert answer.kept_blocks() == [came, SAID]
+
+
+def test_what_is_no_citation_is_left_out_of_a_text() -> None:
+    """The text is what the model said."""
+    cited = {"type": "web_search_result_location", "url": "https://a.example/"}
+    assert whole({**SAID, "citations": [7, cited]}) == [{**SAID, "citations": [cited]}]
+
+
+def test_no_thinking_without_a_signature_goes_back() -> None:
+    """Not in a tool loop either: the provider refuses it, and the turn would be lost."""
+    unsigned: Block = {"type": "thinking", "thinking": "Hm."}
+    assert whole(unsigned, SAID) == [SAID]
+    assert whole({**unsigned, "signature": ""}, SIGNED, TOOL) == [SIGNED, TOOL]
 
 
 def test_text_held_back_can_be_had_when_the_answer_breaks_off() -> None:

@@ -24,11 +24,12 @@ TIME: Call = ("toolu_2", "time", "{}")
 
 SEARCH: Block = {
     "type": "server_tool_use",
-    "id": "s1",
+    "id": "srvtoolu_1",
     "name": "web_search",
     "input": {"query": "x"},
 }
-FOUND: Block = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+AGAIN: Block = {**SEARCH, "id": "srvtoolu_2"}
+FOUND: Block = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
 
 
 def calling(*calls: Call, prompt: int = 100, output: int = 5, stop: str = "tool_use") -> list[Step]:
@@ -45,10 +46,10 @@ def calling(*calls: Call, prompt: int = 100, output: int = 5, stop: str = "tool_
     return [*steps, end, MessageStop()]
 
 
-def pausing(*, prompt: int = 100) -> list[Step]:
+def pausing(search: Block = SEARCH, *, prompt: int = 100) -> list[Step]:
     """An answer that pauses in the middle of a search."""
     end = MessageDelta(MessageEnd("pause_turn"), ProviderUsage(output_tokens=5))
-    return [begin(prompt), ContentBlockStart(0, SEARCH), ContentBlockStop(0), end, MessageStop()]
+    return [begin(prompt), ContentBlockStart(0, search), ContentBlockStop(0), end, MessageStop()]
 
 
 def refusing(explanation: str) -> list[Step]:

@@ -39,7 +39,7 @@ from tests.actors.fakes import (
     reply,
     text_of,
 )
-from tests.actors.turns.scripts import FOUND, SEARCH, TIME, WEATHER, calling, pausing
+from tests.actors.turns.scripts import AGAIN, FOUND, SEARCH, TIME, WEATHER, calling, pausing
 
 BAD = ToolAnswer(content="It broke.", is_error=True)
 
@@ -642,15 +642,15 @@ async def test_an_answer_that_pauses_is_taken_up_where_it_stopped(
             ContentBlockStop(1),
             *finish()[1:],
         ]
-        world.model.will(pausing(), pausing(), going_on)
+        world.model.will(pausing(), pausing(AGAIN), going_on)
         end = (await world.connect().converse())[-1]
         assert (end["stopReason"], end["usage"]["inputTokens"]) == ("end_turn", 320)
-        assert [message["content"] for message in sent(world)[1:]] == [[SEARCH], [SEARCH]]
+        assert [message["content"] for message in sent(world)[1:]] == [[SEARCH], [AGAIN]]
         question, *answers = world.store.messages
         assert question.role == "user"
         assert {answer.status for answer in answers} == {"complete"}
         kept = [msgspec.json.decode(answer.content) for answer in answers]
-        assert kept == [[SEARCH], [SEARCH], [FOUND, {"type": "text", "text": "Found."}]]
+        assert kept == [[SEARCH], [AGAIN], [FOUND, {"type": "text", "text": "Found."}]]
 
 
 async def test_a_pause_that_is_never_taken_up_leaves_nothing_dangling(

@@ -46,6 +46,7 @@ from protocol.usage import Cost
 from tests.actors.fakes import Step, begin, finish, open_block, piece, reply
 from tests.actors.turns.fake_context import FakeContext, TurnWorld, open_turn_world
 from tests.actors.turns.scripts import (
+    AGAIN,
     SEARCH,
     WEATHER,
     calling,
@@ -148,7 +149,7 @@ async def test_what_a_step_says_is_added_before_the_next_request(
 async def test_an_answer_that_pauses_is_a_message_of_its_own(autojump_clock: MockClock) -> None:
     """It is added as it came, and what goes on is another."""
     async with open_turn_world() as world:
-        world.model.will(pausing(), pausing(), reply("Found."))
+        world.model.will(pausing(), pausing(AGAIN), reply("Found."))
         end = (await world.connect().converse())[-1]
         assert [step["stopReason"] for step in end["steps"]] == [
             "pause_turn",
@@ -157,7 +158,7 @@ async def test_an_answer_that_pauses_is_a_message_of_its_own(autojump_clock: Moc
         ]
         first, second = world.context.of(ExtendContext)
         assert (first.at, told(first.messages)) == (0, [("assistant", [SEARCH])])
-        assert (second.at, told(second.messages)) == (1, [("assistant", [SEARCH])])
+        assert (second.at, told(second.messages)) == (1, [("assistant", [AGAIN])])
         completed = world.context.completed
         assert (completed.at, told(completed.messages)) == (2, [said("Found.")])
 
