@@ -42,7 +42,7 @@ from protocol.provider.thinking import THINKING
 from protocol.server_uses import ServerUses, without_result
 from protocol.sizes import JSON_DENSITY, size_of
 from protocol.sources import Sources
-from protocol.stopping import StopDetails
+from protocol.stopping import StopDetails, reason_of
 from protocol.turn import Reasoning, Text, TurnEvent
 from protocol.usage import Terms, TokenCounts
 
@@ -307,7 +307,7 @@ class Answer:
             raise MalformedEvent("message_delta out of order")
         self._is_closing = True
         self._meter.add(event.usage)
-        self.stop_reason = event.delta.stop_reason or self.stop_reason
+        self.stop_reason = reason_of(event.delta.stop_reason or "") or self.stop_reason
         self.container = event.delta.container or self.container
         self.stop_details = StopDetails.of(event.delta.stop_details) or self.stop_details
         if isinstance(event.delta.stop_sequence, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 
 from msgspec import UNSET, UnsetType
@@ -12,6 +13,13 @@ LONGEST_EXPLANATION = 1_000
 """Characters; the real ones are two or three sentences."""
 
 LONGEST_CATEGORY = 64
+LONGEST_REASON = 64
+_NOT_OF_A_REASON = re.compile(r"[^a-zA-Z0-9_.-]")
+
+
+def reason_of(told: str) -> str:
+    """The provider's `stop_reason` as a client is told: a short name, whatever came."""
+    return _NOT_OF_A_REASON.sub("_", told[:LONGEST_REASON])
 
 
 class StopDetails(Wire, frozen=True, kw_only=True):

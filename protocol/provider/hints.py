@@ -12,6 +12,7 @@ A hint may be days: a spent allowance comes back with the next week. What is lon
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,8 @@ LONGEST_WAIT_MS = 7 * 24 * 3_600_000
 """A week. Timers of JavaScript go off at once after 2^31 ms: a client may hand this to one."""
 
 _LONGEST_VALUE = 64
+_NUMBER = re.compile(r"\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE]\+?[0-9]+)?\s*")
+"""Not all that Python takes for a number: no `1_0`, and no digits of other scripts."""
 
 
 def retry_after_ms(headers: Mapping[str, str], now: float) -> int | None:
@@ -52,13 +55,10 @@ def _seconds(headers: Mapping[str, str], now: float) -> float:
 
 
 def _number(value: str | None) -> float | None:
-    if value is None or len(value) > _LONGEST_VALUE:
+    if value is None or len(value) > _LONGEST_VALUE or not _NUMBER.fullmatch(value):
         return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if 0 <= number < math.inf else None
+    number = float(value)
+    return number if number < math.inf else None
 
 
 def _moment(value: str | None) -> float | None:

@@ -52,6 +52,18 @@ async def test_a_refusal_without_a_reason_is_a_refusal(tmp_path: Path, details: 
     assert "stopDetails" not in end
 
 
+@pytest.mark.parametrize(
+    ("told", "reason"), [("new_reason", "new_reason"), ("a\nb\0", "a_b_"), ("x" * 5_000, "x" * 64)]
+)
+async def test_a_reason_that_nobody_knows_is_a_short_name(
+    tmp_path: Path, told: str, reason: str
+) -> None:
+    """It is told, on one line."""
+    async with open_world(tmp_path) as world:
+        end = await ending(world, Reply(blocks=(ReplyText("Yes."),), stop_reason=told))
+    assert end["stopReason"] == reason
+
+
 async def test_another_model_that_answers_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

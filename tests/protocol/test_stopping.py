@@ -2,7 +2,13 @@
 
 import pytest
 
-from protocol.stopping import LONGEST_CATEGORY, LONGEST_EXPLANATION, StopDetails
+from protocol.stopping import (
+    LONGEST_CATEGORY,
+    LONGEST_EXPLANATION,
+    LONGEST_REASON,
+    StopDetails,
+    reason_of,
+)
 
 
 def test_a_refusal_tells_its_category_and_its_reason() -> None:
@@ -36,3 +42,18 @@ def test_they_are_short() -> None:
     assert details == StopDetails(
         category="c" * LONGEST_CATEGORY, explanation="e" * LONGEST_EXPLANATION
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ("end_turn", "end_turn"),
+        ("", ""),
+        ("model_context_window_exceeded", "model_context_window_exceeded"),
+        ("a\nb\0\ufffd é", "a_b____"),
+        ("x" * 5_000, "x" * LONGEST_REASON),
+    ],
+)
+def test_a_reason_is_a_short_name(told: str, reason: str) -> None:
+    """A new one is told as it came."""
+    assert reason_of(told) == reason

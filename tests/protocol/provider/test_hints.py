@@ -40,7 +40,7 @@ def test_a_hint_is_a_wait(headers: dict[str, str], wait: int) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("", "soon", "-5", "nan", "inf", "-inf", "9" * 400),
+        *("", "soon", "-5", "nan", "inf", "-inf", "9" * 400, "1_0", "\uff19", "1e999"),
         *("Mon, 99 Nov 2026 00:00:00 GMT", "Mon, 01 Jan 0001 00:00:00 +9999"),
     ],
 )
