@@ -586,11 +586,11 @@ async def test_a_call_that_fails_is_an_answer_and_no_more(
     assert len(bad.noted("pids")) == 1
 
 
-async def test_half_a_character_is_a_question_mark(tmp_path: Path) -> None:
+async def test_half_a_character_is_the_character_that_stands_for_it(tmp_path: Path) -> None:
     """JSON can say it, and UTF-8 cannot; the rest of the answer is good."""
     async with served(Bad(tmp_path).server) as tools:
         await until(tools.offered)
-        assert (await call(tools, "bad__half")).text == "half ? of one"
+        assert (await call(tools, "bad__half")).text == "half \N{REPLACEMENT CHARACTER} of one"
 
 
 @pytest.mark.parametrize("tool", ["tell", "deny"])
