@@ -156,7 +156,7 @@ class _EventBody(_JsonBody):
         async with aclosing(self._pieces()) as pieces:
             async for piece in pieces:
                 for event in lines.feed(piece):
-                    yield await _event(event)
+                    yield await _event(event)  # noqa: ASYNC119 - aclose() ends the body
                 _check_length(lines.rest)
         if lines.rest:  # some end without an empty line
             yield await _event(bytes(lines.rest) + b"\n\n")
