@@ -37,9 +37,6 @@ from protocol.records import Announced, Head
 from protocol.transcript import Transcript
 from protocol.usage import ZERO
 
-FOR_AN_HOUR = b'"cache_control":{"type":"ephemeral","ttl":"1h"'
-"""What of a request asks for a cache of an hour; a text has its quotes escaped."""
-
 ORDER: tuple[SectionName, ...] = (*FIXED, "history", "user_message")
 
 _encode = msgspec.json.Encoder().encode
@@ -121,7 +118,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
             counted_tokens=self.counted_tokens,
             media_tokens=sums.media,
             is_opaque=ENCRYPTED in body,
-            for_an_hour=FOR_AN_HOUR in body,
+            for_an_hour=shape.caches and shape.for_an_hour,
             own_from=self.own,
             token_estimate=self.weight.total,
             likely_cost=likely_cost,
