@@ -181,6 +181,26 @@ def test_nothing_is_imported_for_types_alone(module: str) -> None:
     assert "TYPE_CHECKING" not in names | attributes
 
 
+def raised_in_place(statements: Iterable[ast.AST]) -> Iterator[ast.Raise]:
+    """Every `raise` that these statements run themselves, outside of functions made in them."""
+    for node in statements:
+        if isinstance(node, ast.Raise):
+            yield node
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from raised_in_place(ast.iter_child_nodes(node))
+
+
+@EVERY
+def test_nothing_is_raised_inside_an_except_star(module: str) -> None:
+    """Before CPython 3.11.4 it comes out in a group, and the next `except` misses it.
+
+    See python/cpython#103590.
+    """
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.TryStar):
+            assert not list(raised_in_place(node.handlers)), f"line {node.lineno}"
+
+
 def names_of_types(tree: ast.Module) -> Iterator[str]:
     """Classes, and aliases of types; not type variables, which mean nothing outside of a module."""
     for node in ast.walk(tree):

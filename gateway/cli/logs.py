@@ -15,9 +15,15 @@ import os
 import queue
 import threading
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 LONGEST_QUEUE = 10_000
 """Lines."""
+
+FLUSH_SECONDS = 0.5
+
+_Lines: TypeAlias = queue.Queue[logging.LogRecord | threading.Event]
+"""What is to be written; an event asks for a sign that all before it is."""
 
 
 class _Dropping(logging.handlers.QueueHandler):
@@ -26,25 +32,6 @@ class _Dropping(logging.handlers.QueueHandler):
             self.queue.put_nowait(record)
         except queue.Full:
             return  # the reader of stderr is slower than the log: the lines are lost, not the work
-
-
-class _Stderr(logging.Handler):
-    """Writes straight to the descriptor, without a lock or a buffer.
-
-    Logging and the interpreter flush both at their end, and would wait there for a write that is
-    stuck in a full pipe: the process would drain, and then never exit.
-    """
-
-    def createLock(self) -> None:  # noqa: N802 - logging's name; one thread writes
-        self.lock = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = (self.format(record) + "\n").encode(errors="replace")
-        try:
-            while line:
-                line = line[os.write(2, line) :]
-        except OSError:
-            return  # nobody can read it any more
 
 
 class _Json(logging.Formatter):
@@ -60,29 +47,51 @@ class _Json(logging.Formatter):
 
 def start_logging(level: str, form: str) -> None:
     """Log at `level` and above, as `text` or `json` lines."""
-    output = _Stderr()
-    output.setFormatter(
+    formatter = (
         _Json()
         if form == "json"
         else logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     )
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(LONGEST_QUEUE)
+    lines: _Lines = queue.Queue(LONGEST_QUEUE)
     root = logging.getLogger()
     root.handlers = [_Dropping(lines)]
     root.setLevel(level.upper())
-    listener = threading.Thread(target=_write, args=(lines, output), name="log", daemon=True)
-    listener.start()
+    writer = threading.Thread(target=_write, args=(lines, formatter), name="log", daemon=True)
+    writer.start()
     atexit.register(_flush, lines)
 
 
-def _write(lines: queue.Queue[logging.LogRecord], output: logging.Handler) -> None:
+def _write(lines: _Lines, formatter: logging.Formatter) -> None:
+    """Write line after line, straight to the descriptor.
+
+    Logging and the interpreter flush what they know at their end, and would wait there for a write
+    that is stuck in a full pipe: the process would drain, and then never exit.
+    """
     while True:
-        output.handle(lines.get())
-        lines.task_done()
+        match lines.get():
+            case threading.Event() as written:
+                written.set()
+            case record:
+                _write_line(formatter.format(record))
 
 
-def _flush(lines: queue.Queue[logging.LogRecord]) -> None:
-    """Give the last lines half a second; a reader that is stuck does not keep us."""
-    done = threading.Thread(target=lines.join, daemon=True)
-    done.start()
-    done.join(0.5)
+def _write_line(line: str) -> None:
+    rest = (line + "\n").encode(errors="replace")
+    try:
+        while rest:
+            rest = rest[os.write(2, rest) :]
+    except OSError:
+        return  # nobody can read it any more
+
+
+def _flush(lines: _Lines) -> None:
+    """Give the last lines half a second; a reader that is stuck does not keep us.
+
+    No thread may be started here: the interpreter is about to end (python/cpython#113964).
+    """
+    written = threading.Event()
+    try:
+        lines.put(written, timeout=FLUSH_SECONDS)
+    except queue.Full:
+        return
+    written.wait(FLUSH_SECONDS)

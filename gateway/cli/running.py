@@ -12,6 +12,7 @@ import trio
 from gateway.cli.options import Stop
 from gateway.client import ConnectError, ConnectionLost
 from gateway.config import ConfigError
+from gateway.ledger.unusable import LedgerUnusable
 from protocol.errors import ExitCode, GatewayError
 
 ResultT = TypeVar("ResultT")
@@ -39,6 +40,8 @@ def ending_of(error: BaseException) -> BaseException:
             return Stop(f"{lost}.", FAILED)
         case ConfigError() as wrong:
             return Stop(str(wrong), ExitCode.BAD_CONFIGURATION)
+        case LedgerUnusable() as unusable:
+            return Stop(str(unusable), ExitCode.DATABASE_UNUSABLE)
         case KeyboardInterrupt() | OSError(errno=errno.EIO):  # EIO: the terminal itself is gone
             return click.Abort()
         case Stop() | SystemExit() | BrokenPipeError() as known:

@@ -21,8 +21,9 @@ from gateway import __version__
 from gateway.app import Gateway
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop, data_dir_option, settings_of
+from gateway.cli.running import ending_of, innermost
 from gateway.config import ConfigError, Settings
-from gateway.ledger.ledger import LedgerUnusable
+from gateway.ledger.unusable import LedgerUnusable
 from gateway.vault import Vault
 from protocol.errors import ExitCode
 
@@ -67,16 +68,18 @@ def serve(**flags: object) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         code = trio.run(run_gateway, settings)
-    except* ConfigError as group:
-        raise Stop(_first_line(group)) from None
-    except* LedgerUnusable as group:
-        raise Stop(_first_line(group), ExitCode.DATABASE_UNUSABLE) from None
-    except* Exception as group:
-        log.critical("the gateway ends by a mistake of its own", exc_info=group)
-        raise Stop(
-            "the gateway made a mistake and ends; its log says more.", ExitCode.BUG
-        ) from None
+    except BaseException as error:
+        raise _ending_of(error) from error  # noqa: ASYNC104 - outside of trio
     raise SystemExit(code)
+
+
+def _ending_of(error: BaseException) -> BaseException:
+    match innermost(error):
+        case ConfigError() | LedgerUnusable() | KeyboardInterrupt() | BrokenPipeError():
+            return ending_of(error)
+        case _:
+            log.critical("the gateway ends by a mistake of its own", exc_info=error)
+            return Stop("the gateway made a mistake and ends; its log says more.", ExitCode.BUG)
 
 
 async def run_gateway(settings: Settings) -> int:
@@ -131,10 +134,3 @@ async def _stop_at_eof(gateway: Gateway) -> None:
         while await trio.to_thread.run_sync(os.read, 0, 4096, abandon_on_cancel=True):
             pass
     gateway.stop()
-
-
-def _first_line(group: BaseExceptionGroup[BaseException]) -> str:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error)

@@ -11,7 +11,7 @@ import trio
 
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop
-from gateway.cli.running import run
+from gateway.cli.running import innermost, run
 from gateway.simulator import FAULTS, Simulator, SimulatorSettings, run_simulator
 from gateway.simulator.directives import listing
 
@@ -68,9 +68,13 @@ def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
 
     try:
         run(serve)
-    except* OSError as group:
-        error = group.exceptions[0]
-        raise Stop(f"cannot listen on {host} port {port}: {error}. Choose another.") from None
+    except BrokenPipeError:
+        raise  # nobody reads the ready line
+    except (OSError, ExceptionGroup) as error:
+        reason = innermost(error)
+        if not isinstance(reason, OSError):
+            raise
+        raise Stop(f"cannot listen on {host} port {port}: {reason}. Choose another.") from error
 
 
 async def _stop_on_signals(scope: trio.CancelScope) -> None:

@@ -23,6 +23,7 @@ from gateway.ledger.rows import (
 )
 from gateway.ledger.schema import SCHEMA_VERSION, define
 from gateway.ledger.steps import step_forward
+from gateway.ledger.unusable import LedgerUnusable
 from protocol.beginning import Begun
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
@@ -40,10 +41,6 @@ LEARNED_FROM = 200
 """Requests, the latest ones, from which is learned what the provider bills."""
 
 _SENT = tuple(SENT)
-
-
-class LedgerUnusable(Exception):
-    """The database cannot be used at all; the text is one line, for a person."""
 
 
 class Ledger:

@@ -12,6 +12,7 @@ from gateway.cli.options import Stop
 from gateway.cli.running import FAILED, ending_of, run
 from gateway.client import ConnectError, ConnectionLost
 from gateway.config import ConfigError
+from gateway.ledger.unusable import LedgerUnusable
 from protocol.errors import ExitCode, GatewayError
 
 
@@ -22,6 +23,7 @@ from protocol.errors import ExitCode, GatewayError
         (ConnectError("nobody is there."), FAILED),
         (ConnectionLost("it is gone"), FAILED),
         (ConfigError("a bad value."), ExitCode.BAD_CONFIGURATION),
+        (LedgerUnusable("it is in use."), ExitCode.DATABASE_UNUSABLE),
         (Stop("enough.", 7), 7),
     ],
 )

@@ -14,8 +14,9 @@ import pytest
 import trio
 
 from gateway.ledger import ledger as ledger_module
-from gateway.ledger.ledger import Ledger, LedgerUnusable
+from gateway.ledger.ledger import Ledger
 from gateway.ledger.schema import from_pico, to_pico
+from gateway.ledger.unusable import LedgerUnusable
 from protocol.errors import LedgerUnavailable
 from protocol.records import CalibrationRecord, Change, StepRecord
 from protocol.usage import TokenCounts

@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from gateway.ledger import steps as ledger_steps
-from gateway.ledger.ledger import Ledger, LedgerUnusable
+from gateway.ledger.ledger import Ledger
 from gateway.ledger.schema import SCHEMA_VERSION
 from gateway.ledger.steps import step_forward
+from gateway.ledger.unusable import LedgerUnusable
 from protocol.records import Attached, Change, Container, Entry
 from tests.gateway.ledger.support import open_ledger, page, turn
 from tests.gateway.media.test_pictures import document, image, pdf, png
