@@ -17,7 +17,7 @@ from typing import Final
 
 import trio
 
-from gateway.lines import Lines
+from agentspace.lines import Lines
 from gateway.mcp.settings import McpServer, without
 from gateway.mcp.state import ServerLost
 

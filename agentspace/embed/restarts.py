@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.errors import ExitCode
-
-USELESS: Final = frozenset({ExitCode.BAD_CONFIGURATION, ExitCode.DATABASE_UNUSABLE})
+BAD_CONFIGURATION: Final = 2
+DATABASE_UNUSABLE: Final = 3
+USELESS: Final = frozenset({BAD_CONFIGURATION, DATABASE_UNUSABLE})
 """Exit codes after which the next process would end in the same way."""
 
 _MOST_DOUBLINGS: Final = 30

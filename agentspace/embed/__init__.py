@@ -11,13 +11,15 @@ well, as long as it lives; and a gateway whose own loop hangs does not see the e
 which only a parent that is still there can answer with a signal.
 """
 
-from gateway.embed.events import GatewayEnded, GatewayEvent, GatewayFailed, GatewayStarted
-from gateway.embed.supervisor import Supervised, supervised
+from agentspace.embed.events import GatewayEnded, GatewayEvent, GatewayFailed, GatewayStarted
+from agentspace.embed.settings import GatewaySettings
+from agentspace.embed.supervisor import Supervised, supervised
 
 __all__ = [
     "GatewayEnded",
     "GatewayEvent",
     "GatewayFailed",
+    "GatewaySettings",
     "GatewayStarted",
     "Supervised",
     "supervised",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.lines import Lines
+from agentspace.lines import Lines
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100])

@@ -32,19 +32,22 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from gateway import __version__
-from gateway.embed import (
+from agentspace.embed import (
     GatewayEnded,
     GatewayEvent,
     GatewayFailed,
+    GatewaySettings,
     GatewayStarted,
+    boot,
     child,
     supervised,
 )
-from gateway.embed.launch import Launch
-from gateway.embed.lines import LastLine, log_line
-from gateway.embed.restarts import Restarts
-from gateway.lines import LONGEST_LINE
+from agentspace.embed.launch import Launch
+from agentspace.embed.lines import LastLine, log_line
+from agentspace.embed.restarts import Restarts
+from agentspace.lines import LONGEST_LINE
+from gateway import __version__
+from gateway.settings import SETTINGS
 from gateway.simulator import open_simulator
 
 ROOT = Path(__file__).parent.parent.parent
@@ -223,7 +226,7 @@ def hold_turn(url: str, token: str, on_delta: Callable[[], object]) -> list[str]
 PARENT = """
 import sys
 import anyio
-from gateway.embed import supervised
+from agentspace.embed import supervised
 
 async def main():
     async with supervised() as gateway:
@@ -311,19 +314,68 @@ def test_a_busy_port_is_final(backend: str, tmp_path: Path) -> None:
 
 
 @either
-def test_a_bad_setting_is_refused_before_anything_starts(backend: str, tmp_path: Path) -> None:
+def test_a_bad_setting_is_refused_once(backend: str, tmp_path: Path) -> None:
     """Exit code 2 and the gateway's own words; a name that is no setting is a mistake."""
+    events: list[GatewayEvent] = []
 
     async def scenario() -> None:
-        with pytest.raises(GatewayFailed, match="drain_seconds") as failed:
-            async with supervised(settings={"drain_seconds": -1}, environ=environment(tmp_path)):
+        with pytest.raises(GatewayFailed, match=r"drain_seconds.*is '-1'") as failed:
+            async with supervised(
+                settings={"drain_seconds": -1},
+                environ=environment(tmp_path),
+                on_event=events.append,
+            ):
                 pytest.fail("it never was ready")
         assert failed.value.exit_code == 2
         with pytest.raises(TypeError, match="drainage"):
-            async with supervised(settings={"drainage": 1}, environ=environment(tmp_path)):
+            async with supervised(
+                settings={"drainage": 1},  # type: ignore[arg-type] # no setting
+                environ=environment(tmp_path),
+            ):
                 pytest.fail("it never was ready")
 
     run(backend, scenario)
+    assert [type(event) for event in events] == [GatewayEnded]
+
+
+def test_the_names_of_settings_are_the_gateway_s() -> None:
+    """All but the one that makes the gateway a child."""
+    assert [*GatewaySettings.__annotations__] == [
+        name for name in SETTINGS if name != "stop_on_stdin_eof"
+    ]
+
+
+SHADOW = "raise SystemExit('a module of the project was taken for the gateway')"
+
+
+@either
+def test_modules_of_the_project_are_not_taken_for_the_gateway_s(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the parent's working folder nor in its `PYTHONPATH`."""
+    here, named = tmp_path / "here", tmp_path / "named"
+    for folder in (here, named):
+        for name in ("gateway", "protocol", "actors", "agentspace"):
+            (folder / name).mkdir(parents=True)
+            (folder / name / "__init__.py").write_text(SHADOW)
+        for name in ("trio", "msgspec", "click", "typing"):
+            (folder / f"{name}.py").write_text(SHADOW)
+    monkeypatch.chdir(here)
+    environ = {**environment(tmp_path), "PYTHONPATH": str(named)}
+
+    async def scenario() -> None:
+        async with supervised(environ=environ) as gateway:
+            await anyio.to_thread.run_sync(hold_ping, gateway.url, gateway.token)
+
+    run(backend, scenario)
+
+
+def test_what_pythonpath_names_is_found_all_the_same() -> None:
+    """It comes last; an installation may be in no other place."""
+    path = ["/named", "/lib/python311.zip", "/lib/python3.11", "/lib/site-packages"]
+    found = boot.search_path(path, ["/named", "/gone"], "/home", "/lib/python3.11")
+    assert found == [*path[1:3], "/home", path[3], "/named"]
+    assert boot.search_path(["/x"], [""], "/home", "/elsewhere") == ["/home", "/x"]
 
 
 @either
@@ -590,20 +642,21 @@ def test_a_flood_without_line_ends_is_read_and_bounded(backend: str, tmp_path: P
 
 def test_settings_reach_the_gateway_in_its_environment_alone(tmp_path: Path) -> None:
     """As the gateway reads them; the port is a flag, and a secret never is."""
-    settings = {
+    settings: GatewaySettings = {
         "port": 4000,
         "token": "a-token-of-the-parent",
         "response_format": False,
         "allowed_origins": ["https://a.example", "https://b.example"],
-        "drain_seconds": None,
+        "data_dir": tmp_path,
+        "system_prompt": "",
     }
     launch = Launch(settings, environment(tmp_path), ["agentspace"])
     assert launch.environ["AGENTSPACE_TOKEN"] == "a-token-of-the-parent"
     assert launch.environ["AGENTSPACE_RESPONSE_FORMAT"] == "false"
     assert launch.environ["AGENTSPACE_ALLOWED_ORIGINS"] == "https://a.example,https://b.example"
     assert launch.drain_seconds == DRAIN_SECONDS
-    assert launch.port == 4000
-    assert launch.arguments(4000) == [
+    assert launch.port == "4000"
+    assert launch.arguments("4000") == [
         *("agentspace", "serve", "--port", "4000", "--stop-on-stdin-eof")
     ]
     assert launch.without_secrets("a-token-of-the-parent, sk-test-key") == "…, …"

@@ -15,7 +15,7 @@ import anyio
 import msgspec
 from anyio.abc import ByteReceiveStream, Process
 
-from gateway.lines import Lines
+from agentspace.lines import Lines
 
 SETTLE_SECONDS: Final = 30.0
 """What a gateway gets beyond its time to drain: to settle what it cut, to send its clients away and

@@ -14,16 +14,14 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.to_thread
 import msgspec
 
-from gateway.config import ConfigError
-from gateway.embed.child import Child, ReadyLine, open_child
-from gateway.embed.events import GatewayEnded, GatewayEvent, GatewayFailed, GatewayStarted
-from gateway.embed.launch import COMMAND, Launch
-from gateway.embed.lines import LAST_WORD, LastLine, log_line
-from gateway.embed.restarts import Restarts
-from protocol.errors import ExitCode
+from agentspace.embed.child import Child, ReadyLine, open_child
+from agentspace.embed.events import GatewayEnded, GatewayEvent, GatewayFailed, GatewayStarted
+from agentspace.embed.launch import COMMAND, Launch
+from agentspace.embed.lines import LAST_WORD, LastLine, log_line
+from agentspace.embed.restarts import BAD_CONFIGURATION, Restarts
+from agentspace.embed.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +63,7 @@ def _ignore(_event: GatewayEvent) -> None:
 @asynccontextmanager
 async def supervised(
     *,
-    settings: Mapping[str, object] | None = None,
+    settings: GatewaySettings | None = None,
     environ: Mapping[str, str] | None = None,
     command: Sequence[str] = COMMAND,
     ready_seconds: float = 30.0,
@@ -78,9 +76,10 @@ async def supervised(
 ) -> AsyncIterator[Supervised]:
     """Run a gateway as a child process while the body runs; under asyncio or trio.
 
-    `settings` are the README's by name; an empty one counts as not given. Without `port` the first
-    process takes a free one, which its successors keep if they can. Without a `token` one is made.
-    `environ` is the whole environment (the parent's own), `command` what `agentspace` is.
+    An empty setting counts as not given. Without `port` the first process takes a free one, which
+    its successors keep if they can. `environ` is the whole environment (the parent's own),
+    `command` what `agentspace` is. A token and a time to drain that neither the settings nor the
+    environment names are the supervisor's own, whatever the gateway's `config.toml` says.
 
     A process that ends, or is not ready within `ready_seconds`, is started again: at once after
     `backoff_seconds`, then after twice that, at most `backoff_cap_seconds`. After `restart_limit`
@@ -95,12 +94,7 @@ async def supervised(
     that a restart would be useless; TypeError for a name that is no setting; OSError when the
     command cannot be run. What the body raises comes out as it is.
     """
-    try:
-        launch = await anyio.to_thread.run_sync(
-            Launch, settings or {}, os.environ if environ is None else environ, command
-        )
-    except ConfigError as error:
-        raise GatewayFailed(ExitCode.BAD_CONFIGURATION, str(error)) from error
+    launch = Launch(settings or {}, os.environ if environ is None else environ, command)
     if on_line is log_line:
         launch.log_as_json()
     gateway = Supervised(launch.token)
@@ -193,7 +187,7 @@ class _Supervisor:
     async def _serve(self, child: Child, ready: ReadyLine) -> float:
         """From the ready line to the end; the seconds between."""
         since = anyio.current_time()
-        self._port = urlsplit(ready.url).port or 0
+        self._port = str(urlsplit(ready.url).port or 0)
         self._gateway._became_ready(ready)
         self._on_event(GatewayStarted(ready.url, ready.pid, self._gateway.restarts))
         await child.ended()
@@ -202,7 +196,7 @@ class _Supervisor:
 
     def _lost_its_port(self, ended: _Ended) -> bool:
         """Whether the port that a former process had may be somebody else's now."""
-        refused = ended.exit_code == ExitCode.BAD_CONFIGURATION and ended.served_seconds is None
+        refused = ended.exit_code == BAD_CONFIGURATION and ended.served_seconds is None
         return refused and self._port != self._launch.port
 
 
