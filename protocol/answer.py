@@ -16,7 +16,6 @@ from protocol.calls import CallIds, judged
 from protocol.closing import without_gap
 from protocol.fences import FenceSplitter, NoFences
 from protocol.free_form import is_too_deep
-from protocol.provider.answering import LONGEST_ID, other_model
 from protocol.provider.content import Block
 from protocol.provider.events import (
     AppliedEdit,
@@ -38,6 +37,7 @@ from protocol.provider.events import (
     UnknownDelta,
     UnreadableStart,
 )
+from protocol.provider.model_ids import LONGEST_ID, other_model
 from protocol.provider.thinking import THINKING
 from protocol.server_uses import ServerUses, without_result
 from protocol.sizes import JSON_DENSITY, size_of

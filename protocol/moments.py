@@ -13,6 +13,11 @@ def written(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def day(milliseconds: int) -> str:
+    """The date in UTC, as `2026-11-30`."""
+    return f"{datetime.fromtimestamp(milliseconds / 1_000, UTC):%Y-%m-%d}"
+
+
 def parsed(field: str, text: str) -> int:
     """The milliseconds of an ISO 8601 date or date and time; without an offset it is UTC.
 

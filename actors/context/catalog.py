@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 
 from msgspec import UNSET
 
-from actors.ports import Model, Prices
+from actors.ports import Clock, Model, Prices
 from protocol.errors import GatewayError, ProviderError
-from protocol.provider.model_info import ModelInfo
+from protocol.moments import day
+from protocol.provider.model_info import Lifecycle, ModelInfo
 from protocol.provider.models import fallback
 from protocol.server import ModelSummary
 from protocol.usage import TokenCounts
@@ -22,8 +23,9 @@ _NO_LIST = ("MODEL_NOT_FOUND", "LLM_ERROR")
 
 
 class Catalog:
-    """The models' abilities, kept for `keep_seconds` of the monotonic `clock`.
+    """The models' abilities, kept for `keep_seconds` of the monotonic `timer`.
 
+    A model retires by the `clock`, unless the provider says what has become of it.
     `chosen` are those of the settings, `default` is the model of a session that names none. When
     the provider does not answer, the table stands in, for a shorter while.
     """
@@ -36,13 +38,15 @@ class Catalog:
         prices: Prices,
         *,
         keep_seconds: float,
-        clock: Callable[[], float],
+        timer: Callable[[], float],
+        clock: Clock,
         chosen: Iterable[ModelInfo] = (),
         default: str = "",
     ) -> None:
         self._model = model
         self._prices = prices
         self._keep_seconds = keep_seconds
+        self._timer = timer
         self._clock = clock
         self._chosen = {info.id: info for info in chosen}
         self._default = default
@@ -51,13 +55,13 @@ class Catalog:
     async def describe(self, model: str) -> ModelInfo:
         """What `model` can do. Raises GatewayError(NO_API_KEY, MODEL_NOT_FOUND)."""
         info = self._chosen.get(model) or await self._asked(model)
-        if info.lifecycle == "retired":
+        if self._lifecycle(info) == "retired":
             raise GatewayError("MODEL_NOT_FOUND", _farewell(info))
         return info
 
     async def _asked(self, model: str) -> ModelInfo:
         expires, info = self._known.get(model, (0.0, None))
-        if info is not None and self._clock() < expires:
+        if info is not None and self._timer() < expires:
             return info
         try:
             info = await self._model.describe(model)
@@ -85,7 +89,10 @@ class Catalog:
     def _remember(self, model: str, info: ModelInfo, seconds: float) -> None:
         if len(self._known) >= 1_000:  # ids come from clients: the table must not grow with them
             self._known.clear()
-        self._known[model] = (self._clock() + seconds, info)
+        self._known[model] = (self._timer() + seconds, info)
+
+    def _lifecycle(self, info: ModelInfo) -> Lifecycle | None:
+        return info.lifecycle_on(day(self._clock.now()))
 
     def _summary(self, info: ModelInfo) -> ModelSummary:
         input_cost = self._prices.price(info.id, TokenCounts(uncached=1_000))
@@ -99,7 +106,7 @@ class Catalog:
             efforts=list(info.efforts),
             input_price=None if input_cost is None else input_cost.input_cost * 1_000,
             output_price=None if output_cost is None else output_cost.output_cost * 1_000,
-            lifecycle=info.lifecycle or UNSET,
+            lifecycle=self._lifecycle(info) or UNSET,
             retires_at=info.retires_on or UNSET,
         )
 

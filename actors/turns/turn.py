@@ -16,8 +16,8 @@ from protocol.client import ChatSend
 from protocol.context import SentContext, with_cleared, with_dropped, with_epoch
 from protocol.mail import ContextBuilt, NewMessage
 from protocol.prompt import Prompt
-from protocol.provider.answering import other_model
 from protocol.provider.content import Block
+from protocol.provider.model_ids import other_model
 from protocol.records import Attached, TurnRecord
 from protocol.repetition import Repetition
 from protocol.server_uses import ServerUses

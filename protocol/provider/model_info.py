@@ -33,7 +33,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     - `eager_inputs`: whether it streams a tool's arguments as it writes them, if asked to
     - `server_tools`: the types of the provider's own tools that it takes, the newest first
     - `edits`: the ways in which the provider can shorten its prompt by itself
-    - `lifecycle`: `None` when it is not known; `retires_on` is a date, `successor` a model's id
+    - `lifecycle`: as it was told; `None` when nothing was (see `lifecycle_on`)
+    - `retires_on`, `successor`: a date as `2026-11-30`, and a model's id
     """
 
     id: str
@@ -56,6 +57,16 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     lifecycle: Lifecycle | None = None
     retires_on: str | None = None
     successor: str | None = None
+
+    def lifecycle_on(self, day: str) -> Lifecycle | None:
+        """What has become of it by a `day`, a date in UTC; `None` when it is not known.
+
+        What was told counts. Where only the date of its retirement is known, that decides: requests
+        fail from that day on (the provider's page "Model deprecations", November 2026).
+        """
+        if self.lifecycle is not None or self.retires_on is None:
+            return self.lifecycle
+        return "retired" if day >= self.retires_on else "deprecated"
 
     @property
     def most_attached(self) -> int:

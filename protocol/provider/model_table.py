@@ -9,6 +9,10 @@ provider's pages "Models overview", "What's new" of each model, "Thinking", "Eff
 caching", "Prefix checks on thinking blocks", "Mid-conversation system messages and tool changes",
 "Structured outputs", "Tool reference", "Tool search tool", "Fine-grained tool streaming",
 "Model deprecations" and "API versions". Where they are silent, the strict reading stands here.
+
+Days of retirement and successors are those of "Model deprecations", and of the SDK where it has
+them (`DEPRECATED_MODELS`). It has none of Haiku 3: BerriAI/litellm#26139 saw it go on the page's
+day. A row with a day has no lifecycle of its own, for the day decides (`ModelInfo.lifecycle_on`).
 """
 
 from __future__ import annotations
@@ -39,6 +43,8 @@ LATEST_TOOLS = (
 
 
 def _row(name: str, **abilities: object) -> ModelInfo:
+    if "retires_on" in abilities:
+        abilities["lifecycle"] = None
     row: dict[str, object] = {"display_name": name, "quiet_efforts": abilities["efforts"]}
     return ModelInfo(id=name, **{**row, **abilities})  # type: ignore[arg-type]
 
@@ -83,7 +89,7 @@ _first = partial(
     _budgeted, max_tokens=32_000, structures=False, finds_tools=False, eager_inputs=False
 )
 _silent = partial(_first, max_tokens=8_192, thinks=False, thinking=("disabled",))
-_retired = partial(_silent, lifecycle="retired")
+_oldest = partial(_silent, retires_on="2024-11-06", successor="claude-haiku-4-5")
 
 ROWS: dict[tuple[str, tuple[int, int]], ModelInfo] = {
     ("fable", (5, 2)): _always("claude-fable-5-2"),
@@ -95,7 +101,6 @@ ROWS: dict[tuple[str, tuple[int, int]], ModelInfo] = {
     ("mythos", (4, 6)): _either(
         "claude-mythos-preview",
         least_cacheable=2_048,
-        lifecycle="retired",
         retires_on="2026-06-30",
         successor="claude-mythos-5",
     ),
@@ -110,23 +115,20 @@ ROWS: dict[tuple[str, tuple[int, int]], ModelInfo] = {
         "claude-opus-4-5",
         efforts=LOW_TO_HIGH,
         least_cacheable=4_096,
-        lifecycle="deprecated",
         retires_on="2027-01-22",
         successor="claude-opus-5-5",
     ),
     ("opus", (4, 1)): _first(
         "claude-opus-4-1",
-        lifecycle="retired",
         retires_on="2026-08-05",
         successor="claude-opus-4-8",
     ),
     ("opus", (4, 0)): _first(
         "claude-opus-4-0",
-        lifecycle="retired",
         retires_on="2026-06-15",
         successor="claude-opus-4-8",
     ),
-    ("opus", (3, 0)): _retired(
+    ("opus", (3, 0)): _silent(
         "claude-3-opus", retires_on="2026-01-05", successor="claude-opus-4-8"
     ),
     ("sonnet", (5, 5)): _always(
@@ -136,43 +138,54 @@ ROWS: dict[tuple[str, tuple[int, int]], ModelInfo] = {
     ("sonnet", (4, 6)): _either("claude-sonnet-4-6", max_tokens=64_000, least_cacheable=1_024),
     ("sonnet", (4, 5)): _budgeted(
         "claude-sonnet-4-5",
-        lifecycle="deprecated",
         retires_on="2026-11-30",
         successor="claude-sonnet-5-5",
     ),
     ("sonnet", (4, 0)): _first(
         "claude-sonnet-4-0",
         max_tokens=64_000,
-        lifecycle="retired",
         retires_on="2026-06-15",
         successor="claude-sonnet-4-6",
     ),
     ("sonnet", (3, 7)): _first(
         "claude-3-7-sonnet",
         max_tokens=64_000,
-        lifecycle="retired",
         retires_on="2026-02-19",
         successor="claude-sonnet-4-6",
     ),
-    ("sonnet", (3, 5)): _retired(
+    ("sonnet", (3, 5)): _silent(
         "claude-3-5-sonnet", retires_on="2025-10-28", successor="claude-sonnet-4-6"
     ),
-    ("sonnet", (3, 0)): _retired(
+    ("sonnet", (3, 0)): _silent(
         "claude-3-sonnet", retires_on="2025-07-21", successor="claude-sonnet-4-6"
     ),
     ("haiku", (5, 5)): _modern(
         "claude-haiku-5-5", binding="checked", least_cacheable=512, quiet_efforts=LOW_TO_HIGH
     ),
     ("haiku", (4, 5)): _budgeted("claude-haiku-4-5", least_cacheable=4_096),
-    ("haiku", (3, 5)): _retired(
+    ("haiku", (3, 5)): _silent(
         "claude-3-5-haiku",
         least_cacheable=2_048,
         retires_on="2026-02-19",
         successor="claude-haiku-4-5",
     ),
-    ("haiku", (3, 0)): _silent("claude-3-haiku", least_cacheable=2_048, lifecycle=None),
+    ("haiku", (3, 0)): _silent(
+        "claude-3-haiku",
+        least_cacheable=2_048,
+        retires_on="2026-04-20",
+        successor="claude-haiku-4-5",
+    ),
+    ("", (2, 1)): _silent("claude-2.1", retires_on="2025-07-21", successor="claude-opus-4-8"),
+    ("", (2, 0)): _silent("claude-2.0", retires_on="2025-07-21", successor="claude-opus-4-8"),
+    ("", (1, 3)): _oldest("claude-1.3"),
+    ("", (1, 2)): _oldest("claude-1.2"),
+    ("", (1, 1)): _oldest("claude-1.1"),
+    ("", (1, 0)): _oldest("claude-1.0"),
+    ("instant", (1, 2)): _oldest("claude-instant-1.2"),
+    ("instant", (1, 1)): _oldest("claude-instant-1.1"),
+    ("instant", (1, 0)): _oldest("claude-instant-1.0"),
 }
-"""By line and version."""
+"""By line and version; the first models have no line."""
 
 # Models of no line that is known. What a client asks for is passed on: nobody knows better.
 UNLISTED: tuple[tuple[tuple[int, int], ModelInfo], ...] = (

@@ -42,6 +42,6 @@ def _found(model: str) -> tuple[ModelInfo, Seller | None]:
     if row is not None:
         return row, name.seller
     older = [version for line, version in ROWS if line == name.line and version <= name.version]
-    if older:
+    if name.line and older:
         return ROWS[name.line, max(older)], None
     return next(row for least, row in UNLISTED if name.version >= least), None

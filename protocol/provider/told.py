@@ -7,6 +7,7 @@ of another shape is taken from the table, so that no answer can fail a request. 
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -20,8 +21,8 @@ from protocol.usage import MOST_FIGURE
 
 LONGEST_ID = 128
 
-_DATE = 10
-"""Characters of a date, the beginning of a moment."""
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+"""The beginning of a moment."""
 
 Kind = TypeVar("Kind", ThinkingType, Effort)
 
@@ -52,7 +53,7 @@ def described(told: object) -> ModelInfo | None:
         structures=_has(_inside(able, "structured_outputs"), known=known.structures),
         server_tools=_server_tools(able, known),
         edits=_edits(able),
-        **_life(told, known),
+        **_life(told),
     )
 
 
@@ -116,14 +117,10 @@ def _edits(able: dict[str, Any]) -> tuple[str, ...]:
     return (CLEAR_TOOL_USES,) if _supported(_inside(editing, CLEAR_TOOL_USES)) else ()
 
 
-def _life(told: dict[str, Any], known: ModelInfo) -> dict[str, Any]:
-    """Its lifecycle. A date may be past: `lifecycle` alone says that a model is retired."""
-    lifecycle = told.get("lifecycle")
-    if lifecycle not in get_args(Lifecycle):
-        return {}
-    until = told.get("retires_at")
-    return {
-        "lifecycle": lifecycle,
-        "retires_on": until[:_DATE] if isinstance(until, str) and until else None,
-        "successor": known.successor,
-    }
+def _life(told: dict[str, Any]) -> dict[str, Any]:
+    """Its lifecycle and its day. A model that is told to be deprecated is so on its day, too."""
+    lifecycle, until = told.get("lifecycle"), told.get("retires_at")
+    day = _DATE.match(until) if isinstance(until, str) else None
+    if isinstance(lifecycle, str) and lifecycle in get_args(Lifecycle):
+        return {"lifecycle": lifecycle, "retires_on": day and day[0]}
+    return {} if day is None else {"lifecycle": None, "retires_on": day[0]}

@@ -17,6 +17,7 @@ from gateway.simulator import SimulatorSettings
 from tests.support import Frame, Talk, World, open_world, text_of
 
 RETIRED = "claude-opus-4-1"
+LONG_GONE = ["claude-3-haiku-20240307", "claude-2.1", "claude-instant-1.2", "claude-1.3-100k"]
 
 
 def provider(**settings: Any) -> SimulatorSettings:
@@ -110,6 +111,19 @@ async def test_a_retired_model_is_refused_with_its_successor(
     assert error["code"] == "MODEL_NOT_FOUND"
     assert RETIRED in error["message"]
     assert "Use `claude-opus-4-8`" in error["message"]
+
+
+@pytest.mark.parametrize("model", LONG_GONE)
+async def test_a_model_that_the_sdk_calls_retired_is_not_asked_for(
+    tmp_path: Path, model: str
+) -> None:
+    """Where no models endpoint says so either (BerriAI/litellm 26139: a 404 in mid-turn)."""
+    async with open_world(tmp_path, provider=provider(models="missing")) as world:
+        async with world.talk() as talk:
+            error = await refusal(talk, model=model)
+        assert world.sent() == []
+    assert error["code"] == "MODEL_NOT_FOUND"
+    assert "Use `claude-" in error["message"]
 
 
 async def test_a_list_says_which_models_go_and_when(tmp_path: Path) -> None:

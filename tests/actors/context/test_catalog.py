@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,29 +18,35 @@ from tests.actors.fakes import MODEL, FakeModel, FakePrices
 
 
 class Shelf:
-    """A catalog whose clock is moved by hand."""
+    """A catalog whose clocks are moved by hand."""
 
     def __init__(
         self, *chosen: ModelInfo, default: str = MODEL, listing: Exception | None = None
     ) -> None:
-        self.now = 0.0
+        self.seconds = 0.0
+        self.day = "2026-11-29"
         self.model = FakeModel()
         self.model.listing = listing
         self.catalog = Catalog(
             self.model,
             FakePrices(),
             keep_seconds=3_600,
-            clock=lambda: self.now,
+            timer=lambda: self.seconds,
+            clock=self,
             chosen=chosen,
             default=default,
         )
+
+    def now(self) -> int:
+        """See `Clock`: the last millisecond of the day."""
+        return round(datetime.fromisoformat(f"{self.day}T23:59:59.999Z").timestamp() * 1_000)
 
 
 async def test_a_model_is_asked_for_once() -> None:
     """Until it is too long ago."""
     shelf = Shelf()
     for now in (0, 3_599, 3_600):
-        shelf.now = now
+        shelf.seconds = now
         await shelf.catalog.describe(MODEL)
     assert shelf.model.described == [MODEL, MODEL]
 
@@ -58,9 +65,9 @@ async def test_when_the_provider_fails_the_table_stands_in() -> None:
     assert await shelf.catalog.describe(MODEL) == fallback(MODEL)
     shelf.model.describing = None
     shelf.model.window = 12_345
-    shelf.now = 59
+    shelf.seconds = 59
     assert await shelf.catalog.describe(MODEL) == fallback(MODEL)
-    shelf.now = 60
+    shelf.seconds = 60
     assert (await shelf.catalog.describe(MODEL)).max_input_tokens == 12_345
 
 
@@ -158,3 +165,19 @@ async def test_a_retired_model_is_refused_with_its_successor() -> None:
     told.model.lifecycle = "retired"
     with pytest.raises(GatewayError, match=r"retired claude-next. Use another model"):
         await told.catalog.describe("claude-next")
+
+
+async def test_a_model_retires_on_the_day_that_the_table_knows() -> None:
+    """In UTC; a provider that still tells of it, and the settings, know better."""
+    model = "claude-sonnet-4-5"
+    shelf = Shelf(default=model, listing=ProviderError("MODEL_NOT_FOUND", "No."))
+    shelf.model.describing = ProviderError("MODEL_NOT_FOUND", "No.")
+    assert (await shelf.catalog.describe(model)).retires_on == "2026-11-30"
+    assert [listed.lifecycle for listed in await shelf.catalog.list()] == ["deprecated"]
+    shelf.day = "2026-11-30"
+    with pytest.raises(GatewayError, match=r"since 2026-11-30. Use `claude-sonnet-5-5`"):
+        await shelf.catalog.describe(model)
+    assert [listed.lifecycle for listed in await shelf.catalog.list()] == ["retired"]
+    told = Shelf()
+    told.day, told.model.lifecycle = "2026-12-24", "deprecated"
+    assert (await told.catalog.describe(model)).id == model

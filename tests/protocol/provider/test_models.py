@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import get_args
 
+import msgspec
 import pytest
 from anthropic.resources.messages.messages import DEPRECATED_MODELS
 from anthropic.types import model_param
@@ -120,23 +121,53 @@ def test_each_id_of_the_sdk_has_a_row_of_its_own(model: str) -> None:
     name = read_id(model)
     assert (name.line, name.version) in ROWS
     assert name.seller == "provider"
+    assert not name.more
 
 
 def test_the_days_of_retirement_are_those_that_the_sdk_warns_of() -> None:
-    """Two copies of the provider's page."""
+    """Two copies of the provider's page; each id is read as the model that it names."""
     for model, day in DEPRECATED_MODELS.items():
+        told = datetime.strptime(re.sub(r"(\d)[a-z]+,", r"\1,", f"{day} +0000"), "%B %d, %Y %z")
         row = fallback(model)
-        if row.retires_on is not None:
-            told = datetime.strptime(re.sub(r"(\d)[a-z]+,", r"\1,", f"{day} +0000"), "%B %d, %Y %z")
-            assert row.retires_on == f"{told:%Y-%m-%d}", model
+        assert row.retires_on == f"{told:%Y-%m-%d}", model
+        assert row.lifecycle_on(row.retires_on) == "retired", model
+        assert row.successor is not None, model
+
+
+@pytest.mark.parametrize(
+    ("model", "successor"),
+    [
+        ("claude-3-haiku-20240307", "claude-haiku-4-5"),
+        ("claude-3-5-sonnet-20240620", "claude-sonnet-4-6"),
+        ("claude-2.1", "claude-opus-4-8"),
+        ("claude-1.0", "claude-haiku-4-5"),
+        ("claude-instant-1.0", "claude-haiku-4-5"),
+        ("claude-instant-1.1-100k", "claude-haiku-4-5"),
+    ],
+)
+def test_what_the_provider_has_long_retired_has_its_successor(model: str, successor: str) -> None:
+    """Those too of which the SDK no longer warns."""
+    row = fallback(model)
+    assert (row.lifecycle_on("2026-11-30"), row.successor) == ("retired", successor)
+
+
+def test_a_model_retires_on_its_day() -> None:
+    """Before it the model is deprecated; what was told of it counts more than the day."""
+    row = fallback("claude-sonnet-4-5")
+    days = ("2026-11-29", "2026-11-30", "2027-01-01")
+    assert [row.lifecycle_on(day) for day in days] == ["deprecated", "retired", "retired"]
+    told = msgspec.structs.replace(row, lifecycle="deprecated")
+    assert told.lifecycle_on("2027-01-01") == "deprecated"
+    assert fallback("claude-sonnet-5-5").lifecycle_on("2027-01-01") == "active"
+    assert fallback("another-model").lifecycle_on("2027-01-01") is None
 
 
 def test_a_model_that_goes_has_a_day_and_a_successor_that_stays() -> None:
     """Whoever is sent away is told where to."""
     own = {row.id: row for row in ROWS.values()}
     for row in ROWS.values():
-        gone = row.lifecycle in ("deprecated", "retired")
-        assert (row.retires_on is not None) == (row.successor is not None) == gone, row.id
+        goes = row.lifecycle != "active"
+        assert (row.retires_on is not None) == (row.successor is not None) == goes, row.id
         assert row.successor is None or own[row.successor].lifecycle == "active", row.id
 
 
@@ -154,7 +185,7 @@ def test_only_the_providers_own_models_retire_on_its_days(model: str) -> None:
     """Clouds and gateways have days of their own; a model that is not listed has none."""
     known = fallback(model)
     assert (known.lifecycle, known.retires_on, known.successor) == (None, None, None)
-    assert fallback("claude-opus-4-20250514").lifecycle == "retired"
+    assert fallback("claude-opus-4-20250514").retires_on == "2026-06-15"
 
 
 def test_the_newest_server_tools_are_for_models_whose_code_can_call_tools() -> None:

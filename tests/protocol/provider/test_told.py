@@ -86,6 +86,15 @@ def test_an_active_model_has_no_day() -> None:
     assert told("claude-sonnet-4-5").retires_on == "2026-11-30"
 
 
+def test_a_day_that_is_told_alone_decides() -> None:
+    """Not the table's; a day that is none is not told."""
+    found = told("claude-sonnet-4-5", retires_at="2027-05-01T00:00:00Z")
+    assert (found.retires_on, found.lifecycle_on("2027-04-30")) == ("2027-05-01", "deprecated")
+    assert found.lifecycle_on("2027-05-01") == "retired"
+    assert told("claude-sonnet-4-5", retires_at="soon").retires_on == "2026-11-30"
+    assert told(lifecycle="deprecated", retires_at="soon").retires_on is None
+
+
 def test_the_later_versions_of_tools_need_code_that_calls_tools() -> None:
     """And a tool that the model lacks is not there in any version."""
     no = {"supported": False}
