@@ -42,6 +42,8 @@ Timestamp = Annotated[str, Meta(min_length=1, max_length=40)]
 
 PageSize = Annotated[int, Meta(ge=1, le=200)]
 OnDisconnect = Literal["detach", "cancel"]
+ThinkingChoice = Literal["auto", "off"]
+ToolChoice = Literal["auto", "any", "none"]
 ServerTool = Literal["web_search", "web_fetch", "code_execution"]
 """A tool that the provider runs itself."""
 
@@ -129,13 +131,13 @@ class ChatSend(ClientMessage, frozen=True, tag="chat.send"):
     agent_id: AgentId | None = None
     system: str | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
-    thinking: Literal["auto", "off"] | ThinkingBudget = "auto"
+    thinking: ThinkingChoice | ThinkingBudget = "auto"
     effort: Effort | None = None
     on_disconnect: OnDisconnect = "detach"
     max_cost: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
     tools: Annotated[list[ToolDeclaration], Meta(max_length=128)] | None = None
     server_tools: Annotated[list[ServerTool | ServerToolOptions], Meta(max_length=8)] | None = None
-    tool_choice: Literal["auto", "any", "none"] | OneTool | None = None
+    tool_choice: ToolChoice | OneTool | None = None
     stop_sequences: (
         Annotated[
             list[Annotated[str, Meta(min_length=1, max_length=256)]],

@@ -1,46 +1,39 @@
-"""The protocol as documents: AsyncAPI 3.0, and JSON Schema (2020-12) for one message.
+"""The messages as JSON Schema (2020-12): all of them in one document, or one message alone.
 
-Both are generated from the messages' types, so they say what the codecs do. Of JSON Schema they
-use only what 2020-12 shares with draft 07, which is how AsyncAPI reads a schema that names no
-format.
+It is generated from the messages' types, so it says what the codecs do. It uses only what 2020-12
+shares with draft 07, which is how AsyncAPI reads a schema that names no format: so a reference
+with a description next to it stands in an `allOf`.
+
+Some rules of the codecs have no words in JSON Schema: no text holds U+0000, whole numbers are
+written without a fraction, and what is free-form is bounded in nodes and depth (the hello's
+`limits` tell by how much).
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 
 from protocol.client import AnyClientMessage
-from protocol.errors import CloseCode, ErrorCode
+from protocol.named import NAMED
 from protocol.server import AnyServerMessage
 
 Document: TypeAlias = dict[str, Any]
 Sender = Literal["client", "gateway"]
 
-_MESSAGES: dict[Sender, tuple[type[msgspec.Struct], ...]] = {
+MESSAGES: dict[Sender, tuple[type[msgspec.Struct], ...]] = {
     "client": get_args(AnyClientMessage),
     "gateway": get_args(AnyServerMessage),
 }
-_CONTENT_TYPES = {
-    "agentspace.v1.json": "application/json",
-    "agentspace.v1.msgpack": "application/vnd.msgpack",
-}
-_CLOSE_CODES = {
-    CloseCode.NORMAL: "Normal.",
-    CloseCode.GOING_AWAY: "The gateway goes away; `gateway.draining` came before.",
-    CloseCode.POLICY: "Policy: authentication, a flood, a slow reader.",
-    CloseCode.TOO_LARGE: "A message was too large.",
-    CloseCode.INTERNAL: "An internal error.",
-}
-_REFUSALS = {
-    401: "The token is missing or wrong.",
-    403: "`Origin` or `Host` is not one that the gateway answers to.",
-    404: "There is nothing at this path.",
-    503: "The gateway is full, or about to stop.",
-}
+_UNIONS: dict[Sender, str] = {"client": "ClientMessage", "gateway": "ServerMessage"}
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DEFINITION = "#/$defs/{name}"
 _SNAKE_CASE = re.compile(r"`[a-z0-9]+(?:_[a-z0-9]+)+`")
+_ANNOTATIONS = ("title", "description", "default", "examples")
 
 
 def message_schema(type_name: str, sender: Sender | None = None) -> Document:
@@ -50,177 +43,144 @@ def message_schema(type_name: str, sender: Sender | None = None) -> Document:
     LookupError for a type that the sender does not send.
     """
     senders = get_args(Sender) if sender is None else (sender,)
-    kinds = [kind for one in senders for kind in _MESSAGES[one] if _type_of(kind) == type_name]
+    kinds = [kind for one in senders for kind in MESSAGES[one] if type_of(kind) == type_name]
     if not kinds:
         raise LookupError(f"there is no message {type_name}")
-    references, definitions = _components(kinds, "#/$defs/{name}")
+    references = [_reference(_DEFINITION, kind.__name__) for kind in kinds]
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": _DIALECT,
         **(references[0] if len(references) == 1 else {"anyOf": references}),
-        "$defs": definitions,
+        "$defs": components(kinds, _DEFINITION),
     }
 
 
-def asyncapi() -> Document:
-    """The whole protocol as an AsyncAPI 3.0 document."""
-    kinds = [*_MESSAGES["client"], *_MESSAGES["gateway"]]
-    references, schemas = _components(kinds, "#/components/schemas/{name}")
-    messages = {
-        kind.__name__: _message(kind, reference, schemas[kind.__name__])
-        for kind, reference in zip(kinds, references, strict=True)
-    }
+def json_schema() -> Document:
+    """Every message in one JSON Schema: what a client sends, or what the gateway does."""
     return {
-        "asyncapi": "3.0.0",
-        "info": {
-            "title": "AgentSpace gateway",
-            "version": "1",
-            "description": _DESCRIPTION,
-        },
-        "defaultContentType": "application/json",
-        "servers": {"local": _SERVER},
-        "channels": {"gateway": _channel(messages)},
-        "operations": {
-            "receive": _operation("receive", "client", "What a client may send."),
-            "send": _operation("send", "gateway", "What the gateway sends."),
-        },
-        "components": {
-            "schemas": schemas,
-            "messages": messages,
-            "securitySchemes": _SECURITY_SCHEMES,
-        },
+        "$schema": _DIALECT,
+        "title": "AgentSpaceMessage",
+        "description": "A message of the AgentSpace protocol, version 1.",
+        "anyOf": [_reference(_DEFINITION, name) for name in _UNIONS.values()],
+        "$defs": all_components(_DEFINITION),
     }
 
 
-def _type_of(kind: type[msgspec.Struct]) -> str:
+def all_components(template: str) -> Document:
+    """Every message and what it is made of, by name, and the union of each side's messages."""
+    unions = {name: _union(sender, name, template) for sender, name in _UNIONS.items()}
+    return unions | components([*MESSAGES["client"], *MESSAGES["gateway"]], template)
+
+
+def components(kinds: Iterable[type[msgspec.Struct]], template: str) -> Document:
+    """The schemas of `kinds` and of all that they are made of, by name.
+
+    `template` is a reference, with `{name}` in it.
+    """
+    _, definitions = msgspec.json.schema_components(kinds, ref_template=template)
+    fields = {field for one in definitions.values() for field in one["properties"]}
+    structs = {
+        name: _as_sent(schema, fields, template) | {"title": name}
+        for name, schema in definitions.items()
+    }
+    used = set(_references(structs))
+    named = {name: one for name, one in _NAMED.items() if template.format(name=name) in used}
+    return structs | named
+
+
+def type_of(kind: type[msgspec.Struct]) -> str:
+    """A message's `type`."""
     return str(kind.__struct_config__.tag)
 
 
-def _components(
-    kinds: list[type[msgspec.Struct]], template: str
-) -> tuple[list[Document], Document]:
-    references, definitions = msgspec.json.schema_components(kinds, ref_template=template)
-    return list(references), {name: _as_sent(schema) for name, schema in definitions.items()}
+def _reference(template: str, name: str) -> Document:
+    return {"$ref": template.format(name=name)}
 
 
-def _as_sent(schema: Any) -> Any:
-    """msgspec's schema, with what is ours to say: decimals are written as numbers.
+def _union(sender: Sender, name: str, template: str) -> Document:
+    return {
+        "title": name,
+        "description": f"What the {sender} sends. `type` tells which message it is.",
+        "oneOf": [_reference(template, kind.__name__) for kind in MESSAGES[sender]],
+    }
 
-    `discriminator` is OpenAPI's; AsyncAPI has another of that name, and `type` tells as much.
+
+def _as_sent(schema: Document, fields: set[str], template: str) -> Document:
+    """msgspec's schema, with what is ours to say.
+
+    Decimals are written as numbers. A value with a name is a reference to it. A tag is a constant;
+    OpenAPI's `discriminator` is left out, for AsyncAPI has another of that name.
     """
+    notes: Document = {name: schema[name] for name in _ANNOTATIONS if name in schema}
+    if "description" in notes:
+        notes["description"] = _wire_names(inspect.cleandoc(notes["description"]), fields)
+    if name := _NAMES.get(_key(schema)):
+        notes.pop("title", None)
+        schema = _reference(template, name)
     match schema:
-        case {"type": "string", "format": "decimal"}:
-            return {"type": "number"}
-        case dict():
-            return {
-                name: _wire_names(value) if name == "description" else _as_sent(value)
-                for name, value in schema.items()
-                if name != "discriminator"
-            }
-        case list():
-            return [_as_sent(item) for item in schema]
-    return schema
-
-
-def _wire_names(description: Any) -> Any:
-    """Docstrings name fields as Python does, documents as the wire does."""
-    if not isinstance(description, str):  # a field of that name
-        return _as_sent(description)
-    return _SNAKE_CASE.sub(
-        lambda found: re.sub(r"_(.)", lambda letter: letter[1].upper(), found[0]), description
-    )
-
-
-def _message(kind: type[msgspec.Struct], reference: Document, schema: Document) -> Document:
-    return {
-        "name": _type_of(kind),
-        "title": _type_of(kind),
-        "summary": schema["description"],
-        "payload": reference,
+        case {"$ref": _}:
+            reference = {"$ref": schema["$ref"]}
+            return {"allOf": [reference], **notes} if notes else reference
+        case {"enum": [tag]}:
+            return {"const": tag, **notes}
+    inner = {
+        name: _part(name, value, fields, template)
+        for name, value in schema.items()
+        if name not in {*_ANNOTATIONS, "discriminator"}
     }
+    return {**notes, **inner}
 
 
-def _channel(messages: Document) -> Document:
-    return {
-        "address": "/gateway",
-        "description": "One WebSocket; each of its messages is one protocol message.",
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
-        "bindings": {"ws": {"method": "GET", "headers": _HEADERS, "bindingVersion": "0.1.0"}},
-        "x-subprotocols": _CONTENT_TYPES,
-        "x-close-codes": {str(int(code)): meaning for code, meaning in _CLOSE_CODES.items()},
-        "x-error-codes": list(get_args(ErrorCode)),
-    }
+def _part(name: str, value: Any, fields: set[str], template: str) -> Any:
+    match name, value:
+        case "properties", dict():
+            return {field: _as_sent(schema, fields, template) for field, schema in value.items()}
+        case "anyOf", list():
+            return [_as_sent(schema, fields, template) for schema in value]
+        case "items" | "additionalProperties", dict():
+            return _as_sent(value, fields, template)
+    return value
 
 
-def _operation(action: Literal["send", "receive"], sender: Sender, summary: str) -> Document:
-    return {
-        "action": action,
-        "channel": {"$ref": "#/channels/gateway"},
-        "summary": summary,
-        "messages": [
-            {"$ref": f"#/channels/gateway/messages/{kind.__name__}"} for kind in _MESSAGES[sender]
-        ],
-    }
+def _wire_names(description: str, fields: set[str]) -> str:
+    """Docstrings name fields as Python does, documents as the wire does.
+
+    A word is the name of a field when there is a field that the wire calls so; all other words are
+    values, and stay as they are sent.
+    """
+
+    def renamed(found: re.Match[str]) -> str:
+        name = re.sub(r"_(.)", lambda letter: letter[1].upper(), found[0])
+        return name if name.strip("`") in fields else found[0]
+
+    return _SNAKE_CASE.sub(renamed, description)
 
 
-def _table(rows: dict[Any, str]) -> str:
-    return "\n".join(f"- {name}: {meaning}" for name, meaning in rows.items())
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for one in schema:
+            yield from _references(one)
 
 
-_DESCRIPTION = f"""\
-A gateway between programs and a large language model, over one WebSocket. Messages are told apart
-by `type`. Every client message has an `id`, which its answers echo as `requestId`; unknown extra
-fields are ignored.
+def _key(schema: Document) -> bytes:
+    """What makes two schemas the same, whatever is said about them."""
+    bare = {name: value for name, value in schema.items() if name not in _ANNOTATIONS}
+    return msgspec.json.encode(bare, order="deterministic")
 
-Subprotocols: `agentspace.v1.json` (text frames, application/json) and `agentspace.v1.msgpack`
-(binary frames, application/vnd.msgpack; the same maps). A client that asks for either gets
-`gateway.hello` first; one that asks for none gets JSON and no hello.
 
-Error codes: {", ".join(f"`{code}`" for code in get_args(ErrorCode))}.
+def _named(name: str, kind: Any, meaning: str) -> Document:
+    if get_origin(kind) is Literal:
+        # msgspec sorts the values; their order may mean something.
+        schema: Document = {"type": "string", "enum": list(get_args(kind))}
+    elif name == "Usd":
+        schema = {"type": "number"}
+    else:
+        schema = msgspec.json.schema(kind)
+    return {"title": name, "description": meaning, **schema}
 
-Close codes:
 
-{_table({int(code): meaning for code, meaning in _CLOSE_CODES.items()})}
-
-Instead of the upgrade:
-
-{_table(_REFUSALS)}
-"""
-
-_SERVER: Document = {
-    "host": "127.0.0.1:3271",
-    "protocol": "ws",
-    "protocolVersion": "13",
-    "description": "The default address: ws://127.0.0.1:3271/gateway",
-    "security": [
-        {"$ref": "#/components/securitySchemes/bearer"},
-        {"$ref": "#/components/securitySchemes/subprotocol"},
-    ],
-}
-
-_SECURITY_SCHEMES: Document = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "`Authorization: Bearer TOKEN`",
-    },
-    "subprotocol": {
-        "type": "httpApiKey",
-        "in": "header",
-        "name": "Sec-WebSocket-Protocol",
-        "description": "For browsers: `agentspace.token.TOKEN` as a second offered subprotocol, "
-        "which is never echoed.",
-    },
-}
-
-_HEADERS: Document = {
-    "type": "object",
-    "properties": {
-        "Sec-WebSocket-Protocol": {
-            "type": "string",
-            "description": "One of "
-            + ", ".join(_CONTENT_TYPES)
-            + "; and agentspace.token.TOKEN where no header can be set.",
-        },
-        "Authorization": {"type": "string", "description": "Bearer TOKEN"},
-    },
-}
+_NAMED = {name: _named(name, kind, meaning) for name, (kind, meaning) in NAMED.items()}
+_NAMES = {_key(msgspec.json.schema(kind)): name for name, (kind, _) in NAMED.items()}

@@ -143,10 +143,13 @@ class SessionCreated(ServerMessage, frozen=True, kw_only=True, tag="session.crea
     request_id: str | UnsetType = UNSET
 
 
+Tier = Literal["high", "standard", "budget"]
+
+
 class Routing(Wire, frozen=True, kw_only=True):
     """Why a turn has its model, when the gateway chose it."""
 
-    tier: Literal["high", "standard", "budget"]
+    tier: Tier
     reason: str
 
 
@@ -161,12 +164,15 @@ class ChatStreamStart(ServerMessage, frozen=True, kw_only=True, tag="chat.stream
     routing: Routing | UnsetType = UNSET
 
 
+ContentType = Literal["text", "code"]
+
+
 class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.delta"):
     """Text; `code` from an opening fence to its closing fence, both included."""
 
     request_id: str
     delta: str
-    content_type: Literal["text", "code"] | UnsetType = UNSET
+    content_type: ContentType | UnsetType = UNSET
     seq: int
 
 
@@ -388,6 +394,9 @@ class SessionListing(ServerMessage, frozen=True, kw_only=True, tag="session.list
     next: str | UnsetType = UNSET
 
 
+HistoryStatus = Literal["partial", "unanswered", "refused"]
+
+
 class HistoryMessage(Wire, frozen=True, kw_only=True):
     """One message of a session, as it was stored; `status` when it is not whole."""
 
@@ -396,7 +405,7 @@ class HistoryMessage(Wire, frozen=True, kw_only=True):
     created_at: str
     tokens: int | UnsetType = UNSET
     turn_id: str | UnsetType = UNSET
-    status: Literal["partial", "unanswered", "refused"] | UnsetType = UNSET
+    status: HistoryStatus | UnsetType = UNSET
 
 
 class SessionHistoryPage(ServerMessage, frozen=True, kw_only=True, tag="session.history"):
@@ -449,6 +458,9 @@ class MailboxDepth(Wire, frozen=True, kw_only=True):
     size: int
 
 
+LedgerState = Literal["ok", "locked", "full"]
+
+
 class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway.status"):
     """The gateway's figures, read from its state. Bytes and seconds.
 
@@ -472,7 +484,7 @@ class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway
     provider_pings: int | UnsetType = UNSET
     longest_silence_seconds: float | UnsetType = UNSET
     mailboxes: dict[str, MailboxDepth]
-    ledger: Literal["ok", "locked", "full"]
+    ledger: LedgerState
     ledger_queue: int
     open_rows: int
     oldest_open_row_seconds: float | UnsetType = UNSET

@@ -1,49 +1,29 @@
 """The published schema says what the codecs do."""
 
 import json
-import re
-from collections.abc import Iterator
 from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
-from jsonschema import Draft7Validator, Draft202012Validator
+from jsonschema import Draft202012Validator
 
 from protocol.client import AnyClientMessage
-from protocol.codec import CODECS, JSON
-from protocol.errors import CloseCode, ErrorCode
-from protocol.schema import asyncapi, message_schema
+from protocol.codec import JSON
+from protocol.named import NAMED
+from protocol.schema import json_schema, message_schema
 from protocol.server import AnyServerMessage
+from tests.protocol.documents import parts
 from tests.protocol.strategies import values
 
-DOCUMENT = asyncapi()
 CLIENT = [str(kind.__struct_config__.tag) for kind in get_args(AnyClientMessage)]
 GATEWAY = [str(kind.__struct_config__.tag) for kind in get_args(AnyServerMessage)]
+ROOT = json_schema()
+EVERY = Draft202012Validator(ROOT)
 VALIDATORS = {
     **{("client", name): Draft202012Validator(message_schema(name, "client")) for name in CLIENT},
     **{("gateway", n): Draft202012Validator(message_schema(n, "gateway")) for n in GATEWAY},
 }
-
-
-def parts(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a document."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from parts(item)
-
-
-def resolve(reference: str) -> Any:
-    found: Any = DOCUMENT
-    for name in reference.removeprefix("#/").split("/"):
-        found = found[name]
-    return found
-
-
-# --- one message -------------------------------------------------------------------------------
 
 
 @given(values(AnyClientMessage))
@@ -51,6 +31,7 @@ def test_every_message_of_a_client_is_valid(message: AnyClientMessage) -> None:
     """What the codec takes, the schema takes."""
     sent = msgspec.json.decode(msgspec.json.encode(message))
     VALIDATORS["client", sent["type"]].validate(sent)
+    EVERY.validate(sent)
 
 
 @given(values(AnyServerMessage))
@@ -58,6 +39,7 @@ def test_every_message_of_the_gateway_is_valid(message: AnyServerMessage) -> Non
     """Decimals as the numbers they are written as."""
     sent = json.loads(JSON.encode(message))
     VALIDATORS["gateway", sent["type"]].validate(sent)
+    EVERY.validate(sent)
 
 
 @pytest.mark.parametrize(
@@ -106,71 +88,49 @@ def test_a_schema_is_valid_and_needs_no_other_document(sender: Any, name: str) -
             assert part["$ref"].removeprefix("#/$defs/") in schema["$defs"]
 
 
-# --- the whole protocol ------------------------------------------------------------------------
+# --- all messages in one document ---------------------------------------------------------------
 
 
-def test_the_document_describes_every_message() -> None:
-    """By the type's name, with a description, in the direction in which it goes."""
-    operations = DOCUMENT["operations"]
-    for action, names in (("receive", CLIENT), ("send", GATEWAY)):
-        assert operations[action]["action"] == action
-        messages = [resolve(one["$ref"]) for one in operations[action]["messages"]]
-        messages = [resolve(one["$ref"]) for one in messages]
-        assert [message["name"] for message in messages] == names
-        assert all(message["summary"] for message in messages)
+def test_the_root_is_two_unions() -> None:
+    """What a client sends, and what the gateway does; `type` tells their members apart."""
+    assert ROOT["anyOf"] == [{"$ref": "#/$defs/ClientMessage"}, {"$ref": "#/$defs/ServerMessage"}]
+    for name, types in (("ClientMessage", CLIENT), ("ServerMessage", GATEWAY)):
+        members = [one["$ref"].removeprefix("#/$defs/") for one in ROOT["$defs"][name]["oneOf"]]
+        tags = [ROOT["$defs"][member]["properties"]["type"] for member in members]
+        assert tags == [{"const": one} for one in types]
+        assert all("type" in ROOT["$defs"][member]["required"] for member in members)
 
 
-def test_every_reference_leads_somewhere() -> None:
-    """No message or schema is missing."""
-    for part in parts(DOCUMENT):
-        if "$ref" in part:
-            assert resolve(part["$ref"])
-
-
-def test_the_schemas_are_valid_however_they_are_read() -> None:
-    """AsyncAPI reads them as draft 07; their keywords mean the same in 2020-12."""
-    for schema in DOCUMENT["components"]["schemas"].values():
-        Draft7Validator.check_schema(schema)
-        Draft202012Validator.check_schema(schema)
+def test_every_definition_has_its_name_as_title_and_a_description() -> None:
+    """Generators name types by the title."""
+    for name, schema in ROOT["$defs"].items():
+        assert schema["title"] == name
         assert schema["description"]
 
 
-def test_no_schema_says_what_python_says() -> None:
-    """Decimals are numbers, fields have their wire names, patterns are ECMAScript's."""
-    for part in parts(DOCUMENT["components"]["schemas"]):
-        assert part.get("format") != "decimal"
-        assert "discriminator" not in part
-        assert not re.search(r"`[a-z]+_[a-z_]+`", str(part.get("description", "")))
-        assert not re.search(r"\\[AZ]|\(\?P|\(\?[aiLmsux]", str(part.get("pattern", "")))
+def test_an_enumeration_is_a_definition() -> None:
+    """So it has one name, wherever it is used."""
+    listed = [part for part in parts(ROOT) if "enum" in part]
+    assert all(part["title"] in ROOT["$defs"] for part in listed)
+    assert len(listed) == len({part["title"] for part in listed})
 
 
-def test_the_document_says_where_and_how_to_connect() -> None:
-    """Address, subprotocols, content types, tokens."""
-    server = DOCUMENT["servers"]["local"]
-    channel = DOCUMENT["channels"]["gateway"]
-    address = f"{server['protocol']}://{server['host']}{channel['address']}"
-    assert address == "ws://127.0.0.1:3271/gateway"
-    assert list(channel["x-subprotocols"]) == list(CODECS)
-    assert set(channel["x-subprotocols"].values()) == {
-        "application/json",
-        "application/vnd.msgpack",
-    }
-    schemes = [resolve(scheme["$ref"])["type"] for scheme in server["security"]]
-    assert schemes == ["http", "httpApiKey"]
-    assert (DOCUMENT["asyncapi"], DOCUMENT["info"]["version"]) == ("3.0.0", "1")
+def test_values_stand_as_they_are_sent() -> None:
+    """Descriptions call fields as the wire does; a value is no field."""
+    described = ROOT["$defs"]["ChatStreamEnd"]["description"]
+    assert "`max_steps`" in described
+    assert "`stopDetails`" in described
+    assert "`media_type`" in ROOT["$defs"]["PlainTextSource"]["description"]
+    assert "system_prompt" in ROOT["$defs"]["SectionName"]["enum"]
 
 
-def test_the_document_names_every_code() -> None:
-    """Errors and closes."""
-    codes = resolve("#/components/schemas/ErrorMessage")["properties"]["code"]["enum"]
-    assert set(codes) == set(get_args(ErrorCode))
-    channel = DOCUMENT["channels"]["gateway"]
-    assert channel["x-error-codes"] == list(get_args(ErrorCode))
-    assert list(channel["x-close-codes"]) == [str(int(code)) for code in CloseCode]
-    for code in (*get_args(ErrorCode), *channel["x-close-codes"]):
-        assert code in DOCUMENT["info"]["description"]
+def test_values_keep_their_order() -> None:
+    """It means something: from little to much, or as they are sent."""
+    for name, (kind, _) in NAMED.items():
+        if "enum" in ROOT["$defs"][name]:
+            assert ROOT["$defs"][name]["enum"] == list(get_args(kind))
 
 
-def test_the_document_is_json() -> None:
-    """And making it twice makes the same."""
-    assert json.loads(json.dumps(DOCUMENT)) == asyncapi()
+def test_a_reference_stands_alone() -> None:
+    """Draft 07, and with it AsyncAPI, ignores what stands next to one."""
+    assert all(set(part) == {"$ref"} for part in parts(ROOT) if "$ref" in part)
