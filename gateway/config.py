@@ -3,6 +3,9 @@
 A flag, else an `AGENTSPACE_…` variable, else `config.toml`, else the default. A flag that is
 `None` or `()` and a variable that is empty count as not given. A relative path begins at the
 folder that names it: the working folder for flags and variables, the config folder for the file.
+
+pydantic-settings would read the same sources, but its errors do not name the one that is at fault
+(pydantic/pydantic-settings#24), and quote values that may be secret.
 """
 
 from __future__ import annotations
@@ -21,24 +24,24 @@ from actors.context.toolset import server_tools
 from gateway.loopback import is_loopback
 from gateway.mcp.settings import BadMcpServer, McpServer, read_servers
 from gateway.model_settings import BadModel, read_models
-from gateway.settings import SETTINGS, Settings, settings_table
+from gateway.settings import SETTINGS, Settings
+from gateway.variables import CONFIG_DIR_VARIABLE, MisspeltVariable, notes_on, value_of
 from protocol.errors import GatewayError
 from protocol.provider.model_info import ModelInfo
 
 __all__ = [
     "CONFIG_DIR_VARIABLE",
     "ConfigError",
+    "Configuration",
     "Settings",
-    "flag_of",
     "load_settings",
-    "settings_table",
+    "read_configuration",
     "variable_of",
 ]
 
 CONFIG_FILE: Final = "config.toml"
 SERVERS: Final = "mcp_servers"
 MODELS: Final = "models"
-CONFIG_DIR_VARIABLE: Final = "AGENTSPACE_CONFIG_DIR"
 _LONGEST_SHOWN = 60
 
 
@@ -54,10 +57,30 @@ class _Given(msgspec.Struct, frozen=True):
     folder: Path
 
 
+class Configuration(msgspec.Struct, frozen=True):
+    """The settings in force, and where they are from.
+
+    `sources` has a setting's flag, variable or file, and no entry for a default. `notes` are lines
+    about variables that have no effect. `file` is where the config file is, or would be.
+    """
+
+    settings: Settings
+    sources: dict[str, str]
+    notes: tuple[str, ...]
+    file: Path
+
+
 def load_settings(
     flags: Mapping[str, object], environ: Mapping[str, str], config_dir: Path | None = None
 ) -> Settings:
-    """The settings in force; `flags` by field name.
+    """The settings in force; what `read_configuration` says besides is left out."""
+    return read_configuration(flags, environ, config_dir).settings
+
+
+def read_configuration(
+    flags: Mapping[str, object], environ: Mapping[str, str], config_dir: Path | None = None
+) -> Configuration:
+    """The settings in force, and their sources; `flags` by field name.
 
     Without `config_dir` it is `AGENTSPACE_CONFIG_DIR`, else the user's config folder.
     Raises ConfigError; TypeError for a flag that is no setting.
@@ -70,26 +93,28 @@ def load_settings(
     models = _models(tables.pop(MODELS, {}), folder)
     given = _from_file(tables, folder)
     here = Path.cwd()
-    for name in SETTINGS:
-        variable = variable_of(name)
-        if environ.get(variable):
-            given[name] = _Given(environ[variable], variable, here)
+    for name, setting in SETTINGS.items():
+        if value := value_of(name, environ):
+            given[name] = _Given(value, setting.variable, here)
         if flags.get(name) not in (None, ()):
-            given[name] = _Given(flags[name], flag_of(name), here)
+            given[name] = _Given(flags[name], setting.flag, here)
     values = {name: _converted(name, value) for name, value in given.items()}
     settings = Settings(**values, mcp_servers=servers, models=models)
     _check_together(settings, given)
-    return settings
+    sources = {name: value.source for name, value in given.items()}
+    return Configuration(settings, sources, _notes(environ), folder / CONFIG_FILE)
 
 
 def variable_of(name: str) -> str:
     """The environment variable of a setting."""
-    return f"AGENTSPACE_{name.upper()}"
+    return SETTINGS[name].variable
 
 
-def flag_of(name: str) -> str:
-    """The command line's flag of a setting."""
-    return f"--{name.replace('_', '-')}"
+def _notes(environ: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        return notes_on(environ)
+    except MisspeltVariable as error:
+        raise ConfigError(str(error)) from None
 
 
 def _config_dir(environ: Mapping[str, str]) -> Path:
@@ -123,14 +148,16 @@ def _models(tables: object, folder: Path) -> tuple[ModelInfo, ...]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # editors write a BOM
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}): make it a file that you may read."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: it is not UTF-8. Save it as UTF-8.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         # The parser quotes at most one character, never a value.
         raise ConfigError(f"{path} is not TOML: {_one_line(str(error))}. Correct it.") from error
 
@@ -147,7 +174,7 @@ def _converted(name: str, given: _Given) -> Any:
     if isinstance(value, str):
         if setting.is_tuple:
             value = tuple(part.strip() for part in value.split(",") if part.strip())
-        elif setting.is_choice:
+        elif setting.words:
             value = value.lower()
     try:
         _check_text(value)

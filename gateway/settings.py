@@ -13,64 +13,47 @@ import platformdirs
 from msgspec import Meta
 
 from gateway.mcp.settings import McpServer
-from protocol.client import ServerTool, ServerToolOptions
+from gateway.setting_kinds import (
+    Access,
+    Attempts,
+    Budget,
+    Bytes,
+    Count,
+    Folder,
+    Host,
+    HostNames,
+    LogFormat,
+    LogLevel,
+    ModelName,
+    OptionalFile,
+    OptionalToken,
+    OptionalUrl,
+    Origins,
+    PlainText,
+    Port,
+    Seconds,
+    ServerTools,
+    Switch,
+)
 from protocol.provider.model_info import ModelInfo
 
 MIB: Final = 1024 * 1024
 
 
-def _kind(expects: str, **limits: Any) -> Meta:
-    return Meta(extra={"expects": expects}, **limits)
-
-
-def _about(description: str, *, secret: bool = False) -> Meta:
-    return Meta(description=description, extra={"secret": secret})
-
-
-Port = Annotated[int, _kind("a whole number from 0 to 65535", ge=0, le=65_535)]
-Seconds = Annotated[float, _kind("seconds: above 0, at most 86400", gt=0, le=86_400)]
-Count = Annotated[int, _kind("a whole number from 1 to 1000000", ge=1, le=1_000_000)]
-Attempts = Annotated[int, _kind("a whole number from 0 to 10", ge=0, le=10)]
-Budget = Annotated[int, _kind("a whole number from 1024 to 1000000", ge=1_024, le=1_000_000)]
-Bytes = Annotated[int, _kind("bytes: a whole number from 1024 up", ge=1_024, le=2**40)]
-Switch = Annotated[bool, _kind("true or false")]
-Folder = Annotated[Path, _kind("a path")]
-OptionalFile = Annotated[Path | None, _kind("a path")]
-PlainText = Annotated[str, _kind("text in UTF-8, without NUL")]
-Host = Annotated[str, _kind("an address or a host name", pattern=r"^[A-Za-z0-9.:_%-]{1,255}\Z")]
-ModelName = Annotated[str, _kind("a model's id", pattern=r"^[!-~]{1,128}\Z")]
-# What a subprotocol can carry too (RFC 9110, section 5.6.2): that is where browsers put a token.
-_Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{16,512}\Z")]
-OptionalToken = Annotated[
-    _Token | None,
-    _kind("16 to 512 letters, digits or any of !#$%&'*+-.^_`|~"),
-]
-OptionalUrl = Annotated[str | None, _kind("an http:// or https:// address without user, ? or #")]
-_Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[a-z0-9.:_\[\]-]+\Z")]
-Origins = Annotated[
-    tuple[_Origin, ...],
-    _kind("origins in lower case without path or *, such as https://app.example:8443"),
-]
-_HostName = Annotated[str, Meta(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)\Z")]
-HostNames = Annotated[
-    tuple[_HostName, ...], _kind("host names in lower case without port, such as gateway.example")
-]
-
-ServerTools = Annotated[
-    tuple[ServerTool | ServerToolOptions, ...],
-    _kind("any of web_search, web_fetch, code_execution; in the file also with options"),
-]
+def _about(description: str, *, secret: bool = False, section: str = "") -> Meta:
+    """What a setting is. `section` is the title of those that begin with this one."""
+    return Meta(description=description, extra={"secret": secret, "section": section})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting. Times are in seconds, sizes in bytes."""
 
-    # Who may connect, and where
-    host: Annotated[Host, _about("Address to listen on.")] = "127.0.0.1"
+    host: Annotated[Host, _about("Address to listen on.", section="Who may connect, and where")] = (
+        "127.0.0.1"
+    )
     port: Annotated[Port, _about("TCP port to listen on; 0 takes a free one.")] = 3271
     auth: Annotated[
-        Literal["token", "none"],
-        _kind("token or none"),
+        Access,
         _about("Whether a client must show the token; `none` is for a loopback host alone."),
     ] = "token"
     token: Annotated[
@@ -84,9 +67,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         HostNames, _about("Further Host names that the gateway answers to.")
     ] = ()
 
-    # Where things are kept
     data_dir: Annotated[
-        Folder, _about("Folder of the database, the token and the agents' folders.")
+        Folder,
+        _about(
+            "Folder of the database, the token and the agents' folders.",
+            section="Where things are kept",
+        ),
     ] = msgspec.field(default_factory=lambda: platformdirs.user_data_path("agentspace"))
     prices_file: Annotated[
         OptionalFile, _about("TOML or JSON file of prices that win over the built-in ones.")
@@ -95,9 +81,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         OptionalFile, _about("File of the provider's key, readable by its owner alone.")
     ] = None
 
-    # What is asked of the model
     anthropic_base_url: Annotated[
-        OptionalUrl, _about("Address of the Messages API; not given: the provider's.", secret=True)
+        OptionalUrl,
+        _about(
+            "Address of the Messages API; not given: the provider's.",
+            secret=True,
+            section="What is asked of the model",
+        ),
     ] = None
     default_model: Annotated[ModelName, _about("Model of a session that names none.")] = (
         "claude-sonnet-5-5"
@@ -114,7 +104,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     response_format: Annotated[
         Switch, _about("Whether the model is told how answers are to be formatted.")
     ] = True
-
     prompt_caching: Annotated[
         Switch, _about("Whether the provider is asked to remember prompts, at its own prices.")
     ] = True
@@ -129,8 +118,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 128 * 1024
     tools_at_once: Annotated[Count, _about("Tools of one turn that run side by side.")] = 16
 
-    # How long to wait
-    handshake_seconds: Annotated[Seconds, _about("Longest WebSocket handshake of a client.")] = 8.0
+    handshake_seconds: Annotated[
+        Seconds, _about("Longest WebSocket handshake of a client.", section="How long to wait")
+    ] = 8.0
     write_seconds: Annotated[
         Seconds, _about("Longest write of one frame; then the connection is given up.")
     ] = 10.0
@@ -190,9 +180,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Switch, _about("Whether the end of stdin (the parent is gone) stops the gateway.")
     ] = False
 
-    # Tools from MCP servers
     mcp_start_seconds: Annotated[
-        Seconds, _about("Longest time from starting an MCP server to having its tools.")
+        Seconds,
+        _about(
+            "Longest time from starting an MCP server to having its tools.",
+            section="Tools from MCP servers",
+        ),
     ] = 30.0
     mcp_restart_seconds: Annotated[
         Seconds, _about("Longest pause before an MCP server that was lost is started again.")
@@ -203,8 +196,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mcp_servers: tuple[McpServer, ...] = ()  # tables of the file, with neither flag nor variable
     models: tuple[ModelInfo, ...] = ()  # likewise
 
-    # How much to hold
-    max_connections: Annotated[Count, _about("Clients at once; a further one gets a 503.")] = 10_000
+    max_connections: Annotated[
+        Count, _about("Clients at once; a further one gets a 503.", section="How much to hold")
+    ] = 10_000
     max_message_bytes: Annotated[Bytes, _about("Longest message of a client.")] = 16 * MIB
     max_pending_queries: Annotated[
         Count, _about("Questions of one connection that may wait for their answers.")
@@ -230,15 +224,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     list_limit_default: Annotated[Count, _about("Rows of a page that names no limit.")] = 50
     list_limit_max: Annotated[Count, _about("Most rows of a page.")] = 200
 
-    # What is logged, to stderr
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        _kind("debug, info, warning or error"),
-        _about("Least severity that is logged."),
+        LogLevel,
+        _about("Least severity that is logged.", section="What is logged, to stderr"),
     ] = "info"
-    log_format: Annotated[
-        Literal["text", "json"], _kind("text or json"), _about("How a log line is written.")
-    ] = "text"
+    log_format: Annotated[LogFormat, _about("How a log line is written.")] = "text"
 
     @property
     def agents_dir(self) -> Path:
@@ -254,12 +244,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One setting with a single value, as its annotation in `Settings` describes it."""
+    """One setting with a single value, as its annotation in `Settings` describes it.
 
+    `default` is for people to read; `section` is the title of the settings that it stands with.
+    """
+
+    name: str
     type: Any
+    placeholder: str
     expects: str
     description: str
     secret: bool
+    section: str
+    default: str
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"{PREFIX}{self.name.upper()}"
+
+    @property
+    def flag(self) -> str:
+        """Its flag on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The few words of which it takes one; empty for a setting that takes other values."""
+        kind = get_args(self.type)[0]
+        return get_args(kind) if get_origin(kind) is Literal else ()
 
     @property
     def is_tuple(self) -> bool:
@@ -267,53 +280,59 @@ class Setting(msgspec.Struct, frozen=True):
         return get_origin(get_args(self.type)[0]) is tuple
 
     @property
-    def is_choice(self) -> bool:
-        """Whether it takes one of a few words."""
-        return get_origin(get_args(self.type)[0]) is Literal
+    def is_switch(self) -> bool:
+        """Whether it is on or off."""
+        return get_args(self.type)[0] is bool
 
+
+PREFIX: Final = "AGENTSPACE_"
+"""How the environment variables of all settings begin."""
+
+DATA_FOLDER: Final = "the user's data folder"
+"""What stands for the default of `data_dir`, which is another for each user."""
 
 TABLES: Final = ("mcp_servers", "models")
 """What has tables in the file, with neither flag nor variable."""
 
 
 def _described() -> dict[str, Setting]:
-    found = {}
-    for name, hint in get_type_hints(Settings, include_extras=True).items():
-        if name in TABLES:
+    found: dict[str, Setting] = {}
+    hints = get_type_hints(Settings, include_extras=True)
+    section = ""
+    for field in msgspec.structs.fields(Settings):
+        if field.name in TABLES:
             continue
+        hint = hints[field.name]
         metas = [meta for meta in hint.__metadata__ if isinstance(meta, Meta)]
         extra: dict[str, Any] = {}
         for meta in metas:
             extra |= meta.extra or {}
-        description = next(meta.description for meta in metas if meta.description)
-        found[name] = Setting(hint, extra["expects"], description, extra["secret"])
-    return found
-
-
-SETTINGS: Final = _described()
-
-
-def settings_table() -> str:
-    """A Markdown table of every setting, for the README."""
-    rows = ["| setting | default | takes | what it is |", "|---|---|---|---|"]
-    defaults = {field.name: field for field in msgspec.structs.fields(Settings)}
-    for name, setting in SETTINGS.items():
-        default = defaults[name].default
-        shown = (
-            "the user's data folder" if default is msgspec.NODEFAULT else _shown_default(default)
+        section = extra["section"] or section
+        found[field.name] = Setting(
+            name=field.name,
+            type=hint,
+            placeholder=extra["placeholder"],
+            expects=extra["expects"],
+            description=next(meta.description for meta in metas if meta.description),
+            secret=extra["secret"],
+            section=section,
+            default=_shown_default(field.default),
         )
-        expects = setting.expects.replace("|", "\\|")
-        rows.append(f"| `{name}` | {shown} | {expects} | {setting.description} |")
-    return "\n".join(rows) + "\n"
+    return found
 
 
 def _shown_default(default: object) -> str:
     match default:
+        case msgspec.NODEFAULT:
+            return DATA_FOLDER
         case None | ():
-            return "not set"
+            return ""
         case bool():
-            return f"`{str(default).lower()}`"
+            return str(default).lower()
         case float():
-            return f"`{default:g}`"
+            return f"{default:g}"
         case _:
-            return f"`{default}`"
+            return str(default)
+
+
+SETTINGS: Final = _described()

@@ -6,17 +6,9 @@ import re
 from pathlib import Path
 
 from gateway.cli.main import COMMANDS
-from gateway.config import settings_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-
-
-def test_the_settings_table_is_the_one_in_force() -> None:
-    """Name, default and meaning of each setting, generated from the settings themselves."""
-    found = re.search(r"<!-- settings:begin -->\n(.*?)<!-- settings:end -->", README, re.DOTALL)
-    assert found is not None
-    assert found[1] == settings_table()
 
 
 def test_each_command_is_named_and_each_named_command_exists() -> None:

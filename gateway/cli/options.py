@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from gateway.cli.views.harmless import harmless
-from gateway.config import ConfigError, Settings, load_settings
+from gateway.config import ConfigError, Configuration, Settings, read_configuration
 from protocol.errors import ExitCode
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -28,12 +28,20 @@ class Stop(click.ClickException):
         click.echo(f"agentspace: {harmless(self.message)}", err=True)
 
 
-def settings_of(flags: dict[str, object]) -> Settings:
-    """The settings in force with these flags. Raises Stop, with exit code 2."""
+def configuration_of(flags: dict[str, object]) -> Configuration:
+    """The settings in force with these flags, and their sources. Raises Stop, with exit code 2."""
     try:
-        return load_settings(flags, os.environ)
+        return read_configuration(flags, os.environ)
     except ConfigError as error:
         raise Stop(str(error)) from error
+
+
+def settings_of(flags: dict[str, object]) -> Settings:
+    """The settings in force with these flags; notes go to stderr. Raises Stop, with exit code 2."""
+    configuration = configuration_of(flags)
+    for note in configuration.notes:
+        click.echo(f"agentspace: {harmless(note)}", err=True)
+    return configuration.settings
 
 
 def data_dir_option(command: CommandT) -> CommandT:

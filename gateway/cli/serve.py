@@ -20,8 +20,9 @@ import trio
 from gateway import __version__
 from gateway.app import Gateway
 from gateway.cli.logs import start_logging
-from gateway.cli.options import Stop, data_dir_option, settings_of
+from gateway.cli.options import Stop, configuration_of
 from gateway.cli.running import ending_of, innermost
+from gateway.cli.setting_options import SettingsCommand, setting_options
 from gateway.config import ConfigError, Settings
 from gateway.ledger.unusable import LedgerUnusable
 from gateway.vault import Vault
@@ -48,23 +49,19 @@ class GatewayReady(msgspec.Struct, frozen=True, tag="gateway.ready"):
     protocol: int
 
 
-@click.command()
-@click.option("--host", help="Address to listen on.")
-@click.option("--port", help="Port to listen on; 0 takes a free one.")
-@click.option("--auth", help="`token`, or `none` on loopback.")
-@data_dir_option
-@click.option("--anthropic-base-url", help="Address of the Messages API.")
-@click.option("--default-model", help="Model of a session that names none.")
-@click.option("--allowed-origin", "allowed_origins", multiple=True, help="A page's Origin.")
-@click.option("--allowed-host", "allowed_hosts", multiple=True, help="A further Host name.")
-@click.option("--drain-seconds", help="Time to finish in when the gateway stops.")
-@click.option("--stop-on-stdin-eof", is_flag=True, default=None, help="Stop when stdin ends.")
-@click.option("--log-level", help="debug, info, warning or error.")
-@click.option("--log-format", help="text or json.")
+@setting_options
+@click.command(cls=SettingsCommand)
 def serve(**flags: object) -> None:
-    """Serve clients over WebSocket."""
-    settings = settings_of(flags)
+    """Serve clients over WebSocket.
+
+    A setting is its flag, else its variable, else what config.toml says of its name (with _ for
+    each -), else the default.
+    """
+    configuration = configuration_of(flags)
+    settings = configuration.settings
     start_logging(settings.log_level, settings.log_format)
+    for note in configuration.notes:
+        log.warning("%s", note)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         code = trio.run(run_gateway, settings)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import ConfigError, Settings, load_settings, settings_table
+from gateway.config import ConfigError, Settings, load_settings, read_configuration
 from gateway.loopback import is_loopback
 from gateway.settings import SETTINGS
 from protocol.client import ServerToolOptions
@@ -215,6 +215,32 @@ def test_a_key_like_nothing_is_to_be_removed(tmp_path: Path) -> None:
     assert refused(tmp_path).endswith("remove it.")
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    """Some editors begin every file with one."""
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbfport = 9\n")
+    assert load_settings({}, {}, tmp_path).port == 9
+
+
+def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(tmp_path: Path) -> None:
+    """PowerShell's `>` writes UTF-16."""
+    (tmp_path / "config.toml").write_bytes("port = 9".encode("utf-16"))
+    assert refused(tmp_path).endswith("is not TOML: it is not UTF-8. Save it as UTF-8.")
+
+
+def test_the_source_of_each_value_is_known(tmp_path: Path) -> None:
+    """A flag, a variable, or the file; a default has none."""
+    file = tmp_path / "config.toml"
+    file.write_text("port = 1\nask_seconds = 1\n")
+    environ = {"AGENTSPACE_PORT": "2", "AGENTSPACE_LOG_LEVEL": "debug"}
+    configuration = read_configuration({"log_level": "error"}, environ, tmp_path)
+    assert configuration.sources == {
+        "port": "AGENTSPACE_PORT",
+        "ask_seconds": str(file),
+        "log_level": "--log-level",
+    }
+    assert configuration.file == file
+
+
 @pytest.mark.parametrize(
     "content", [b"port = ", b"\xff", b"port = 1\nport = 2", b"x = " + b"[" * 9_999]
 )
@@ -258,14 +284,6 @@ def test_a_flag_that_is_no_setting_is_a_bug(tmp_path: Path) -> None:
     """The command line's own mistake is not the user's."""
     with pytest.raises(TypeError, match="prot"):
         load_settings({"prot": 1}, {}, tmp_path)
-
-
-def test_the_table_has_every_setting() -> None:
-    """One row a setting, four cells a row."""
-    rows = settings_table().splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == list(SETTINGS)
-    assert all(row.replace("\\|", "").count("|") == 5 for row in rows)
-    assert "| `drain_seconds` | `10` | seconds: above 0, at most 86400 |" in settings_table()
 
 
 @given(name=st.sampled_from(sorted(SETTINGS)), value=st.text(min_size=1))
