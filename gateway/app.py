@@ -7,11 +7,11 @@ Nested nurseries are the life cycle, and their nesting order is the shutdown ord
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import trio
 
@@ -30,15 +30,15 @@ from actors.usage.usage import UsageActor
 from gateway import __version__
 from gateway.access import access_rules
 from gateway.announcing import announce
-from gateway.anthropic.model import AnthropicModel
+from gateway.anthropic.model import PROVIDER_URL, AnthropicModel
 from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings
 from gateway.ledger.ledger import Ledger
 from gateway.library import FolderLibrary
-from gateway.loopback import is_loopback
 from gateway.mcp.state import McpTimes
 from gateway.mcp.tools import McpTools
 from gateway.media.media import PictureMedia
+from gateway.network import check_network
 from gateway.prices import GenaiPrices
 from gateway.server import Server, ServerSettings
 from gateway.tokenizer import TiktokenTokenizer
@@ -119,6 +119,7 @@ class Gateway:
         Raises ConfigError for an address that cannot be had, LedgerUnusable for the database.
         """
         settings = self._settings
+        _check_network(settings)
         prepare_data_dir(settings)
         rules = access_rules(settings)
         ledger = Ledger(settings.data_dir / "ledger.db", queue_size=settings.ledger_queue)
@@ -129,7 +130,6 @@ class Gateway:
             base_url=settings.anthropic_base_url,
             connect_seconds=settings.connect_seconds,
             answer_seconds=settings.ask_seconds / 2,
-            trust_env=not _is_local(settings.anthropic_base_url),
         )
         try:
             parts = Wiring(settings, ledger, model)
@@ -352,9 +352,9 @@ def _url(host: str, sockets: list[trio.SocketListener]) -> str:
     return f"ws://{name}:{port}/gateway"
 
 
-def _is_local(base_url: str | None) -> bool:
-    host = urlsplit(base_url or "").hostname
-    return host is not None and is_loopback(host)
+def _check_network(settings: Settings) -> None:
+    servers = [one.url for one in settings.mcp_servers if one.enabled and one.url]
+    check_network([settings.anthropic_base_url or PROVIDER_URL, *servers], os.environ)
 
 
 def _server_settings(settings: Settings) -> ServerSettings:

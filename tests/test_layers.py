@@ -32,6 +32,8 @@ LIBRARIES = {
     "httpx2": {
         *(f"gateway.anthropic.{name}" for name in ("bodies", "errors", "events", "model")),
         "gateway.mcp.http",
+        "gateway.network",
+        "gateway.outbound",
     },
     "jsonschema": {"gateway.simulator.tool_schemas"},
     "keyring": {"gateway.vault"},

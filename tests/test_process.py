@@ -137,6 +137,37 @@ def test_a_bad_setting_is_one_line_and_exit_2(tmp_path: Path, name: str, value: 
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "socks4://user:sesame@127.0.0.1:9"),
+        ("all_proxy", "http://[::1"),
+        ("SSL_CERT_FILE", "/there/is/none.pem"),
+        ("SSL_CERT_DIR", "/there/is/none"),
+        ("SSLKEYLOGFILE", "/there/is/none.log"),
+    ],
+)
+def test_a_bad_word_on_the_network_is_one_line_and_exit_2(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    """It names the variable, for a start and for `keys test`; a password in it stays secret."""
+    (tmp_path / "0a1b2c3d.0").touch()
+    network = {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(tmp_path), name: value}
+    for arguments in (["serve"], ["keys", "test"]):
+        done = subprocess.run(
+            command(*arguments),
+            env=environment(tmp_path, **network),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"agentspace: {name} ")
+        assert done.stderr.count("\n") == 1
+        assert "sesame" not in done.stderr
+
+
 def test_no_token_off_loopback_is_refused(tmp_path: Path) -> None:
     """`--auth none` is for loopback alone."""
     code, line = refused(tmp_path, "--auth", "none", "--host", "0.0.0.0")

@@ -7,6 +7,7 @@ a code, the id of the request, hints on when to try again, and a short explanati
 from __future__ import annotations
 
 import re
+import ssl
 import time
 
 import anthropic
@@ -51,6 +52,19 @@ def provider_error(error: Exception) -> ProviderError:
             )
         case anthropic.APIStatusError():
             return _status_error(error)
+        case anthropic.APIConnectionError() | httpx2.ConnectError() if _is_untrusted(error):
+            return ProviderError(
+                "LLM_ERROR",
+                "The certificate at the provider's address is not trusted. If a proxy stands in "
+                "between, name its certificates in SSL_CERT_FILE, and start the gateway anew.",
+            )
+        case anthropic.APIConnectionError() if isinstance(error.__cause__, httpx2.ProxyError):
+            return ProviderError(
+                "LLM_ERROR",
+                "The proxy does not let the gateway through to the provider. Check HTTPS_PROXY, "
+                "HTTP_PROXY and ALL_PROXY, and what the proxy allows.",
+                retryable=True,
+            )
         case anthropic.APIConnectionError() | httpx2.ConnectError():
             return ProviderError(
                 "LLM_ERROR",
@@ -63,6 +77,13 @@ def provider_error(error: Exception) -> ProviderError:
         "send again.",
         retryable=True,
     )
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate is what a connection failed at: it will fail again."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def request_id_of(response: httpx2.Response) -> str | None:

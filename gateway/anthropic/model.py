@@ -22,6 +22,7 @@ from anthropic.types import RawMessageStreamEvent
 from gateway.anthropic.bodies import UNPACKED, bound, longest_answer, pieces
 from gateway.anthropic.errors import provider_error
 from gateway.anthropic.events import Events
+from gateway.outbound import OutboundClient
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.features import EAGER
 from protocol.provider.model_info import ModelInfo
@@ -75,20 +76,14 @@ class AnthropicModel:
         base_url: str | None,
         connect_seconds: float,
         answer_seconds: float,
-        trust_env: bool = True,
     ) -> None:
         self._find_key = find_key
         self._one_lookup = trio.CapacityLimiter(1)
         self._answer_seconds = answer_seconds
         self._base_url = base_url or PROVIDER_URL
         self._timeout = httpx2.Timeout(READ_SECONDS, connect=connect_seconds)
-        self._http = httpx2.AsyncClient(
-            timeout=self._timeout,
-            headers=UNPACKED,
-            event_hooks={"response": [bound]},
-            follow_redirects=False,
-            trust_env=trust_env,
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
+        self._http = OutboundClient(
+            self._base_url, timeout=self._timeout, headers=UNPACKED, on_response=bound
         )
         self._client: anthropic.AsyncAnthropic | None = None
         self._open_streams = 0

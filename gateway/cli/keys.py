@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from gateway.cli.console import stdout
 from gateway.cli.options import Stop, settings_of
 from gateway.cli.running import run
 from gateway.cli.views.keys import key_sources
+from gateway.network import check_network
 from gateway.vault import VARIABLES, FoundKey, Vault, VaultError
 from protocol.provider.model_info import ModelInfo
 
@@ -83,8 +85,9 @@ def check_key(provider: str) -> None:
 async def _list_models(
     found: FoundKey, base_url: str | None, connect_seconds: float
 ) -> list[ModelInfo]:
-    from gateway.anthropic.model import AnthropicModel  # noqa: PLC0415 - it takes a second
+    from gateway.anthropic.model import PROVIDER_URL, AnthropicModel  # noqa: PLC0415 - a second
 
+    check_network([base_url or PROVIDER_URL], os.environ)
     model = AnthropicModel(
         lambda: found.key,
         base_url=base_url,

@@ -12,17 +12,16 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx2
 import trio
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 
-from gateway.loopback import is_loopback
 from gateway.mcp.reading import readable
 from gateway.mcp.settings import McpServer
 from gateway.mcp.stdio import LONGEST_MESSAGE
+from gateway.outbound import OutboundClient
 
 for _name in ("httpx2", "httpcore2"):  # they log addresses, which may have a key in them
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -68,12 +67,12 @@ async def open_http(server: McpServer, trouble: Trouble) -> AsyncIterator[Transp
         yield streams
 
 
-class _Client(httpx2.AsyncClient):
+class _Client(OutboundClient):
     def __init__(self, server: McpServer, trouble: Trouble) -> None:
         super().__init__(
+            server.url,
             headers=server.headers | {"accept-encoding": "identity"},
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS, write=CONNECT_SECONDS),
-            trust_env=not is_loopback(urlsplit(server.url).hostname or ""),
         )
         self._trouble = trouble
 

@@ -60,7 +60,6 @@ async def open_provider(say: Callable[[Send], Awaitable[None]]) -> AsyncIterator
             base_url=f"http://127.0.0.1:{port}",
             connect_seconds=5.0,
             answer_seconds=5.0,
-            trust_env=False,
         )
         with trio.fail_after(20):
             yield model

@@ -35,7 +35,6 @@ def model_of(simulator: Simulator, key: str | None = "sk-test") -> AnthropicMode
         base_url=simulator.url,
         connect_seconds=5.0,
         answer_seconds=5.0,
-        trust_env=False,
     )
 
 
@@ -154,7 +153,6 @@ async def test_a_key_that_comes_later_is_found() -> None:
             base_url=simulator.url,
             connect_seconds=5.0,
             answer_seconds=5.0,
-            trust_env=False,
         )
         with pytest.raises(GatewayError, match="NO_API_KEY: There is no API key"):
             await model.list_models()
@@ -171,7 +169,6 @@ async def test_an_unreachable_provider_is_told_apart() -> None:
         base_url="http://127.0.0.1:1",
         connect_seconds=5.0,
         answer_seconds=5.0,
-        trust_env=False,
     )
     with pytest.raises(ProviderError, match="cannot be reached") as caught:
         async with model.stream(body()):
