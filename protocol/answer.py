@@ -16,9 +16,10 @@ from protocol.calls import CallIds, judged
 from protocol.closing import without_gap
 from protocol.fences import FenceSplitter, NoFences
 from protocol.free_form import is_too_deep
+from protocol.provider.asides import AppliedEdit, applied_edits, transformations
+from protocol.provider.containers import container_id
 from protocol.provider.content import Block
 from protocol.provider.events import (
-    AppliedEdit,
     BlockDelta,
     CitationsDelta,
     ContentBlockDelta,
@@ -236,8 +237,9 @@ class Answer:
         if self.started:
             raise MalformedEvent("a second message_start")
         self.started = True
-        self.model = (message.model or "")[:LONGEST_ID] or None
-        found = message.input_transformations or []
+        if isinstance(message.model, str):
+            self.model = message.model[:LONGEST_ID] or None
+        found = transformations(message.input_transformations)
         self.container = message.container
         self.mismatched = sum(one.is_mismatch for one in found)
         self.dropped = sum(one.is_dropped for one in found)
@@ -247,6 +249,7 @@ class Answer:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
         self._open[index] = OpenBlock(block)
+        block = self._open[index].begun
         self._meter.see(block, self.size)
         match block:
             case {"type": "text", "text": str(text)}:
@@ -271,6 +274,8 @@ class Answer:
             case SignatureDelta(signature):
                 block.signature.append(signature)
             case CitationsDelta(citation):
+                if not isinstance(citation, dict):
+                    return []
                 block.citations.append(citation)
                 self._meter.cite([citation])
                 return [*self._sources.of_citation(citation)]
@@ -296,8 +301,6 @@ class Answer:
                     block["input"] = {}  # nothing else is taken back
             case {"tool_use_id": str(use)}:
                 self._running.discard(use)
-            case {"type": "text", "citations": [_, *_] as cited}:
-                block["citations"] = [one for one in cited if isinstance(one, dict)]
         if not self._uses.takes(block):
             self._unfit.add(len(self.blocks))
         self.blocks.append(block)
@@ -307,13 +310,13 @@ class Answer:
             raise MalformedEvent("message_delta out of order")
         self._is_closing = True
         self._meter.add(event.usage)
-        self.stop_reason = reason_of(event.delta.stop_reason or "") or self.stop_reason
-        self.container = event.delta.container or self.container
+        self.stop_reason = reason_of(event.delta.stop_reason) or self.stop_reason
+        if container_id(event.delta.container) is not None:
+            self.container = event.delta.container
         self.stop_details = StopDetails.of(event.delta.stop_details) or self.stop_details
         if isinstance(event.delta.stop_sequence, str):
             self.stop_sequence = event.delta.stop_sequence[:LONGEST_STOP]
-        if event.context_management is not None:
-            self.edits = event.context_management.applied_edits
+        self.edits = applied_edits(event.context_management) or self.edits
         told = event.usage is not None and event.usage.output_tokens is not None
         if self.stop_reason is not None and told:
             self._output_is_final = True

@@ -84,9 +84,9 @@ class Meter:
         for name, word in words.items():
             if isinstance(word, str) and word.strip() and word != _UNKNOWN_PLACE:
                 self._words[name] = word[:LONGEST_WORD]
-        if usage.iterations is not None:
+        if isinstance(usage.iterations, list):
             self._told_passes = max(self._told_passes, len(usage.iterations))
-            self._is_mixed |= any(one.type != "message" for one in usage.iterations)
+            self._is_mixed |= not all(map(_is_message, usage.iterations))
 
     def cite(self, citations: Sequence[Block]) -> None:
         """A text rests on these; each later pass reads them again."""
@@ -233,3 +233,8 @@ class Meter:
         if for_minutes or not (for_an_hour or self._for_an_hour):
             return for_minutes + more, for_an_hour
         return 0, for_an_hour + more
+
+
+def _is_message(iteration: object) -> bool:
+    """Whether a pass was one of the model that was asked."""
+    return isinstance(iteration, dict) and iteration.get("type", "") == "message"

@@ -13,7 +13,7 @@ from protocol.provider.content import Block
 from protocol.provider.events import MalformedEvent
 
 _BEGINNINGS: dict[str, dict[str, type | UnionType]] = {
-    "text": {"text": str | None, "citations": list | None},
+    "text": {"text": str | None},
     "thinking": {"thinking": str | None},
     "server_tool_use": {"id": str},
 }
@@ -33,6 +33,16 @@ def _check(block: Block) -> None:
         raise MalformedEvent("a content block that is nested too deeply")
 
 
+def _cited(block: Block) -> Block:
+    """The block with those of its citations that can be sent back."""
+    told = block.get("citations")
+    if block["type"] != "text" or told is None:
+        return block
+    if not isinstance(told, list):
+        return {field: value for field, value in block.items() if field != "citations"}
+    return {**block, "citations": [one for one in told if isinstance(one, dict)]}
+
+
 class OpenBlock:
     """A block that still grows: what it began with, and its pieces.
 
@@ -41,7 +51,7 @@ class OpenBlock:
 
     def __init__(self, begun: Block) -> None:
         _check(begun)
-        self.begun = begun
+        self.begun = _cited(begun)
         self.text: list[str] = []
         self.thinking: list[str] = []
         self.json: list[str] = []

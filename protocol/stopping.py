@@ -17,8 +17,10 @@ LONGEST_REASON = 64
 _NOT_OF_A_REASON = re.compile(r"[^a-zA-Z0-9_.-]")
 
 
-def reason_of(told: str) -> str:
-    """The provider's `stop_reason` as a client is told: a short name, whatever came."""
+def reason_of(told: object) -> str | None:
+    """The provider's `stop_reason` as a client is told: a short name; `None` for none."""
+    if not isinstance(told, str) or not told:
+        return None
     return _NOT_OF_A_REASON.sub("_", told[:LONGEST_REASON])
 
 

@@ -89,7 +89,7 @@ class Step:
             tells_size=self.answer.tells_size,
             is_opaque=self.prompt.is_opaque,
             terms=self.terms,
-            cleared_tokens=sum(edit.cleared_input_tokens or 0 for edit in self.answer.edits),
+            cleared_tokens=sum(edit.cleared_input_tokens for edit in self.answer.edits),
         )
 
     @property

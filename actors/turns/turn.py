@@ -233,8 +233,8 @@ class Turn:
         edits = next((step.answer.edits for step in reversed(self.steps) if step.answer.edits), [])
         cleared = with_cleared(
             self.step.prompt.context,
-            sum(edit.cleared_tool_uses or 0 for edit in edits),
-            sum(edit.cleared_input_tokens or 0 for edit in edits),
+            sum(edit.cleared_tool_uses for edit in edits),
+            sum(edit.cleared_input_tokens for edit in edits),
         )
         dropped = max(step.answer.dropped for step in self.steps)
         return with_epoch(with_dropped(cleared, self._dropped + dropped), self._epoch)

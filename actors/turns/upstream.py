@@ -26,8 +26,8 @@ from protocol.provider.events import (
     ProviderEvent,
     ProviderPing,
     StreamError,
-    UnknownDelta,
     UnknownEvent,
+    brings_content,
 )
 from protocol.turn import STOP_BUDGET
 
@@ -142,7 +142,7 @@ class Upstream:
         for shown in step.answer.feed(event):
             turn.log.append(shown)
         if not isinstance(event, MessageStart):
-            return not isinstance(event, UnknownEvent | UnknownDelta)
+            return brings_content(event)
         step.let_go()
         self._note(turn)
         self._tell(turn)

@@ -10,7 +10,13 @@ import trio
 from gateway.simulator.errors import MESSAGES, encode_error
 from gateway.simulator.events import PING, StreamEvent, frame
 from gateway.simulator.reply import SPELLINGS, Fault, Reply
-from gateway.simulator.spelling import endless_text, half_character, respelled, unknown_delta
+from gateway.simulator.spelling import (
+    empty_text,
+    endless_text,
+    half_character,
+    respelled,
+    unknown_delta,
+)
 
 
 class Fragment(msgspec.Struct, frozen=True):
@@ -126,6 +132,9 @@ def _surprise(first: StreamEvent, rest: Iterator[StreamEvent], fault: Fault) -> 
             yield half_character(first)
         case "out_of_order":
             yield from islice(rest, 1)
+            yield first
+        case "empties":
+            yield Silence(fault.seconds, empty_text(first))
             yield first
         case "stall" | "pings" | "noise":
             yield Silence(fault.seconds, _SOUNDS.get(fault.kind))

@@ -126,6 +126,7 @@ FaultKind = Literal[
     "half",
     "unknown_delta",
     "noise",
+    "empties",
     "endless",
     "packed",
     "returns",
@@ -135,6 +136,7 @@ FaultKind = Literal[
     "unterminated",
     "torn",
     "whole_input",
+    "odd_fields",
     "unstreamed",
     "unstreamed_error",
 ]
@@ -146,6 +148,7 @@ SPELLINGS: dict[FaultKind, str] = {
     "unterminated": "no blank line follows the last event",
     "torn": "all surrogate pairs are torn apart, one half in each of two deltas",
     "whole_input": "a call's input stands whole in its `content_block_start`",
+    "odd_fields": "fields without which an answer is whole have other types, such as `id`",
 }
 """Faults with which a stream says the same as without, from its beginning to its end."""
 
@@ -166,6 +169,7 @@ FAULTS: dict[FaultKind, str] = {
     "half": "the text of event AT ends with half a surrogate pair, whose other half never comes",
     "unknown_delta": "a delta of a type nobody knows comes in between",
     "noise": "nothing but events of a type nobody knows for so many seconds, then on it goes",
+    "empties": "nothing but empty pieces of text for so many seconds, then on it goes",
     "endless": "from event AT on, text without end",
     "packed": "the stream is packed with gzip, whether it was asked for or not",
     **SPELLINGS,

@@ -9,6 +9,7 @@ import msgspec
 from gateway.simulator.events import PING, StreamEvent, frame
 
 _MARK = b"\xef\xbb\xbf"
+_ENDS = {"returns": b"\r", "both_ends": b"\r\n"}
 _BARE_PING = b"event: ping\ndata: {}\n\n"
 _FIELDS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
@@ -18,10 +19,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 def respelled(events: Iterable[StreamEvent], kind: str) -> Iterator[StreamEvent]:
     """The events of a whole stream in this spelling, a kind of fault."""
     match kind:
-        case "returns":
-            yield from _ended(events, b"\r")
-        case "both_ends":
-            yield from _ended(events, b"\r\n")
+        case "returns" | "both_ends":
+            yield from _ended(events, _ENDS[kind])
         case "mark":
             first, *rest = events
             yield _with(first, _MARK + first.frame)
@@ -38,6 +37,8 @@ def respelled(events: Iterable[StreamEvent], kind: str) -> Iterator[StreamEvent]
                 yield from _torn(event)
         case "whole_input":
             yield from _whole_inputs(events)
+        case "odd_fields":
+            yield from map(_with_odd_fields, events)
 
 
 def half_character(event: StreamEvent) -> StreamEvent:
@@ -53,6 +54,13 @@ def endless_text(before: StreamEvent) -> StreamEvent:
     delta = {"type": "text_delta", "text": "and so on " * 800}
     index = _data(before).get("index", 0)
     return StreamEvent(frame("content_block_delta", {"index": index, "delta": delta}), True, 8_000)
+
+
+def empty_text(following: StreamEvent) -> bytes:
+    """A delta of text without any, of the block to which the `following` event belongs."""
+    index = _data(following).get("index", 0)
+    delta = {"type": "text_delta", "text": ""}
+    return frame("content_block_delta", {"index": index, "delta": delta})
 
 
 def unknown_delta(following: StreamEvent) -> StreamEvent:
@@ -100,6 +108,23 @@ def _grown(event: StreamEvent, data: dict[str, Any], text: str) -> StreamEvent:
     delta = {**data["delta"], _field(data): text}
     sent = json.dumps({**data, "delta": delta})
     return _with(event, b"event: content_block_delta\ndata: %b\n\n" % sent.encode())
+
+
+def _with_odd_fields(event: StreamEvent) -> StreamEvent:
+    """The event with fields of the wrong type, where an answer is whole without them."""
+    data = _data(event)
+    kind = data.pop("type")
+    match kind:
+        case "message_start":
+            data["message"] |= {"id": 5, "input_transformations": [5], "container": "none"}
+        case "content_block_start" if data["content_block"]["type"] == "text":
+            data["content_block"]["citations"] = 5
+        case "message_delta":
+            data["delta"] |= {"container": 5, "stop_details": [5], "stop_sequence": 5}
+            data["context_management"] = {"applied_edits": [5, {"cleared_tool_uses": "many"}]}
+        case _:
+            return event
+    return _with(event, frame(kind, data))
 
 
 def _given(text: str) -> Any:

@@ -1,7 +1,10 @@
 """The provider's stream events, for typed decoding.
 
-Only what the gateway reads is named; everything else of an event is ignored, and what must be
-kept whole (a content block, a citation) is a plain `Block`. The provider may add types of events
+Only what the gateway reads is named; everything else of an event is ignored. What must be kept
+whole is a plain `Block`. A field without which the answer is whole may be of any type: it is read
+loosely where it is used, and what is odd there counts as not told. Figures of a bill are strict.
+
+The provider may add types of events
 and of deltas at any time (its page on streaming, November 2026): those that are not listed here are
 `UnknownEvent` and `UnknownDelta`. `protocol.provider.decoding` makes events of their bytes.
 """
@@ -35,16 +38,11 @@ class OutputTokensDetails(msgspec.Struct, frozen=True):
     thinking_tokens: Figure | None = None
 
 
-class UsageIteration(msgspec.Struct, frozen=True):
-    """One of the passes of a request."""
-
-    type: str = ""
-
-
 class ProviderUsage(msgspec.Struct, frozen=True):
     """Usage as the provider tells it. Cumulative: a later figure replaces an earlier one.
 
     `None` is what it does not tell. What is no figure, or out of range, is refused with its event.
+    `iterations` are the passes of a request.
     """
 
     input_tokens: Figure | None = None
@@ -54,40 +52,21 @@ class ProviderUsage(msgspec.Struct, frozen=True):
     cache_creation: CacheCreation | None = None
     server_tool_use: ServerToolUse | None = None
     output_tokens_details: OutputTokensDetails | None = None
-    iterations: list[UsageIteration] | None = None
+    iterations: Any = None
     inference_geo: Any = None
     speed: Any = None
     service_tier: Any = None
 
 
-class InputTransformation(msgspec.Struct, frozen=True):
-    """What the provider did to a thinking block of the request: dropped it, or let it through.
+class ProviderMessage(msgspec.Struct, frozen=True):
+    """The beginning of an answer. Proxies leave out what they do not know.
 
-    There may be entries of other types, with other fields (the SDK's type of the event, November
-    2026).
+    `input_transformations` is read by `protocol.provider.asides`.
     """
 
-    type: Any = None
-    reason: Any = None
-
-    @property
-    def is_mismatch(self) -> bool:
-        """Whether what stood before the block was not what it was bound to."""
-        return bool(self.reason == "prefix_binding_mismatch")
-
-    @property
-    def is_dropped(self) -> bool:
-        """Whether the model does not see the block for that reason."""
-        return self.is_mismatch and bool(self.type == "thinking_dropped")
-
-
-class ProviderMessage(msgspec.Struct, frozen=True):
-    """The beginning of an answer. Proxies leave out what they do not know."""
-
-    id: str = ""
-    model: str | None = None
+    model: Any = None
     usage: ProviderUsage | None = None
-    input_transformations: list[InputTransformation] | None = None
+    input_transformations: Any = None
     container: Any = None
 
 
@@ -118,7 +97,7 @@ class InputJsonDelta(msgspec.Struct, frozen=True, tag_field="type", tag="input_j
 class CitationsDelta(msgspec.Struct, frozen=True, tag_field="type", tag="citations_delta"):
     """One more citation of a text block."""
 
-    citation: Block
+    citation: Any
 
 
 BlockDelta = TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta | CitationsDelta
@@ -153,37 +132,26 @@ class ContentBlockStop(msgspec.Struct, frozen=True, tag_field="type", tag="conte
 
 
 class MessageEnd(msgspec.Struct, frozen=True):
-    """Why the message stopped; `stop_details` is read by `protocol.stopping`.
+    """Why the message stopped; `stop_reason` and `stop_details` are read by `protocol.stopping`.
 
     `container` is where code was executed, read by `protocol.provider.containers`.
     """
 
-    stop_reason: str | None = None
+    stop_reason: Any = None
     stop_details: Any = None
     stop_sequence: Any = None
     container: Any = None
 
 
-class AppliedEdit(msgspec.Struct, frozen=True):
-    """What the provider left out of the prompt by itself."""
-
-    type: str
-    cleared_tool_uses: Figure | None = None
-    cleared_input_tokens: Figure | None = None
-
-
-class ContextManagement(msgspec.Struct, frozen=True):
-    """How the provider kept the prompt within its window."""
-
-    applied_edits: list[AppliedEdit] = []
-
-
 class MessageDelta(msgspec.Struct, frozen=True, tag_field="type", tag="message_delta"):
-    """The stop reason, and what was billed so far."""
+    """The stop reason, and what was billed so far.
+
+    `context_management` is read by `protocol.provider.asides`.
+    """
 
     delta: MessageEnd
     usage: ProviderUsage | None = None
-    context_management: ContextManagement | None = None
+    context_management: Any = None
 
 
 class MessageStop(msgspec.Struct, frozen=True, tag_field="type", tag="message_stop"):
@@ -235,6 +203,19 @@ KnownEvent = (
     | StreamError
 )
 ProviderEvent = KnownEvent | UnknownEvent | UnknownDelta | UnreadableStart
+
+
+def brings_content(event: ProviderEvent) -> bool:
+    """Whether the model says more, so that the provider is not silent: an empty text is nothing."""
+    match event:
+        case ContentBlockDelta(delta=TextDelta(text) | ThinkingDelta(text) | InputJsonDelta(text)):
+            return bool(text)
+        case ContentBlockDelta(delta=SignatureDelta(signature)):
+            return bool(signature)
+    return isinstance(event, _CONTENT)
+
+
+_CONTENT = (ContentBlockStart, ContentBlockDelta, ContentBlockStop, MessageDelta, MessageStop)
 
 
 class MalformedEvent(ValueError):

@@ -76,7 +76,7 @@ Step = ProviderEvent | float | Exception | trio.Event
 def begin(tokens: int = 100) -> MessageStart:
     """The first event: the prompt is billed `tokens`."""
     usage = ProviderUsage(input_tokens=tokens, output_tokens=1)
-    return MessageStart(ProviderMessage("msg", MODEL, usage))
+    return MessageStart(ProviderMessage(MODEL, usage))
 
 
 def open_block(index: int = 0, **block: Any) -> ContentBlockStart:

@@ -321,9 +321,9 @@ async def test_an_answer_without_end_is_cut_off_and_settled(
         assert again[-1]["type"] == "chat.stream.end"
 
 
-@pytest.mark.parametrize("kind", ["noise", "pings"])
+@pytest.mark.parametrize("kind", ["noise", "pings", "empties"])
 async def test_what_nobody_knows_is_no_sign_of_life(tmp_path: Path, kind: Any) -> None:
-    """Nor is a ping."""
+    """Nor is a ping, nor a piece of text without any."""
     settings: dict[str, Any] = {"llm_idle_seconds": 0.3, "retry_attempts": 0}
     provider = SimulatorSettings(ping_every=0.05)
     async with open_world(tmp_path, provider=provider, **settings) as world, world.talk() as talk:

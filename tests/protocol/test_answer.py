@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 
 from protocol.answer import Answer
 from protocol.free_form import DEEPEST, HEAVIEST
+from protocol.provider.asides import AppliedEdit
 from protocol.provider.content import Block
 from protocol.provider.events import (
-    AppliedEdit,
     BlockDelta,
     CacheCreation,
     CitationsDelta,
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
-    ContextManagement,
     InputJsonDelta,
     MalformedEvent,
     MessageDelta,
@@ -39,7 +38,6 @@ from protocol.provider.events import (
     UnknownDelta,
     UnknownEvent,
     UnreadableStart,
-    UsageIteration,
 )
 from protocol.server_uses import ServerUses
 from protocol.sizes import JSON_DENSITY
@@ -47,7 +45,7 @@ from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
 from protocol.usage import TokenCounts
 
-START = MessageStart(ProviderMessage("m", "model", ProviderUsage(input_tokens=10, output_tokens=1)))
+START = MessageStart(ProviderMessage("model", ProviderUsage(input_tokens=10, output_tokens=1)))
 END = MessageDelta(MessageEnd("end_turn"), ProviderUsage(output_tokens=7))
 STOP = MessageStop()
 TEXT: Block = {"type": "text", "text": ""}
@@ -369,6 +367,45 @@ def test_what_was_done_to_the_request_may_be_of_any_type() -> None:
     assert (answer.mismatched, answer.dropped) == (2, 1)
 
 
+ODD = [5, "x", [5], {"x": 5}, {"applied_edits": 5}, {"applied_edits": [5, {}]}, True]
+"""What a proxy may make of a field that it does not know."""
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_a_field_without_which_the_answer_is_whole_may_be_odd(odd: Any) -> None:
+    """It counts as not told, and what was told before stays."""
+    container = {"id": "container_1"}
+    usage = ProviderUsage(input_tokens=10, output_tokens=1)
+    start = MessageStart(ProviderMessage("model", usage, odd, container))
+    text = begin({"type": "text", "text": "Hi", "citations": odd})
+    cited = ContentBlockDelta(0, CitationsDelta(odd))
+    end = MessageEnd("end_turn", stop_details=odd, stop_sequence=odd, container=odd)
+    answer, _ = told(start, text, cited, ContentBlockStop(0), MessageDelta(end, usage, odd), STOP)
+    assert answer.complete
+    assert (answer.said, answer.container) == ("Hi", container)
+    assert (answer.mismatched, answer.dropped) == (0, 0)
+    assert sum(edit.cleared_input_tokens for edit in answer.edits) == 0
+
+
+@pytest.mark.parametrize("odd", [5, None, [], {}])
+def test_an_odd_reason_to_stop_and_an_odd_model_are_not_told(odd: Any) -> None:
+    """A reason that was told before stays."""
+    usage = ProviderUsage(input_tokens=10, output_tokens=1)
+    start = MessageStart(ProviderMessage(odd, usage))
+    ends = [MessageDelta(MessageEnd(reason), usage) for reason in ("end_turn", odd)]
+    answer, _ = told(start, *ends, STOP)
+    assert (answer.model, answer.stop_reason) == (None, "end_turn")
+
+
+@pytest.mark.parametrize("odd", [-1, 10**9 + 1, "5", None, True, 1.5])
+def test_an_odd_figure_of_what_was_cleared_is_none(odd: object) -> None:
+    """The others count."""
+    edits = [{"cleared_tool_uses": odd, "cleared_input_tokens": 7}, {"cleared_input_tokens": odd}]
+    end = MessageDelta(MessageEnd("end_turn"), ProviderUsage(), {"applied_edits": edits})
+    answer, _ = told(START, end, STOP)
+    assert answer.edits == [AppliedEdit(0, 7), AppliedEdit(0, 0)]
+
+
 def test_an_answer_says_why_it_stopped() -> None:
     """Later figures do not take it back."""
     details = {"type": "refusal", "category": "bio", "explanation": None}
@@ -474,7 +511,7 @@ def test_a_later_figure_replaces_an_earlier_one(told_usages: list[ProviderUsage]
     """Cumulative figures are never added; what is not told again stays."""
     first, *later = told_usages
     answer, _ = told(
-        MessageStart(ProviderMessage("m", "model", first)),
+        MessageStart(ProviderMessage("model", first)),
         *(MessageDelta(MessageEnd(), usage) for usage in later),
     )
 
@@ -529,7 +566,7 @@ def test_a_bill_of_several_passes_says_nothing_of_the_prompt(begun: Block, tells
 
 def test_passes_that_are_told_say_the_same() -> None:
     """Whatever the blocks are."""
-    passes = [UsageIteration("message"), UsageIteration("message")]
+    passes = [{"type": "message"}, {"type": "message"}]
     answer, _ = told(START, MessageDelta(MessageEnd(), ProviderUsage(iterations=passes)))
     assert not answer.tells_size
 
@@ -754,7 +791,6 @@ def test_an_event_out_of_order_is_malformed(events: list[ProviderEvent]) -> None
         {"type": 7},
         {"type": ["text"]},
         {"type": "text", "text": 5},
-        {"type": "text", "text": "", "citations": 5},
         {"type": "thinking", "thinking": ["Hm"]},
         {"type": "server_tool_use", "id": [], "name": "web_search", "input": {}},
         {"type": "web_search_tool_result", "tool_use_id": {}, "content": []},
@@ -882,16 +918,16 @@ def test_a_url_that_the_turn_has_shown_is_not_shown_again() -> None:
 
 def test_what_the_provider_left_out_of_the_prompt_is_known() -> None:
     """It says so with the stop reason."""
-    edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
-    end = MessageDelta(MessageEnd("end_turn"), ProviderUsage(), ContextManagement([edit]))
+    edits = [{"cleared_tool_uses": 3, "cleared_input_tokens": 9_000}]
+    end = MessageDelta(MessageEnd("end_turn"), ProviderUsage(), {"applied_edits": edits})
     answer, _ = told(START, end, STOP)
-    assert answer.edits == [edit]
+    assert answer.edits == [AppliedEdit(3, 9_000)]
 
 
 def test_the_container_is_the_one_that_was_told_of_last() -> None:
     """With the beginning or with the end of an answer."""
     first, last = {"id": "container_1"}, {"id": "container_2"}
-    begun = ProviderMessage("m", "model", ProviderUsage(input_tokens=1), container=first)
+    begun = ProviderMessage("model", ProviderUsage(input_tokens=1), container=first)
     answer, _ = told(MessageStart(begun))
     assert answer.container == first
     answer.feed(MessageDelta(MessageEnd("end_turn")))

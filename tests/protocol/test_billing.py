@@ -13,7 +13,6 @@ from protocol.provider.events import (
     CacheCreation,
     ProviderUsage,
     ServerToolUse,
-    UsageIteration,
 )
 from protocol.usage import Terms
 
@@ -68,7 +67,7 @@ def test_nothing_is_told_of_the_input_by_nulls() -> None:
 
 def test_the_passes_are_told_one_by_one() -> None:
     """The longest list counts: a later one has the former's passes, too."""
-    passes = [UsageIteration("message"), UsageIteration("message")]
+    passes = [{"type": "message"}, {"type": "message"}]
     once = ProviderUsage(input_tokens=5)
     assert told(once).tells_size
     assert told(once, ProviderUsage(iterations=passes[:1])).tells_size
@@ -201,9 +200,11 @@ def test_a_sum_that_is_not_that_of_its_kinds_is_uncertain(
 
 
 def test_passes_of_another_kind_are_uncertain() -> None:
-    """They are no part of the sums, and may be of another model."""
-    usage = ProviderUsage(iterations=[UsageIteration("message"), UsageIteration("compaction")])
+    """They are no part of the sums, and may be of another model; so are those that are odd."""
+    usage = ProviderUsage(iterations=[{"type": "message"}, {"type": "compaction"}])
     assert terms(told(usage)).is_uncertain
+    assert terms(told(ProviderUsage(iterations=[5]))).is_uncertain
+    assert not terms(told(ProviderUsage(iterations=5))).is_uncertain
 
 
 @pytest.mark.parametrize(

@@ -48,12 +48,15 @@ def test_they_are_short() -> None:
     ("told", "reason"),
     [
         ("end_turn", "end_turn"),
-        ("", ""),
+        ("", None),
+        (None, None),
+        (5, None),
+        ({"type": "end_turn"}, None),
         ("model_context_window_exceeded", "model_context_window_exceeded"),
         ("a\nb\0\ufffd é", "a_b____"),
         ("x" * 5_000, "x" * LONGEST_REASON),
     ],
 )
-def test_a_reason_is_a_short_name(told: str, reason: str) -> None:
+def test_a_reason_is_a_short_name(told: object, reason: str | None) -> None:
     """A new one is told as it came."""
     assert reason_of(told) == reason

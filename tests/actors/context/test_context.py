@@ -280,7 +280,7 @@ async def test_the_bill_of_another_model_is_no_estimate_of_this_one(
         client = world.connect()
         _, *rest = reply("Hello.")
         usage = ProviderUsage(input_tokens=1_500, output_tokens=1)
-        start = MessageStart(ProviderMessage("msg", "claude-opus-4-8", usage))
+        start = MessageStart(ProviderMessage("claude-opus-4-8", usage))
         world.model.will([start, *rest])
         session = await opened(client, content="x" * 991)
         inspection = await inspect(client, session)

@@ -24,7 +24,7 @@ from tests.actors.fakes import MODEL, FakePrices, begin, finish, open_block, pie
 def answer_of(characters: int, *, model: str = MODEL) -> Answer:
     """An answer that has so much text; its prompt cost 0.0003 USD for 100 tokens."""
     answer = Answer()
-    started = MessageStart(ProviderMessage("msg", model, ProviderUsage(input_tokens=100)))
+    started = MessageStart(ProviderMessage(model, ProviderUsage(input_tokens=100)))
     for event in (started, open_block(), piece("x" * characters)):
         answer.feed(event)
     return answer
@@ -55,7 +55,7 @@ def test_it_is_spent_when_the_characters_are_worth_it() -> None:
 def test_a_prompt_whose_bill_is_not_told_costs_what_it_was_estimated_at() -> None:
     """Some tell it with the last event alone: 0.00015 for 50 tokens leaves 30 characters more."""
     answer = Answer()
-    untold = MessageStart(ProviderMessage("msg", MODEL, ProviderUsage()))
+    untold = MessageStart(ProviderMessage(MODEL, ProviderUsage()))
     for event in (untold, open_block(), piece("x" * 89)):
         answer.feed(event)
     assert not guard(FakePrices(), 0.0006, MODEL).is_spent(answer)

@@ -25,7 +25,6 @@ from protocol.provider.events import (
     ContentBlockStart,
     ContentBlockStop,
     ErrorDetails,
-    InputTransformation,
     MalformedEvent,
     MessageDelta,
     MessageEnd,
@@ -338,7 +337,7 @@ async def test_an_input_that_is_never_told_is_estimated(autojump_clock: MockCloc
     """A whole answer was billed; its bill teaches nothing."""
     async with open_world() as world:
         client = world.connect()
-        silent = MessageStart(ProviderMessage("msg", MODEL, None))
+        silent = MessageStart(ProviderMessage(MODEL, None))
         world.model.will([silent, *reply("Hello.")[1:]])
         end = (await client.converse())[-1]
         assert (end["usage"]["inputTokens"], end["usage"]["estimated"]) == (
@@ -767,7 +766,7 @@ async def test_a_bug_in_one_turn_ends_it_alone(autojump_clock: MockClock) -> Non
 def thoughtful(text: str, *, mismatched: int = 0) -> list[Step]:
     """An answer after some thinking; so many earlier thoughts did not fit."""
     start = begin()
-    dropped = InputTransformation("thinking_dropped", "prefix_binding_mismatch")
+    dropped = {"type": "thinking_dropped", "reason": "prefix_binding_mismatch"}
     told = msgspec.structs.replace(start.message, input_transformations=[dropped] * mismatched)
     return [
         MessageStart(told),

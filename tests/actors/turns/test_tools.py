@@ -14,10 +14,8 @@ from trio.testing import MockClock
 from protocol.errors import GatewayError, ProviderError
 from protocol.mail import AnswerTool, ApproveTool
 from protocol.provider.events import (
-    AppliedEdit,
     ContentBlockStart,
     ContentBlockStop,
-    ContextManagement,
     MessageDelta,
     MessageEnd,
     MessageStop,
@@ -900,9 +898,10 @@ async def test_what_the_provider_left_out_is_said_at_the_end(
     autojump_clock: MockClock, turns: int
 ) -> None:
     """Beside the turns that the gateway left out, if it did."""
-    edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
     end = MessageDelta(
-        MessageEnd("end_turn"), ProviderUsage(output_tokens=5), ContextManagement([edit])
+        MessageEnd("end_turn"),
+        ProviderUsage(output_tokens=5),
+        {"applied_edits": [{"cleared_tool_uses": 3, "cleared_input_tokens": 9_000}]},
     )
     cleared: list[Step] = [begin(), open_block(), piece("Yes."), ContentBlockStop(0)]
     async with open_world(max_tokens=100) as world:

@@ -26,11 +26,8 @@ from protocol.mail import (
     RenewContext,
 )
 from protocol.provider.events import (
-    AppliedEdit,
     ContentBlockStop,
-    ContextManagement,
     ErrorDetails,
-    InputTransformation,
     MalformedEvent,
     MessageDelta,
     MessageEnd,
@@ -660,9 +657,9 @@ async def test_a_request_that_is_too_dear_once_it_is_made_anew_is_not_sent(
 
 def mismatching(blocks: int, what: str = "thinking_dropped") -> MessageStart:
     """An answer begins that says of so many thinking blocks that they did not fit."""
-    dropped = InputTransformation(what, "prefix_binding_mismatch")
+    dropped = {"type": what, "reason": "prefix_binding_mismatch"}
     usage = ProviderUsage(input_tokens=100, output_tokens=1)
-    return MessageStart(ProviderMessage("msg", "m", usage, [dropped] * blocks))
+    return MessageStart(ProviderMessage("m", usage, [dropped] * blocks))
 
 
 async def test_thinking_that_did_not_fit_is_told_to_all(
@@ -698,9 +695,10 @@ async def test_what_is_told_of_the_context_is_of_the_latest_request(
     autojump_clock: MockClock,
 ) -> None:
     """With what the provider cleared; an epoch that any of them began is told."""
-    edit = AppliedEdit("clear_tool_uses_20250919", 3, 9_000)
     end = MessageDelta(
-        MessageEnd("end_turn"), ProviderUsage(output_tokens=5), ContextManagement([edit])
+        MessageEnd("end_turn"),
+        ProviderUsage(output_tokens=5),
+        {"applied_edits": [{"cleared_tool_uses": 3, "cleared_input_tokens": 9_000}]},
     )
     async with open_turn_world() as world:
         context = with_weather(world)

@@ -38,6 +38,7 @@ from protocol.provider.events import (
     UnknownDelta,
     UnknownEvent,
     UnreadableStart,
+    brings_content,
 )
 from tests.protocol.strategies import FEW, JSON_VALUES, values
 
@@ -73,7 +74,7 @@ def decoded(data: bytes, name: bytes = b"") -> ProviderEvent:
     [
         (
             {"type": "message_start", "message": {"id": "m", "model": "x", "usage": USAGE}},
-            MessageStart(ProviderMessage("m", "x", READ)),
+            MessageStart(ProviderMessage("x", READ)),
         ),
         (
             {"type": "content_block_start", "index": 0, "content_block": {"type": "new", "x": [1]}},
@@ -236,7 +237,7 @@ def test_a_message_that_was_not_streamed_is_taken_apart() -> None:
         "usage": USAGE,
     }
     assert EventDecoder().decode(json.dumps(message).encode()) == [
-        MessageStart(ProviderMessage("m", "x", READ)),
+        MessageStart(ProviderMessage("x", READ)),
         ContentBlockStart(0, {"type": "text", "text": "Hi"}),
         ContentBlockStop(0),
         ContentBlockStart(1, {"type": "new"}),
@@ -374,3 +375,26 @@ def test_what_has_no_text_stays_whole() -> None:
         MessageStop(),
     ]
     assert [[*in_pieces(event)] for event in events] == [[event] for event in events]
+
+
+@pytest.mark.parametrize(
+    ("event", "is_content"),
+    [
+        (ContentBlockDelta(0, TextDelta("a")), True),
+        (ContentBlockDelta(0, TextDelta("")), False),
+        (ContentBlockDelta(0, ThinkingDelta("")), False),
+        (ContentBlockDelta(0, InputJsonDelta("{")), True),
+        (ContentBlockDelta(0, InputJsonDelta("")), False),
+        (ContentBlockDelta(0, SignatureDelta("")), False),
+        (ContentBlockDelta(0, SignatureDelta("x")), True),
+        (ContentBlockDelta(0, CitationsDelta({})), True),
+        (ContentBlockStart(0, {"type": "text"}), True),
+        (MessageStop(), True),
+        (ProviderPing(), False),
+        (UnknownEvent("new"), False),
+        (UnknownDelta(0, "new"), False),
+    ],
+)
+def test_content_is_what_says_more(event: ProviderEvent, is_content: bool) -> None:
+    """An empty piece of anything says nothing."""
+    assert brings_content(event) == is_content
