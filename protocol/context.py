@@ -31,77 +31,98 @@ SectionName = Literal[
 
 
 class Section(Wire, frozen=True, kw_only=True):
-    """One part of the context: its text, UTF-8 bytes, tokens and USD.
-
-    `cost_estimate` is for a provider that remembers nothing. `cached` when the provider most
-    likely has all of it in its prompt cache, `cached_tokens` how much of it; `cached_cost_estimate`
-    is the USD with that. `superseded` are the bytes of it that a later part of it replaces.
-    """
+    """One part of the context: its text, and what it weighs."""
 
     name: SectionName
+    """Which section it is."""
     content: str
+    """Its text, as it is sent."""
     byte_count: int
+    """UTF-8 bytes of it."""
     token_estimate: int
+    """Tokens, estimated."""
     cost_estimate: Decimal | None
+    """For a provider that remembers nothing; `null` when the price is not known."""
     cached: bool | UnsetType = UNSET
+    """True when the provider most likely has all of it in its cache."""
     cached_tokens: int | UnsetType = UNSET
+    """How many of its tokens that most likely has."""
     cached_cost_estimate: Decimal | UnsetType | None = UNSET
+    """The cost with that."""
     superseded: int | UnsetType = UNSET
+    """Bytes of it that a later part of it replaces."""
 
 
 class SectionWeight(Wire, frozen=True, kw_only=True):
     """A section without its text."""
 
     name: SectionName
+    """Which section it is."""
     byte_count: int
+    """UTF-8 bytes of it."""
     token_estimate: int
+    """Tokens, estimated."""
     cost_estimate: Decimal | None
+    """`null` when the price is not known."""
 
 
 class Totals(Wire, frozen=True, kw_only=True):
     """The sums of the sections."""
 
     byte_count: int
+    """UTF-8 bytes."""
     token_estimate: int
+    """Tokens, estimated."""
     cost_estimate: Decimal | None
+    """For a provider that remembers nothing; `null` when the price is not known."""
     cached_tokens: int | UnsetType = UNSET
+    """How many tokens the provider's cache most likely has."""
     cached_cost_estimate: Decimal | UnsetType | None = UNSET
+    """The cost with that."""
 
 
 class Window(Wire, frozen=True, kw_only=True):
     """The model's input window in tokens."""
 
     limit: int
+    """All of it."""
     used: int
+    """What the context takes of it, estimated."""
     free: int
+    """What is left."""
 
 
 class Calibration(Wire, frozen=True, kw_only=True):
-    """Billed tokens over counted tokens, learned from `samples` billed requests of the model.
-
-    `error` is by how much, of 1, the latest estimates missed what was billed, on average.
-    """
+    """How the provider counts the model's tokens, learned from its bills."""
 
     ratio: float
+    """Billed tokens for each counted one."""
     samples: int
+    """How many bills it was learned from."""
     error: float | UnsetType = UNSET
+    """By how much the latest estimates missed the bill on average, of 1."""
 
 
 class SentContext(Wire, frozen=True, kw_only=True):
     """What of the history the model did not see.
 
     What did not fit the window: whole turns were left out of the request, or the provider cleared
-    old tool results. `dropped_thinking` are blocks that it found bound to another conversation. And
-    `epoch` when with this turn the conversation began anew for the model: it got the turns from
-    before without their thinking.
+    old tool results. And `epoch`, when with this turn the conversation began anew for the model: it
+    got the turns from before without their thinking.
     """
 
     left_out_turns: int
+    """Turns that did not fit the window."""
     left_out_messages: int
+    """The messages of these."""
     cleared_tool_uses: int | UnsetType = UNSET
+    """Old results of tools that the provider cleared."""
     cleared_tokens: int | UnsetType = UNSET
+    """The tokens of these."""
     dropped_thinking: int | UnsetType = UNSET
+    """Thinking blocks that the provider found bound to another conversation."""
     epoch: int | UnsetType = UNSET
+    """There when the conversation began anew for the model: which beginning it is."""
 
 
 def with_cleared(sent: SentContext | None, tool_uses: int, tokens: float) -> SentContext | None:
@@ -131,15 +152,21 @@ def with_epoch(sent: SentContext | None, epoch: int | UnsetType) -> SentContext 
 class TurnInspection(Wire, frozen=True, kw_only=True):
     """A turn that was sent: what it was estimated at, beside what it was billed.
 
-    The figures are of the turn's first request; `error` is how far the estimate was off, of 1. The
-    cost is `estimated` when the bill does not tell it exactly.
+    The figures are of the turn's first request.
     """
 
     turn_id: str
     sections: list[SectionWeight]
+    """What each section weighed."""
     token_estimate: int
+    """Tokens of its first request, as estimated."""
     billed_tokens: int
+    """Tokens of its first request, as billed."""
     cost_estimate: Decimal | None
+    """What these were estimated to cost."""
     billed_cost: Decimal | None
+    """What these cost."""
     error: float
+    """How far the estimate was off, of 1."""
     estimated: bool | UnsetType = UNSET
+    """True when the bill does not tell the cost exactly."""

@@ -59,9 +59,3 @@ def replies(kind: type[ClientMessage]) -> tuple[type[ServerMessage], ...]:
     if issubclass(kind, Request):
         return (answer_type(kind),)
     return _REPLIES.get(kind, ())
-
-
-def answer(kind: type[ClientMessage]) -> type[ServerMessage] | None:
-    """The one message that answers a client's question; `None` when it is no question."""
-    found = replies(kind)
-    return found[0] if len(found) == 1 else None

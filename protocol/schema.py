@@ -11,9 +11,12 @@ written without a fraction, and what is free-form is bounded in nodes and depth 
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Collection, Iterator
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
@@ -33,6 +36,16 @@ _UNIONS: dict[Sender, str] = {"client": "ClientMessage", "gateway": "ServerMessa
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFINITION = "#/$defs/{name}"
 _SNAKE_CASE = re.compile(r"`[a-z0-9]+(?:_[a-z0-9]+)+`")
+# Fields that mean the same wherever the gateway sends them.
+_COMMON = {
+    "request_id": "The `id` of the request that this answers.",
+    "session_id": "The session.",
+    "turn_id": "The turn.",
+    "seq": "The place among the turn's events, from 0; it only grows.",
+    "tool_call_id": "The call.",
+    "tool_name": "The tool's name.",
+    "stop_details": "Why the provider refused.",
+}
 _ANNOTATIONS = ("title", "description", "default", "examples")
 
 
@@ -71,17 +84,17 @@ def all_components(template: str) -> Document:
     return unions | components([*MESSAGES["client"], *MESSAGES["gateway"]], template)
 
 
-def components(kinds: Iterable[type[msgspec.Struct]], template: str) -> Document:
+def components(kinds: Collection[type[msgspec.Struct]], template: str) -> Document:
     """The schemas of `kinds` and of all that they are made of, by name.
 
     `template` is a reference, with `{name}` in it.
     """
     _, definitions = msgspec.json.schema_components(kinds, ref_template=template)
     fields = {field for one in definitions.values() for field in one["properties"]}
-    structs = {
-        name: _as_sent(schema, fields, template) | {"title": name}
-        for name, schema in definitions.items()
-    }
+    classes = {kind.__name__: kind for kind in _structs(kinds)}
+    for name, schema in definitions.items():
+        _describe_fields(schema, classes[name])
+    structs = {name: _as_sent(one, fields, template) for name, one in definitions.items()}
     used = set(_references(structs))
     named = {name: one for name, one in _NAMED.items() if template.format(name=name) in used}
     return structs | named
@@ -90,6 +103,53 @@ def components(kinds: Iterable[type[msgspec.Struct]], template: str) -> Document
 def type_of(kind: type[msgspec.Struct]) -> str:
     """A message's `type`."""
     return str(kind.__struct_config__.tag)
+
+
+def _structs(kinds: Collection[Any]) -> Iterator[type[msgspec.Struct]]:
+    """The structs among `kinds` and all that they are made of."""
+    waiting: list[Any] = list(msgspec.inspect.multi_type_info(kinds))
+    while waiting:
+        match waiting.pop():
+            case msgspec.inspect.StructType(cls=cls, fields=fields):
+                yield cls
+                waiting += (field.type for field in fields)
+            case msgspec.inspect.UnionType(types=types):
+                waiting += types
+            case msgspec.inspect.ListType(item_type=inner):
+                waiting.append(inner)
+            case msgspec.inspect.DictType(value_type=inner):
+                waiting.append(inner)
+
+
+def _describe_fields(schema: Document, kind: type[msgspec.Struct]) -> None:
+    """Give each property the docstring of its field.
+
+    As pydantic does it (`use_attribute_docstrings`): Python keeps no docstring of an attribute, so
+    the class is read as source.
+    """
+    meanings = _COMMON | _docstrings(kind)
+    for field in msgspec.structs.fields(kind):
+        schema["properties"][field.encode_name]["description"] = meanings.get(field.name, "")
+    if "type" in schema["properties"]:
+        schema["properties"]["type"]["description"] = "Tells what it is."
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    """By attribute, the text that stands below it in the source of the class or of its bases."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not issubclass(base, msgspec.Struct) or base is msgspec.Struct:
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(tree, ast.ClassDef)
+        for attribute, below in pairwise(tree.body):
+            match attribute, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = text
+    return found
 
 
 def _reference(template: str, name: str) -> Document:

@@ -40,32 +40,43 @@ class InputDetails(Wire, frozen=True, kw_only=True):
     """The parts of `inputTokens`: each is billed at its own price."""
 
     uncached: int
+    """Read anew."""
     cache_read: int
+    """Read from the provider's cache."""
     cache_write5m: int = msgspec.field(name="cacheWrite5m")
+    """Written to its cache for 5 minutes."""
     cache_write1h: int = msgspec.field(name="cacheWrite1h")
+    """Written to its cache for an hour."""
 
 
 class OutputDetails(Wire, frozen=True, kw_only=True):
     """The part of `outputTokens` that was reasoning."""
 
     thinking: int
+    """Tokens of reasoning."""
 
 
 class Usage(Wire, frozen=True, kw_only=True):
-    """Tokens billed; `estimated` when the provider never told the final figures.
-
-    `region` and `speed` are where and how fast the model ran, as the provider says.
-    """
+    """Tokens billed."""
 
     input_tokens: int
+    """All that the prompt was billed for, cached or not."""
     output_tokens: int
+    """All that the answer was billed for, reasoning included."""
     total_tokens: int
+    """Both together."""
     input_details: InputDetails
+    """The parts of `inputTokens`."""
     output_details: OutputDetails
+    """The part of `outputTokens` that was reasoning."""
     web_searches: int
+    """Searches, which are billed one by one."""
     estimated: bool
+    """True when the provider never told the final figures."""
     region: str | UnsetType = UNSET
+    """Where the model ran, as the provider says."""
     speed: str | UnsetType = UNSET
+    """How fast it ran, as the provider says."""
 
     @classmethod
     def of(cls, counts: TokenCounts, *, estimated: bool, terms: Terms = PLAIN_TERMS) -> Usage:
@@ -92,9 +103,13 @@ class WireCost(Wire, frozen=True, kw_only=True):
     """USD, exact unless it is `estimated`."""
 
     input_cost: Decimal
+    """Of the prompt."""
     output_cost: Decimal
+    """Of the answer, searches included."""
     total_cost: Decimal
+    """Both together."""
     estimated: bool | UnsetType = UNSET
+    """True when it is not known for certain."""
 
     @classmethod
     def of(cls, cost: Cost | None) -> WireCost | None:
@@ -116,30 +131,44 @@ class Limits(Wire, frozen=True, kw_only=True):
     """
 
     max_message_bytes: int
+    """Bytes of one message."""
     max_sessions: int
+    """Sessions or messages on one page of a list."""
     max_pending_requests: int
+    """Questions of one connection that wait for an answer."""
     max_message_values: int = MOST_VALUES
+    """Elements of lists and members of objects in one message."""
     max_content_blocks: int = MOST_BLOCKS
+    """Blocks of one content."""
     max_schema_nodes: int = MOST_SCHEMA_NODES
+    """Values in one JSON Schema."""
     max_schema_depth: int = DEEPEST
+    """Levels of one JSON Schema."""
 
 
 class GatewayHello(ServerMessage, frozen=True, kw_only=True, tag="gateway.hello"):
     """The first frame for a client that asked for a subprotocol."""
 
     protocol: int
+    """The protocol's version: 1."""
     version: str
+    """The gateway's version."""
     connection_id: str
+    """This connection, as the gateway's log names it."""
     default_model: str
+    """The model of whoever names none."""
     limits: Limits
+    """What the gateway takes."""
     features: list[str]
+    """What else it can do, by name."""
 
 
 class SessionCreated(ServerMessage, frozen=True, kw_only=True, tag="session.created"):
-    """A session exists; `session_key` is `agent:{agentId}:{sessionId}`."""
+    """A session exists."""
 
     session_id: str
     session_key: str
+    """`agent:{agentId}:{sessionId}`"""
     request_id: str | UnsetType = UNSET
 
 
@@ -150,7 +179,9 @@ class Routing(Wire, frozen=True, kw_only=True):
     """Why a turn has its model, when the gateway chose it."""
 
     tier: Tier
+    """The price class."""
     reason: str
+    """Why, for a person."""
 
 
 class ChatStreamStart(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.start"):
@@ -159,9 +190,11 @@ class ChatStreamStart(ServerMessage, frozen=True, kw_only=True, tag="chat.stream
     request_id: str
     session_id: str
     model: str
+    """The model that is asked."""
     turn_id: str
     seq: int
     routing: Routing | UnsetType = UNSET
+    """Why it is that model, when the gateway chose it."""
 
 
 ContentType = Literal["text", "code"]
@@ -172,7 +205,9 @@ class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream
 
     request_id: str
     delta: str
+    """The next piece of the answer."""
     content_type: ContentType | UnsetType = UNSET
+    """What the piece is of."""
     seq: int
 
 
@@ -181,15 +216,19 @@ class ChatStreamReasoning(ServerMessage, frozen=True, kw_only=True, tag="chat.st
 
     request_id: str
     delta: str
+    """The next piece of the reasoning."""
     seq: int
 
 
 class Source(Wire, frozen=True, kw_only=True):
-    """Where an answer comes from; `file_id` of a file that the provider made."""
+    """Where an answer comes from."""
 
     url: str
+    """Its address."""
     title: str | UnsetType = UNSET
+    """Its title."""
     file_id: str | UnsetType = UNSET
+    """The provider's id of a file that it made."""
 
 
 class ChatStreamSource(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.source"):
@@ -197,6 +236,7 @@ class ChatStreamSource(ServerMessage, frozen=True, kw_only=True, tag="chat.strea
 
     request_id: str
     source: Source
+    """The source."""
     seq: int
 
 
@@ -207,8 +247,10 @@ class ToolCall(ServerMessage, frozen=True, kw_only=True, tag="tool.call"):
     tool_call_id: str
     tool_name: str
     args: dict[str, Any]
+    """Its arguments, whole."""
     seq: int
     client_side: bool | UnsetType = UNSET
+    """True when the client is to run it and answer with `tool.output`."""
 
 
 class ToolResult(ServerMessage, frozen=True, kw_only=True, tag="tool.result"):
@@ -218,6 +260,7 @@ class ToolResult(ServerMessage, frozen=True, kw_only=True, tag="tool.result"):
     tool_call_id: str
     tool_name: str
     result: Any
+    """What it answered: a text, or blocks in the provider's shapes."""
     seq: int
 
 
@@ -228,6 +271,7 @@ class ToolError(ServerMessage, frozen=True, kw_only=True, tag="tool.error"):
     tool_call_id: str
     tool_name: str
     error: str
+    """What went wrong, for the model and for a person."""
     seq: int
 
 
@@ -238,34 +282,37 @@ class ToolApprovalRequest(ServerMessage, frozen=True, kw_only=True, tag="tool.ap
     tool_call_id: str
     tool_name: str
     args: dict[str, Any]
+    """Its arguments, whole."""
     seq: int
     risk: Risk | UnsetType = UNSET
+    """How much harm it can do."""
     approval: Approval | UnsetType = UNSET
+    """With `always`, `sessionApprove` is of no effect."""
 
 
 NoticeKind = Literal["retry", "thinking_dropped", "window"]
 
 
 class ChatStreamNotice(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.notice"):
-    """Something that a person who waits should know; only for clients that got a hello.
-
-    `retry`: the provider could not answer, and is asked again after `retry_after_ms`.
-    `thinking_dropped`: the model goes on without some of its earlier thinking. `window`: the
-    conversation is too long for the model, and its oldest turns are not sent.
-    """
+    """Something that a person who waits should know; only for clients that got a hello."""
 
     request_id: str
     seq: int
     kind: NoticeKind
+    """What has happened."""
     message: str
+    """The same, for a person."""
     retry_after_ms: int | UnsetType = UNSET
+    """Milliseconds until the provider is asked again."""
 
 
 class StepUsage(Wire, frozen=True, kw_only=True):
     """One of the requests that a turn with tools made of the provider."""
 
     stop_reason: str
+    """Why this answer stopped, in the provider's words."""
     usage: Usage
+    """What this request was billed."""
 
 
 class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.end"):
@@ -273,42 +320,53 @@ class ChatStreamEnd(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.e
 
     `cancelled`, `budget` (`maxCost` is spent), `max_steps` (too many requests of one turn) and
     `repetition` (the model called tools in a circle) are the gateway's. `usage` and `cost` are the
-    sums of `steps`, which is there when they are several. `stop_details` say why the provider
-    refused; `model` is there when another one answered than was asked; `stop_sequence` is the
-    client's text at which the model stopped.
+    sums of `steps`.
     """
 
     request_id: str
     turn_id: str
     seq: int
     stop_reason: str
+    """The provider's word, or `cancelled`, `budget`, `max_steps`, `repetition`."""
     usage: Usage
+    """What the turn was billed in tokens."""
     cost: WireCost | None
+    """What that costs; `null` when the model has no known price."""
     context: SentContext | UnsetType = UNSET
+    """What of the history the model did not see."""
     steps: list[StepUsage] | UnsetType = UNSET
+    """The turn's requests, when they are several."""
     stop_details: StopDetails | UnsetType = UNSET
     model: str | UnsetType = UNSET
+    """The model that answered, when it is another than was asked."""
     stop_sequence: str | UnsetType = UNSET
+    """The client's text at which the model stopped."""
 
 
 class ErrorMessage(ServerMessage, frozen=True, kw_only=True, tag="error"):
-    """A failure. It is a turn's last frame when its `request_id` is that of a stream.
-
-    With `CONTEXT_TOO_LARGE` comes what each of the `sections` weighs. `stop_details` and `model`
-    are as in `chat.stream.end`.
-    """
+    """A failure. It is a turn's last frame when its `request_id` is that of a stream."""
 
     code: ErrorCode
+    """What kind of failure it is, for programs."""
     message: str
+    """What happened and what to do, for a person."""
     retryable: bool
+    """Whether the same request may succeed later."""
     request_id: str | UnsetType = UNSET
+    """The `id` of the request that failed, when it is known."""
     turn_id: str | UnsetType = UNSET
+    """The turn that failed, or the one that is in the way."""
     retry_after_ms: int | UnsetType = UNSET
+    """Milliseconds to wait before that."""
     usage: Usage | UnsetType = UNSET
+    """What the turn was billed in tokens all the same."""
     cost: WireCost | UnsetType | None = UNSET
+    """What that costs; `null` when the model has no known price."""
     sections: list[SectionWeight] | UnsetType = UNSET
+    """What each section weighs, when the context is too large."""
     stop_details: StopDetails | UnsetType = UNSET
     model: str | UnsetType = UNSET
+    """The model that answered, when it is another than was asked."""
 
     @classmethod
     def of(cls, failure: Failure, request_id: str | None) -> ErrorMessage:
@@ -329,41 +387,61 @@ class ContextInspection(ServerMessage, frozen=True, kw_only=True, tag="context.i
 
     request_id: str
     model: str
+    """The model that it is for."""
     sections: list[Section]
+    """The parts of the context, in the order in which they are sent."""
     totals: Totals
+    """Their sums."""
     window: Window
+    """How much room there is."""
     calibration: Calibration
+    """How good the estimate is."""
     context: SentContext | UnsetType = UNSET
+    """What of the history the model would not see."""
     exact_tokens: int | UnsetType = UNSET
+    """The tokens as the provider counted them, when that was asked for."""
     turn: TurnInspection | UnsetType = UNSET
+    """The turn that was asked for."""
 
 
 class ModelUsage(Wire, frozen=True, kw_only=True):
-    """What one model was billed; `total_cost` is `null` when any request has no known price.
-
-    The cost of `estimated_requests` is not exact.
-    """
+    """What one model was billed."""
 
     input_tokens: int
+    """Billed for prompts."""
     output_tokens: int
+    """Billed for answers."""
     total_tokens: int
+    """Both together."""
     input_details: InputDetails
+    """The parts of `inputTokens`."""
     output_details: OutputDetails
+    """The part of `outputTokens` that was reasoning."""
     web_searches: int
+    """Searches, which are billed one by one."""
     total_cost: Decimal | None
+    """`null` when any request has no known price."""
     request_count: int
+    """Turns."""
     unpriced_requests: int
+    """Those without a known price."""
     estimated_requests: int | UnsetType = UNSET
+    """Those whose cost is not exact."""
 
 
 class GrandTotal(Wire, frozen=True, kw_only=True):
     """All models together; requests without a known price are counted, not guessed."""
 
     total_cost: Decimal
+    """Of all that has a known price."""
     total_tokens: int
+    """Of all."""
     request_count: int
+    """Turns."""
     unpriced_requests: int
+    """Those without a known price."""
     estimated_requests: int | UnsetType = UNSET
+    """Those whose cost is not exact."""
 
 
 class UsageReport(ServerMessage, frozen=True, kw_only=True, tag="usage.report"):
@@ -371,7 +449,9 @@ class UsageReport(ServerMessage, frozen=True, kw_only=True, tag="usage.report"):
 
     request_id: str
     per_model: dict[str, ModelUsage]
+    """By model."""
     grand_total: GrandTotal
+    """Of all models."""
 
 
 class SessionSummary(Wire, frozen=True, kw_only=True):
@@ -379,42 +459,58 @@ class SessionSummary(Wire, frozen=True, kw_only=True):
 
     session_id: str
     session_key: str
+    """`agent:{agentId}:{sessionId}`"""
     model: str
+    """The model that its next turn asks, unless another is named."""
     created_at: str
+    """ISO 8601 in UTC."""
     last_active_at: str
+    """ISO 8601 in UTC."""
     message_count: int
+    """Messages of the user and of the model."""
     title: str | UnsetType = UNSET
+    """A name for people."""
 
 
 class SessionListing(ServerMessage, frozen=True, kw_only=True, tag="session.list"):
-    """A page of sessions; `next` is what the following page's `before` takes."""
+    """A page of sessions."""
 
     request_id: str
     sessions: list[SessionSummary]
+    """The most recently active first."""
     next: str | UnsetType = UNSET
+    """What the next page's `before` takes; left out on the last one."""
 
 
 HistoryStatus = Literal["partial", "unanswered", "refused"]
 
 
 class HistoryMessage(Wire, frozen=True, kw_only=True):
-    """One message of a session, as it was stored; `status` when it is not whole."""
+    """One message of a session, as it was stored."""
 
     role: Role
+    """Who wrote it."""
     content: str | list[Block]
+    """A text, or blocks in the provider's shapes."""
     created_at: str
+    """ISO 8601 in UTC."""
     tokens: int | UnsetType = UNSET
+    """Its tokens, estimated."""
     turn_id: str | UnsetType = UNSET
+    """The turn that it belongs to."""
     status: HistoryStatus | UnsetType = UNSET
+    """Why it is not whole."""
 
 
 class SessionHistoryPage(ServerMessage, frozen=True, kw_only=True, tag="session.history"):
-    """A page of a session's messages, oldest first; `next` is the older page's `before`."""
+    """A page of a session's messages."""
 
     request_id: str
     session_id: str
     messages: list[HistoryMessage]
+    """Oldest first."""
     next: str | UnsetType = UNSET
+    """What the older page's `before` takes; left out on the oldest one."""
 
 
 class SessionDeleted(ServerMessage, frozen=True, kw_only=True, tag="session.deleted"):
@@ -425,21 +521,28 @@ class SessionDeleted(ServerMessage, frozen=True, kw_only=True, tag="session.dele
 
 
 class ModelSummary(Wire, frozen=True, kw_only=True):
-    """One model: its window and output limit in tokens, prices in USD a million tokens.
-
-    `lifecycle` is left out when it is not known, `retires_at` (a date) when none is told.
-    """
+    """One model."""
 
     id: str
+    """What `model` takes."""
     display_name: str
+    """Its name, for people."""
     max_input_tokens: int
+    """The window, in tokens."""
     max_tokens: int
+    """The most tokens of an answer."""
     thinking: list[str]
+    """The kinds of thinking that it has, in the provider's words."""
     efforts: list[str]
+    """The values of `effort` that it takes."""
     input_price: Decimal | None
+    """For a million tokens; `null` when it is not known."""
     output_price: Decimal | None
+    """For a million tokens; `null` when it is not known."""
     lifecycle: Lifecycle | UnsetType = UNSET
+    """Left out when it is not known."""
     retires_at: str | UnsetType = UNSET
+    """The day on which it goes, when that is told."""
 
 
 class ModelListing(ServerMessage, frozen=True, kw_only=True, tag="model.list"):
@@ -447,50 +550,67 @@ class ModelListing(ServerMessage, frozen=True, kw_only=True, tag="model.list"):
 
     request_id: str
     default_model: str
+    """The model of whoever names none."""
     models: list[ModelSummary]
+    """The models."""
     tools_left_out: list[LeftOutTool] | UnsetType = UNSET
+    """Tools of servers that no model is offered."""
 
 
 class MailboxDepth(Wire, frozen=True, kw_only=True):
     """How many messages wait in an actor's mailbox, of how many it takes."""
 
     waiting: int
+    """Messages that wait."""
     size: int
+    """The most that may."""
 
 
 LedgerState = Literal["ok", "locked", "full"]
 
 
 class GatewayStatusReport(ServerMessage, frozen=True, kw_only=True, tag="gateway.status"):
-    """The gateway's figures, read from its state. Bytes and seconds.
-
-    `detached` are the logs of running turns that nobody watches. `provider_pings` came since the
-    start; they are no content, and `longest_silence_seconds` is how long (to a second) an open
-    stream has brought none. `oldest_open_row_seconds` is 0 when every row is settled. Of the
-    connections' mailboxes the deepest is shown, as `connections`. `tools_left_out` are tools of
-    servers that no model is offered.
-    """
+    """The gateway's figures, read from its state."""
 
     request_id: str
     version: str
+    """The gateway's version."""
     uptime_seconds: float
+    """Since the start."""
     connections: int
+    """Clients that are connected."""
     turns: dict[str, int]
+    """Running turns by their state."""
     upstream_streams: int
+    """Open streams from the provider."""
     logs: int
+    """Turns whose events are kept, finished ones included."""
     log_bytes: int
+    """What these weigh."""
     detached_logs: int | UnsetType = UNSET
+    """Those of running turns that nobody watches."""
     detached_log_bytes: int | UnsetType = UNSET
+    """What these weigh."""
     provider_pings: int | UnsetType = UNSET
+    """Pings of the provider since the start; they are no content."""
     longest_silence_seconds: float | UnsetType = UNSET
+    """How long an open stream has brought no content, to a second."""
     mailboxes: dict[str, MailboxDepth]
+    """By actor; of the connections the deepest, as `connections`."""
     ledger: LedgerState
+    """Whether it can be written."""
     ledger_queue: int
+    """Writes that wait."""
     open_rows: int
+    """Turns that are not settled."""
     oldest_open_row_seconds: float | UnsetType = UNSET
+    """The age of the oldest of them; 0 when there is none."""
     memory_bytes: int
+    """The process's resident memory; 0 where the system does not tell it."""
     draining: bool
+    """Whether the gateway is about to close."""
     tools_left_out: list[LeftOutTool] | UnsetType = UNSET
+    """Tools of servers that no model is offered."""
 
 
 class Pong(ServerMessage, frozen=True, kw_only=True, tag="pong"):
@@ -503,6 +623,7 @@ class GatewayDraining(ServerMessage, frozen=True, kw_only=True, tag="gateway.dra
     """The gateway is about to close: finish, or reconnect elsewhere."""
 
     deadline_ms: int
+    """Milliseconds until it closes."""
 
 
 AnyServerMessage = (

@@ -25,14 +25,16 @@ def reason_of(told: object) -> str | None:
 
 
 class StopDetails(Wire, frozen=True, kw_only=True):
-    """Why the provider refused: its `category`, such as `cyber`, and its own explanation.
+    """Why the provider refused: its `category`, and its own explanation.
 
     Either may be missing; the words are not guaranteed to be stable (the provider's page on
     refusals, November 2026).
     """
 
     category: str | UnsetType = UNSET
+    """The provider's word for it, such as `cyber`."""
     explanation: str | UnsetType = UNSET
+    """The provider's own explanation."""
 
     @classmethod
     def of(cls, told: object) -> Self | None:

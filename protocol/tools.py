@@ -53,14 +53,14 @@ class ToolRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeftOutTool(Wire, frozen=True, kw_only=True):
-    """A tool that no model is offered, and why, as a clause for a person.
-
-    `name` is its server's own name of it.
-    """
+    """A tool that no model is offered."""
 
     name: str
+    """What its server calls it."""
     server: str | UnsetType = UNSET
+    """The server's name in the settings."""
     reason: str
+    """Why, as a clause for a person."""
 
 
 class ToolAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,38 +24,46 @@ class Base64Source(msgspec.Struct, frozen=True, tag_field="type", tag="base64"):
     """Bytes in base64 with their MIME type."""
 
     media_type: str
+    """The MIME type, as image/png."""
     data: str
+    """The bytes in base64."""
 
 
 class UrlSource(msgspec.Struct, frozen=True, tag_field="type", tag="url"):
     """An address that the provider fetches itself."""
 
     url: str
+    """An https address."""
 
 
 class PlainTextSource(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
     """A document's text, given inline; `media_type` is `text/plain`."""
 
     data: str
+    """The text."""
     media_type: str = "text/plain"
+    """Always text/plain."""
 
 
 class TextBlock(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
     """A piece of text."""
 
     text: str
+    """The text."""
 
 
 class ImageBlock(msgspec.Struct, frozen=True, tag_field="type", tag="image"):
     """A picture."""
 
     source: Base64Source | UrlSource
+    """Where its bytes are."""
 
 
 class CitationsSwitch(msgspec.Struct, frozen=True):
     """Whether the model should cite the document."""
 
     enabled: bool
+    """Whether it should."""
 
 
 class DocumentBlock(
@@ -64,9 +72,13 @@ class DocumentBlock(
     """A document, with an optional title and context that the model reads next to it."""
 
     source: Base64Source | UrlSource | PlainTextSource
+    """Where its bytes or its text are."""
     title: str | None = None
+    """The document's name, for the model."""
     context: str | None = None
+    """What the model should know of the document."""
     citations: CitationsSwitch | None = None
+    """Whether the model should cite it."""
 
 
 UserBlock = TextBlock | ImageBlock | DocumentBlock

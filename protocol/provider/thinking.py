@@ -18,3 +18,4 @@ class ThinkingBudget(msgspec.Struct, frozen=True, rename="camel"):
     """A budget of thinking tokens for models that take one; the provider's least is 1024."""
 
     budget_tokens: Annotated[int, Meta(ge=1024, le=1_000_000)]
+    """The most tokens of thinking in one request."""

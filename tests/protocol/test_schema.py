@@ -97,7 +97,7 @@ def test_the_root_is_two_unions() -> None:
     for name, types in (("ClientMessage", CLIENT), ("ServerMessage", GATEWAY)):
         members = [one["$ref"].removeprefix("#/$defs/") for one in ROOT["$defs"][name]["oneOf"]]
         tags = [ROOT["$defs"][member]["properties"]["type"] for member in members]
-        assert tags == [{"const": one} for one in types]
+        assert [tag["const"] for tag in tags] == types
         assert all("type" in ROOT["$defs"][member]["required"] for member in members)
 
 
@@ -106,6 +106,26 @@ def test_every_definition_has_its_name_as_title_and_a_description() -> None:
     for name, schema in ROOT["$defs"].items():
         assert schema["title"] == name
         assert schema["description"]
+
+
+def test_every_field_is_described() -> None:
+    """By the docstring below it, or by what it always means."""
+    silent = [
+        f"{name}.{field}"
+        for name, schema in ROOT["$defs"].items()
+        for field, one in schema.get("properties", {}).items()
+        if not one.get("description")
+    ]
+    assert silent == []
+
+
+def test_a_description_is_that_of_the_field_itself() -> None:
+    """Inherited ones included; a class may say more than the fields of that name usually do."""
+    ping = ROOT["$defs"]["Ping"]["properties"]
+    assert ping["id"]["description"] == "Chosen by the client; answers echo it as `requestId`."
+    pong, error = (ROOT["$defs"][one]["properties"] for one in ("Pong", "ErrorMessage"))
+    assert pong["requestId"]["description"] == "The `id` of the request that this answers."
+    assert error["requestId"]["description"] != pong["requestId"]["description"]
 
 
 def test_an_enumeration_is_a_definition() -> None:
@@ -119,7 +139,7 @@ def test_values_stand_as_they_are_sent() -> None:
     """Descriptions call fields as the wire does; a value is no field."""
     described = ROOT["$defs"]["ChatStreamEnd"]["description"]
     assert "`max_steps`" in described
-    assert "`stopDetails`" in described
+    assert "`maxCost`" in described
     assert "`media_type`" in ROOT["$defs"]["PlainTextSource"]["description"]
     assert "system_prompt" in ROOT["$defs"]["SectionName"]["enum"]
 
