@@ -9,7 +9,6 @@ import click
 from rich.text import Text
 
 from gateway.cli.console import is_interactive, stderr, stdout
-from gateway.cli.options import settings_of
 from gateway.cli.running import FAILED, run
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
@@ -18,7 +17,7 @@ from gateway.cli.talk.desk import LAST_MESSAGES
 from gateway.cli.talk.keyboard import Editor, Keyboard, PlainLines, open_history
 from gateway.cli.talk.link import open_link
 from gateway.cli.talk.screen import PlainScreen, RichScreen, Screen
-from gateway.cli.target import find_target, gateway_options
+from gateway.cli.target import FoundGateway, gateway_options
 from gateway.cli.views.lists import history
 from gateway.client import Target
 
@@ -35,8 +34,7 @@ from gateway.client import Target
     help="Let tools run that need consent: ask (denies when nobody can be asked), all, or none.",
 )
 def chat(
-    url: str | None,
-    data_dir: Path | None,
+    found: FoundGateway,
     session_id: str | None,
     model: str | None,
     tools: Policy,
@@ -46,11 +44,9 @@ def chat(
     /help lists what can be typed besides messages. When stdin is no terminal, every line of it is
     a message: echo "Why is the sky blue?" | agentspace chat
     """
-    target = find_target(url, data_dir)
-    history_folder = settings_of({"data_dir": data_dir}).data_dir
 
     async def converse() -> bool:
-        return await hold_chat(target, session_id, model, history_folder, tools)
+        return await hold_chat(found.target, session_id, model, found.data_dir, tools)
 
     if not run(converse):
         raise SystemExit(FAILED)

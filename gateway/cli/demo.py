@@ -25,6 +25,7 @@ from gateway.cli.talk.showcase import QUESTIONS, TOOL_QUESTION, hold_showcase
 from gateway.client import Target
 from gateway.config import Settings
 from gateway.mcp.settings import McpServer
+from gateway.presence import Presence
 from gateway.simulator import Simulator, SimulatorSettings
 from gateway.vault import Vault, VaultError
 
@@ -89,15 +90,17 @@ async def hold_demo(settings: Settings, *, real: bool | None) -> bool:
             settings, anthropic_base_url=provider.url, mcp_servers=provider.tools
         )
         gateway = Gateway(settings, provider.vault)
-        async with trio.open_nursery() as nursery:
-            url = await nursery.start(gateway.run)
-            target = Target(url, None if settings.auth == "none" else find_token(settings))
-            _announce(url, provider, interactive=interactive)
-            if interactive:
-                succeeded = await hold_chat(target, None, None, settings.data_dir)
-            else:
-                succeeded = await hold_showcase(target)
-            gateway.stop()
+        with Presence(settings.data_dir) as presence:
+            async with trio.open_nursery() as nursery:
+                url = await nursery.start(gateway.run)
+                presence.show(url)
+                target = Target(url, None if settings.auth == "none" else find_token(settings))
+                _announce(url, provider, interactive=interactive)
+                if interactive:
+                    succeeded = await hold_chat(target, None, None, settings.data_dir)
+                else:
+                    succeeded = await hold_showcase(target)
+                gateway.stop()
     return succeeded
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from gateway.cli.console import stdout
 from gateway.cli.running import run
 from gateway.cli.talk.weighing import weigh
-from gateway.cli.target import find_target, gateway_options, json_option, print_json
+from gateway.cli.target import FoundGateway, gateway_options, json_option, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.inspection import inspection
 from gateway.client import connect, new_id
@@ -27,8 +25,7 @@ from protocol.server import ContextInspection
 @json_option
 def inspect(
     session: str,
-    url: str | None,
-    data_dir: Path | None,
+    found: FoundGateway,
     content: str | None,
     model: str | None,
     turn: str | None,
@@ -40,14 +37,14 @@ def inspect(
     question = ContextInspect(
         id=new_id(), session_id=session, content=content, model=model, exact=exact, turn_id=turn
     )
-    target = find_target(url, data_dir)
+    target = found.target
 
     async def converse() -> ContextInspection:
         async with connect(target) as client:
             return await weigh(client, question)
 
-    found = run(converse)
+    weighed = run(converse)
     if as_json:
-        print_json(found)
+        print_json(weighed)
     else:
-        stdout().print(inspection(harmless(found)))
+        stdout().print(inspection(harmless(weighed)))

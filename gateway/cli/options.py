@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,9 +39,14 @@ def configuration_of(flags: dict[str, object]) -> Configuration:
 def settings_of(flags: dict[str, object]) -> Settings:
     """The settings in force with these flags; notes go to stderr. Raises Stop, with exit code 2."""
     configuration = configuration_of(flags)
-    for note in configuration.notes:
-        click.echo(f"agentspace: {harmless(note)}", err=True)
+    tell(configuration.notes)
     return configuration.settings
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Say on stderr what is not an error."""
+    for note in notes:
+        click.echo(f"agentspace: {harmless(note)}", err=True)
 
 
 def data_dir_option(command: CommandT) -> CommandT:

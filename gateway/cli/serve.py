@@ -17,7 +17,6 @@ import click
 import msgspec
 import trio
 
-from gateway import __version__
 from gateway.app import Gateway
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop, configuration_of
@@ -25,6 +24,7 @@ from gateway.cli.running import ending_of, innermost
 from gateway.cli.setting_options import SettingsCommand, setting_options
 from gateway.config import ConfigError, Settings
 from gateway.ledger.unusable import LedgerUnusable
+from gateway.presence import Presence
 from gateway.vault import Vault
 from protocol.errors import ExitCode
 
@@ -38,15 +38,6 @@ SWITCH_SECONDS = 0.0005
 
 GC_THRESHOLDS = (20_000, 20, 50)
 """Streams make many short-lived objects and few cycles; the default looks for these every 700."""
-
-
-class GatewayReady(msgspec.Struct, frozen=True, tag="gateway.ready"):
-    """The one line on stdout."""
-
-    url: str
-    pid: int
-    version: str
-    protocol: int
 
 
 @setting_options
@@ -97,7 +88,8 @@ async def run_gateway(settings: Settings) -> int:
             nursery.cancel_scope.cancel()
 
         async def serve_and_leave() -> None:
-            await gateway.run(task_status=_Announce())
+            with Presence(settings.data_dir) as presence:
+                await gateway.run(task_status=_Announce(presence))
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(stop_on_signals)
@@ -108,11 +100,14 @@ async def run_gateway(settings: Settings) -> int:
 
 
 class _Announce(trio.TaskStatus[str]):
-    """Prints the ready line when the gateway can serve."""
+    """When the gateway can serve, its data folder says so first, and the ready line then."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
 
     def started(self, value: str | None = None) -> None:
         assert value is not None
-        ready = GatewayReady(url=value, pid=os.getpid(), version=__version__, protocol=1)
+        ready = self._presence.show(value)
         _settle_memory()
         sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
         sys.stdout.flush()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from msgspec import UNSET
 
 from gateway.cli.console import stdout
-from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.target import FoundGateway, ask, gateway_options, json_option, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.lists import history, session_listing
 from gateway.client import new_id
@@ -18,12 +16,18 @@ from protocol.server import SessionDeleted, SessionHistoryPage, SessionListing
 PAGE = click.IntRange(1, 200)
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def sessions(ctx: click.Context) -> None:
+class _ListsByDefault(click.Group):
+    """Alone or with flags only, it is its command `list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] in (["-h"], ["--help"]) or (args[:1] and not args[0].startswith("-")):
+            return super().parse_args(ctx, args)
+        return super().parse_args(ctx, ["list", *args])
+
+
+@click.group(cls=_ListsByDefault)
+def sessions() -> None:
     """List sessions, show one, or delete one. Alone it lists them."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_sessions)
 
 
 @sessions.command("list")
@@ -31,12 +35,10 @@ def sessions(ctx: click.Context) -> None:
 @click.option("--limit", type=PAGE, default=50, show_default=True, help="Most rows.")
 @click.option("--before", metavar="NEXT", help="The page after another: its `next`.")
 @json_option
-def list_sessions(
-    url: str | None, data_dir: Path | None, limit: int, before: str | None, *, as_json: bool
-) -> None:
+def list_sessions(found: FoundGateway, limit: int, before: str | None, *, as_json: bool) -> None:
     """List sessions, the most recently active first."""
     question = SessionList(id=new_id(), limit=limit, before=before)
-    listing = ask(find_target(url, data_dir), question, SessionListing)
+    listing = ask(found, question, SessionListing)
     if as_json:
         return print_json(listing)
     stdout().print(session_listing(harmless(listing)))
@@ -53,8 +55,7 @@ def list_sessions(
 @json_option
 def show_session(
     session: str,
-    url: str | None,
-    data_dir: Path | None,
+    found: FoundGateway,
     limit: int,
     before: str | None,
     *,
@@ -62,7 +63,7 @@ def show_session(
 ) -> None:
     """Show the last messages of SESSION."""
     question = SessionHistory(id=new_id(), session_id=session, limit=limit, before=before)
-    page = ask(find_target(url, data_dir), question, SessionHistoryPage)
+    page = ask(found, question, SessionHistoryPage)
     if as_json:
         return print_json(page)
     if page.next is not UNSET:
@@ -74,8 +75,11 @@ def show_session(
 @sessions.command("delete")
 @click.argument("session")
 @gateway_options
-def delete_session(session: str, url: str | None, data_dir: Path | None) -> None:
+@json_option
+def delete_session(session: str, found: FoundGateway, *, as_json: bool) -> None:
     """Delete the messages of SESSION. What it was billed stays in the usage."""
-    question = SessionDelete(id=new_id(), session_id=session)
-    ask(find_target(url, data_dir), question, SessionDeleted)
+    deleted = ask(found, SessionDelete(id=new_id(), session_id=session), SessionDeleted)
+    if as_json:
+        return print_json(deleted)
     click.echo(f"Session {session} is deleted.")
+    return None

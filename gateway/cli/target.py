@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 import click
+import msgspec
 import trio
 
 from gateway.access import find_token
-from gateway.cli.options import Stop, data_dir_option, settings_of
-from gateway.cli.running import run
+from gateway.cli.options import Stop, configuration_of, data_dir_option, tell
+from gateway.cli.running import FAILED, run
 from gateway.client import Client, Target, connect
 from gateway.config import ConfigError, Settings
 from gateway.handshake import PATH
+from gateway.loopback import is_loopback
+from gateway.presence import find_gateway
+from gateway.settings import SETTINGS
 from protocol.client import AnyClientMessage
 from protocol.codec import JSON
 from protocol.server import ServerMessage
@@ -23,13 +29,30 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 AnswerT = TypeVar("AnswerT", bound=ServerMessage)
 
 ANSWER_SECONDS: Final = 60.0
-_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to find it
+CALLERS_TOKEN: Final = {SETTINGS["token"].flag, SETTINGS["token"].variable}
+"""The sources of a token that is for the gateway that is called, wherever it is."""
+
+
+class FoundGateway(msgspec.Struct, frozen=True):
+    """The gateway that a command's flags mean, and the data folder that they name."""
+
+    target: Target
+    data_dir: Path
 
 
 def gateway_options(command: CommandT) -> CommandT:
-    """`--url` and `--data-dir`: the gateway to talk to, and where its token is."""
-    url = click.option("--url", metavar="URL", help="Gateway to talk to; default: the local one.")
-    return url(data_dir_option(command))
+    """`--url`, `--token` and `--data-dir`; the command gets what they mean as `found`."""
+
+    @click.option("--url", metavar="URL", help="Gateway to talk to; default: the one that runs.")
+    @click.option("--token", metavar="TEXT", help="Its token; AGENTSPACE_TOKEN is seen by fewer.")
+    @data_dir_option
+    @wraps(command)
+    def with_gateway(
+        *, url: str | None, token: str | None, data_dir: Path | None, **others: object
+    ) -> object:
+        return command(found=find_target(url, data_dir, token), **others)
+
+    return cast(CommandT, with_gateway)
 
 
 def json_option(command: CommandT) -> CommandT:
@@ -39,28 +62,64 @@ def json_option(command: CommandT) -> CommandT:
     )
 
 
-def find_target(url: str | None, data_dir: Path | None) -> Target:
-    """The gateway these flags mean. Raises Stop."""
-    settings = settings_of({"data_dir": data_dir})
+def find_target(url: str | None, data_dir: Path | None, token: str | None = None) -> FoundGateway:
+    """The gateway these flags mean: `url`, else the one that runs from the data folder.
+
+    A token that somebody named for this call goes wherever the call goes. The folder's own goes to
+    the gateway that runs from the folder, and to nobody else. Raises Stop.
+    """
+    configuration = configuration_of({"data_dir": data_dir, "token": token})
+    tell(configuration.notes)
+    settings = configuration.settings
+    running = find_gateway(settings.data_dir)
+    own = None if running is None else _reachable(running.url)
+    place = url or own or default_url(settings)
+    if configuration.sources.get("token") in CALLERS_TOKEN:
+        return FoundGateway(Target(place, settings.token), settings.data_dir)
+    is_own = own is not None and is_same_gateway(place, own)
+    return FoundGateway(Target(place, _own_token(settings) if is_own else None), settings.data_dir)
+
+
+def is_same_gateway(url: str, own: str) -> bool:
+    """Whether `url` is the gateway at `own`, by that address or another one of loopback."""
     try:
-        token = None if settings.auth == "none" else find_token(settings)
-    except ConfigError as error:
-        raise Stop(str(error)) from error
-    return Target(url or default_url(settings), token)
+        asked, known = urlsplit(url), urlsplit(own)
+        same_port = asked.port == known.port
+    except ValueError:
+        return False
+    hosts = [str(asked.hostname), str(known.hostname)]
+    return same_port and (hosts[0] == hosts[1] or all(map(is_loopback, hosts)))
 
 
 def default_url(settings: Settings) -> str:
-    """Where a gateway with these settings listens."""
-    host = _EVERYWHERE.get(settings.host, settings.host)
-    name = f"[{host}]" if ":" in host else host
-    return f"ws://{name}:{settings.port}{PATH}"
+    """Where a gateway with these settings would listen. Raises Stop when none can tell."""
+    if settings.port == 0:
+        raise Stop(
+            f"no gateway runs from {settings.data_dir}. Start one with `agentspace serve`, or give "
+            "--url.",
+            FAILED,
+        )
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return _reachable(f"ws://{host}:{settings.port}{PATH}")
 
 
-def ask(target: Target, question: AnyClientMessage, expected: type[AnswerT]) -> AnswerT:
+def _reachable(url: str) -> str:
+    """The address by which a gateway that listens everywhere is reached from here."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+def _own_token(settings: Settings) -> str | None:
+    try:
+        return find_token(settings)
+    except ConfigError as error:
+        raise Stop(str(error)) from error
+
+
+def ask(found: FoundGateway, question: AnyClientMessage, expected: type[AnswerT]) -> AnswerT:
     """The gateway's answer, in a connection of its own. Raises Stop."""
 
     async def converse() -> AnswerT:
-        async with connect(target) as client:
+        async with connect(found.target) as client:
             return await ask_in_time(client, question, expected)
 
     return run(converse)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from gateway.cli.console import stdout
-from gateway.cli.target import ask, find_target, gateway_options, json_option, print_json
+from gateway.cli.target import FoundGateway, ask, gateway_options, json_option, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.usage import usage_report
 from gateway.client import new_id
@@ -22,8 +20,7 @@ from protocol.server import UsageReport
 @click.option("--until", metavar="TIME", help="Up to this day or time, exclusive.")
 @json_option
 def usage(
-    url: str | None,
-    data_dir: Path | None,
+    found: FoundGateway,
     session_id: str | None,
     since: str | None,
     until: str | None,
@@ -32,7 +29,7 @@ def usage(
 ) -> None:
     """Show what was billed, by model and altogether."""
     question = UsageQuery(id=new_id(), session_id=session_id, since=since, until=until)
-    report = ask(find_target(url, data_dir), question, UsageReport)
+    report = ask(found, question, UsageReport)
     if as_json:
         print_json(report)
     else:
