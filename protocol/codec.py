@@ -25,7 +25,7 @@ from protocol.client import (
     ToolOutput,
 )
 from protocol.errors import InvalidMessage
-from protocol.free_form import is_json, schema_fault
+from protocol.free_form import is_json, size_fault
 from protocol.provider.content import without_blank_texts
 from protocol.server import ServerMessage
 
@@ -175,8 +175,8 @@ def _free_parts(message: AnyClientMessage) -> Iterator[tuple[str, Any]]:
 
 def _check_free(message: AnyClientMessage, field: str, value: Any) -> None:
     """What is free-form goes on as JSON, and through MessagePack."""
-    if fault := schema_fault(value):
-        raise InvalidMessage(f"`{field}`: {fault}", request_id=message.id)
+    if fault := size_fault(value):
+        raise InvalidMessage(f"`{field}`: it {fault}.", request_id=message.id)
 
 
 def _check_nul(message: AnyClientMessage) -> None:

@@ -72,11 +72,11 @@ def is_larger(data: Any, most: int) -> bool:
     return False
 
 
-def schema_fault(schema: Any) -> str | None:
-    """Why a tool's schema cannot be sent on; `None` for one that can. Bounded, whatever it holds.
+def size_fault(schema: Any) -> str | None:
+    """Why a schema or an example cannot be sent on, as a clause without its subject.
 
-    It is walked level by level, and a level is counted before it is entered. It has been decoded,
-    so its types are exactly these.
+    `None` if it can. The work is bounded, whatever it holds: it is walked level by level, and a
+    level is counted before it is entered. It has been decoded, so its types are exactly these.
     """
     level, nodes, is_plain = [schema], 0, True
     for _ in range(DEEPEST):
@@ -92,14 +92,14 @@ def schema_fault(schema: Any) -> str | None:
                 is_plain = is_plain and is_json(item)
         nodes += len(below)
         if nodes > MOST_SCHEMA_NODES:
-            return f"it has more than {MOST_SCHEMA_NODES} values."
+            return f"has more than {MOST_SCHEMA_NODES:,} values"
         if not below:
             break
         level = below
     else:
         if any(isinstance(item, dict | list) for item in level):
-            return f"it nests deeper than {DEEPEST} levels."
+            return f"nests deeper than {DEEPEST} levels"
         is_plain = is_plain and all(map(is_json, level))
     if not is_plain:
-        return "only JSON can be sent on: texts as keys, finite numbers, integers of 64 bits."
+        return "is no JSON: its keys must be texts, its numbers finite, its integers of 64 bits"
     return None

@@ -148,7 +148,7 @@ def check_schemas(
 def _fault_of_all(schemas: Sequence[tuple[str, dict[str, Any]]]) -> str | None:
     """What is too much in all of the schemas, which come with the field of each."""
     if is_larger([schema for _, schema in schemas], MOST_SCHEMA_NODES):
-        return f"there are more than {MOST_SCHEMA_NODES} values; make them smaller"
+        return f"there are more than {MOST_SCHEMA_NODES:,} values; make them smaller"
     figures = Figures()
     for field, schema in schemas:
         figures = figures.plus(_measured(field, schema))

@@ -23,8 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from protocol.bounds import MOST_SCHEMA_NODES
-from protocol.free_form import DEEPEST, is_json, is_larger, is_too_deep
+from protocol.free_form import size_fault
 
 Schema = dict[str, Any] | bool
 Object = dict[str, Any]
@@ -84,19 +83,10 @@ class Unfit(Exception):
     """A schema that cannot be sent; the text is a clause for a person on the tool."""
 
 
-def check_size(schema: Any) -> None:
-    """Raises Unfit for what is too large or too deep to be walked, or is no JSON."""
-    if is_larger(schema, MOST_SCHEMA_NODES):
-        raise Unfit(f"its schema has more than {MOST_SCHEMA_NODES:,} values in it")
-    if is_too_deep(schema):
-        raise Unfit(f"its schema nests deeper than {DEEPEST} levels")
-    if not is_json(schema):
-        raise Unfit("its schema has a number that is out of range")
-
-
 def straightened(schema: Object) -> Object:
     """The schema in draft 2020-12, its references checked. Raises Unfit."""
-    check_size(schema)
+    if (fault := size_fault(schema)) is not None:
+        raise Unfit(f"its schema {fault}")
     whole = {name: value for name, value in schema.items() if name not in ("$schema", "$id")}
     straight = _straight_object(whole)
     check_references(straight)

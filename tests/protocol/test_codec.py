@@ -396,7 +396,7 @@ def test_a_content_has_a_thousand_blocks_and_a_schema_ten_thousand_values(codec:
     assert error.failure.message == "`content`: Expected `array` of length <= 1000"
     read(codec, frame(codec, with_schema({"a": [0] * 9_999})))
     error = refused(codec, frame(codec, with_schema({"a": [0] * 10_000})))
-    assert error.failure.message == "`tools[0].inputSchema`: it has more than 10000 values."
+    assert error.failure.message == "`tools[0].inputSchema`: it has more than 10,000 values."
 
 
 @BOTH
@@ -472,7 +472,7 @@ def test_nesting_beyond_all_recursion_is_refused(codec: Codec) -> None:
 def test_a_tools_schema_is_plain_json(value: object) -> None:
     """MessagePack could carry more; upstream could not."""
     error = refused(MSGPACK, msgspec.msgpack.encode(with_schema({"a": value})))
-    assert error.failure.message.startswith("`tools[0].inputSchema`: only JSON can be sent on")
+    assert error.failure.message.startswith("`tools[0].inputSchema`: it is no JSON")
     assert error.request_id == "1"
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from protocol.bounds import MOST_SCHEMA_NODES
-from protocol.free_form import DEEPEST, is_json, is_larger, is_too_deep, schema_fault
+from protocol.free_form import DEEPEST, is_json, is_larger, is_too_deep, size_fault
 from tests.protocol.strategies import JSON_VALUES
 
 
@@ -72,18 +72,18 @@ def deep(levels: int, bottom: object) -> object:
         ({}, None),
         ({"a": [1, -1.5, None, True, "x", {}]}, None),
         (deep(DEEPEST, 1), None),
-        (deep(DEEPEST, math.nan), "only JSON"),
+        (deep(DEEPEST, math.nan), "is no JSON"),
         (deep(DEEPEST, []), "deeper than 64"),
         (deep(DEEPEST + 1, 1), "deeper than 64"),
-        ({"a": [2**64]}, "only JSON"),
-        ({"a": {1: 2}}, "only JSON"),
+        ({"a": [2**64]}, "is no JSON"),
+        ({"a": {1: 2}}, "is no JSON"),
         ({"a": [0] * (MOST_SCHEMA_NODES - 1)}, None),
-        ({"a": [0] * MOST_SCHEMA_NODES}, "more than 10000 values"),
+        ({"a": [0] * MOST_SCHEMA_NODES}, "more than 10,000 values"),
         (deep(500, [[]] * MOST_SCHEMA_NODES), "deeper than 64"),
     ],
     ids=lambda value: repr(value)[:30],
 )
 def test_a_schema_is_json_of_a_bounded_size_and_depth(schema: object, fault: str | None) -> None:
     """Whatever it holds, it is not walked any further than that."""
-    found = schema_fault(schema)
+    found = size_fault(schema)
     assert found is None if fault is None else fault in str(found)

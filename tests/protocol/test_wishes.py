@@ -145,7 +145,7 @@ def test_strict_schemas_have_a_size_together() -> None:
     schema = {**CLOSED, "properties": properties, "required": [*properties]}
     tools = [{**BREW, "strict": True, "input_schema": schema}]
     check_schemas(fallback(SONNET), tools, None)
-    assert "there are more than 10000 values" in refused(
+    assert "there are more than 10,000 values" in refused(
         check_schemas, fallback(SONNET), tools * 2, OutputFormat(schema)
     )
 
