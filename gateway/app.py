@@ -33,6 +33,8 @@ from gateway.announcing import announce
 from gateway.anthropic.model import PROVIDER_URL, AnthropicModel
 from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings
+from gateway.door import Door
+from gateway.health import Readiness
 from gateway.ledger.ledger import Ledger
 from gateway.library import FolderLibrary
 from gateway.mcp.state import McpTimes
@@ -133,9 +135,15 @@ class Gateway:
         )
         try:
             parts = Wiring(settings, ledger, model)
-            server = Server(_server_settings(settings), rules, parts.connect)
+            door = Door(
+                rules,
+                Readiness(ledger),
+                max_connections=settings.max_connections,
+                close_seconds=settings.close_seconds,
+            )
+            server = Server(_server_settings(settings), door, parts.connect)
             parts.server = server
-            await self._serve(parts, server, task_status)
+            await self._serve(parts, door, server, task_status)
         finally:
             end = trio.current_time() + settings.settle_seconds
             with trio.CancelScope(shield=True, deadline=end):
@@ -143,7 +151,11 @@ class Gateway:
                 await ledger.close()
 
     async def _serve(
-        self, parts: Wiring, server: Server, task_status: trio.TaskStatus[str]
+        self,
+        parts: Wiring,
+        door: Door,
+        server: Server,
+        task_status: trio.TaskStatus[str],
     ) -> None:
         settings = self._settings
         async with trio.open_nursery() as stores:
@@ -157,6 +169,7 @@ class Gateway:
                         sockets = await trio.open_tcp_listeners(settings.port, host=settings.host)
                     self.url = _url(settings.host, sockets)
                     listeners.start_soon(_listen, server, sockets, connections)
+                    listeners.start_soon(door.tell_refusals)
                     task_status.started(self.url)
                     listeners.start_soon(announce, self.url, self._vault, settings.ask_seconds)
                     await self._stopping.wait()
@@ -361,7 +374,6 @@ def _server_settings(settings: Settings) -> ServerSettings:
     return ServerSettings(
         handshake_seconds=settings.handshake_seconds,
         close_seconds=settings.close_seconds,
-        max_connections=settings.max_connections,
         max_message_bytes=settings.max_message_bytes,
     )
 

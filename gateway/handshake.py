@@ -7,6 +7,7 @@ here first, with h11, and handed on only when it is in order.
 from __future__ import annotations
 
 import hmac
+import re
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -14,11 +15,20 @@ from urllib.parse import parse_qs, urlsplit
 import h11
 import msgspec
 
+from gateway.http_reply import HttpReply
 from protocol.codec import CODECS
 
 PATH: Final = "/gateway"
 LONGEST_HEAD: Final = 16_384
-"""Bytes of a request's head; browsers send well under 8 KiB."""
+"""Bytes of a request's head, its empty line among them; browsers send well under 8 KiB."""
+
+END: Final = b"\r\n\r\n"
+"""What ends a head."""
+
+_READ: Final = frozenset({b"host", b"origin", b"authorization", b"connection", b"upgrade"})
+_VERSION: Final = ("sec-websocket-version", "13")
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
+"""16 bytes in base64 (RFC 6455, 4.2.1)."""
 
 TOKEN_PREFIX: Final = "agentspace.token."
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -38,22 +48,12 @@ class Refusal(msgspec.Struct, frozen=True):
     status: HTTPStatus
     reason: str
 
-    def response(self) -> bytes:
-        """The HTTP response, after which the connection is closed."""
-        connection = h11.Connection(h11.SERVER)
+    def response(self, *, is_head: bool = False) -> bytes:
+        """The HTTP answer, after which the connection is closed."""
+        is_upgrade = self.status is HTTPStatus.UPGRADE_REQUIRED
+        headers = (("upgrade", "websocket"), _VERSION) if is_upgrade else ()
         body = f"{self.reason}\n".encode()
-        headers = [
-            ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", str(len(body))),
-            ("connection", "close"),
-        ]
-        if self.status is HTTPStatus.UPGRADE_REQUIRED:
-            headers.append(("upgrade", "websocket"))
-        start = h11.Response(
-            status_code=self.status, headers=headers, reason=self.status.phrase.encode()
-        )
-        parts = [connection.send(start), connection.send(h11.Data(body))]
-        return b"".join(part for part in parts if part)
+        return HttpReply(status=self.status, body=body, headers=headers).encode(is_head=is_head)
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -62,19 +62,50 @@ class Admission(msgspec.Struct, frozen=True):
     subprotocol: str | None
 
 
+def is_whole(data: bytes | bytearray, looked_at: int = 0) -> bool:
+    """Whether no more need be read: the head has ended, or is too long already.
+
+    Up to `looked_at` its end was looked for before.
+    """
+    return data.find(END, max(0, looked_at - len(END))) >= 0 or len(data) > LONGEST_HEAD
+
+
 def parse_head(data: bytes) -> h11.Request | Refusal:
-    """The request at the beginning of `data`; what follows its head is not looked at."""
-    head, end, _ = data.partition(b"\r\n\r\n")
+    """The request at the beginning of `data`; what follows its head is not looked at.
+
+    However the data came in pieces, a head of one size has one verdict.
+    """
+    head, end, _ = data.partition(END)
+    if len(head) + len(END) > LONGEST_HEAD:
+        return Refusal(
+            HTTPStatus.BAD_REQUEST,
+            f"The request's head has more than {LONGEST_HEAD} bytes: are there many cookies?",
+        )
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
     try:
-        head.decode("ascii")
         connection.receive_data(head + end)
         event = connection.next_event()
-    except (h11.RemoteProtocolError, UnicodeDecodeError):
-        event = None
-    if isinstance(event, h11.Request):
-        return event
+        if isinstance(event, h11.Request) and _is_readable(event):
+            return event
+    except (h11.RemoteProtocolError, ValueError):  # of Unicode and of addresses
+        pass
     return Refusal(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request that can be read.")
+
+
+def _is_readable(request: h11.Request) -> bool:
+    """Whether what is read of the request is ASCII, and its target an address.
+
+    What nobody reads may have any bytes (RFC 9110, 5.5): a single sign-on's proxy puts the user's
+    name there (report: goauthentik/authentik 24156), and another local service a cookie.
+    """
+    urlsplit(request.target.decode("ascii"))
+    read = [value for name, value in request.headers if _is_read(name)]
+    return all(value.isascii() for value in read)
+
+
+def _is_read(name: bytes) -> bool:
+    """Whether the header's value is read, here or by wsproto; h11 gives names in lower case."""
+    return name in _READ or name.startswith(b"sec-websocket-")
 
 
 def judge(request: h11.Request, rules: AccessRules, *, local_host: str) -> Admission | Refusal:
@@ -102,6 +133,28 @@ def judge(request: h11.Request, rules: AccessRules, *, local_host: str) -> Admis
     return Admission(next((name for name in offered if name in CODECS), None))
 
 
+def check_upgrade(request: h11.Request) -> Refusal | None:
+    """Why no WebSocket can be made of a request, by RFC 6455, 4.2.1; wsproto would not say it."""
+    headers = _headers(request)
+    if request.http_version != b"1.1":
+        return Refusal(HTTPStatus.BAD_REQUEST, "A WebSocket begins with HTTP/1.1.")
+    if headers.get("upgrade", "").lower() != "websocket":
+        return Refusal(HTTPStatus.BAD_REQUEST, "The header Upgrade names more than websocket.")
+    wanted = [name.strip().lower() for name in headers.get("connection", "").split(",")]
+    if "upgrade" not in wanted:
+        return Refusal(
+            HTTPStatus.BAD_REQUEST,
+            "The header Connection does not say Upgrade: a proxy in between must pass it on.",
+        )
+    if not _KEY.fullmatch(headers.get("sec-websocket-key", "")):
+        return Refusal(HTTPStatus.BAD_REQUEST, "The header Sec-WebSocket-Key is missing or wrong.")
+    version = headers.get("sec-websocket-version")
+    if version != "13":
+        status = HTTPStatus.UPGRADE_REQUIRED if version else HTTPStatus.BAD_REQUEST
+        return Refusal(status, "The header Sec-WebSocket-Version is to be 13.")
+    return None
+
+
 def _check_token(
     headers: dict[str, str], offered: list[str], token: str, *, query: str
 ) -> Refusal | None:
@@ -123,9 +176,11 @@ def _check_token(
 
 
 def _headers(request: h11.Request) -> dict[str, str]:
-    """By name in lower case; a header that is repeated is joined, as its list would be."""
+    """Those that are read; one that is repeated is joined, as its list would be."""
     headers: dict[str, str] = {}
     for name, value in request.headers:
+        if not _is_read(name):
+            continue
         key, text = name.decode("ascii"), value.decode("ascii")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers

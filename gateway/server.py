@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Protocol
 
 import msgspec
@@ -19,22 +18,20 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from actors.connection.connection import Connection, ConnectionEnd
 from actors.mailbox import ActorStopped, Address, MailboxFull
 from actors.ports import Socket, SocketClosed
-from gateway.handshake import LONGEST_HEAD, AccessRules, Admission, Refusal, judge, parse_head
+from gateway.door import RECEIVE_BYTES, Door, Guest
+from gateway.handshake import Admission
 from protocol.codec import CODECS, JSON, Codec, Frame
 from protocol.errors import CloseCode
 from protocol.mail import Drain
 
 log = logging.getLogger(__name__)
 
-RECEIVE_BYTES = 16_384
-
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server is told at its start; seconds, bytes and connections."""
+    """What the server is told at its start; seconds and bytes."""
 
     handshake_seconds: float
     close_seconds: float
-    max_connections: int
     max_message_bytes: int
 
 
@@ -84,11 +81,10 @@ class WebSocket:
 class Server:
     """Makes a contained connection of every accepted stream."""
 
-    def __init__(self, settings: ServerSettings, rules: AccessRules, connect: Connect) -> None:
+    def __init__(self, settings: ServerSettings, door: Door, connect: Connect) -> None:
         self._settings = settings
-        self._rules = rules
+        self._door = door
         self._connect = connect
-        self._streams = 0
         self._connections: set[Connection] = set()
         self._drain: Drain | None = None
         self.empty = trio.Event()
@@ -113,6 +109,7 @@ class Server:
     def drain(self, deadline_ms: int) -> None:
         """Take no more clients, and tell those that are here."""
         self._drain = Drain(deadline_ms=deadline_ms)
+        self._door.is_draining = True
         for connection in self._connections:
             self._tell(connection, self._drain)
         self._note_empty()
@@ -132,7 +129,6 @@ class Server:
 
     async def accept(self, stream: trio.SocketStream) -> None:
         """Serve one client. The boundary of a connection: nothing leaves it but a cancel."""
-        self._streams += 1
         try:
             async with trio.open_nursery() as nursery:
                 await self._serve(nursery, stream)
@@ -141,40 +137,34 @@ class Server:
             # Broken handshakes are the network's everyday; bugs are logged where they happen.
             log.debug("a connection ended: %r", group.exceptions)
         finally:
-            self._streams -= 1
             await trio.aclose_forcefully(stream)
 
     async def _serve(self, nursery: trio.Nursery, stream: trio.SocketStream) -> None:
-        with trio.move_on_after(self._settings.handshake_seconds) as deadline:
-            head = await _read_head(stream)
-            judgement = self._judge(head, stream)
-            if isinstance(judgement, Refusal):
-                await stream.send_all(judgement.response())
-                await stream.send_eof()
-                return
-            request = await wrap_server_stream(
-                nursery,
-                _Replay(stream, head),
-                max_message_size=self._settings.max_message_bytes,
-                receive_buffer_size=RECEIVE_BYTES,
-            )
-            websocket = await request.accept(subprotocol=judgement.subprotocol)
-        if deadline.cancelled_caught:
+        end = trio.current_time() + self._settings.handshake_seconds
+        guest = None
+        with trio.move_on_at(end):
+            guest = await self._door.admit(stream)
+        if guest is None:
             return
-        assert isinstance(judgement, Admission)
-        await self._converse(websocket, judgement)
+        try:
+            websocket = None
+            with trio.move_on_at(end):
+                websocket = await self._shake_hands(nursery, stream, guest)
+            if websocket is not None:
+                await self._converse(websocket, guest.admission)
+        finally:
+            self._door.leave()
 
-    def _judge(self, head: bytes, stream: trio.SocketStream) -> Admission | Refusal:
-        request = parse_head(head)
-        if isinstance(request, Refusal):
-            return request
-        local_host = str(stream.socket.getsockname()[0])
-        judgement = judge(request, self._rules, local_host=local_host)
-        if isinstance(judgement, Refusal):
-            log.info("a request was refused: %d %s", judgement.status, judgement.reason)
-        elif self.draining or self._streams > self._settings.max_connections:
-            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is full or stopping.")
-        return judgement
+    async def _shake_hands(
+        self, nursery: trio.Nursery, stream: trio.SocketStream, guest: Guest
+    ) -> WebSocketConnection:
+        request = await wrap_server_stream(
+            nursery,
+            _Replay(stream, guest.read),
+            max_message_size=self._settings.max_message_bytes,
+            receive_buffer_size=RECEIVE_BYTES,
+        )
+        return await request.accept(subprotocol=guest.admission.subprotocol)
 
     async def _converse(self, websocket: WebSocketConnection, admission: Admission) -> None:
         name = admission.subprotocol
@@ -227,14 +217,3 @@ class _Replay(trio.abc.Stream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-
-async def _read_head(stream: trio.SocketStream) -> bytes:
-    """What came up to and with the head's empty line; also what came right behind it."""
-    data = bytearray()
-    while b"\r\n\r\n" not in data and len(data) <= LONGEST_HEAD:
-        more = await stream.receive_some(RECEIVE_BYTES)
-        if not more:
-            break
-        data += more
-    return bytes(data)

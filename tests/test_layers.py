@@ -28,7 +28,11 @@ LIBRARIES = {
         "gateway.mcp.stdio",
     },
     "genai_prices": {"gateway.prices"},
-    "h11": {"gateway.handshake", "gateway.simulator.connection", "gateway.simulator.wire"},
+    "h11": {
+        *(f"gateway.{name}" for name in ("door", "handshake", "health", "http_reply")),
+        "gateway.simulator.connection",
+        "gateway.simulator.wire",
+    },
     "httpx2": {
         *(f"gateway.anthropic.{name}" for name in ("bodies", "errors", "events", "model")),
         "gateway.mcp.http",

@@ -7,6 +7,7 @@ entities.
 from __future__ import annotations
 
 import fcntl
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -80,6 +81,16 @@ class Ledger:
     def health(self) -> Health:
         """Whether the database can be written."""
         return self._thread.health
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the last write could be made."""
+        return self.health == "ok"
+
+    async def try_to_write(self) -> None:
+        """Make a small write, from which `health` learns whether the database can be written."""
+        with suppress(LedgerUnavailable):
+            await self._thread.write(lambda: writes.take_room(self._db))
 
     def _bind(self) -> None:
         step_forward(self._path)

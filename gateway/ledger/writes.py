@@ -21,6 +21,8 @@ from protocol.records import SENT, Change, Entry, Head, SessionRecord, TurnRecor
 _IDENTITY = frozenset({"turn_id", "session_id", "request_id", "created_at"})
 """The columns of a turn that stay as they were inserted."""
 
+_TRIAL = "trial" + "." * 32_768
+
 _SENT = ", ".join(f"'{status}'" for status in sorted(SENT))
 _WITHHELD = (
     f"session_id = $session_id AND place >= $first AND place <= $last AND status IN ({_SENT})"
@@ -52,6 +54,12 @@ _UPDATE_TURN = "UPDATE Turn SET {assigned} WHERE turn_id = $turn_id {condition}"
 def create_session(db: Any, session: SessionRecord) -> None:
     """Insert an empty session."""
     db.insert(db.Session, **session_values(session))
+
+
+def take_room(db: Any) -> None:
+    """Take as much room as a small turn needs, and give it back."""
+    db.insert(db.Meta, name=_TRIAL, value=0)
+    _execute(db, "DELETE FROM Meta WHERE name = $name", {"name": _TRIAL})
 
 
 def begin_turn(db: Any, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import trio
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import connect
 
+from gateway.handshake import LONGEST_HEAD
 from tests.support import TOKEN, Frame, World, open_world
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -70,6 +72,55 @@ async def test_a_bad_handshake_is_answered_and_ends_itself_alone(
         assert (await answer(world, data)).startswith(b"HTTP/1.1 " + status)
         async with world.talk() as talk:
             assert (await talk.ask("ping"))["type"] == "pong"
+
+
+@pytest.mark.parametrize("cut", [1, 5_000, 100_000])
+@pytest.mark.parametrize(("more", "status"), [(0, b"101"), (1, b"400")])
+async def test_one_byte_more_than_a_head_may_have_is_refused_however_it_comes(
+    tmp_path: Path, cut: int, more: int, status: bytes
+) -> None:
+    """Byte by byte or at once; the answer arrives, though bytes of the request are left unread."""
+    fill = LONGEST_HEAD - len(upgrade(KEY + "Cookie: \r\n")) + more
+    data = upgrade(KEY + f"Cookie: {'c' * fill}\r\n") + b"more" * 10 * more
+    async with open_world(tmp_path) as world, await tcp(world) as stream:
+        with trio.fail_after(20):
+            for start in range(0, len(data), cut):
+                await stream.send_all(data[start : start + cut])
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_name_that_is_not_ascii_in_a_proxy_s_header_lets_the_client_in(
+    tmp_path: Path,
+) -> None:
+    """As a single sign-on in front of the gateway adds it."""
+    async with open_world(tmp_path) as world:
+        names = "X-authentik-name: C\xe9line\r\nCookie: theme=\xff\r\n"
+        said = await answer(world, upgrade(KEY + names), b"\x88\x80\0\0\0\0")
+        assert said.startswith(b"HTTP/1.1 101")
+
+
+async def test_each_refusal_is_logged_once_with_its_reason_and_then_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the reason; and no token is in the log, were it almost right."""
+    caplog.set_level(logging.INFO)
+    wrong = TOKEN + "x"
+    async with open_world(tmp_path) as world:
+        for _ in range(3):
+            for data in (
+                upgrade(KEY, token=wrong),
+                upgrade(KEY, host="evil.example"),
+                upgrade(),
+                b"nonsense\r\n\r\n",
+                b"GET /gateway HTTP/1.1\r\n" + b"x" * 20_000,
+                b"",
+            ):
+                await answer(world, data) if data else await (await tcp(world)).aclose()
+    told = [one.getMessage() for one in caplog.records if one.name == "gateway.door"]
+    first = [line for line in told if line.startswith("a request of 127.0.0.1 was refused: 4")]
+    sums = [line for line in told if line.startswith("… and 2 more")]
+    assert (len(first), len(sums), len(told)) == (5, 5, 10)
+    assert TOKEN not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,152 @@
+"""The door: each request is read here, and answered unless a WebSocket is to be made of it."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+import h11
+import msgspec
+import trio
+
+from gateway.handshake import (
+    AccessRules,
+    Admission,
+    Refusal,
+    check_upgrade,
+    is_whole,
+    judge,
+    parse_head,
+)
+from gateway.health import Probe, Readiness, healthy, probe_of, ready
+from gateway.http_reply import HttpReply
+from gateway.refusals import PERIOD_SECONDS, Refusals
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BYTES = 16_384
+LINGERING_BYTES = 131_072
+"""How much is read of a request that has been answered already."""
+
+Judgement = Admission | Refusal
+
+
+class Guest(msgspec.Struct, frozen=True):
+    """Who was let in, and all that has been read of it."""
+
+    admission: Admission
+    read: bytes
+
+
+class Door:
+    """Lets at most `max_connections` in. A probe is no guest: it is answered when all is full."""
+
+    def __init__(
+        self,
+        rules: AccessRules,
+        readiness: Readiness,
+        *,
+        max_connections: int,
+        close_seconds: float,
+    ) -> None:
+        self._rules = rules
+        self._readiness = readiness
+        self._max_connections = max_connections
+        self._close_seconds = close_seconds
+        self._refusals = Refusals()
+        self._guests = 0
+        self.is_draining = False
+
+    async def admit(self, stream: trio.SocketStream) -> Guest | None:
+        """Read a request; a guest has a place until `leave()`."""
+        read = await _read_head(stream)
+        if not read:
+            return None  # whoever looks whether the port is open says nothing
+        request = parse_head(read)
+        if isinstance(request, h11.Request) and (probe := probe_of(request)):
+            answer = await self._probed(probe)
+            await self._answer(stream, answer.encode(is_head=request.method == b"HEAD"))
+            return None
+        judgement = self._judge(request, stream)
+        if isinstance(judgement, Admission):
+            self._guests += 1  # without an await since it was judged
+            return Guest(judgement, read)
+        self._note(judgement, stream)
+        is_head = isinstance(request, h11.Request) and request.method == b"HEAD"
+        await self._answer(stream, judgement.response(is_head=is_head))
+        return None
+
+    def leave(self) -> None:
+        """A guest has gone, or could not shake hands."""
+        self._guests -= 1
+
+    async def tell_refusals(self) -> None:
+        """Log sums of the refused requests, until cancelled."""
+        try:
+            while True:
+                await trio.sleep(PERIOD_SECONDS)
+                self._log_sums()
+        finally:
+            self._log_sums()
+
+    def _log_sums(self) -> None:
+        for line in self._refusals.sums():
+            log.info("%s", line)
+
+    async def _probed(self, probe: Probe) -> HttpReply:
+        if probe == "/healthz":
+            return healthy()
+        can_write = self.is_draining or await self._readiness.can_write()
+        return ready(is_draining=self.is_draining, can_write=can_write)
+
+    async def _answer(self, stream: trio.SocketStream, answer: bytes) -> None:
+        """Send an HTTP answer, and wait until it has been read.
+
+        A socket that is closed with bytes that nobody has read resets the connection, and what was
+        sent may be lost with it (RFC 9112, 9.6).
+        """
+        await stream.send_all(answer)
+        await stream.send_eof()
+        with trio.move_on_after(self._close_seconds):
+            left = LINGERING_BYTES
+            while left > 0 and (more := await stream.receive_some(RECEIVE_BYTES)):
+                left -= len(more)
+
+    def _judge(self, request: h11.Request | Refusal, stream: trio.SocketStream) -> Judgement:
+        if isinstance(request, Refusal):
+            return request
+        local_host = str(stream.socket.getsockname()[0])
+        judgement = judge(request, self._rules, local_host=local_host)
+        if isinstance(judgement, Refusal):
+            return judgement
+        if self.is_draining:
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is stopping.")
+        if self._guests >= self._max_connections:
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is full (max_connections).")
+        return check_upgrade(request) or judgement
+
+    def _note(self, refusal: Refusal, stream: trio.SocketStream) -> None:
+        line = self._refusals.note(_peer(stream), f"{refusal.status:d} {refusal.reason}")
+        if line is not None:
+            log.info("%s", line)
+
+
+async def _read_head(stream: trio.SocketStream) -> bytes:
+    """What came up to and with the head's empty line; also what came right behind it."""
+    data = bytearray()
+    looked_at = 0
+    while not is_whole(data, looked_at):
+        looked_at = len(data)
+        more = await stream.receive_some(RECEIVE_BYTES)
+        if not more:
+            break
+        data += more
+    return bytes(data)
+
+
+def _peer(stream: trio.SocketStream) -> str:
+    """The address that a stream comes from."""
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:
+        return "a peer that has gone"
