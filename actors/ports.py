@@ -14,6 +14,7 @@ import msgspec
 
 from protocol.beginning import Begun
 from protocol.errors import CloseCode
+from protocol.prompt import Prompt
 from protocol.provider.content import Block
 from protocol.provider.events import ProviderEvent
 from protocol.provider.model_info import ModelInfo
@@ -58,13 +59,9 @@ class Model(Protocol):
         """
         ...
 
-    def stream(
-        self, body: bytes, betas: Sequence[str] = (), version: str | None = None
-    ) -> AbstractAsyncContextManager[ProviderEvents]:
-        """Send a request's JSON; entered once the provider has said yes.
+    def stream(self, prompt: Prompt) -> AbstractAsyncContextManager[ProviderEvents]:
+        """Send a request; entered once the provider has said yes.
 
-        `betas` names the unreleased features that it uses; `version` is that of the API, if it is
-        not the latest.
         Leaving the context closes the connection upstream.
         """
         ...

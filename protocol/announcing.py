@@ -95,6 +95,11 @@ class Briefing:
         self._sizes[key] = announced.byte_count
 
     @property
+    def has_served_tools(self) -> bool:
+        """Whether the provider runs one of the tools that are on offer."""
+        return any(self.kinds[name] != "custom" for name in self.tools)
+
+    @property
     def system(self) -> tuple[tuple[SectionName, str], ...]:
         """The texts in the order in which a head has them."""
         return tuple((name, self.texts[name]) for name in TEXT_SECTIONS if self.texts.get(name))

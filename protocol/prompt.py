@@ -29,7 +29,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """One request of a turn, as it goes to the provider.
 
     `body` is the JSON of `POST /v1/messages`, `betas` names the unreleased features that it uses;
-    `version` is that of the API, if it is not the latest.
+    `version` is that of the API, if it is not the latest. The answer has at most `max_tokens`, and
+    with `has_served_tools` what the provider's own tools bring, too.
     `counted_tokens` is the tokenizer's count of its text, `media_tokens` what its pictures and
     documents weigh. The input is estimated at `token_estimate` tokens; it most likely costs
     `likely_cost` USD, which is known only where there is a `maxCost` to hold it against.
@@ -44,7 +45,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     betas: tuple[str, ...]
     version: str | None = None
+    max_tokens: int
     has_tools: bool
+    has_served_tools: bool = False
     counted_tokens: int
     media_tokens: int
     is_opaque: bool

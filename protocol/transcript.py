@@ -26,7 +26,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from protocol.provider.content import Block, block_types
+from protocol.provider.content import (
+    Block,
+    block_types,
+    has_cited_document,
+    has_sealed_text,
+)
 from protocol.provider.limits import EDGE_AMONG_MANY, LOOKBACK
 from protocol.provider.model_info import Binding
 from protocol.provider.models import binding
@@ -38,6 +43,7 @@ PICTURE = 6_000
 """Characters of English that cost about what a picture does."""
 
 _MESSAGE_END = b"}]}"
+_CALL = "tool_use"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Block]).decode
@@ -49,7 +55,8 @@ class Sums(NamedTuple):
     `size` counts the bytes that are sent, with a comma after each message; `announced` is the part
     of `size` that announcements have. `counted` is the tokenizer's count of the text, `media` are
     the tokens of pictures and documents. `blocks` counts blocks of content, `results` answers of
-    tools, `thoughts` blocks of thinking.
+    tools, `thoughts` blocks of thinking. `cited` counts messages with a document that the model is
+    to cite, `sealed` those with text that only the provider can read.
     """
 
     size: int = 0
@@ -62,6 +69,8 @@ class Sums(NamedTuple):
     results: int = 0
     thoughts: int = 0
     tool_changes: int = 0
+    cited: int = 0
+    sealed: int = 0
 
     def plus(self, other: Sums) -> Sums:
         """Both together."""
@@ -100,6 +109,8 @@ class Transcript:
         """Which messages announce something."""
         self.large: list[int] = []
         """Which messages have a picture that is too large to be one of many."""
+        self._calls: dict[str, int] = {}
+        """The ids of calls, in their order, and the first message that has each."""
         self._places: list[int] = []
         self._sums: list[Sums] = [NOTHING]
         self._messages = bytearray()
@@ -122,6 +133,8 @@ class Transcript:
             self._add_results(content, results, counted, entry.media_tokens)
         if entry.role == "system":
             self.announced.append(len(self.entries))
+        if any(kind.endswith(_CALL) for kind in kinds):
+            self._add_calls(content)
         if entry.attached.edge > EDGE_AMONG_MANY:
             self.large.append(len(self.entries))
         message = b'{"role":"%b","content":%b},' % (entry.role.encode(), content)
@@ -139,6 +152,8 @@ class Transcript:
             results=results,
             thoughts=sum(kinds.count(kind) for kind in THINKING),
             tool_changes=kinds.count("tool_addition") + kinds.count("tool_removal"),
+            cited=entry.role == "user" and has_cited_document(content),
+            sealed=has_sealed_text(content),
         )
         self._sums.append(self._sums[-1].plus(added))
 
@@ -178,9 +193,16 @@ class Transcript:
             )
             self.results.append(last)
 
+    def _add_calls(self, content: bytes) -> None:
+        for block in _decode(content):
+            if block["type"].endswith(_CALL):
+                self._calls.setdefault(str(block["id"]), len(self.entries))
+
     def keep(self, count: int) -> None:
         """Take away all but the first `count` messages."""
         sums = self._sums[count]
+        while self._calls and next(reversed(self._calls.values())) >= count:
+            self._calls.popitem()
         del self._messages[sums.size :]
         del self.results[sums.results :]
         del self.entries[count:], self._places[count:], self._sums[count + 1 :]
@@ -210,6 +232,10 @@ class Transcript:
     def before(self, place: int) -> int:
         """How many messages stand before the place."""
         return bisect_left(self._places, place)
+
+    def has_call(self, call_id: str, end: int) -> bool:
+        """Whether one of the first `end` messages calls a tool with this id."""
+        return self._calls.get(call_id, end) < end
 
     def body(self, head: bytes, *, caches: bool, mark: bytes = CACHE_MARK) -> bytes:
         """The body of a request; `head` is its JSON without the messages.

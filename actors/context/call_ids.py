@@ -7,17 +7,13 @@ The clients of a turn go on with the id that they were shown, and the session ha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
 from protocol.mail import NewMessage
 from protocol.provider.content import Block
-from protocol.records import Entry
-
-_ID = re.compile(rb'"id":"([a-zA-Z0-9_-]{1,64})"')
-"""An id needs no escape, and a text has no bare quotes."""
+from protocol.transcript import Transcript
 
 _decode = msgspec.json.Decoder(list[Block]).decode
 _encode = msgspec.json.Encoder().encode
@@ -28,26 +24,24 @@ class DistinctIds:
 
     def __init__(self, turn_id: str) -> None:
         self._turn_id = turn_id
-        self._taken: frozenset[bytes] | None = None
         self._renamed: dict[str, str] = {}
 
-    def distinct(self, messages: Iterable[NewMessage], before: Sequence[Entry]) -> list[NewMessage]:
+    def distinct(
+        self, messages: Iterable[NewMessage], session: Transcript, own: int
+    ) -> list[NewMessage]:
         """The turn's `messages` with ids that no turn before it has.
 
-        What is renamed stays so for the rest of the turn, in which the results are yet to come.
-        The entries `before` are searched once, for they may have megabytes.
+        In the session, the turn begins with message number `own`. What is renamed stays so for the
+        rest of the turn, in which the results are yet to come.
         """
-        return [self._distinct(message, before) for message in messages]
+        return [self._distinct(message, session, own) for message in messages]
 
-    def _distinct(self, message: NewMessage, before: Sequence[Entry]) -> NewMessage:
+    def _distinct(self, message: NewMessage, session: Transcript, own: int) -> NewMessage:
         if b'"tool_' not in message.content:
             return message
-        if self._taken is None:
-            answers = (entry.content for entry in before if entry.role == "assistant")
-            self._taken = frozenset(found for said in answers for found in _ID.findall(said))
         blocks = _decode(message.content)
         for block in blocks:
-            if block["type"] == "tool_use" and block["id"].encode() in self._taken:
+            if block["type"] == "tool_use" and session.has_call(block["id"], own):
                 self._renamed[block["id"]] = f"{self._turn_id}_again_{len(self._renamed) + 1}"
         if not self._renamed:
             return message

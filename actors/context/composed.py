@@ -14,7 +14,6 @@ from msgspec import UNSET, UnsetType
 
 from actors.context.assembly import Shape
 from actors.context.estimate.clearing import alike, remaining
-from actors.context.estimate.counting import ENCRYPTED
 from actors.context.estimate.scale import Scale
 from actors.context.estimate.sent import Beginning, SentRequest
 from actors.context.estimate.weighing import FIXED, OVERHEAD, Opening, Rates, Weight
@@ -48,7 +47,8 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
     `own` is the number of the turn's first message. `head` is the epoch's, even if the model gets
     another `opening`. `is_new_epoch` says whether an epoch begins with it, `has_tools` whether any
-    tool is on offer at its end. `most_rates` are the `rates` if it is larger than estimated.
+    tool is on offer at its end, `has_served_tools` whether the provider runs one of them.
+    `most_rates` are the `rates` if it is larger than estimated.
     """
 
     model: str
@@ -56,6 +56,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     is_new_epoch: bool
     opening: Opening
     has_tools: bool
+    has_served_tools: bool
     transcript: Transcript
     own: int
     caches: bool
@@ -109,15 +110,16 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         if sums.tool_changes:
             betas.append(INLINE_TOOLS)
         head = shape.head(self.opening.system, self.opening.tools)
-        body = self.transcript.body(head, caches=self.caches, mark=shape.mark)
         return Prompt(
-            body=body,
+            body=self.transcript.body(head, caches=self.caches, mark=shape.mark),
             version=shape.wishes.version,
             betas=tuple(betas),
+            max_tokens=shape.max_tokens,
             has_tools=self.has_tools,
+            has_served_tools=self.has_served_tools,
             counted_tokens=self.counted_tokens,
             media_tokens=sums.media,
-            is_opaque=ENCRYPTED in body,
+            is_opaque=sums.sealed > 0,
             for_an_hour=shape.caches and shape.for_an_hour,
             own_from=self.own,
             token_estimate=self.weight.total,

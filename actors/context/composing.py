@@ -27,7 +27,6 @@ from actors.context.sessions import Held, rendered
 from protocol.announcing import Piece, changes
 from protocol.context import SectionName
 from protocol.errors import GatewayError
-from protocol.provider.content import has_cited_document
 from protocol.provider.request import NO_TOOLS
 from protocol.records import Announced, Attached, Change, Entry, Head
 from protocol.transcript import Transcript
@@ -237,6 +236,7 @@ class Composer:
             is_new_epoch=plan.is_new and bool(held.entries),
             opening=opening,
             has_tools=has_tools,
+            has_served_tools=ground.wanted.has_served_tools,
             transcript=transcript,
             own=first,
             caches=caches,
@@ -313,7 +313,7 @@ def _check_size(composed: Composed, limit: int) -> None:
 
 def _check_citations(transcript: Transcript) -> None:
     """No document may be cited in JSON (the page "Structured outputs"). Raises GatewayError."""
-    if any(one.role == "user" and has_cited_document(one.content) for one in transcript.entries):
+    if transcript.sums().cited:
         raise GatewayError(
             "INVALID_MESSAGE",
             "`outputFormat`: the provider has no citations in JSON, and a document of this session "

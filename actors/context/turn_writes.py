@@ -221,12 +221,14 @@ class TurnWrites:
     ) -> list[Entry]:
         """The messages that the session does not have yet."""
         turn = request.turn
-        have = sum(entry.role != "system" for entry in _turn_of(held, turn)) - 1
+        own = _turn_of(held, turn)
+        have = sum(entry.role != "system" for entry in own) - 1
         new = request.messages[max(0, have - request.at) :]
+        session = await held.transcript(flight.ground.binding)
         return await self._parts.gatherer.measured(
             turn.model,
             turn.turn_id,
-            flight.ids.distinct(new, held.entries),
+            flight.ids.distinct(new, session, session.before(own[0].place)),
             held.next_place,
             self._parts.clock.now(),
         )

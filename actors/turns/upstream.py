@@ -110,8 +110,7 @@ class Upstream:
         with self._listening(turn), trio.move_on_after(limit) as watch:
             moved = -math.inf
             step.asked, step.request_id = True, None
-            prompt = step.prompt
-            async with self._model.stream(prompt.body, prompt.betas, prompt.version) as events:
+            async with self._model.stream(step.prompt) as events:
                 step.taken, step.request_id = True, events.request_id
                 async for event in events:
                     now = trio.current_time()

@@ -13,8 +13,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import httpx2
-import msgspec
 import trio
+
+from protocol.prompt import Prompt
 
 LONGEST_ERROR = 64 * 1024
 """Bytes of the body of an error or of a redirect; what follows is not read, for its beginning says
@@ -46,23 +47,9 @@ class UnreadableBody(httpx2.StreamError):
     """The provider packs its answer in a way that is not read here."""
 
 
-class _ServedTool(msgspec.Struct):
-    type: str = "custom"
-
-
-class _Asked(msgspec.Struct):
-    max_tokens: int
-    tools: list[_ServedTool] = []
-
-
-_decode = msgspec.json.Decoder(_Asked).decode
-
-
-def longest_answer(body: bytes) -> int:
+def longest_answer(prompt: Prompt) -> int:
     """How many bytes the stream that answers this request may have."""
-    asked = _decode(body)
-    is_served = any(tool.type != "custom" for tool in asked.tools)
-    return asked.max_tokens * A_TOKEN + BESIDE_TOKENS + SERVED * is_served
+    return prompt.max_tokens * A_TOKEN + BESIDE_TOKENS + SERVED * prompt.has_served_tools
 
 
 async def bound(response: httpx2.Response) -> None:

@@ -24,6 +24,7 @@ from gateway.anthropic.errors import provider_error
 from gateway.anthropic.events import Events
 from gateway.outbound import OutboundClient
 from protocol.errors import GatewayError, ProviderError
+from protocol.prompt import Prompt
 from protocol.provider.features import EAGER
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.rejections import KEY_HINT
@@ -155,27 +156,26 @@ class AnthropicModel:
             return None
 
     @asynccontextmanager
-    async def stream(
-        self, body: bytes, betas: Sequence[str] = (), version: str | None = None
-    ) -> AsyncIterator[Events]:
-        """Send `body`, and give the answer's events. Leaving closes the connection."""
-        client, longest = await self._connected(), longest_answer(body)
+    async def stream(self, prompt: Prompt) -> AsyncIterator[Events]:
+        """Send the request, and give the answer's events. Leaving closes the connection."""
+        client = await self._connected()
+        headers = _with_betas(_JSON_HEADERS, prompt.betas, prompt.version)
 
         async def send(body: bytes) -> _Stream:
             return await client.post(
                 "/v1/messages",
                 content=body,
                 cast_to=anthropic.types.Message,
-                options={"headers": _with_betas(_JSON_HEADERS, betas, version)},
+                options={"headers": headers},
                 stream=True,
                 stream_cls=_Stream,
             )
 
         with self._mapped_errors():
-            stream = await self._understood(send, body)
+            stream = await self._understood(send, prompt.body)
         self._open_streams += 1
         try:
-            async with aclosing(pieces(stream.response, longest)) as chunks:
+            async with aclosing(pieces(stream.response, longest_answer(prompt))) as chunks:
                 with self._mapped_errors():
                     events = Events(chunks, stream.response)
                     yield events

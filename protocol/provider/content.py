@@ -98,6 +98,7 @@ class _Typed(msgspec.Struct):
 
 
 _CITED = b'"citations":{"enabled":true}'
+_SEALED = (b'{"encrypted_', b',"encrypted_')
 _typed = msgspec.json.Decoder(list[_Typed] | str)
 
 
@@ -121,6 +122,15 @@ def has_cited_document(content: bytes) -> bool:
             case {"type": "document", "citations": {"enabled": True}}:
                 return True
     return False
+
+
+def has_sealed_text(content: bytes) -> bool:
+    """Whether a content has text that only the provider can read (its pages on server tools).
+
+    It stands in fields whose names begin with `encrypted_`. A text that speaks of such a field has
+    its quotes escaped.
+    """
+    return any(sealed in content for sealed in _SEALED)
 
 
 def plain_text(content: bytes) -> str | None:

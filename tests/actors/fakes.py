@@ -30,6 +30,7 @@ from protocol.beginning import Begun, Found, judge
 from protocol.codec import JSON
 from protocol.errors import LedgerUnavailable
 from protocol.mail import ConnectionMail, ContextMail, LlmMail, UsageMail
+from protocol.prompt import Prompt
 from protocol.provider.content import Block
 from protocol.provider.events import (
     ContentBlockDelta,
@@ -157,19 +158,17 @@ class FakeModel:
         return self.exact
 
     @asynccontextmanager
-    async def stream(
-        self, body: bytes, betas: Sequence[str] = (), version: str | None = None
-    ) -> AsyncIterator[ProviderEvents]:
+    async def stream(self, prompt: Prompt) -> AsyncIterator[ProviderEvents]:
         """See `Model`."""
-        self.betas, self.version = tuple(betas), version
+        self.betas, self.version = prompt.betas, prompt.version
         script = deque(self.scripts.popleft() if self.scripts else reply("Hello."))
-        self.bodies.append(body)
+        self.bodies.append(prompt.body)
         await trio.lowlevel.checkpoint()
         if script and isinstance(script[0], Exception):
             raise script[0]
         self.open_streams += 1
         try:
-            yield _Events(script, _model_of(body))
+            yield _Events(script, _model_of(prompt.body))
         finally:
             self.open_streams -= 1
 

@@ -30,11 +30,12 @@ from protocol.provider.events import (
     ProviderEvent,
     TextDelta,
 )
+from tests.prompts import prompt_of
 from tests.support import open_world, text_of
 
 MIB = 1024 * 1024
 HEAD = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\n%bConnection: close\r\n\r\n"
-REQUEST = b'{"model":"m","max_tokens":%d,"messages":[]}'
+REQUEST = b'{"model":"m","max_tokens":100,"messages":[]}'
 PACKED = gzip.compress(b" " * (100 * MIB), 1)
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -80,7 +81,7 @@ def bounded_memory(most: int) -> Iterator[None]:
 
 async def events_of(model: AnthropicModel, max_tokens: int = 100) -> list[ProviderEvent]:
     """All events of an answer."""
-    async with model.stream(REQUEST % max_tokens) as events:
+    async with model.stream(prompt_of(REQUEST, max_tokens=max_tokens)) as events:
         return [event async for event in events]
 
 
@@ -160,7 +161,7 @@ async def test_an_answer_that_is_no_json_is_a_failure_of_the_provider(
         with pytest.raises(ProviderError, match="LLM_ERROR: The provider's models endpoint"):
             await model.describe("m")
         with pytest.raises(ProviderError, match="LLM_ERROR: The provider's count"):
-            await model.count_tokens(REQUEST % 1)
+            await model.count_tokens(REQUEST)
 
 
 async def test_pages_of_models_without_end_are_not_asked_for() -> None:
@@ -201,10 +202,10 @@ async def test_an_answer_is_bounded_by_its_tokens(
 
 def test_what_the_providers_tools_bring_counts_extra() -> None:
     """It is no output of the model."""
-    plain = bodies.longest_answer(REQUEST % 1_000)
+    plain = bodies.longest_answer(prompt_of(max_tokens=1_000))
     assert plain == 1_000 * bodies.A_TOKEN + bodies.BESIDE_TOKENS
-    tools = b'{"max_tokens":1000,"tools":[{"name":"a"},{"type":"web_search_20250305"}]}'
-    assert bodies.longest_answer(tools) == plain + bodies.SERVED
+    served = bodies.longest_answer(prompt_of(max_tokens=1_000, has_served_tools=True))
+    assert served == plain + bodies.SERVED
 
 
 async def test_a_long_event_holds_nobody_up() -> None:
@@ -284,7 +285,7 @@ async def test_a_body_that_breaks_off_after_the_last_event_is_whole() -> None:
     seen: list[ProviderEvent] = []
     async with (
         open_provider(lambda send: send(head + body + b"\r\n")) as model,
-        model.stream(REQUEST % 100) as events,
+        model.stream(prompt_of(REQUEST)) as events,
     ):
         while not seen or not isinstance(seen[-1], MessageStop):
             seen.append(await anext(aiter(events)))

@@ -12,6 +12,8 @@ from protocol.records import Announced, Attached, Entry, EntryRole
 
 THOUGHT: Block = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
 HIDDEN: Block = {"type": "redacted_thinking", "data": "d"}
+SEALED: Block = {"type": "web_search_result", "title": "Tea", "encrypted_content": "x"}
+CITED: Block = {"type": "document", "source": {}, "citations": {"enabled": True}}
 REBUILT = "claude-sonnet-5"
 """A model that takes no announcements: its requests are made anew from the beginning."""
 
@@ -36,9 +38,9 @@ def search(name: str = "s") -> Block:
     return {"type": "server_tool_use", "id": name, "name": "web_search", "input": {}}
 
 
-def found(name: str = "s") -> Block:
+def found(name: str = "s", *pages: Block) -> Block:
     """The result of that use."""
-    return {"type": "web_search_tool_result", "tool_use_id": name, "content": []}
+    return {"type": "web_search_tool_result", "tool_use_id": name, "content": [*pages]}
 
 
 def added(name: str = "brew", **fields: Any) -> Block:
@@ -82,13 +84,17 @@ _shown = st.one_of(
 )
 _questions = st.one_of(
     st.text(max_size=6),
-    st.lists(_texts, min_size=1, max_size=3),
+    st.lists(st.one_of(_texts, st.just(CITED)), min_size=1, max_size=3),
     st.lists(st.builds(result, st.just("c"), _shown), min_size=1, max_size=3),
 )
 _answers = st.builds(
     lambda thoughts, texts: [*thoughts, *texts],
     st.lists(st.sampled_from([THOUGHT, HIDDEN]), max_size=2),
-    st.lists(st.one_of(_texts, st.just(call())), min_size=1, max_size=25),
+    st.lists(
+        st.one_of(_texts, *map(st.just, [call(), call("d"), search(), found("s", SEALED)])),
+        min_size=1,
+        max_size=25,
+    ),
 )
 _announced = st.lists(
     st.one_of(_texts, st.just(added()), st.just({"type": "tool_removal", "tool": {"name": "b"}})),

@@ -15,14 +15,18 @@ from protocol.provider.model_info import Binding
 from protocol.records import Attached, Entry
 from protocol.transcript import NOTHING, PICTURE, Sums, Transcript
 from tests.protocol.entries import (
+    CITED,
     HIDDEN,
     REBUILT,
+    SEALED,
     THOUGHT,
     added,
     announcement,
     call,
     entry,
+    found,
     result,
+    search,
     text,
     transcripts,
 )
@@ -144,6 +148,8 @@ def test_a_sum_is_that_of_what_is_sent(
             results=blocks.count("tool_result"),
             thoughts=blocks.count("thinking") + blocks.count("redacted_thinking"),
             tool_changes=blocks.count("tool_addition") + blocks.count("tool_removal"),
+            cited=sum(CITED in message["content"] for message in messages),
+            sealed=sum(found("s", SEALED) in message["content"] for message in messages),
         )
     assert made.sums() == made.sums(len(made))
 
@@ -323,6 +329,32 @@ def test_a_breakpoint_in_an_announcement_is_not_shown_in_the_history() -> None:
     history = made.history(3, caches=True)
     assert b"cache_control" not in history
     assert len(history) == made.history_size(3, caches=True)
+
+
+# --- what is known of it -----------------------------------------------------------------------
+
+
+def test_a_call_is_known_from_its_message_on() -> None:
+    """Also one of the provider's own tools; an id in a text or a result is none."""
+    made = transcript(
+        entry(0, "user", 'The "id":"c".'),
+        entry(1, "assistant", [text('"id":"c"'), call("c"), search("s")]),
+        entry(2, "user", [result("r")]),
+        entry(3, "assistant", [call("c")]),
+    )
+    assert [made.has_call("c", end) for end in range(5)] == [False, False, True, True, True]
+    assert (made.has_call("s", 2), made.has_call("r", 4)) == (True, False)
+    made.keep(1)
+    assert not made.has_call("c", 1)
+
+
+def test_it_is_known_whether_only_the_provider_can_read_some_of_it() -> None:
+    """A text that speaks of it does not count, nor does what was taken away."""
+    said = json.dumps({"encrypted_content": 1}, separators=(",", ":"))
+    made = transcript(entry(0, "user", said), entry(1, "assistant", [search(), found("s", SEALED)]))
+    assert [made.sums(end).sealed for end in range(3)] == [0, 0, 1]
+    made.keep(1)
+    assert made.sums().sealed == 0
 
 
 # --- growing -----------------------------------------------------------------------------------

@@ -19,9 +19,6 @@ from protocol.records import Attached
 KEPT_CHARACTERS = 4_194_304
 """Of texts whose count is remembered; beyond that it begins anew."""
 
-ENCRYPTED = b'"encrypted_'
-"""What the names of encrypted pieces begin with, in JSON (the pages on server tools)."""
-
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Block]).decode
 

@@ -22,7 +22,17 @@ from protocol.provider.features import (
 from protocol.records import SessionRecord
 from tests.actors.context.talk import SO, THOUGHTFUL, Talk, answer, declared, results
 from tests.actors.fakes import MODEL, World, open_world
-from tests.protocol.entries import REBUILT, THOUGHT, call, entry, result, search, text
+from tests.protocol.entries import (
+    REBUILT,
+    SEALED,
+    THOUGHT,
+    call,
+    entry,
+    found,
+    result,
+    search,
+    text,
+)
 
 APPENDED = "claude-opus-5"
 
@@ -216,6 +226,45 @@ async def test_a_search_that_has_no_result_is_taken_out(autojump_clock: MockCloc
             ("assistant", "complete"),
         ]
         assert await talk.is_as_stored()
+
+
+# --- what is told with a request ---------------------------------------------------------------
+
+SEARCHED = answer(search(), found("s", SEALED), text("So."))
+
+
+async def test_a_prompt_says_that_only_the_provider_can_read_some_of_it(
+    autojump_clock: MockClock,
+) -> None:
+    """As long as that is sent, after a restart too; not of an answer that is sent no more."""
+    async with open_world() as world:
+        talk = Talk(world)
+        assert not (await talk.turn('{"encrypted_content":1}')).is_opaque
+        assert not (await talk.turn("1")).is_opaque
+        await talk.build("2")
+        await talk.begin()
+        await talk.end(SEARCHED, status="refused", unsent="turn")
+        assert not (await talk.turn("3", SEARCHED)).is_opaque
+        assert (await talk.turn("4")).is_opaque
+        talk.held().forget()
+        assert (await talk.turn("5", model=REBUILT)).is_opaque
+        talk.held().forget()
+        world.model.window = 10_000
+        cut = await talk.turn("x" * 1_500, model=APPENDED, max_tokens=8_300)
+        assert (cut.is_opaque, [role for role, _ in talk.messages]) == (False, ["user"])
+
+
+async def test_a_prompt_says_how_long_its_answer_may_be(autojump_clock: MockClock) -> None:
+    """And whether the provider's own tools add to it, those too that were told later."""
+    async with open_world() as world:
+        talk = Talk(world)
+        first = await talk.turn("1", tools=[declared("brew")], max_tokens=300)
+        assert (first.max_tokens, first.has_tools, first.has_served_tools) == (300, True, False)
+        second = await talk.turn("2", server_tools=["web_search"])
+        assert second.max_tokens == talk.body["max_tokens"]
+        assert second.has_served_tools
+        third = await talk.turn("3", server_tools=[])
+        assert (third.has_tools, third.has_served_tools) == (True, False)
 
 
 # --- three kinds of models ---------------------------------------------------------------------

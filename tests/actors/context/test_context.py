@@ -21,7 +21,13 @@ from gateway.simulator.prompt import segments
 from gateway.simulator.tokenizer import ByteTokenizer
 from gateway.tokenizer import TiktokenTokenizer
 from protocol.errors import GatewayError, ProviderError, TooLong
-from protocol.provider.events import MessageStart, ProviderMessage, ProviderUsage
+from protocol.prompt import Prompt
+from protocol.provider.events import (
+    ContentBlockStop,
+    MessageStart,
+    ProviderMessage,
+    ProviderUsage,
+)
 from protocol.records import CalibrationRecord
 from tests.actors.fakes import (
     MODEL,
@@ -40,7 +46,7 @@ from tests.actors.fakes import (
     running,
     text_of,
 )
-from tests.protocol.entries import REBUILT
+from tests.protocol.entries import REBUILT, SEALED, found, search
 
 TOOLS = [{"name": "brew", "description": "Brews.", "inputSchema": {"type": "object"}}]
 
@@ -264,12 +270,24 @@ async def test_a_prompt_that_only_the_provider_can_read_teaches_its_session_alon
     """It was billed for more than anybody can count."""
     async with open_world() as world:
         client = world.connect()
-        said = 'the "encrypted_content" ' + "x" * 991
-        world.model.will(reply("Hello.", prompt=2 * len("Be brief." + said)))
-        session = await opened(client, content=said)
+        session = await opened(client, content="x" * 991)
+        world.model.will(
+            [
+                begin(),
+                open_block(**search()),
+                ContentBlockStop(0),
+                open_block(1, **found("s", SEALED)),
+                ContentBlockStop(1),
+                *finish()[1:],
+            ],
+            reply("Hello.", prompt=2_500),
+        )
+        await client.converse("Search.", sessionId=session)
+        before = (await inspect(client, session))["calibration"]["samples"]
+        await client.converse("And?", sessionId=session)
         inspection = await inspect(client, session)
-        assert inspection["calibration"]["samples"] == 0
-        assert inspection["totals"]["tokenEstimate"] == pytest.approx(2 * len(said), rel=0.1)
+        assert inspection["calibration"]["samples"] == before
+        assert inspection["totals"]["tokenEstimate"] == pytest.approx(2_500, rel=0.1)
 
 
 async def test_the_bill_of_another_model_is_no_estimate_of_this_one(
@@ -348,12 +366,12 @@ async def test_after_twenty_turns_the_estimate_is_within_5_percent(
         session = await created(client)
         stream = world.model.stream
 
-        def billing(body: bytes, betas: Sequence[str] = (), version: str | None = None) -> Any:
-            prompt = segments(json.loads(body), provider)
-            billed = sum(segment.tokens for segment in prompt)
+        def billing(prompt: Prompt) -> Any:
+            parts = segments(json.loads(prompt.body), provider)
+            billed = sum(part.tokens for part in parts)
             number = len(world.model.bodies)
             world.model.will(reply(mixed(3 * number + 1), prompt=billed))
-            return stream(body, betas)
+            return stream(prompt)
 
         monkeypatch.setattr(world.model, "stream", billing)
         misses = []

@@ -30,20 +30,17 @@ from protocol.mail import (
 from protocol.prompt import Prompt
 from protocol.records import Attached
 from tests.actors.fakes import MODEL, World, running
+from tests.prompts import prompt_of
 
 R = TypeVar("R")
 
-PROMPT = Prompt(
-    body=b"",
-    betas=(),
+PROMPT = prompt_of(
+    b"",
     has_tools=True,
     counted_tokens=100,
-    media_tokens=0,
-    is_opaque=False,
     own_from=4,
     token_estimate=180,
     likely_cost=Decimal("0.001"),
-    context=None,
 )
 WEIGHT = SectionWeight(
     name="history", byte_count=400, token_estimate=180, cost_estimate=Decimal("0.001")

@@ -12,19 +12,9 @@ from actors.turns.renewing import IN_NEW_EPOCH, MOST_RENEWALS, WITHOUT_CONTAINER
 from actors.turns.renewing import renewal as renewal_of
 from protocol.errors import ProviderError, TooLong
 from protocol.prompt import Prompt
+from tests.prompts import prompt_of
 
-PROMPT = Prompt(
-    body=b"{}",
-    betas=(),
-    has_tools=False,
-    counted_tokens=150_000,
-    media_tokens=0,
-    is_opaque=False,
-    own_from=4,
-    token_estimate=180_000,
-    likely_cost=None,
-    context=None,
-)
+PROMPT = prompt_of(counted_tokens=150_000, own_from=4, token_estimate=180_000)
 THOUGHT = "messages.1.content.0: Invalid `signature` in `thinking` block."
 PICTURE = "Unable to download the file. Please verify the URL and try again."
 PAST = "messages.0.content.0.image.source.url: Unable to download the file."

@@ -13,6 +13,7 @@ from gateway.simulator import ErrorReply, Reply, ReplyText, Simulator, open_simu
 from gateway.simulator.models import ModelSpec
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.events import MessageStart, MessageStop
+from tests.prompts import prompt_of
 
 
 def body(content: str = "Hi", **fields: object) -> bytes:
@@ -43,7 +44,7 @@ async def test_events_come_typed_from_the_first_to_the_last() -> None:
     async with open_simulator() as simulator:
         simulator.script(Reply(blocks=(ReplyText("Hello."),)))
         model = model_of(simulator)
-        async with model.stream(body()) as events:
+        async with model.stream(prompt_of(body())) as events:
             assert model.open_streams == 1
             seen = [event async for event in events]
         assert isinstance(seen[0], MessageStart)
@@ -56,7 +57,7 @@ async def test_the_body_goes_up_to_the_byte() -> None:
     """What the provider receives is what was given."""
     async with open_simulator() as simulator:
         model = model_of(simulator)
-        async with model.stream(body("ünï")) as events:
+        async with model.stream(prompt_of(body("ünï"))) as events:
             async for _ in events:
                 pass
         assert simulator.requests[-1].raw == body("ünï")
@@ -69,7 +70,7 @@ async def test_a_whole_answer_leaves_its_connection_for_the_next() -> None:
     async with open_simulator() as simulator:
         model = model_of(simulator)
         for _ in range(2):
-            async with model.stream(body()) as events:
+            async with model.stream(prompt_of(body())) as events:
                 async for event in events:
                     if isinstance(event, MessageStop):
                         break
@@ -81,7 +82,7 @@ async def test_a_stream_that_is_left_is_closed_upstream() -> None:
     """The provider notices at once, and stops billing."""
     async with open_simulator() as simulator:
         model = model_of(simulator)
-        async with model.stream(body("[[sim: count=100000 rate=50]]")) as events:
+        async with model.stream(prompt_of(body("[[sim: count=100000 rate=50]]"))) as events:
             await anext(events)
         with trio.fail_after(0.5):
             await simulator.wait_idle()
@@ -171,7 +172,7 @@ async def test_an_unreachable_provider_is_told_apart() -> None:
         answer_seconds=5.0,
     )
     with pytest.raises(ProviderError, match="cannot be reached") as caught:
-        async with model.stream(body()):
+        async with model.stream(prompt_of(body())):
             pass
     assert caught.value.failure.retryable
     await model.aclose()
@@ -183,7 +184,7 @@ async def test_no_redirect_takes_the_prompt_elsewhere() -> None:
         simulator.script(Reply(failure=ErrorReply(307)))
         model = model_of(simulator)
         with pytest.raises(ProviderError, match="LLM_ERROR"):
-            async with model.stream(body()):
+            async with model.stream(prompt_of(body())):
                 pass
         assert len(simulator.requests) == 1
         await model.aclose()
@@ -197,7 +198,7 @@ async def test_what_the_provider_says_never_carries_a_key() -> None:
         )
         model = model_of(simulator)
         with pytest.raises(ProviderError) as caught:
-            async with model.stream(body()):
+            async with model.stream(prompt_of(body())):
                 pass
         message = caught.value.failure.message
         assert "sk-ant" not in message

@@ -18,6 +18,7 @@ from protocol.provider.content import (
     UserContent,
     block_types,
     has_cited_document,
+    has_sealed_text,
     is_blank,
     plain_text,
     user_blocks,
@@ -106,6 +107,20 @@ def test_a_content_that_is_one_text_is_read_as_that(
     """Stored as a text or as the only block of a list; with anything else it is a list."""
     encoded = msgspec.json.encode(content)
     assert (plain_text(encoded), block_types(encoded)) == (text, types)
+
+
+@pytest.mark.parametrize(
+    ("content", "is_sealed"),
+    [
+        ([{"encrypted_content": "x"}], True),
+        ([{"type": "text", "citations": [{"url": "u", "encrypted_index": "x"}]}], True),
+        ([{"type": "text", "text": '{"encrypted_content":1,"encrypted_index":2}'}], False),
+        ('{"encrypted_content":1}', False),
+    ],
+)
+def test_text_that_only_the_provider_can_read_is_found(content: Any, is_sealed: bool) -> None:
+    """A text that shows such a field has none."""
+    assert has_sealed_text(msgspec.json.encode(content)) is is_sealed
 
 
 def test_a_document_that_is_to_be_cited_is_found() -> None:
