@@ -1,0 +1,287 @@
+"""The installed product, seen from outside: whatever Python it runs on, it does the same.
+
+`TESTED_PYTHON` names the interpreter of the installation to test; without it that is this one.
+`scripts/test_pythons` runs these tests against a wheel, once for every Python of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+PYTHON = Path(os.environ.get("TESTED_PYTHON", sys.executable))
+COMMAND = PYTHON.parent / "agentspace"
+TOKEN = "a-token-of-the-tests-own-0123456789"
+ROOMS = ("agentspace", "gateway", "actors", "protocol")
+SECONDS = 60.0
+"""Nothing here takes longer, on a busy machine either."""
+
+EMBEDDING = """
+import sys
+import anyio
+from agentspace.embed import supervised
+
+async def main():
+    async with supervised(settings={"data_dir": sys.argv[1]}) as gateway:
+        print(gateway.url)
+
+anyio.run(main, backend=sys.argv[2])
+"""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A process that has ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+class Running(msgspec.Struct):
+    """A process that serves: where, and the file that its stderr goes to."""
+
+    process: subprocess.Popen[str]
+    url: str
+    errors: Path
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """The environment of a user who has this folder, no keyring and no settings but these."""
+    foreign = ("AGENTSPACE", "PYTHON", "COV", "XDG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {
+        **kept,
+        "HOME": str(folder),
+        "AGENTSPACE_DATA_DIR": str(folder / "data"),
+        "AGENTSPACE_CONFIG_DIR": str(folder / "config"),
+        "AGENTSPACE_TOKEN": TOKEN,
+        "ANTHROPIC_API_KEY": "sk-test",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        **settings,
+    }
+
+
+def run(folder: Path, *command: str | Path, stdin: str = "", **settings: str) -> Ended:
+    """Run a command to its end; what it prints is never a traceback."""
+    done = subprocess.run(
+        command,
+        cwd=folder,  # not the checkout, whose folders would hide the installed ones
+        env=environment(folder, **settings),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]:
+    """`agentspace serve` or `simulate`; it ends by force, and never has left a traceback."""
+    errors = folder / f"{arguments[0]}.log"
+    with (
+        errors.open("w") as log,
+        subprocess.Popen(
+            [COMMAND, *arguments, "--port", "0"],
+            cwd=folder,
+            env=environment(folder, **settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, errors.read_text()
+            yield Running(process, str(json.loads(line)["url"]), errors)
+        finally:
+            process.kill()
+    assert "Traceback" not in errors.read_text(), errors.read_text()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A home that simulator and gateway share; its path is short enough for a socket."""
+    with TemporaryDirectory(prefix="anywhere-") as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def simulator(folder: Path) -> Iterator[str]:
+    """Where a simulated provider listens."""
+    with serving(folder, "simulate") as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def gateway(folder: Path, simulator: str) -> Iterator[Running]:
+    """A gateway that asks the simulator."""
+    with serving(folder, "serve", AGENTSPACE_ANTHROPIC_BASE_URL=simulator) as running:
+        yield running
+
+
+def dial(url: str, token: str = TOKEN) -> ClientConnection:
+    """A client of another make."""
+    return connect(
+        url,
+        additional_headers={"Authorization": f"Bearer {token}"},
+        subprotocols=[Subprotocol("agentspace.v1.json")],
+        open_timeout=SECONDS,
+        proxy=None,
+    )
+
+
+def hear(client: ClientConnection, *ends: str) -> list[dict[str, Any]]:
+    """Every message up to the first one of these types."""
+    heard: list[dict[str, Any]] = []
+    while not heard or heard[-1]["type"] not in ends:
+        heard.append(json.loads(client.recv(timeout=SECONDS)))
+    return heard
+
+
+def wait_for_line(file: Path, word: str) -> None:
+    """Wait until the log has a line with this word: a thread of the gateway writes it."""
+    until = time.monotonic() + SECONDS
+    while word not in file.read_text():
+        assert time.monotonic() < until, f"no line with {word!r} in: {file.read_text()}"
+        time.sleep(0.01)
+
+
+def test_a_turn_is_answered_to_its_end(gateway: Running) -> None:
+    """Start, text and one terminal frame with the figures."""
+    with dial(gateway.url) as client:
+        client.send(json.dumps({"type": "chat.send", "id": "1", "content": "Which port is SSH's?"}))
+        frames = hear(client, "chat.stream.end", "error")
+    assert [frames[0]["type"], frames[-1]["type"]] == ["gateway.hello", "chat.stream.end"]
+    assert any(frame["type"] == "chat.stream.delta" for frame in frames)
+    assert frames[-1]["usage"]["outputTokens"] > 0
+
+
+def test_a_wrong_token_is_refused_with_a_line_in_the_log(gateway: Running) -> None:
+    """401 for the client, one line for who runs the gateway, and the token in neither."""
+    with pytest.raises(InvalidStatus) as refused, dial(gateway.url, "a-wrong-token"):
+        pass
+    assert refused.value.response.status_code == 401
+    wait_for_line(gateway.errors, "401")
+    lines = [line for line in gateway.errors.read_text().splitlines() if "401" in line]
+    assert len(lines) == 1
+    assert "a-wrong-token" not in gateway.errors.read_text()
+
+
+def test_a_folder_that_cannot_be_had_is_one_line_and_exit_2(folder: Path) -> None:
+    """A file is in its place."""
+    (folder / "file").write_text("")
+    ended = run(folder, COMMAND, "serve", AGENTSPACE_DATA_DIR=str(folder / "file" / "data"))
+    assert (ended.code, ended.output) == (2, "")
+    assert "data folder" in ended.errors
+    assert ended.errors.count("\n") == 1
+
+
+def test_a_busy_port_is_one_line_and_exit_2(folder: Path) -> None:
+    """It says which port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        other = str(folder / "other")
+        ended = run(folder, COMMAND, "serve", "--port", port, AGENTSPACE_DATA_DIR=other)
+    assert (ended.code, ended.output) == (2, "")
+    assert port in ended.errors
+    assert ended.errors.count("\n") == 1
+
+
+def test_a_ledger_that_is_in_use_is_one_line_and_exit_3(folder: Path, gateway: Running) -> None:
+    """Two gateways would settle each other's turns."""
+    ended = run(folder, COMMAND, "serve", "--port", "0")
+    assert (ended.code, ended.output) == (3, "")
+    assert "in use" in ended.errors
+    assert ended.errors.count("\n") == 1
+    assert gateway.process.poll() is None
+
+
+def test_a_stop_lets_a_running_turn_finish(tmp_path: Path, simulator: str) -> None:
+    """SIGTERM in the middle of an answer: the client gets all of it, and the exit code is 0."""
+    with (
+        serving(tmp_path, "serve", AGENTSPACE_ANTHROPIC_BASE_URL=simulator) as running,
+        dial(running.url) as client,
+    ):
+        text = "Hello [[sim: count=20 rate=40]]"
+        client.send(json.dumps({"type": "chat.send", "id": "1", "content": text}))
+        hear(client, "chat.stream.delta")
+        running.process.send_signal(signal.SIGTERM)
+        assert hear(client, "chat.stream.end", "error")[-1]["type"] == "chat.stream.end"
+        assert running.process.wait(SECONDS) == 0
+        assert "draining" in running.errors.read_text()
+
+
+def test_nothing_of_ours_warns(folder: Path) -> None:
+    """What a later Python will refuse is not in use; the libraries speak for themselves."""
+    found = run(folder, PYTHON, "-c", "import gateway; print(gateway.__file__)")
+    home = Path(found.output.strip()).parent.parent
+    ended = run(
+        folder,
+        COMMAND,
+        "serve",
+        "--stop-on-stdin-eof",
+        PYTHONWARNINGS="always",
+        AGENTSPACE_DATA_DIR=str(folder / "warnings"),
+        AGENTSPACE_PORT="0",
+    )
+    assert ended.code == 0
+    ours = tuple(f"{home}/{room}/" for room in ROOMS)
+    assert not [line for line in ended.errors.splitlines() if line.startswith(ours)]
+
+
+def test_the_demo_runs_without_a_key(tmp_path: Path) -> None:
+    """Gateway, simulator, a tool and a client in one; without a terminal it ends by itself."""
+    ended = run(tmp_path, COMMAND, "demo", ANTHROPIC_API_KEY="")
+    assert (ended.code, ended.errors) == (0, "")
+    assert "tokens in" in ended.output
+
+
+def test_keys_are_told_and_tried_without_a_keyring(folder: Path, simulator: str) -> None:
+    """A server has none: the key in the environment is found, works, and is never shown."""
+    listed = run(folder, COMMAND, "keys", "list")
+    tried = run(folder, COMMAND, "keys", "test", AGENTSPACE_ANTHROPIC_BASE_URL=simulator)
+    assert (listed.code, listed.errors, tried.code, tried.errors) == (0, "", 0, "")
+    assert "in use" in listed.output
+    assert "works" in tried.output
+    assert "sk-test" not in listed.output + tried.output
+
+
+def test_a_key_that_no_keyring_can_keep_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    """The line says what to use instead."""
+    ended = run(tmp_path, COMMAND, "keys", "add", "--stdin", stdin="sk-secret\n")
+    assert (ended.code, ended.output) == (2, "")
+    assert "ANTHROPIC_API_KEY" in ended.errors
+    assert "sk-secret" not in ended.errors
+    assert ended.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_another_program_can_embed_it(tmp_path: Path, backend: str) -> None:
+    """The gateway runs as long as the program's block, and ends with it."""
+    program = tmp_path / "program.py"
+    program.write_text(EMBEDDING)
+    ended = run(tmp_path, PYTHON, program, tmp_path / "data", backend)
+    assert (ended.code, ended.errors) == (0, "")
+    assert urlsplit(ended.output).scheme == "ws"
