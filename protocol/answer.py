@@ -16,6 +16,7 @@ from protocol.calls import CallIds, judged
 from protocol.closing import without_gap
 from protocol.fences import FenceSplitter, NoFences
 from protocol.free_form import is_too_deep
+from protocol.passes import Readings
 from protocol.provider.asides import AppliedEdit, applied_edits, transformations
 from protocol.provider.containers import container_id
 from protocol.provider.content import Block
@@ -124,24 +125,27 @@ class Answer:
         return self._meter.counts(is_final=self._output_is_final)
 
     @property
-    def tells_input(self) -> bool:
-        """Whether the provider has told anything of the input's bill."""
-        return self._meter.tells_input
+    def tells_bill(self) -> bool:
+        """Whether the provider has told the final figures."""
+        return self._output_is_final and self._meter.tells_passes
 
     @property
     def tells_size(self) -> bool:
         """Whether the input's bill says how large the prompt was."""
         return self._meter.tells_size
 
-    @property
-    def passes(self) -> int:
-        """How often the prompt is read, each time with more at its end, by the calls so far."""
-        return self._meter.passes
+    def billed(
+        self, prompt_tokens: int, characters_a_token: float, *, coming: bool = False
+    ) -> TokenCounts:
+        """What is billed: as it was told, or else estimated, but for the output; see `Meter`."""
+        if self.tells_bill:
+            return self.counts
+        estimate = self._meter.estimate(prompt_tokens, characters_a_token, coming=coming)
+        return estimate if self.started else self.counts
 
-    @property
-    def read_again(self) -> float:
-        """What all passes but the first read besides the prompt, in characters."""
-        return self._meter.read_again
+    def readings(self, *, coming: bool = False) -> Readings:
+        """How often more than once the prompt is read, and how much with it."""
+        return self._meter.readings(coming=coming)
 
     def terms(self, asked: str) -> Terms:
         """What its price depends on besides its counts, where the model `asked` was asked."""
@@ -287,6 +291,7 @@ class Answer:
         grown = self._block(index)
         del self._open[index]
         block = grown.whole()
+        self._meter.close(block)
         if not grown.is_known and block.get("type") not in _SAID:
             self._unfit.add(len(self.blocks))
         match block:

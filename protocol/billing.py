@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from protocol.passes import Passes, Readings
 from protocol.provider.brought import size_brought
 from protocol.provider.content import Block
 from protocol.provider.events import ProviderUsage
@@ -18,6 +19,7 @@ LONGEST_WORD = 64
 """Characters of a region's or a speed's name."""
 
 _INPUT = frozenset({"input", "written", "written_5m", "written_1h", "read"})
+_SEARCH = "web_search"
 _UNKNOWN_PLACE = "not_available"
 _STANDARD = "standard"
 
@@ -32,22 +34,18 @@ class Meter:
         self._for_an_hour = for_an_hour
         self._figures: dict[str, int] = {}
         self._words: dict[str, str] = {}
-        self._prompt: int | None = None
-        self._is_first = True
+        self._prompt: TokenCounts | None = None
+        self._told_at = 0
         self._told_passes = 1
         self._is_mixed = False
         self._is_torn = False
         self._calls = 0
+        self._open_calls = 0
         self._searches = 0
         self._executes = False
         self._is_served = False
         self._has_data = False
-        self.passes = 1
-        """How often the prompt is read, by the provider's own tools that were called so far."""
-        self._pending = 0
-        self._brought = 0.0
-        self.read_again = 0.0
-        """What all passes but the first read besides the prompt, in characters."""
+        self._passes = Passes()
 
     # --- what comes ----------------------------------------------------------------------------
 
@@ -72,8 +70,9 @@ class Meter:
             told["searches"] = usage.server_tool_use.web_search_requests
         self._figures.update({name: one for name, one in told.items() if one is not None})
         self._add_words(usage)
-        if self._is_first and self.tells_input:
-            self._prompt, self._is_first = self.counts(is_final=True).input, False
+        if any(told.get(name) is not None for name in _INPUT):
+            self._told_at = self._passes.begun.passes
+            self._prompt = self._prompt or self._told_input()
 
     def _add_words(self, usage: ProviderUsage) -> None:
         words = {
@@ -90,7 +89,7 @@ class Meter:
 
     def cite(self, citations: Sequence[Block]) -> None:
         """A text rests on these; each later pass reads them again."""
-        self._brought += size_brought(citations)
+        self._passes.cite(size_brought(citations))
 
     def see(self, block: Block, said: float = 0.0) -> None:
         """A content block has begun, after so many characters that the model has `said`."""
@@ -99,30 +98,21 @@ class Meter:
         self._has_data |= kind != "text"
         if kind == "server_tool_use":
             self._is_served = True
-            self._pending += 1
-            self._begin_pass(said)
             name = str(block.get("name"))
-            self._calls += name == "web_search"
+            self._passes.call(name, said)
+            self._open_calls += name == _SEARCH
             self._executes |= name.endswith("code_execution")
         elif kind.endswith("_tool_result"):
             self._is_served = True
-            self._bring(size_brought(block), said)
+            self._passes.bring(kind.removesuffix("_tool_result"), size_brought(block), said)
             if kind == "web_search_tool_result":
                 self._see_results(block.get("content"))
 
-    def _begin_pass(self, said: float) -> None:
-        """What a tool brings is read with the prompt, and with all that was brought and said."""
-        self.passes += 1
-        self.read_again += self._brought + said
-
-    def _bring(self, size: float, said: float) -> None:
-        """A tool has brought so much; its call may be of a former answer."""
-        if self._pending:
-            self._pending -= 1
-        else:
-            self._begin_pass(said)
-        self._brought += size
-        self.read_again += size
+    def close(self, block: Block) -> None:
+        """A content block is whole; before, a tool that it calls cannot have run."""
+        if block.get("type") == "server_tool_use" and block.get("name") == _SEARCH:
+            self._open_calls -= 1
+            self._calls += 1
 
     def _see_results(self, content: object) -> None:
         """A search has ended; one that failed is not billed (the page "Web search tool")."""
@@ -136,16 +126,49 @@ class Meter:
     def counts(self, *, is_final: bool) -> TokenCounts:
         """What is billed; `is_final` once the provider has told all that it tells."""
         told = self._figures.get
-        for_minutes, for_an_hour = self._written()
         seen = self._searches if is_final else max(self._calls, self._searches)
+        return self._told_input() + TokenCounts(
+            output=told("output", 0),
+            thinking=told("thinking", 0),
+            web_searches=max(told("searches", 0), seen),
+        )
+
+    def estimate(
+        self, prompt_tokens: int, characters_a_token: float, *, coming: bool = False
+    ) -> TokenCounts:
+        """What is billed, where the answer has no end yet that tells it.
+
+        The passes of which nothing was told are estimated; a prompt of which nothing was told
+        counts as so many tokens. With what is `coming`: the open calls have run, too.
+        """
+        told = self.counts(is_final=False)
+        prompt = self._prompt or TokenCounts(uncached=prompt_tokens)
+        whole = prompt + self.readings(coming=coming).input(prompt, characters_a_token)
+        if whole.input <= told.input:
+            whole = told
+        return TokenCounts(
+            uncached=whole.uncached,
+            cache_read=whole.cache_read,
+            cache_write5m=whole.cache_write5m,
+            cache_write1h=whole.cache_write1h,
+            output=told.output,
+            thinking=told.thinking,
+            web_searches=told.web_searches + (self._open_calls if coming else 0),
+        )
+
+    def readings(self, *, coming: bool) -> Readings:
+        """How often more than once the prompt is read; with what is `coming`, for open calls."""
+        return self._passes.coming if coming else self._passes.begun
+
+    def _told_input(self) -> TokenCounts:
+        """What is told of the input."""
+        told = self._figures.get
+        for_minutes, for_an_hour = self._written()
         return TokenCounts(
             uncached=told("input", 0),
             cache_read=told("read", 0),
             cache_write5m=for_minutes,
             cache_write1h=for_an_hour,
-            output=told("output", 0),
-            thinking=told("thinking", 0),
-            web_searches=max(told("searches", 0), seen),
         )
 
     def terms(
@@ -169,7 +192,7 @@ class Meter:
             asked=None if other is None else asked,
             region=self._words.get("region"),
             speed=self._words.get("speed"),
-            prompt=None if self.tells_size else self._prompt,
+            prompt=None if self.tells_size or self._prompt is None else self._prompt.input,
             is_free=bool(free),
             is_uncertain=free is None or self._is_uncertain,
         )
@@ -178,6 +201,11 @@ class Meter:
     def tells_input(self) -> bool:
         """Whether anything is told of the input."""
         return not self._figures.keys().isdisjoint(_INPUT)
+
+    @property
+    def tells_passes(self) -> bool:
+        """Whether the input was told since the latest pass began: what is told has every pass."""
+        return self.tells_input and self._told_at == self._passes.begun.passes
 
     @property
     def tells_size(self) -> bool:

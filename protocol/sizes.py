@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+CHARACTERS_A_TOKEN = 4
+"""Of the tokenizer, for English."""
+
 JSON_DENSITY = 1.5
 """Tokens of a character of JSON over those of a character of English prose, about."""
 BYTES_DENSITY = 4 / 3

@@ -1,7 +1,8 @@
 """How many searches a turn's money allows.
 
 A search costs its price, and the prompt once more, which the model reads again together with what
-was found, and with what all searches before have found. Half of what the input leaves is kept for
+was found, and with what all searches before have found. What a search really brings is known only
+when it is there; see the guard. Half of what the input leaves is kept for
 the answer. The number goes along with the search tool as `max_uses` (the provider's page on web
 search); without money for one search, the tool stays away from the turn. It is one of a few
 numbers: each other one would have to be announced to a session that has begun.
@@ -21,14 +22,11 @@ from actors.context.composed import Composed
 from actors.context.gathering import Ground
 from actors.context.toolset import Toolset
 from protocol.announcing import Briefing, Definition
+from protocol.provider.brought import FOUND
 from protocol.usage import ZERO
 
 SEARCH = "web_search"
 STEPS = (100, 50, 20, 10, 5, 3, 2, 1)
-
-FOUND = 2_500
-"""Tokens that a search brings, about: as many as an average page has (the provider's page "Web
-fetch tool", November 2026). What it really brings is known only when it is there; see the guard."""
 
 
 def has_search(toolset: Toolset) -> bool:

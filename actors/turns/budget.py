@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from math import ceil
 
 import msgspec
 
 from actors.ports import Prices
 from actors.pricing import cost_of, step_cost
 from protocol.answer import Answer
+from protocol.passes import Readings
 from protocol.records import StepRecord
-from protocol.usage import ZERO, TokenCounts
+from protocol.usage import ZERO
 
 
 def left_of(
@@ -29,13 +29,11 @@ class BudgetGuard:
     """Says when a turn's output has used up `max_cost` USD, by an estimate of its characters.
 
     Each call of the provider's own tools costs the prompt once more, with all that was brought and
-    said until then; that counts when it is called, before it is billed. What it brings counts as
-    soon as it is there: the pass that reads it is the one thing that nobody can stop in time. Where
-    the provider has not told what the prompt is billed as, it counts as so many `prompt_tokens`.
+    said until then, and with what it is going to bring (`protocol.passes`). That counts from the
+    call on, so that the pass is never asked for which the money does not suffice. What it really
+    brought counts as soon as it is there; but then the provider reads it already. Where it has not
+    told what the prompt is billed as, that counts as so many `prompt_tokens`.
     """
-
-    CHARACTERS_PER_TOKEN = 4
-    """Of the tokenizer, for English; `ratio` is the model's own tokens over the tokenizer's."""
 
     def __init__(
         self,
@@ -44,22 +42,22 @@ class BudgetGuard:
         model: str,
         *,
         prompt_tokens: int,
-        ratio: float,
+        characters_a_token: float,
     ) -> None:
         self._prices = prices
         self._max_cost = max_cost
         self._model = model
         self._prompt_tokens = prompt_tokens
-        self._characters_per_token = self.CHARACTERS_PER_TOKEN / ratio
+        self._characters_a_token = characters_a_token
         self._characters = 0.0
-        self._input = 0, 0.0
+        self._readings: Readings | None = None
 
     def is_spent(self, answer: Answer) -> bool:
         """Whether to stop now."""
         if self._max_cost is None or not answer.started or answer.complete:
             return False
-        if self._input != (answer.passes, answer.read_again):
-            self._input = answer.passes, answer.read_again
+        if self._readings != answer.readings(coming=True):
+            self._readings = answer.readings(coming=True)
             self._characters = self._allowance(self._max_cost, answer)
         return answer.size >= self._characters
 
@@ -71,24 +69,11 @@ class BudgetGuard:
         per_token = (thousand - spent) / 1_000
         if not per_token:
             return float("inf")
-        return float((max_cost - spent) / per_token) * self._characters_per_token
+        return float((max_cost - spent) / per_token) * self._characters_a_token
 
     def _cost(self, answer: Answer, output: int) -> Decimal | None:
         """USD for the input of all passes, and `output` tokens."""
-        counts, terms = answer.counts, answer.terms(self._model)
-        uncached = counts.uncached if answer.tells_input else self._prompt_tokens
-        counts = msgspec.structs.replace(counts, uncached=uncached, output=output)
-        if answer.passes > 1 and not answer.output_is_final:
-            more = ceil(answer.read_again / self._characters_per_token)
-            counts += _again(counts, answer.passes - 1, more)
-        cost = cost_of(self._model, counts, terms, self._prices)
+        billed = answer.billed(self._prompt_tokens, self._characters_a_token, coming=True)
+        counts = msgspec.structs.replace(billed, output=output)
+        cost = cost_of(self._model, counts, answer.terms(self._model), self._prices)
         return None if cost is None else cost.total_cost
-
-
-def _again(counts: TokenCounts, passes: int, more: int) -> TokenCounts:
-    """The input of so many further passes: what was written to the cache is read from it.
-
-    They read so many tokens `more` than the prompt.
-    """
-    cached = counts.input - counts.uncached
-    return TokenCounts(uncached=passes * counts.uncached + more, cache_read=passes * cached)

@@ -284,13 +284,13 @@ class Llm:
         return None
 
     async def _estimate_output(self, turn: Turn) -> None:
-        """Count what came of an answer whose final figure the provider never told."""
-        step = turn.step
-        if step.answer.started and step.is_estimated:
-            texts = [step.answer.text, step.answer.reasoning]
-            said, thought = await self._tokenizer.count_many(texts)
-            step.output_estimate = round(said * turn.built.ratio)
-            step.thinking_estimate = round(thought * turn.built.ratio)
+        """Count what came of each answer whose final figure the provider never told."""
+        for step in turn.steps:
+            if step.answer.started and not step.answer.output_is_final:
+                texts = [step.answer.text, step.answer.reasoning]
+                said, thought = await self._tokenizer.count_many(texts)
+                step.output_estimate = round(said * turn.built.ratio)
+                step.thinking_estimate = round(thought * turn.built.ratio)
 
     def _note(self, turn: Turn) -> None:
         """Write down what was billed so far: should we die now, it is known."""

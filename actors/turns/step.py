@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import msgspec
 
 from protocol.answer import Answer
@@ -10,6 +12,7 @@ from protocol.prompt import Prompt
 from protocol.provider.content import Block
 from protocol.records import StepRecord
 from protocol.server import StepUsage, Usage
+from protocol.sizes import CHARACTERS_A_TOKEN
 from protocol.tools import CUT_OFF, NOT_RUN, ToolAnswer, tool_result
 from protocol.usage import Terms, TokenCounts
 
@@ -17,10 +20,12 @@ NOT_GIVEN = ToolAnswer.failed("The tool's answer could not be shown to you.")
 
 
 class Step:
-    """One request of a turn."""
+    """One request of a turn; the model makes `ratio` tokens of one of the tokenizer's."""
 
-    def __init__(self, model: str, prompt: Prompt, answer: Answer) -> None:
+    def __init__(self, model: str, prompt: Prompt, answer: Answer, *, ratio: float) -> None:
         self.model = model
+        self.characters_a_token = CHARACTERS_A_TOKEN / ratio
+        """Of the model, for English, about."""
         self.prompt = prompt
         self.answer = answer
         self.asked = False
@@ -31,8 +36,9 @@ class Step:
         """The provider's id of the request, once it has said yes to it."""
         self.confirmed = 0
         """How many of its messages the session has."""
-        self.output_estimate = self.thinking_estimate = 0
-        """Tokens, for an answer whose final figure the provider never told."""
+        self.output_estimate: int | None = None
+        self.thinking_estimate = 0
+        """Tokens as they were counted, for an answer whose final figure was never told."""
         self.answers: dict[str, ToolAnswer] = {}
         """What the tools answered, by the id of their call."""
         self.running: set[str] = set()
@@ -54,22 +60,20 @@ class Step:
     @property
     def counts(self) -> TokenCounts:
         """What was billed; what the provider never told of it is estimated."""
-        told = self.answer.counts
-        if not self.is_estimated:
-            return told
-        if self.answer.started and not self.answer.tells_input:
-            told = msgspec.structs.replace(told, uncached=self.prompt.token_estimate)
-        return msgspec.structs.replace(
-            told,
-            output=max(told.output, self.output_estimate),
-            thinking=max(told.thinking, self.thinking_estimate),
-        )
+        answer = self.answer
+        billed = answer.billed(self.prompt.token_estimate, self.characters_a_token)
+        if answer.output_is_final:
+            return billed
+        rough = ceil(answer.size / self.characters_a_token)
+        likely = rough if self.output_estimate is None else self.output_estimate
+        output = max(billed.output, min(likely, self.prompt.max_tokens))
+        thinking = max(billed.thinking, min(self.thinking_estimate, output))
+        return msgspec.structs.replace(billed, output=output, thinking=thinking)
 
     @property
     def is_estimated(self) -> bool:
         """Whether the provider never told the final figures."""
-        is_told = self.answer.output_is_final and self.answer.tells_input
-        return (self.asked or self.answer.started) and not is_told
+        return (self.asked or self.answer.started) and not self.answer.tells_bill
 
     @property
     def terms(self) -> Terms:

@@ -116,7 +116,7 @@ class Turn:
             is_data=is_data,
             for_an_hour=prompt.for_an_hour,
         )
-        self.steps.append(Step(self.built.model, prompt, answer))
+        self.steps.append(Step(self.built.model, prompt, answer, ratio=self.built.ratio))
 
     def replace(self, prompt: Prompt) -> None:
         """The latest step once more, with another request: the provider did not take it."""

@@ -138,8 +138,11 @@ class Upstream:
             case StreamError():
                 step.taken = False
                 raise fault(event)
+        readings = step.answer.readings()
         for shown in step.answer.feed(event):
             turn.log.append(shown)
+        if step.answer.readings() != readings:
+            self._note(turn)  # the provider bills one more pass, whatever becomes of this process
         if not isinstance(event, MessageStart):
             return brings_content(event)
         step.let_go()
@@ -165,8 +168,13 @@ class Upstream:
         model = turn.built.model
         billed = (step.record for step in turn.steps[:-1])
         left = left_of(turn.send.max_cost, self._prices, model, billed)
-        tokens = turn.step.prompt.token_estimate
-        return BudgetGuard(self._prices, left, model, prompt_tokens=tokens, ratio=turn.built.ratio)
+        return BudgetGuard(
+            self._prices,
+            left,
+            model,
+            prompt_tokens=turn.step.prompt.token_estimate,
+            characters_a_token=turn.step.characters_a_token,
+        )
 
     @contextmanager
     def _listening(self, turn: Turn) -> Iterator[None]:

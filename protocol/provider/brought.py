@@ -17,6 +17,9 @@ from typing import Any
 
 from protocol.sizes import JSON_DENSITY, size_of
 
+FOUND = 2_500
+"""Tokens that a search or a fetch brings, about: as many as an average page has (the same page)."""
+
 SEALED = 3 / 4
 """Bytes of a character in base64."""
 

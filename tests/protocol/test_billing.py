@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import pytest
 
 from protocol.billing import Meter
+from protocol.provider.brought import FOUND as FOUND_TOKENS
 from protocol.provider.brought import size_brought
 from protocol.provider.content import Block
 from protocol.provider.events import (
@@ -14,7 +16,8 @@ from protocol.provider.events import (
     ProviderUsage,
     ServerToolUse,
 )
-from protocol.usage import Terms
+from protocol.sizes import CHARACTERS_A_TOKEN
+from protocol.usage import Terms, TokenCounts
 
 
 def told(*usages: ProviderUsage | None) -> Meter:
@@ -81,6 +84,7 @@ def seen(*blocks: Block, usage: ProviderUsage | None = None) -> Meter:
     meter = told(ProviderUsage(input_tokens=5))
     for block in blocks:
         meter.see(block)
+        meter.close(block)
     meter.add(usage)
     return meter
 
@@ -121,20 +125,51 @@ def test_searches_that_were_seen_are_billed(
     assert terms(meter).is_uncertain == (final > 0 or CODE in blocks)
 
 
+def test_a_search_has_run_once_its_call_is_whole() -> None:
+    """While the model still writes what to search for, it is only coming."""
+    meter = told(ProviderUsage(input_tokens=5))
+    meter.see(SEARCH)
+    assert meter.counts(is_final=False).web_searches == 0
+    assert meter.estimate(5, 4, coming=True).web_searches == 1
+    meter.close(SEARCH)
+    assert meter.counts(is_final=False).web_searches == 1
+    assert meter.estimate(5, 4, coming=True).web_searches == 1
+
+
 def test_each_pass_but_the_first_reads_what_was_brought_and_said() -> None:
-    """A pass counts from the call on; of a result without a call, from the result on."""
+    """What is cited is read again, too; and the search that comes next is an average page."""
     found: Block = {"type": "web_fetch_tool_result", "content": "x" * 1_000}
     cited: Block = {"type": "text", "text": "", "citations": [{"cited_text": "y" * 500}]}
     size, cites = size_brought(found), 2 * size_brought(cited["citations"])
     meter = told(ProviderUsage(input_tokens=5))
     meter.see(found, 30)
-    assert (meter.passes, meter.read_again) == (2, size + 30)
+    assert meter.readings(coming=True) == (1, size + 30)
     meter.see(cited, 30)
     meter.cite([{"cited_text": "y" * 500}])
-    meter.see(CODE, 70)
-    assert (meter.passes, meter.read_again) == (3, 2 * size + cites + 100)
+    meter.see(SEARCH, 70)
+    page = FOUND_TOKENS * CHARACTERS_A_TOKEN
+    assert meter.readings(coming=True) == (2, 2 * size + cites + 100 + page)
+    assert meter.readings(coming=False) == (1, size + 30)
     meter.see(found, 90)
-    assert (meter.passes, meter.read_again) == (3, 3 * size + cites + 100)
+    assert meter.readings(coming=True) == (2, 3 * size + cites + 120)
+
+
+def test_passes_are_estimated_until_they_are_told() -> None:
+    """With the first pass's own figures, or else with the estimate of the prompt."""
+    meter, output = Meter(), ProviderUsage(output_tokens=9)
+    for usage, prompt in ((output, 100), (ProviderUsage(cache_read_input_tokens=5), 0)):
+        meter.add(usage)
+        assert meter.estimate(100, 4).uncached == prompt
+    found: Block = {"type": "web_fetch_tool_result", "content": ""}
+    meter.see(found, 20)
+    more = ceil((20 + size_brought(found)) / 4)
+    guess = TokenCounts(uncached=more, cache_read=10, output=9)
+    assert (meter.tells_passes, meter.estimate(100, 4)) == (False, guess)
+    meter.add(output)
+    assert (meter.tells_passes, meter.estimate(100, 4)) == (False, guess)
+    meter.add(ProviderUsage(cache_read_input_tokens=500))
+    assert meter.tells_passes
+    assert meter.estimate(100, 4) == TokenCounts(cache_read=500, output=9)
 
 
 def test_searches_that_were_told_are_as_they_were_told() -> None:
@@ -143,7 +178,7 @@ def test_searches_that_were_told_are_as_they_were_told() -> None:
     meter = seen(SEARCH, FOUND, usage=usage)
     assert meter.counts(is_final=True).web_searches == 2
     assert not terms(meter).is_uncertain
-    assert (meter.passes, terms(meter).prompt) == (2, 5)
+    assert (meter.readings(coming=False).passes, terms(meter).prompt) == (1, 5)
 
 
 def test_where_and_how_fast_are_words() -> None:

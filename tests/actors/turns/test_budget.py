@@ -33,7 +33,7 @@ def answer_of(characters: int, *, model: str = MODEL) -> Answer:
 def guard(prices: FakePrices, max_cost: float | None, model: str) -> BudgetGuard:
     """A guard for a model that makes four tokens of the tokenizer's three."""
     limit = None if max_cost is None else Decimal(str(max_cost))
-    return BudgetGuard(prices, limit, model, prompt_tokens=50, ratio=4 / 3)
+    return BudgetGuard(prices, limit, model, prompt_tokens=50, characters_a_token=3)
 
 
 def test_without_a_limit_nothing_is_spent() -> None:
@@ -106,15 +106,17 @@ def test_other_scripts_are_worth_more_than_as_many_letters() -> None:
     assert guard(FakePrices(), 0.0006, MODEL).is_spent(answer)
 
 
-def served(results: int, found: str = "") -> Answer:
+def served(results: int, found: str = "", tool: str = "bash_code_execution") -> Answer:
     """An answer for which the provider's tools have run so often; its prompt had 100 tokens."""
     answer = Answer()
     answer.feed(begin(100))
-    for index in range(results):
-        answer.feed(open_block(index, type="web_fetch_tool_result", content=found))
+    for index in range(0, 2 * results, 2):
+        answer.feed(open_block(index, type="server_tool_use", id=f"srvtoolu_{index}", name=tool))
         answer.feed(ContentBlockStop(index))
-    answer.feed(open_block(results))
-    answer.feed(piece("x" * 30, results))
+        answer.feed(open_block(index + 1, type=f"{tool}_tool_result", content=found))
+        answer.feed(ContentBlockStop(index + 1))
+    answer.feed(open_block(2 * results))
+    answer.feed(piece("x" * 30, 2 * results))
     return answer
 
 
@@ -131,24 +133,53 @@ def test_each_later_pass_reads_what_was_brought_before() -> None:
     found = "x" * 900
     assert guard(FakePrices(), 0.0019, MODEL).is_spent(served(2)) is False
     assert guard(FakePrices(), 0.0036, MODEL).is_spent(served(2, found))
-    assert not guard(FakePrices(), 0.0041, MODEL).is_spent(served(2, found))
+    assert not guard(FakePrices(), 0.0045, MODEL).is_spent(served(2, found))
+
+
+def called(answer: Answer, tool: str, index: int = 1) -> None:
+    """The model begins to call one of the provider's tools."""
+    answer.feed(open_block(index, type="server_tool_use", id=f"srvtoolu_{index}", name=tool))
 
 
 def test_a_call_is_paid_for_before_it_has_brought_anything() -> None:
     """The pass that reads what it brings can still be stopped then."""
     answer = answer_of(30)
     assert not guard(FakePrices(), 0.0007, MODEL).is_spent(answer)
-    answer.feed(open_block(1, type="server_tool_use", id="srvtoolu_1", name="web_search"))
+    called(answer, "bash_code_execution")
     assert guard(FakePrices(), 0.0007, MODEL).is_spent(answer)
     assert not guard(FakePrices(), 0.0009, MODEL).is_spent(answer)
 
 
-def test_what_came_is_paid_for_as_soon_as_it_is_there() -> None:
-    """By the same guard, to which the call was no surprise."""
-    held, answer = guard(FakePrices(), 0.0012, MODEL), answer_of(30)
-    answer.feed(open_block(1, type="server_tool_use", id="srvtoolu_1", name="web_fetch"))
+def test_a_fetch_is_paid_for_as_if_it_brought_an_average_page() -> None:
+    """10,000 characters cost 0.01 more, before they are there; a smaller page frees the rest."""
+    answer = answer_of(30)
+    called(answer, "web_fetch")
+    assert guard(FakePrices(), 0.0106, MODEL).is_spent(answer)
+    held = guard(FakePrices(), 0.0111, MODEL)
     assert not held.is_spent(answer)
     answer.feed(open_block(2, type="web_fetch_tool_result", content="x" * 900))
+    assert not guard(FakePrices(), 0.0018, MODEL).is_spent(answer)
+    assert not held.is_spent(answer)
+
+
+def test_a_search_is_paid_for_from_its_call_on() -> None:
+    """It is dearer by its own price than a fetch, before the model has said what to look for."""
+    fetching, searching = answer_of(30), answer_of(30)
+    called(fetching, "web_fetch")
+    called(searching, "web_search")
+    prices, limit = FakePrices(), 0.0111
+    prices.per_search = Decimal("0.01")
+    assert not guard(prices, limit, MODEL).is_spent(fetching)
+    assert guard(prices, limit, MODEL).is_spent(searching)
+    assert searching.counts.web_searches == 0
+
+
+def test_what_came_is_paid_for_as_soon_as_it_is_there() -> None:
+    """By the same guard, to which the call was no surprise."""
+    held, answer = guard(FakePrices(), 0.0111, MODEL), answer_of(30)
+    called(answer, "web_fetch")
+    assert not held.is_spent(answer)
+    answer.feed(open_block(2, type="web_fetch_tool_result", content="x" * 10_900))
     assert held.is_spent(answer)
 
 
