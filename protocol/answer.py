@@ -53,7 +53,8 @@ class Answer:
     """What has been received of one answer.
 
     `urls` are those that the turn has shown already, `ids` those of its tool calls, `uses` those of
-    the provider's own tools. The prompt may be asked to be cached `for_an_hour`.
+    the provider's own tools. The prompt may be asked to be cached `for_an_hour`. The model may
+    search `most_searches` times.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Answer:
         *,
         is_data: bool = False,
         for_an_hour: bool = False,
+        most_searches: int | None = None,
     ) -> None:
         self.started = False
         self.complete = False
@@ -80,7 +82,7 @@ class Answer:
         self._uses = ServerUses() if uses is None else uses
         self.faults: dict[str, str] = {}
         """Why calls cannot be run, for the model, by their id."""
-        self._meter = Meter(for_an_hour=for_an_hour)
+        self._meter = Meter(for_an_hour=for_an_hour, most_searches=most_searches)
         self._is_closing = False
         self._output_is_final = False
         self._unfit: set[int] = set()  # the places of blocks that the provider does not take back

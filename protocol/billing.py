@@ -13,7 +13,7 @@ from protocol.provider.brought import size_brought
 from protocol.provider.content import Block
 from protocol.provider.events import ProviderUsage
 from protocol.provider.pricing import refusal_is_free
-from protocol.usage import Terms, TokenCounts
+from protocol.usage import MOST_FIGURE, Terms, TokenCounts
 
 LONGEST_WORD = 64
 """Characters of a region's or a speed's name."""
@@ -27,11 +27,13 @@ _STANDARD = "standard"
 class Meter:
     """Counts one answer; what was never told is 0.
 
-    The prompt was to be cached `for_an_hour`, or else for five minutes.
+    The prompt was to be cached `for_an_hour`, or else for five minutes. After `most_searches` each
+    further one fails, and is not billed (the page "Web search tool").
     """
 
-    def __init__(self, *, for_an_hour: bool = False) -> None:
+    def __init__(self, *, for_an_hour: bool = False, most_searches: int | None = None) -> None:
         self._for_an_hour = for_an_hour
+        self._most_searches = MOST_FIGURE if most_searches is None else most_searches
         self._figures: dict[str, int] = {}
         self._words: dict[str, str] = {}
         self._prompt: TokenCounts | None = None
@@ -41,6 +43,7 @@ class Meter:
         self._is_torn = False
         self._calls = 0
         self._open_calls = 0
+        self._vain_calls = 0
         self._searches = 0
         self._executes = False
         self._is_served = False
@@ -89,7 +92,7 @@ class Meter:
 
     def cite(self, citations: Sequence[Block]) -> None:
         """A text rests on these; each later pass reads them again."""
-        self._passes.cite(size_brought(citations))
+        self._passes.add(size_brought(citations))
 
     def see(self, block: Block, said: float = 0.0) -> None:
         """A content block has begun, after so many characters that the model has `said`."""
@@ -99,8 +102,11 @@ class Meter:
         if kind == "server_tool_use":
             self._is_served = True
             name = str(block.get("name"))
-            self._passes.call(name, said)
-            self._open_calls += name == _SEARCH
+            is_vain = name == _SEARCH and self._calls + self._open_calls >= self._most_searches
+            self._passes.add(size_brought(block))
+            self._passes.call("" if is_vain else name, said)
+            self._vain_calls += is_vain
+            self._open_calls += name == _SEARCH and not is_vain
             self._executes |= name.endswith("code_execution")
         elif kind.endswith("_tool_result"):
             self._is_served = True
@@ -110,7 +116,7 @@ class Meter:
 
     def close(self, block: Block) -> None:
         """A content block is whole; before, a tool that it calls cannot have run."""
-        if block.get("type") == "server_tool_use" and block.get("name") == _SEARCH:
+        if block.get("type") == "server_tool_use" and self._open_calls:
             self._open_calls -= 1
             self._calls += 1
 
@@ -118,6 +124,8 @@ class Meter:
         """A search has ended; one that failed is not billed (the page "Web search tool")."""
         if isinstance(content, list):
             self._searches += 1
+        elif self._vain_calls:
+            self._vain_calls -= 1
         else:
             self._calls -= 1
 

@@ -4,8 +4,8 @@ The provider bills each reading, and tells them with the end of the answer (the 
 November 2026; laravel/ai#996). An answer that is cut off has no such end, and the client's limit
 must hold before it. So the readings are estimated from what came.
 
-A pass after the first reads the prompt, what all tools brought until then, and what the model said
-until then. What was written to the cache by the first pass is read from it.
+A pass after the first reads the prompt, what all tools brought until then (with calls and sources),
+and what the model said until then. What was written to the cache by the first pass is read from it.
 
     input of a further pass = prompt + (brought + said) / characters of a token
 
@@ -59,8 +59,8 @@ class Passes:
         self._brought = 0.0
         self._largest = dict.fromkeys(_PAGES, float(FOUND * CHARACTERS_A_TOKEN))
 
-    def cite(self, size: float) -> None:
-        """The answer's text has got sources of so many characters, which later passes read."""
+    def add(self, size: float) -> None:
+        """The answer has got a call, or a text its sources, of so many characters: read later."""
         self._brought += size
 
     def call(self, tool: str, said: float) -> None:

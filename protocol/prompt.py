@@ -37,7 +37,8 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     It `is_opaque` when it has text that only the provider can read, such as that of search results.
     `container` tells of the one that it names, if it names one: it was in use lately (`fresh`), or
     it may have been put away (`idle`). `for_an_hour` when the provider is asked to cache the prompt
-    for an hour instead of five minutes.
+    for an hour instead of five minutes. The model may use the provider's search `most_searches`
+    times, or as often as it likes.
     The turn's own messages begin with number `own_from` of the request. `context` is what of the
     session the model does not get.
     """
@@ -57,3 +58,4 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     context: SentContext | None
     container: Literal["fresh", "idle"] | None = None
     for_an_hour: bool = False
+    most_searches: int | None = None

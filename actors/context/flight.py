@@ -16,6 +16,7 @@ from actors.context.composed import Composed
 from actors.context.composing import Draft
 from actors.context.estimate.sent import SentRequest
 from actors.context.gathering import Ground
+from actors.context.searching import most_searches
 from protocol.prompt import Prompt
 from protocol.provider.choosing import forgiving
 from protocol.provider.containers import executes_code, lives
@@ -84,7 +85,9 @@ class Flight:
         request = composed.sent(shape, now)
         self._requests[request.counted] = request  # no two of a turn have the same count
         cost = composed.likely_cost(now, shape.kind_of_thinking) if self.has_budget else None
-        prompt = composed.prompt(shape, cost)
+        prompt = msgspec.structs.replace(
+            composed.prompt(shape, cost), most_searches=most_searches(self.ground.toolset)
+        )
         if (container := shape.container) is None:
             return prompt
         use = "fresh" if now < container.idle_until else "idle"

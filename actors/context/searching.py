@@ -49,6 +49,12 @@ def affordable_searches(composed: Composed, price: Decimal, max_cost: float, now
     return next(step for step in STEPS if step == 1 or 2 * cost(step) <= left)
 
 
+def most_searches(toolset: Toolset) -> int | None:
+    """How many searches a request may make, if that is limited."""
+    limits = (tool.get("max_uses") for tool in toolset.definitions if _is_search(tool))
+    return next(limits, None)
+
+
 def with_searches(ground: Ground, uses: int) -> Ground:
     """The same with at most so many searches in a request."""
     kept = [_limited(tool, uses) for tool in ground.toolset.definitions]

@@ -115,6 +115,7 @@ class Turn:
             self._server_uses,
             is_data=is_data,
             for_an_hour=prompt.for_an_hour,
+            most_searches=prompt.most_searches,
         )
         self.steps.append(Step(self.built.model, prompt, answer, ratio=self.built.ratio))
 

@@ -15,7 +15,9 @@ LIMIT = 64 * 1024 * 1024
 Reader: TypeAlias = Callable[[str, str, Json | None], Any]
 """Takes key, value and the object that follows them, if one does; ApiError for nonsense."""
 
-_FAULT = re.compile(r"(?P<kind>\w+)(?:@(?P<at>-?\d{1,9}))?(?::(?P<arg>[\w.]+))?")
+_FAULT = re.compile(
+    r"(?P<kind>\w+)(?:@(?:(?P<at>-?\d{1,9})|(?P<results>\d{1,3})results?))?(?::(?P<arg>[\w.]+))?"
+)
 
 
 def number(kind: type[int] | type[float], least: int = 0, most: int = LIMIT) -> Reader:
@@ -80,11 +82,13 @@ def status(key: str, value: str, given: Json | None) -> ErrorReply:
 
 
 def fault(key: str, value: str, given: Json | None) -> Fault:
-    """`KIND`, `KIND@AT` or `KIND@AT:ARG`."""
+    """`KIND`, `KIND@AT` or `KIND@AT:ARG`; AT may be a number of results."""
     match = _FAULT.fullmatch(plain(key, value, given))
     if match is None:
         raise invalid(f"sim: there is no fault {value!r}")
     asked: Json = {"kind": match["kind"], "at": int(match["at"] or 0)}
+    if match["results"] is not None:
+        asked["results"] = int(match["results"])
     if match["arg"] is not None:
         asked["error_type" if match["kind"].endswith("error") else "seconds"] = match["arg"]
     try:

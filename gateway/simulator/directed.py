@@ -23,7 +23,9 @@ from gateway.simulator.reply import (
     WebFetch,
     WebSearch,
 )
+from gateway.simulator.request import last_text
 from gateway.simulator.sources import results_for, told_of
+from gateway.simulator.transcript import last_said, results_first
 
 MOST_SEARCHES = 100
 
@@ -68,6 +70,16 @@ def directed(text: str, own: tuple[ReplyBlock, ...]) -> Reply | None:
     )
     reply = msgspec.structs.replace(reply, **fields)
     return msgspec.structs.replace(reply, usage={**_where(asked), **(reply.usage or {})} or None)
+
+
+def model_after_tools(body: Json) -> str | None:
+    """The model that the turn's question directs to answer, if tools have answered since then."""
+    if not results_first(last_said(body["messages"])):
+        return None
+    asked = (one for one in reversed(body["messages"]) if one["role"] == "user")
+    question = next((one for one in asked if not results_first(one)), None)
+    reply = None if question is None else directed(last_text({"messages": [question]}), ())
+    return None if reply is None else reply.model_after_tools
 
 
 def _where(asked: dict[str, Any]) -> Json:

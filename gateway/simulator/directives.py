@@ -73,6 +73,13 @@ _ROWS = (
     ),
     KnownDirective("delay", "SECONDS", "before the first byte", number(float), sets="delay"),
     KnownDirective(
+        "tool_delay",
+        "SECONDS",
+        "before each result of one of the provider's own tools",
+        number(float),
+        sets="tool_delay",
+    ),
+    KnownDirective(
         "flush",
         "BYTES",
         "gathered before an unpaced stream is sent; 1 is event by event",
@@ -140,6 +147,13 @@ _ROWS = (
         plain,
         sets="model",
     ),
+    KnownDirective(
+        "model_after_tools",
+        "ID",
+        "the model that answers in the same turn to what a tool of the client has answered",
+        plain,
+        sets="model_after_tools",
+    ),
     KnownDirective("region", "NAME", "where the usage says that it ran: `us`, `global`", plain),
     KnownDirective("speed", "NAME", "how fast, as the usage says: `fast`, `standard`", plain),
     KnownDirective(
@@ -167,8 +181,9 @@ _ROWS = (
     KnownDirective(
         "fault",
         "KIND@AT:ARG",
-        "after AT events of the stream (from its end when negative) this goes wrong; ARG is an "
-        "error type for errors, else seconds; `@AT` and `:ARG` may be left out",
+        "after AT events of the stream (from its end when negative) this goes wrong, or after AT "
+        "results of the provider's own tools with `@2results`; ARG is an error type for errors, "
+        "else seconds; `@AT` and `:ARG` may be left out",
         fault,
         sets="fault",
     ),

@@ -70,19 +70,34 @@ def steps(events: Iterable[StreamEvent], reply: Reply, request_id: str) -> Itera
     """The steps of a stream: its events, with the reply's fault (if any) where it belongs."""
     fault = reply.fault
     if fault is None:
-        return iter(events)
+        return _served(events, reply.tool_delay)
     if fault.kind == "double_stop":
         return _double_stop(events)
     if fault.kind in SPELLINGS:
         return respelled(events, fault.kind)
-    before, after = _cut(events, fault.at)
+    before, after = _cut(events, fault)
     held = () if reply.gate is None else (HeldBack(reply.gate),)
-    return chain(before, held, _failing(after, fault, request_id))
+    return chain(_served(before, reply.tool_delay), held, _failing(after, fault, request_id))
+
+
+def _served(events: Iterable[StreamEvent], seconds: float) -> Iterator[FaultStep]:
+    """The events, with the time that the provider's own tools take before their results."""
+    if not seconds:
+        return iter(events)
+    return chain.from_iterable(
+        (Silence(seconds, PING), event) if event.served else (event,) for event in events
+    )
 
 
 def _cut(
-    events: Iterable[StreamEvent], at: int
+    events: Iterable[StreamEvent], fault: Fault
 ) -> tuple[Iterator[StreamEvent], Iterator[StreamEvent]]:
+    """The events before the fault, and those after."""
+    at = fault.at
+    if fault.results is not None:
+        events = list(events)
+        came = [number for number, event in enumerate(events, 1) if event.served]
+        at = came[fault.results - 1] if fault.results <= len(came) else len(events)
     if at < 0:
         whole = list(events)
         return iter(whole[:at]), iter(whole[at:])

@@ -183,7 +183,8 @@ class Fault(msgspec.Struct, frozen=True):
     """One thing that goes wrong in a stream, after its first `at` events have gone out whole.
 
     `at` counts every event of the stream (`message_start` is the first, the `ping` counts) and,
-    when negative, from the end: -1 is just before `message_stop`.
+    when negative, from the end: -1 is just before `message_stop`. Instead, it goes wrong after so
+    many `results` of the provider's own tools.
 
     `FAULTS` says what each kind is.
     """
@@ -193,6 +194,7 @@ class Fault(msgspec.Struct, frozen=True):
     error_type: str = "overloaded_error"
     message: str | None = None
     seconds: Annotated[float, msgspec.Meta(ge=0)] = float("inf")
+    results: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class ErrorReply(msgspec.Struct, frozen=True):
@@ -218,13 +220,15 @@ class Reply(msgspec.Struct, frozen=True):
     - `stop_reason`: unset, `tool_use` when a tool is called, `pause_turn` when one of the
       provider's own tools is called and its result is left for the next answer, else `end_turn`
     - `stop_details`: for a refusal `{"type": "refusal", "category": …, "explanation": …}`
-    - `model`: the one that answers, when it is another than was asked
+    - `model`: the one that answers, when it is another than was asked; `model_after_tools`: the
+      one that answers to what the tools have answered
     - `input_transformations`: what `message_start` lists, in the place of what was done
     - `usage`: figures that replace the measured ones, in `message_start` and `message_delta`;
       `usage_at_end`: in `message_delta` alone
     - `rate`: events a second; 0 is as fast as it goes, unset is the simulator's own rate
     - `chars`: characters in a delta
-    - `delay`: seconds before the first byte
+    - `delay`: seconds before the first byte; `tool_delay`: before each result of the provider's own
+      tools
     - `flush`: an unpaced stream is sent in pieces of at least this many bytes; 1 is event by event
     - `gate`: what goes wrong (`failure`, `fault`) waits until it is set
     - `refused_tool`: the request is refused for this tool, if it defines it
@@ -237,12 +241,14 @@ class Reply(msgspec.Struct, frozen=True):
     stop_sequence: str | None = None
     stop_details: Json | None = None
     model: str | None = None
+    model_after_tools: str | None = None
     input_transformations: tuple[Json, ...] | None = None
     usage: Json | None = None
     usage_at_end: Json | None = None
     rate: float | None = None
     chars: int = 16
     delay: float = 0.0
+    tool_delay: float = 0.0
     flush: int = 65_536
     limits: bool = False
     gate: trio.Event | None = None

@@ -14,7 +14,7 @@ from gateway.simulator.binding import BINDING_CONTROLS, Binder, Screened, screen
 from gateway.simulator.cache import PromptCache
 from gateway.simulator.containers import Containers
 from gateway.simulator.context_editing import edit, measure
-from gateway.simulator.directed import directed, within_uses
+from gateway.simulator.directed import directed, model_after_tools, within_uses
 from gateway.simulator.draft import Drafter, ReplyDraft
 from gateway.simulator.errors import PAGE, ApiError, encode_error, invalid
 from gateway.simulator.ids import Ids
@@ -198,7 +198,9 @@ class Service:
             return arranged
         own = compose(body, model)
         reply = directed(last_text(body), own)
-        return within_uses(reply, most_searches(body)) if reply else Reply(own, limits=True)
+        if reply is None:
+            return Reply(own, limits=True, model=model_after_tools(body))
+        return within_uses(reply, most_searches(body))
 
 
 def refusal(error: ApiError, request_id: str) -> Whole:

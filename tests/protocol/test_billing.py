@@ -136,6 +136,29 @@ def test_a_search_has_run_once_its_call_is_whole() -> None:
     assert meter.estimate(5, 4, coming=True).web_searches == 1
 
 
+def test_a_search_beyond_their_number_is_known_to_fail() -> None:
+    """It brings nothing and costs no more than its pass, from its call on; others may fail, too."""
+    meter = Meter(most_searches=1)
+    for _ in range(2):
+        meter.see(SEARCH)
+        assert meter.estimate(0, 4, coming=True).web_searches == 1
+        meter.close(SEARCH)
+        meter.see(FAILED)
+        assert meter.estimate(0, 4, coming=True).web_searches == 0
+    for block in (SEARCH, FOUND):
+        meter.see(block)
+        meter.close(block)
+    before = meter.readings(coming=False)
+    meter.see(SEARCH, 30)
+    meter.close(SEARCH)
+    assert meter.estimate(0, 4, coming=True).web_searches == 1
+    assert meter.readings(coming=True).passes == before.passes + 1
+    brought = 2 * size_brought(FAILED) + size_brought(FOUND) + 4 * size_brought(SEARCH)
+    assert meter.readings(coming=True).characters == before.characters + brought + 30
+    meter.see(FAILED, 30)
+    assert meter.counts(is_final=False).web_searches == 1
+
+
 def test_each_pass_but_the_first_reads_what_was_brought_and_said() -> None:
     """What is cited is read again, too; and the search that comes next is an average page."""
     found: Block = {"type": "web_fetch_tool_result", "content": "x" * 1_000}
@@ -147,11 +170,11 @@ def test_each_pass_but_the_first_reads_what_was_brought_and_said() -> None:
     meter.see(cited, 30)
     meter.cite([{"cited_text": "y" * 500}])
     meter.see(SEARCH, 70)
-    page = FOUND_TOKENS * CHARACTERS_A_TOKEN
-    assert meter.readings(coming=True) == (2, 2 * size + cites + 100 + page)
+    page, call = FOUND_TOKENS * CHARACTERS_A_TOKEN, size_brought(SEARCH)
+    assert meter.readings(coming=True) == (2, 2 * size + cites + call + 100 + page)
     assert meter.readings(coming=False) == (1, size + 30)
     meter.see(found, 90)
-    assert meter.readings(coming=True) == (2, 3 * size + cites + 120)
+    assert meter.readings(coming=True) == (2, 3 * size + cites + call + 120)
 
 
 def test_passes_are_estimated_until_they_are_told() -> None:

@@ -55,11 +55,11 @@ def test_a_tool_is_taken_to_bring_what_it_has_brought_at_most() -> None:
         assert passes.coming == Readings(3, 3 * size + max(size, PAGE) + PAGE)
 
 
-def test_citations_are_read_by_later_passes() -> None:
+def test_calls_and_citations_are_read_by_later_passes() -> None:
     """Not by those before."""
     passes = Passes()
     passes.bring("web_search", 50, 10)
-    passes.cite(7)
+    passes.add(7)
     assert passes.begun == Readings(1, 60)
     passes.bring("web_search", 50, 10)
     assert passes.begun == Readings(2, 60 + 117)

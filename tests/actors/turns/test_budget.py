@@ -158,7 +158,7 @@ def test_a_fetch_is_paid_for_as_if_it_brought_an_average_page() -> None:
     held = guard(FakePrices(), 0.0111, MODEL)
     assert not held.is_spent(answer)
     answer.feed(open_block(2, type="web_fetch_tool_result", content="x" * 900))
-    assert not guard(FakePrices(), 0.0018, MODEL).is_spent(answer)
+    assert not guard(FakePrices(), 0.0021, MODEL).is_spent(answer)
     assert not held.is_spent(answer)
 
 
