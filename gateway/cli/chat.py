@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
 
 import click
+import msgspec
 from rich.text import Text
 
-from gateway.cli.console import is_interactive, stderr, stdout
+from gateway.cli.console import can_type, is_interactive, stderr, stdout
+from gateway.cli.options import Stop
+from gateway.cli.piped import piped_text
 from gateway.cli.running import FAILED, run
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.desk import LAST_MESSAGES
 from gateway.cli.talk.keyboard import Editor, Keyboard, PlainLines, open_history
-from gateway.cli.talk.link import open_link
+from gateway.cli.talk.link import Link, open_link
 from gateway.cli.talk.screen import PlainScreen, RichScreen, Screen
-from gateway.cli.target import FoundGateway, gateway_options
+from gateway.cli.talk.single import JsonScreen, NoKeyboard
+from gateway.cli.target import FoundGateway, gateway_options, json_option
 from gateway.cli.views.lists import history
 from gateway.client import Target
 
+NO_SESSION: Final = "there is no session yet to go on with: ask without --continue."
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """In which session, and of which model, is asked; `None` is a new one, and the default."""
+
+    session_id: str | None = None
+    latest: bool = False
+    model: str | None = None
+
 
 @click.command()
+@click.argument("question", nargs=-1)
 @gateway_options
 @click.option("--session", "session_id", metavar="ID", help="Session to go on with.")
+@click.option("-c", "--continue", "latest", is_flag=True, help="Go on with the last session.")
 @click.option("--model", metavar="ID", help="Model that answers.")
 @click.option(
     "--tools",
@@ -33,41 +49,81 @@ from gateway.client import Target
     show_default=True,
     help="Let tools run that need consent: ask (denies when nobody can be asked), all, or none.",
 )
+@json_option
 def chat(
+    question: tuple[str, ...],
     found: FoundGateway,
     session_id: str | None,
     model: str | None,
     tools: Policy,
+    *,
+    latest: bool,
+    as_json: bool,
 ) -> None:
-    """Talk to a running gateway.
+    """Talk to a running gateway, or ask it one QUESTION.
 
-    /help lists what can be typed besides messages. When stdin is no terminal, every line of it is
-    a message: echo "Why is the sky blue?" | agentspace chat
+    A question, or text that is piped in, is answered on stdout, and the command ends; all else goes
+    to stderr. A question and a text are sent together: git diff | agentspace chat "Any mistakes?"
+
+    Without either this is a chat: /help lists what can be typed besides messages.
     """
+    if session_id is not None and latest:
+        raise click.UsageError("give --session or --continue, not both.")
+    topic = Topic(session_id, latest, model)
+    text = _question(" ".join(question).strip())
 
     async def converse() -> bool:
-        return await hold_chat(found.target, session_id, model, found.data_dir, tools)
+        if text:
+            return await hold_answer(found, topic, text, tools, as_json=as_json)
+        return await hold_chat(found.target, found.data_dir, topic, tools)
 
+    if not text and as_json:
+        raise click.UsageError("--json needs a question.")
     if not run(converse):
         raise SystemExit(FAILED)
 
 
+def _question(given: str) -> str:
+    """What is asked at once; empty when a person is to type."""
+    text = "\n\n".join(filter(None, [given, piped_text(optional=bool(given))]))
+    if not text and not can_type():
+        raise Stop("there is no question: give one, or pipe a text.")
+    return text
+
+
+async def hold_answer(
+    found: FoundGateway, topic: Topic, text: str, tools: Policy, *, as_json: bool
+) -> bool:
+    """One question and its answer; whether there was one."""
+    async with open_link(found.target) as link:
+        conversation = await _open_session(link, topic, raw=as_json)
+        screen = JsonScreen(stderr()) if as_json else _screen()
+        keyboard = NoKeyboard() if as_json else _keyboard(conversation, found.data_dir)
+        return await Chat(conversation, screen, keyboard, tools).answer(text)
+
+
 async def hold_chat(
-    target: Target,
-    session_id: str | None,
-    model: str | None,
-    history_folder: Path,
-    tools: Policy = "ask",
+    target: Target, history_folder: Path, topic: Topic, tools: Policy = "ask"
 ) -> bool:
     """The chat, from the first connection to the goodbye; whether the last turn went well."""
     async with open_link(target) as link:
-        conversation = ChatSession(link, session_id, model)
+        conversation = await _open_session(link, topic)
         screen = _screen()
         chat = Chat(conversation, screen, _keyboard(conversation, history_folder), tools)
         if is_interactive():
             await _greet(conversation, screen, target)
         await chat.run()
     return is_interactive() or not chat.failed
+
+
+async def _open_session(link: Link, topic: Topic, *, raw: bool = False) -> ChatSession:
+    conversation = ChatSession(link, topic.session_id, topic.model, raw=raw)
+    if topic.latest:
+        sessions = (await conversation.sessions()).sessions
+        if not sessions:
+            raise Stop(NO_SESSION, FAILED)
+        conversation.enter(sessions[0].session_id)
+    return conversation
 
 
 async def _greet(conversation: ChatSession, screen: Screen, target: Target) -> None:

@@ -18,7 +18,12 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def can_type() -> bool:
+    """Whether stdin is a terminal; a closed one is none."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def is_interactive() -> bool:
     """Whether a person reads and types, on a terminal that can move its cursor."""
     dumb = os.environ.get("TERM", "").lower() in {"dumb", "unknown", ""}
-    return sys.stdin.isatty() and sys.stdout.isatty() and not dumb
+    return can_type() and sys.stdout.isatty() and not dumb

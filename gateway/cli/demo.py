@@ -16,7 +16,7 @@ import trio
 from gateway.access import find_token
 from gateway.app import Gateway
 from gateway.cli import demo_tools
-from gateway.cli.chat import hold_chat
+from gateway.cli.chat import Topic, hold_chat
 from gateway.cli.console import is_interactive, stdout
 from gateway.cli.logs import start_logging
 from gateway.cli.options import data_dir_option, settings_of
@@ -97,7 +97,7 @@ async def hold_demo(settings: Settings, *, real: bool | None) -> bool:
                 target = Target(url, None if settings.auth == "none" else find_token(settings))
                 _announce(url, provider, interactive=interactive)
                 if interactive:
-                    succeeded = await hold_chat(target, None, None, settings.data_dir)
+                    succeeded = await hold_chat(target, settings.data_dir, Topic())
                 else:
                     succeeded = await hold_showcase(target)
                 gateway.stop()

@@ -128,7 +128,7 @@ async def test_a_deleted_session_cannot_be_inspected(tmp_path: Path) -> None:
 async def test_no_gateway_is_one_line_that_says_what_to_type(tmp_path: Path) -> None:
     """Without a gateway every command that needs one says how to start it."""
     for arguments in (["status"], ["usage"], ["sessions"], ["inspect", "x"], ["chat"]):
-        result = await invoke(tmp_path, *arguments, AGENTSPACE_PORT="9")
+        result = await invoke(tmp_path, *arguments, stdin="hello\n", AGENTSPACE_PORT="9")
         assert result.exit_code == 1
         assert "agentspace serve" in result.stderr
         assert len(result.stderr.splitlines()) == 1

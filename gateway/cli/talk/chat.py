@@ -22,7 +22,7 @@ from gateway.cli.views.answer import REFRESH_SECONDS, AnswerView
 from gateway.cli.views.harmless import harmless
 from gateway.client import ConnectionLost
 from protocol.errors import GatewayError
-from protocol.server import ErrorMessage
+from protocol.server import ChatStreamEnd
 
 GOODBYE: Final = Text("Ctrl-C again or Ctrl-D leaves.", style="dim")
 
@@ -59,6 +59,20 @@ class Chat:
             nursery.start_soon(self._watch_signals, nursery.cancel_scope)
             await self._converse()
             nursery.cancel_scope.cancel()
+
+    async def answer(self, text: str) -> bool:
+        """One turn and no other, whatever the text begins with; whether it came to its end.
+
+        Raises KeyboardInterrupt when Ctrl-C cancelled it.
+        """
+        self.failed = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_signals, nursery.cancel_scope)
+            await self._ask(text)
+            nursery.cancel_scope.cancel()
+        if self._interrupts:
+            raise KeyboardInterrupt
+        return not self.failed
 
     async def _converse(self) -> None:
         while True:
@@ -132,7 +146,7 @@ class Chat:
             with self._in_words():
                 async with aclosing(self._conversation.turn(text)) as messages:
                     async for message in messages:
-                        self.failed = isinstance(message, ErrorMessage)
+                        self.failed = not isinstance(message, ChatStreamEnd)
                         turn.take(message)
             turn.end()
 

@@ -74,13 +74,24 @@ class _Turn(msgspec.Struct):
 
 
 class ChatSession:
-    """One session at a time. `model` is `None` for the session's own."""
+    """One session at a time. `model` is `None` for the session's own.
 
-    def __init__(self, link: Link, session_id: str | None = None, model: str | None = None) -> None:
+    What it gives is harmless for a terminal, unless `raw` is asked for.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        session_id: str | None = None,
+        model: str | None = None,
+        *,
+        raw: bool = False,
+    ) -> None:
         self.session_id = session_id
         self.model = model
         self.answered_by: str | None = None
         self._link = link
+        self._raw = raw
         self._turn: _Turn | None = None
 
     @property
@@ -125,7 +136,7 @@ class ChatSession:
                 async with aclosing(client.stream(turn.request())) as messages:
                     async for message in messages:
                         self._note(turn, message)
-                        yield harmless(message)  # noqa: ASYNC119 - used under aclosing
+                        yield message if self._raw else harmless(message)  # noqa: ASYNC119 - used under aclosing
                         if isinstance(message, ChatStreamEnd | ErrorMessage):
                             return
             except ConnectionLost:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gateway.cli.console import can_type
+
 if sys.platform != "win32":
     import termios
 
@@ -17,7 +19,7 @@ if sys.platform != "win32":
 @contextmanager
 def quiet_terminal() -> Iterator[None]:
     """No echo for as long as the block lasts, where stdin is a terminal."""
-    if sys.platform == "win32" or not sys.stdin.isatty():
+    if sys.platform == "win32" or not can_type():
         yield
         return
     descriptor = sys.stdin.fileno()

@@ -1,0 +1,112 @@
+"""One question and its answer, for a program: a keyboard without a person, and a page of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self
+
+import click
+import msgspec
+from rich.console import Console, RenderableType
+
+from gateway.cli.talk.keyboard import Key, TypedLine
+from gateway.cli.talk.question import Choice
+from gateway.cli.views.turn import Notice, Shown
+from protocol.server import (
+    ChatStreamDelta,
+    ChatStreamEnd,
+    ChatStreamNotice,
+    ChatStreamSource,
+    ChatStreamStart,
+    ErrorMessage,
+)
+
+_encoder = msgspec.json.Encoder(decimal_format="number")  # as the wire has it
+
+
+class NoKeyboard:
+    """Nobody types, and nobody can be asked."""
+
+    async def read(self) -> TypedLine:
+        """No line."""
+        return Key.END
+
+    async def choose(self) -> Choice:
+        """No answer."""
+        return Choice.NOBODY
+
+    def leave(self) -> None:
+        """Nothing waits."""
+
+
+class JsonScreen:
+    """Answers as JSON on stdout, everything else to `notes`."""
+
+    def __init__(self, notes: Console) -> None:
+        self._notes = notes
+
+    def answer(self) -> JsonAnswer:
+        """What takes down the next turn."""
+        return JsonAnswer(self._notes)
+
+    def show(self, renderable: RenderableType) -> None:
+        """Show something besides an answer."""
+        self._notes.print(renderable)
+
+    def space(self) -> None:
+        """Nothing stands next to the one line."""
+
+
+class JsonAnswer:
+    """One line: the terminal message as the wire has it, and what the turn said before it."""
+
+    def __init__(self, notes: Console) -> None:
+        self._notes = notes
+        self._text: list[str] = []
+        self._said: dict[str, Any] = {}
+        self._sources: list[Any] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """All is said with the terminal message."""
+
+    def show(self, message: Shown) -> None:
+        """One more message of the turn."""
+        match message:
+            case ChatStreamStart():
+                self._said = {"sessionId": message.session_id, "model": message.model}
+            case ChatStreamDelta():
+                self._text.append(message.delta)
+            case ChatStreamSource():
+                self._sources.append(message.source)
+            case ChatStreamEnd() | ErrorMessage():
+                self._print(message)
+            case ChatStreamNotice():
+                self._notes.print(message.message, markup=False)
+            case Notice():
+                self._notes.print(message.text, markup=False)
+
+    def refresh(self) -> None:
+        """Nothing is drawn."""
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Nothing is in the way."""
+        yield
+
+    def _print(self, terminal: ChatStreamEnd | ErrorMessage) -> None:
+        answer = {**self._said, "text": "".join(self._text)}
+        if self._sources:
+            answer["sources"] = self._sources
+        answer |= msgspec.to_builtins(terminal, builtin_types=[Decimal])
+        click.echo(_encoder.encode(answer).decode())
