@@ -1,9 +1,9 @@
 """Mailboxes: how actors speak to each other.
 
-A mailbox is a bounded channel of envelopes with one owner. Only data crosses it: a message is
-encoded when it is told and decoded by the owner against the owner's own union, so an actor could
-live in another process. An `ask` is answered exactly once: with a reply, with a failure, or, when
-the owner ends first, with `ActorStopped`. Nobody ever waits for the dead.
+A mailbox is a channel of envelopes with one owner, bounded in messages and in bytes. Only data
+crosses it: a message is encoded when it is told and decoded by the owner against the owner's own
+union, so an actor could live in another process. An `ask` is answered exactly once: with a reply,
+with a failure, or, when the owner ends first, with `ActorStopped`. Nobody ever waits for the dead.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ R = TypeVar("R")
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
 
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Bytes of the messages that wait in one mailbox: two of a client's longest."""
 
 STOPPING = Failure(
     code="DRAINING",
@@ -89,17 +92,22 @@ class PendingReply:
 
 
 class Envelope(Generic[MessageT]):
-    """A message as its owner gets it, still sealed, with the way back for an ask."""
+    """A message as its owner gets it, still sealed, with the way back for an ask.
 
-    __slots__ = ("_decoder", "_sealed", "reply")
+    It has about `size` bytes.
+    """
+
+    __slots__ = ("_decoder", "_sealed", "reply", "size")
 
     def __init__(
         self,
         sealed: bytes | MessageT,
+        size: int,
         decoder: msgspec.msgpack.Decoder[MessageT],
         reply: PendingReply,
     ) -> None:
         self._sealed = sealed
+        self.size = size
         self._decoder = decoder
         self.reply = reply
 
@@ -116,7 +124,11 @@ class Address:
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = size
-        self._send, self._receive = trio.open_memory_channel[tuple[Any, PendingReply]](size)
+        self._send, self._receive = trio.open_memory_channel[tuple[Any, int, PendingReply]](size)
+        self._bytes = 0
+        self._is_closed = False
+        self._door = trio.Lock()  # who waits for room waits in a queue, and its first one below
+        self._room = trio.lowlevel.ParkingLot()
         self._unanswered: set[PendingReply] = set()
 
     @property
@@ -126,16 +138,21 @@ class Address:
 
     async def tell(self, message: Mail) -> None:
         """Put `message` into the mailbox; waits while it is full. Raises ActorStopped."""
-        await self._put(_encode(message), PendingReply())
+        sealed = _encode(message)
+        await self._put(sealed, len(sealed), PendingReply())
 
     def offer(self, message: Mail) -> None:
         """Put `message` into the mailbox now. Raises MailboxFull, ActorStopped."""
+        sealed = _encode(message)
         try:
-            self._send.send_nowait((_encode(message), PendingReply()))
+            if self._is_full(len(sealed)):
+                raise trio.WouldBlock
+            self._send.send_nowait((sealed, len(sealed), PendingReply()))
         except trio.WouldBlock:
             raise MailboxFull(f"{self.name} takes no more now") from None
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             raise ActorStopped(self.name) from None
+        self._bytes += len(sealed)
 
     async def ask(self, request: Request[R]) -> R:
         """Put `request` into the mailbox and wait for its answer.
@@ -145,16 +162,35 @@ class Address:
         reply = PendingReply()
         self._unanswered.add(reply)
         try:
-            await self._put(_encode(request), reply)
+            sealed = _encode(request)
+            await self._put(sealed, len(sealed), reply)
             return await reply.receive(type(request), self.name)
         finally:
             self._unanswered.discard(reply)
 
-    async def _put(self, sealed: object, reply: PendingReply) -> None:
+    async def _put(self, sealed: object, size: int, reply: PendingReply) -> None:
+        if self._bytes and (self._door.locked() or self._is_full(size)):
+            async with self._door:
+                while self._is_full(size):
+                    await self._room.park()
+        self._bytes += size
         try:
-            await self._send.send((sealed, reply))
-        except (trio.ClosedResourceError, trio.BrokenResourceError):
-            raise ActorStopped(self.name) from None
+            await self._send.send((sealed, size, reply))
+        except BaseException as error:
+            self._let_go(size)
+            if isinstance(error, trio.ClosedResourceError | trio.BrokenResourceError):
+                raise ActorStopped(self.name) from None
+            raise
+
+    def _is_full(self, size: int) -> bool:
+        """Whether so many bytes more must wait; what is larger than the bound has it alone."""
+        has_room = not self._bytes or self._bytes + size <= MOST_BYTES
+        return not (has_room or self._is_closed)
+
+    def _let_go(self, size: int) -> None:
+        self._bytes -= size
+        if self._door.locked():
+            self._room.unpark()
 
 
 class Mailbox(Address, Generic[MessageT]):
@@ -164,12 +200,13 @@ class Mailbox(Address, Generic[MessageT]):
         super().__init__(name, size)
         self._decoder: msgspec.msgpack.Decoder[MessageT] = msgspec.msgpack.Decoder(kind)
 
-    async def keep(self, message: MessageT) -> None:
+    async def keep(self, message: MessageT, size: int) -> None:
         """Put what the owner itself has made into its own mailbox; waits while it is full.
 
-        It crosses no border, so it is not encoded: a client's picture may have megabytes.
+        It has about `size` bytes. It crosses no border, so it is not encoded: a client's picture
+        may have megabytes.
         """
-        await self._put(message, PendingReply())
+        await self._put(message, size, PendingReply())
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -184,13 +221,16 @@ class Mailbox(Address, Generic[MessageT]):
     def close(self) -> None:
         """Take nothing more: what waits is still read, and then the reading ends."""
         self._send.close()
+        self._is_closed = True
+        self._room.unpark()
 
     def __aiter__(self) -> Mailbox[MessageT]:
         return self
 
     async def __anext__(self) -> Envelope[MessageT]:
-        sealed, reply = await self._receive.__anext__()
-        return Envelope(sealed, self._decoder, reply)
+        sealed, size, reply = await self._receive.__anext__()
+        self._let_go(size)
+        return Envelope(sealed, size, self._decoder, reply)
 
 
 @cache

@@ -19,7 +19,7 @@ from actors.connection.outbox import Outbox
 from actors.connection.queries import Queries, Question
 from actors.connection.tool_mail import tool_mail
 from actors.deadline import deadline
-from actors.mailbox import STOPPING, Address, Mailbox
+from actors.mailbox import MOST_BYTES, STOPPING, Address, Mailbox
 from actors.ports import Census, Socket, SocketClosed
 from actors.serving import BUG
 from actors.steps import in_steps
@@ -119,7 +119,7 @@ class Connection:
         self._last_ended: str | None = None
         self._hello = hello
         self._outbox = Outbox(settings.outbox_size)
-        self._pending = 0
+        self._pending = self._pending_bytes = 0
         self._writing_since: float | None = None
         self._closing = ConnectionEnd(code=CloseCode.NORMAL, reason="")
         self._nursery: trio.Nursery | None = None
@@ -166,7 +166,8 @@ class Connection:
     async def _read(self) -> None:
         try:
             while True:
-                await self.mailbox.keep(await self._understood(await self._socket.receive()))
+                frame = await self._socket.receive()
+                await self.mailbox.keep(await self._understood(frame), len(frame))
         except SocketClosed as closed:
             self._end(closed.code, closed.reason)
 
@@ -185,7 +186,7 @@ class Connection:
             async for envelope in self.mailbox:
                 match envelope.open():
                     case FromClient(message=message):
-                        await self._take(message)
+                        await self._take(message, envelope.size)
                     case Malformed(explanation=explanation, request_id=request_id):
                         failure = Failure(code="INVALID_MESSAGE", message=explanation)
                         await self._outbox.put(ErrorMessage.of(failure, request_id))
@@ -193,17 +194,17 @@ class Connection:
                         await self._outbox.put(GatewayDraining(deadline_ms=drain.deadline_ms))
                         self._advance("drain")
 
-    async def _take(self, message: AnyClientMessage) -> None:
+    async def _take(self, message: AnyClientMessage, size: int) -> None:
         """The boundary of one message: what goes wrong in it is answered and ends there."""
         try:
-            await self._obey(message)
+            await self._obey(message, size)
         except GatewayError as error:
             await self._outbox.put(ErrorMessage.of(error.failure, message.id))
         except Exception:
             log.exception("a client's message could not be obeyed")
             await self._outbox.put(ErrorMessage.of(BUG, message.id))
 
-    async def _obey(self, message: AnyClientMessage) -> None:
+    async def _obey(self, message: AnyClientMessage, size: int) -> None:
         match message:
             case ChatSend():
                 await self._send(message)
@@ -218,7 +219,7 @@ class Connection:
             case ToolOutput() | ToolApprovalResponse():
                 await self._tell_turn(message)
             case _:
-                self._ask(message)  # mypy refuses a message that nobody answers
+                self._ask(message, size)  # mypy refuses a message that nobody answers
 
     async def _send(self, send: ChatSend) -> None:
         if self._watch is not None and self._watch.request_id == send.id:
@@ -292,8 +293,9 @@ class Connection:
 
     # --- queries -------------------------------------------------------------------------------
 
-    def _ask(self, question: Question) -> None:
-        if self._pending >= self._settings.max_pending:
+    def _ask(self, question: Question, size: int) -> None:
+        is_heavy = self._pending > 0 and self._pending_bytes + size > MOST_BYTES
+        if is_heavy or self._pending >= self._settings.max_pending:
             raise GatewayError(
                 "RATE_LIMITED",
                 f"{self._pending} requests of this connection wait already. Await some answers.",
@@ -301,9 +303,10 @@ class Connection:
             )
         assert self._nursery is not None
         self._pending += 1
-        self._nursery.start_soon(self._answer, question)
+        self._pending_bytes += size
+        self._nursery.start_soon(self._answer, question, size)
 
-    async def _answer(self, question: Question) -> None:
+    async def _answer(self, question: Question, size: int) -> None:
         try:
             # A deletion is done whole: were its client to leave in the middle, a turn would go on.
             whole = isinstance(question, SessionDelete)
@@ -315,7 +318,9 @@ class Connection:
             log.exception("a client's question could not be answered")
             answer = ErrorMessage.of(BUG, question.id)
         await self._outbox.put(answer)
-        self._pending -= 1  # not before: who never reads must not be answered without end
+        # Not before: a client that never reads must not be answered without end.
+        self._pending -= 1
+        self._pending_bytes -= size
 
     # --- writer --------------------------------------------------------------------------------
 

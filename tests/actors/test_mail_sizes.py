@@ -23,10 +23,10 @@ def mail(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     seen: list[bytes] = []
     put = Address._put
 
-    async def watched(self: Address, sealed: object, reply: PendingReply) -> None:
+    async def watched(self: Address, sealed: object, size: int, reply: PendingReply) -> None:
         if isinstance(sealed, bytes):  # what an owner keeps for itself crosses nothing
             seen.append(sealed)
-        await put(self, sealed, reply)
+        await put(self, sealed, size, reply)
 
     monkeypatch.setattr(Address, "_put", watched)
     return seen

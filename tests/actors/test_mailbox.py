@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.mailbox import ActorStopped, Mailbox, MailboxFull
+from actors.mailbox import MOST_BYTES, ActorStopped, Mailbox, MailboxFull
 from protocol.client import ChatSend, SessionHistory
 from protocol.errors import Failure, GatewayError
 from protocol.mail import (
@@ -61,7 +61,7 @@ async def test_what_an_owner_keeps_for_itself_crosses_nothing() -> None:
     """It gets its own message in its turn, and not a copy of it."""
     mailbox = make_mailbox()
     await mailbox.tell(DrainTurns())
-    await mailbox.keep(START)
+    await mailbox.keep(START, 100)
     mailbox.close()
     assert [one.open() async for one in mailbox] == [DrainTurns(), START]
     assert mailbox.waiting == 0
@@ -177,6 +177,71 @@ async def test_a_full_mailbox_is_not_offered_more() -> None:
     mailbox.offer(DrainTurns())
     with pytest.raises(MailboxFull):
         mailbox.offer(DrainTurns())
+
+
+async def test_a_mailbox_is_bounded_in_bytes_too() -> None:
+    """Whoever tells more waits for room, first come first served, and is not offered it."""
+    mailbox = make_mailbox(size=64)
+    arrived: list[int] = []
+
+    async def keep(size: int) -> None:
+        await mailbox.keep(START, size)
+        arrived.append(size)
+
+    async with trio.open_nursery() as nursery:
+        for size in (MOST_BYTES - 10, 11, 1, MOST_BYTES):
+            nursery.start_soon(keep, size)
+            await trio.testing.wait_all_tasks_blocked()
+        assert (arrived, mailbox.waiting) == ([MOST_BYTES - 10], 1)
+        with pytest.raises(MailboxFull):
+            mailbox.offer(DrainTurns())
+        assert [(await anext(mailbox)).size for _ in range(4)] == [
+            *(MOST_BYTES - 10, 11, 1, MOST_BYTES)
+        ]
+    assert arrived == [MOST_BYTES - 10, 11, 1, MOST_BYTES]
+
+
+async def test_a_message_that_is_larger_than_the_bound_has_the_mailbox_alone() -> None:
+    """It does not wait for ever."""
+    mailbox = make_mailbox()
+    await mailbox.keep(START, 2 * MOST_BYTES)
+    with trio.move_on_after(0) as patience:
+        await mailbox.tell(DrainTurns())
+    assert patience.cancelled_caught
+    await anext(mailbox)
+    await mailbox.tell(DrainTurns())
+
+
+async def test_whoever_gives_up_takes_no_room() -> None:
+    """Neither while it waits for room nor while it waits for a place."""
+    mailbox = make_mailbox(size=1)
+    await mailbox.keep(START, 1)
+    for size in (MOST_BYTES, MOST_BYTES - 1):
+        with trio.move_on_after(0):
+            await mailbox.keep(START, size)
+    await anext(mailbox)
+    await mailbox.keep(START, MOST_BYTES)
+    assert mailbox.waiting == 1
+
+
+async def test_those_that_wait_for_room_learn_of_the_end() -> None:
+    """None of them waits for the dead."""
+    mailbox = make_mailbox()
+    await mailbox.keep(START, MOST_BYTES)
+    stopped = 0
+
+    async def ask() -> None:
+        nonlocal stopped
+        with pytest.raises(ActorStopped):
+            await mailbox.ask(CANCEL)
+        stopped += 1
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        mailbox.close()
+    assert stopped == 3
 
 
 async def test_a_closed_mailbox_is_read_to_its_end() -> None:

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from actors.connection import connection
 from actors.connection.connection import ConnectionEnd
 from protocol.errors import CloseCode, GatewayError, ProviderError
 from protocol.mail import Drain, DrainTurns
@@ -596,6 +597,24 @@ async def test_a_ping_to_a_client_that_just_left_is_no_lost_pong(
 
 
 # --- floods ------------------------------------------------------------------------------------
+
+
+async def test_queries_that_wait_are_bounded_in_bytes_too(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too much together is refused; a single one is not, however large it is."""
+    monkeypatch.setattr(connection, "MOST_BYTES", 1_000)
+    async with open_world() as world:
+        client = world.connect()
+        client.say("session.create", id="s")
+        session = (await client.expect("session.created"))["sessionId"]
+        world.store.slow["load_session"] = 5
+        for number in range(2):
+            client.say("context.inspect", id=f"q{number}", sessionId=session, content="x" * 2_000)
+        await client.expect("error", code="RATE_LIMITED", requestId="q1")
+        await client.expect("context.inspection", requestId="q0")
+        client.say("context.inspect", id="q2", sessionId=session, content="x" * 2_000)
+        await client.expect("context.inspection", requestId="q2")
 
 
 async def test_only_so_many_queries_wait_at_once(autojump_clock: MockClock) -> None:
