@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import suppress
 
 import httpx2
 import trio
@@ -70,12 +70,29 @@ async def bound(response: httpx2.Response) -> None:
 async def pieces(response: httpx2.Response, longest: int) -> AsyncGenerator[bytes]:
     """The body of a stream. Raises BodyTooLong after `longest` bytes."""
     read = 0
-    async with aclosing(response.aiter_raw()) as body:
+    body = response.aiter_raw()
+    try:
         async for piece in body:
             read += len(piece)
             if read > longest:
                 raise BodyTooLong("the answer does not end")
             yield piece  # noqa: ASYNC119 - used under aclosing
+    finally:
+        await leave(body)  # noqa: ASYNC102 - a cancelled read waits for nothing
+
+
+async def leave(body: AsyncIterator[bytes]) -> None:
+    """Read no more of a body, and end all the generators that it comes from.
+
+    They stand one inside the other, and the HTTP layer closes only the outer ones. The collector
+    has the others closed by a task of its own, or two of them by two tasks at once: then one finds
+    its generator running (report: pydantic/httpx2 1195). A cancelled read ends the innermost one
+    first, and so each of them. What the HTTP layer has read already still comes, and is dropped.
+    """
+    with suppress(httpx2.HTTPError, httpx2.StreamError), trio.CancelScope() as scope:
+        scope.cancel()
+        async for _ in body:
+            pass
 
 
 class _Body(httpx2.AsyncByteStream):
@@ -122,4 +139,5 @@ class _Body(httpx2.AsyncByteStream):
         raise StopAsyncIteration  # what follows the end is of nothing, and would be kept
 
     async def aclose(self) -> None:
+        await leave(self._pieces)
         await self._body.aclose()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import warnings
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -87,6 +90,26 @@ async def test_a_stream_that_is_left_is_closed_upstream() -> None:
         with trio.fail_after(0.5):
             await simulator.wait_idle()
         assert simulator.billed[-1].outcome == "aborted"
+        await model.aclose()
+
+
+@pytest.mark.parametrize("how", ["left", "broken", "cancelled"])
+async def test_nothing_of_a_stream_is_left_to_the_collector(how: str) -> None:
+    """It would be closed by other tasks, at any time."""
+    async with open_simulator() as simulator:
+        model = model_of(simulator)
+        with warnings.catch_warnings(record=True) as left:
+            warnings.simplefilter("always")
+            with trio.CancelScope() as scope, suppress(ZeroDivisionError):
+                async with model.stream(prompt_of(body("[[sim: count=9999 rate=50]]"))) as events:
+                    await anext(events)
+                    if how == "broken":
+                        raise ZeroDivisionError
+                    if how == "cancelled":
+                        scope.cancel()
+                        await anext(events)
+            gc.collect()
+        assert left == []
         await model.aclose()
 
 
