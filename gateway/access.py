@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.config import ConfigError, Settings
 from gateway.handshake import LOOPBACK_NAMES, AccessRules
+from gateway.remedies import what_to_do
 
 TOKEN_FILE = "token"
 _USABLE = re.compile(r"[!-~]{16,512}")
@@ -44,12 +45,17 @@ def find_token(settings: Settings, *, create: bool = False) -> str | None:
     try:
         if create:
             _create(path)
-        return path.read_text().strip() or None
+        return path.read_text("utf-8-sig").strip() or None  # some editors write a BOM
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(
-            f"the token file {path} cannot be used: {error}. Delete it, or set AGENTSPACE_TOKEN."
+            f"the token file {path} cannot be used: {what_to_do(path, error)} Or set "
+            "AGENTSPACE_TOKEN."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the token file {path} is no text. Delete it, or set AGENTSPACE_TOKEN."
         ) from error
 
 

@@ -34,6 +34,7 @@ from gateway.anthropic.model import PROVIDER_URL, AnthropicModel
 from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings
 from gateway.door import Door
+from gateway.folder import prepare_folder
 from gateway.health import Readiness
 from gateway.ledger.ledger import Ledger
 from gateway.library import FolderLibrary
@@ -122,7 +123,7 @@ class Gateway:
         """
         settings = self._settings
         _check_network(settings)
-        prepare_data_dir(settings)
+        prepare_folder(settings.data_dir)
         rules = access_rules(settings)
         ledger = Ledger(settings.data_dir / "ledger.db", queue_size=settings.ledger_queue)
         self.ledger = ledger
@@ -334,18 +335,6 @@ async def _listen(
     server: Server, sockets: list[trio.SocketListener], connections: trio.Nursery
 ) -> None:
     await trio.serve_listeners(server.accept, sockets, handler_nursery=connections)
-
-
-def prepare_data_dir(settings: Settings) -> None:
-    """Make the data folder, for its owner alone. Raises ConfigError."""
-    folder = settings.data_dir
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the data folder {folder} cannot be made: {error.strerror}. Choose another with "
-            "--data-dir or AGENTSPACE_DATA_DIR."
-        ) from error
 
 
 @contextmanager

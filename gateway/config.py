@@ -11,6 +11,7 @@ pydantic-settings would read the same sources, but its errors do not name the on
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,7 @@ CONFIG_FILE: Final = "config.toml"
 SERVERS: Final = "mcp_servers"
 MODELS: Final = "models"
 _LONGEST_SHOWN = 60
+_HOMELESS: Final = "this user has no home folder. Set HOME."
 
 
 class ConfigError(Exception):
@@ -99,7 +101,7 @@ def read_configuration(
         if flags.get(name) not in (None, ()):
             given[name] = _Given(flags[name], setting.flag, here)
     values = {name: _converted(name, value) for name, value in given.items()}
-    settings = Settings(**values, mcp_servers=servers, models=models)
+    settings = _made({**values, "mcp_servers": servers, "models": models})
     _check_together(settings, given)
     sources = {name: value.source for name, value in given.items()}
     return Configuration(settings, sources, _notes(environ), folder / CONFIG_FILE)
@@ -119,7 +121,24 @@ def _notes(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def _config_dir(environ: Mapping[str, str]) -> Path:
     named = environ.get(CONFIG_DIR_VARIABLE)
-    return Path(named).expanduser() if named else platformdirs.user_config_path("agentspace")
+    try:
+        return Path(named).expanduser() if named else platformdirs.user_config_path("agentspace")
+    except RuntimeError:
+        if named:
+            raise ConfigError(
+                f"{CONFIG_DIR_VARIABLE} begins at a home folder: {_HOMELESS}"
+            ) from None
+        return Path(os.devnull)  # no home, and so no file there
+
+
+def _made(values: dict[str, Any]) -> Settings:
+    try:
+        return Settings(**values)
+    except RuntimeError:
+        raise ConfigError(
+            f"there is no place for the data: {_HOMELESS} Or give one with --data-dir or "
+            "AGENTSPACE_DATA_DIR."
+        ) from None
 
 
 def _from_file(tables: Mapping[str, object], folder: Path) -> dict[str, _Given]:

@@ -206,7 +206,7 @@ def _load_overrides(path: Path) -> dict[str, FlatPrice]:
 
 
 def _read(path: Path) -> Any:
-    text = path.read_bytes().decode()
+    text = path.read_bytes().decode("utf-8-sig")  # some editors write a BOM
     if path.suffix == ".json":
         return json.loads(text, parse_float=Decimal, parse_constant=Decimal)
     return tomllib.loads(text, parse_float=Decimal)

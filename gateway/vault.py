@@ -6,6 +6,7 @@ may even wait for its owner to unlock it): call it in a worker thread.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import stat
@@ -173,7 +174,12 @@ def _read_key_file(path: Path) -> str:
         raise VaultError(
             f"The key file {path} cannot be read ({error.strerror}): correct api_key_file."
         ) from error
-    return _checked(content.decode("latin-1").strip(" \t\r\n"), f"The content of {path}")
+    return _checked(key_in(content), f"The content of {path}")
+
+
+def key_in(content: bytes) -> str:
+    """The key in what a file or a pipe has: without the BOM and the line end of some programs."""
+    return content.removeprefix(codecs.BOM_UTF8).decode("latin-1").strip(" \t\r\n")
 
 
 def _read_keyring(provider: str) -> str | None:

@@ -15,10 +15,11 @@ from gateway.cli.options import Stop, settings_of
 from gateway.cli.running import run
 from gateway.cli.views.keys import key_sources
 from gateway.network import check_network
-from gateway.vault import VARIABLES, FoundKey, Vault, VaultError
+from gateway.vault import VARIABLES, FoundKey, Vault, VaultError, key_in
 from protocol.provider.model_info import ModelInfo
 
 ANSWER_SECONDS = 30.0
+LONGEST_LINE = 4_096
 
 provider_argument = click.argument(
     "provider", type=click.Choice(list(VARIABLES)), default="anthropic"
@@ -36,7 +37,7 @@ def keys() -> None:
 def add_key(provider: str, *, from_stdin: bool) -> None:
     """Keep a key in the keyring. It is asked for, unseen."""
     if from_stdin:
-        key = sys.stdin.readline().strip()
+        key = key_in(sys.stdin.buffer.readline(LONGEST_LINE))
     else:
         key = click.prompt(f"Key for {provider}", hide_input=True, err=True).strip()
     with _expected():

@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from gateway import __version__
+from gateway.cli.init import stand_before
 from protocol.errors import ExitCode
 
 COMMANDS: Final = {
@@ -66,6 +67,7 @@ def main() -> NoReturn:
 
     A reader that has seen enough (`| head`) and Ctrl-C end it without a word.
     """
+    stand_before()
     try:
         code = agentspace.main(prog_name="agentspace", standalone_mode=False)
         sys.stdout.flush()

@@ -52,5 +52,7 @@ def tell(notes: Iterable[str]) -> None:
 def data_dir_option(command: CommandT) -> CommandT:
     """`--data-dir`."""
     return click.option(
-        "--data-dir", type=click.Path(path_type=Path), help="Folder of database and token."
+        "--data-dir",
+        type=click.Path(path_type=Path, readable=False),
+        help="Folder of database and token.",
     )(command)

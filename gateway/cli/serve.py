@@ -1,7 +1,7 @@
 """`agentspace serve`: the gateway as a process.
 
-One line on stdout once it can serve; nothing else ever goes there. SIGTERM, SIGINT and, when asked
-for, the end of stdin drain it; a second signal ends it at once.
+One line on stdout once it can serve; nothing else ever goes there. SIGTERM, SIGINT, SIGHUP and,
+when asked for, the end of stdin drain it; a second SIGTERM or SIGINT ends it at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import Final
 
 import click
 import msgspec
@@ -34,6 +35,10 @@ log = logging.getLogger(__name__)
 SWITCH_SECONDS = 0.0005
 """How long the loop's thread may keep the interpreter while the ledger's wants it. The default of
 5 ms is paid at every statement of every commit once the loop is busy."""
+
+
+ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+"""The signals of which a second one ends at once."""
 
 
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -78,13 +83,14 @@ async def run_gateway(settings: Settings) -> int:
 
         async def stop_on_signals() -> None:
             nonlocal code
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            with trio.open_signal_receiver(*_signals()) as signals:
                 async for _ in signals:
                     gateway.stop()
                     break
                 async for number in signals:
-                    code = 128 + number
-                    break
+                    if number in ENDING:  # a hangup comes more than once
+                        code = 128 + number
+                        break
             nursery.cancel_scope.cancel()
 
         async def serve_and_leave() -> None:
@@ -97,6 +103,14 @@ async def run_gateway(settings: Settings) -> int:
             nursery.start_soon(_stop_at_eof, gateway)
         nursery.start_soon(serve_and_leave)
     return code
+
+
+def _signals() -> list[signal.Signals]:
+    """The signals that drain. Under nohup a hangup is ignored from the start, and stays so."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+        return [*ENDING]
+    return [*ENDING, hangup]
 
 
 class _Announce(trio.TaskStatus[str]):

@@ -24,7 +24,7 @@ class SettingOption(click.Option):
             default=None,
             multiple=setting.is_tuple,
             callback=_joined if setting.is_tuple else None,
-            type=click.Path() if setting.placeholder == "PATH" else None,
+            type=click.Path(readable=False) if setting.placeholder == "PATH" else None,
             metavar=_metavar(setting),
             help=setting.description,
         )

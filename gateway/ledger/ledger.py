@@ -6,7 +6,6 @@ entities.
 
 from __future__ import annotations
 
-import fcntl
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +15,7 @@ from pony import orm
 
 from gateway.ledger import turns, writes
 from gateway.ledger.database import DatabaseThread, Health
+from gateway.ledger.opening import lock, unusable
 from gateway.ledger.rows import (
     EntryRow,
     entry_of,
@@ -24,7 +24,6 @@ from gateway.ledger.rows import (
 )
 from gateway.ledger.schema import SCHEMA_VERSION, define
 from gateway.ledger.steps import step_forward
-from gateway.ledger.unusable import LedgerUnusable
 from protocol.beginning import Begun
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
@@ -55,16 +54,13 @@ class Ledger:
 
     async def open(self) -> None:
         """Lock and open the file, make or step its schema. Raises LedgerUnusable."""
-        self._lock = _lock(self._path.with_suffix(".lock"))
+        self._lock = lock(self._path.with_suffix(".lock"))
         try:
             await self._thread.start(self._bind)
         except LedgerUnavailable as error:
             with trio.CancelScope(shield=True):  # bounded: nothing waits in the thread
                 await self.close()
-            raise LedgerUnusable(
-                f"the database {self._path} cannot be used: {error.__cause__ or error}. "
-                "Move it away to begin a new one, or restore it from a backup."
-            ) from error
+            raise unusable(self._path, error.__cause__ or error) from error
 
     async def close(self) -> None:
         """Finish what waits and let the file go."""
@@ -95,7 +91,8 @@ class Ledger:
     def _bind(self) -> None:
         step_forward(self._path)
         self._db.bind(provider="sqlite", filename=str(self._path), create_db=True)
-        self._path.chmod(0o600)
+        with suppress(PermissionError):  # another user's, who lets this one write
+            self._path.chmod(0o600)
         define(self._db)
         self._db.generate_mapping(create_tables=True)
         with orm.db_session:
@@ -249,23 +246,3 @@ def _columns(entries: Any) -> Any:
         )
         for e in entries
     ).without_distinct()
-
-
-def _lock(path: Path) -> IO[str]:
-    """Take the data folder for this process; the lock goes with it, however it ends."""
-    try:
-        file = path.open("w")
-    except OSError as error:
-        raise LedgerUnusable(
-            f"the data folder {path.parent} cannot be written: {error.strerror}. "
-            "Choose another with --data-dir or AGENTSPACE_DATA_DIR."
-        ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise LedgerUnusable(
-            f"the data folder {path.parent} is in use by another gateway. Stop that one, or "
-            "choose another folder with --data-dir or AGENTSPACE_DATA_DIR."
-        ) from None
-    return file

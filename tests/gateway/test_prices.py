@@ -190,6 +190,16 @@ def test_a_price_file_may_be_json(tmp_path: Path) -> None:
     assert prices.estimate("house-model", 3) == Decimal("3e-7")
 
 
+@pytest.mark.parametrize("name", ["prices.toml", "prices.json"])
+def test_a_price_file_may_begin_with_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    """Some editors write one."""
+    text = '{"mine": {"input": 1, "output": 2}}'
+    if name.endswith(".toml"):
+        text = "[mine]\ninput = 1\noutput = 2\n"
+    (tmp_path / name).write_text(text, "utf-8-sig")
+    assert GenaiPrices(tmp_path / name).price("mine", TokenCounts()) is not None
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
