@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from protocol.errors import CloseCode, ErrorCode
+from protocol.examples import EXAMPLES, payload
 from protocol.replies import CLIENT_MESSAGES, replies
 from protocol.schema import MESSAGES, Document, all_components, type_of
 from protocol.server import ErrorMessage, GatewayDraining, GatewayHello
@@ -61,11 +62,16 @@ def asyncapi() -> Document:
 
 def _message(kind: type[msgspec.Struct], schema: Document) -> Document:
     summary, _, rest = schema["description"].partition("\n\n")
-    message = {
+    message: Document = {
         "name": type_of(kind),
         "title": type_of(kind),
         "summary": " ".join(summary.split()),
         "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "examples": [
+            {"summary": one.name, "payload": payload(one)}
+            for one in EXAMPLES
+            if type(one.message) is kind
+        ],
     }
     if rest:
         message["description"] = rest

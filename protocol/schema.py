@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 import msgspec
 
 from protocol.client import AnyClientMessage
+from protocol.examples import EXAMPLES, payload
 from protocol.named import NAMED
 from protocol.server import AnyServerMessage
 
@@ -68,13 +69,17 @@ def message_schema(type_name: str, sender: Sender | None = None) -> Document:
 
 
 def json_schema() -> Document:
-    """Every message in one JSON Schema: what a client sends, or what the gateway does."""
+    """Every message in one JSON Schema, with examples: a client's, or the gateway's."""
+    definitions = all_components(_DEFINITION)
+    for example in EXAMPLES:
+        schema = definitions[type(example.message).__name__]
+        schema.setdefault("examples", []).append(payload(example))
     return {
         "$schema": _DIALECT,
         "title": "AgentSpaceMessage",
         "description": "A message of the AgentSpace protocol, version 1.",
         "anyOf": [_reference(_DEFINITION, name) for name in _UNIONS.values()],
-        "$defs": all_components(_DEFINITION),
+        "$defs": definitions,
     }
 
 

@@ -7,9 +7,14 @@ import msgspec
 
 
 @click.command()
-def schema() -> None:
+@click.option(
+    "--json-schema", "only_messages", is_flag=True, help="Print the messages alone, as JSON Schema."
+)
+def schema(*, only_messages: bool) -> None:
     """Print the protocol as AsyncAPI 3, in JSON."""
-    from protocol.asyncapi import asyncapi  # noqa: PLC0415 - no other command needs it
+    # No other command needs them.
+    from protocol.asyncapi import asyncapi  # noqa: PLC0415
+    from protocol.schema import json_schema  # noqa: PLC0415
 
-    document = msgspec.json.encode(asyncapi())
+    document = msgspec.json.encode(json_schema() if only_messages else asyncapi())
     click.echo(msgspec.json.format(document, indent=2).decode())

@@ -143,9 +143,11 @@ async def test_the_token_is_all_that_token_prints(tmp_path: Path) -> None:
 
 
 async def test_the_schema_is_json(tmp_path: Path) -> None:
-    """What is printed is an AsyncAPI document."""
+    """What is printed is an AsyncAPI document, or one JSON Schema of all messages."""
     document = json.loads((await invoke(tmp_path, "schema")).stdout)
     assert document["asyncapi"].startswith("3.")
+    messages = json.loads((await invoke(tmp_path, "schema", "--json-schema")).stdout)
+    assert messages["$defs"].keys() == document["components"]["schemas"].keys()
 
 
 async def test_a_machine_without_a_keyring_is_told_what_else_there_is(tmp_path: Path) -> None:

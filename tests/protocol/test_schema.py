@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from protocol.client import AnyClientMessage
 from protocol.codec import JSON
 from protocol.named import NAMED
-from protocol.schema import json_schema, message_schema
+from protocol.schema import MESSAGES, json_schema, message_schema, type_of
 from protocol.server import AnyServerMessage
 from tests.protocol.documents import parts
 from tests.protocol.strategies import values
@@ -126,6 +126,16 @@ def test_a_description_is_that_of_the_field_itself() -> None:
     pong, error = (ROOT["$defs"][one]["properties"] for one in ("Pong", "ErrorMessage"))
     assert pong["requestId"]["description"] == "The `id` of the request that this answers."
     assert error["requestId"]["description"] != pong["requestId"]["description"]
+
+
+@pytest.mark.parametrize(("sender", "name"), VALIDATORS)
+def test_every_message_has_valid_examples(sender: Any, name: str) -> None:
+    """They are what the codecs write."""
+    (kind,) = (kind for kind in MESSAGES[sender] if type_of(kind) == name)
+    examples = ROOT["$defs"][kind.__name__]["examples"]
+    assert examples
+    for one in examples:
+        VALIDATORS[sender, name].validate(one)
 
 
 def test_an_enumeration_is_a_definition() -> None:
