@@ -22,10 +22,10 @@ from protocol.records import (
     CalibrationRecord,
     Change,
     Entry,
-    ModelTotals,
     SessionRecord,
     StoredSession,
     TurnRecord,
+    UsageTotals,
 )
 from protocol.server import GatewayStatusReport
 from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
@@ -242,8 +242,8 @@ class TurnStore(Protocol):
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
-    ) -> list[ModelTotals]:
-        """Sums of the settled rows, by model."""
+    ) -> UsageTotals:
+        """Sums of the settled rows, by model, and those that are of several models."""
         ...
 
 

@@ -28,30 +28,35 @@ def cost_of(model: str, counts: TokenCounts, terms: Terms, prices: Prices) -> Co
 def step_cost(model: str, step: StepRecord, prices: Prices) -> Cost | None:
     """USD for one request of a turn whose model is `model`."""
     cost = cost_of(model, step.counts, step.terms, prices)
+    cost = None if cost is None else cost.rounded
     return _estimated(cost) if step.estimated else cost
 
 
-def price_of(turn: TurnRecord, prices: Prices) -> Cost | None:
-    """USD for what the turn was billed; `None` when the model has no known price.
+def priced(turn: TurnRecord, prices: Prices) -> TurnRecord:
+    """The turn with its cost in USD, which is `None` when a model has no known price.
 
-    Each of its steps was a request of its own: a price may depend on a request's length.
+    Each of its steps was a request of its own: a price may depend on a request's length. What each
+    of them cost is kept with it, for prices change, and steps may be of several models.
     """
-    costs = [step_cost(turn.model, step, prices) for step in turn.steps if step.counts.any]
+    steps = tuple(
+        msgspec.structs.replace(step, cost=step_cost(turn.model, step, prices))
+        for step in turn.steps
+    )
+    costs = [step.cost for step in steps if step.counts.any]
     if not costs:
-        costs = [cost_of(turn.model, turn.counts, Terms(), prices)]
+        whole = cost_of(turn.model, turn.counts, Terms(), prices)
+        costs = [None if whole is None else whole.rounded]
     known = [cost for cost in costs if cost is not None]
-    if len(known) < len(costs):
-        return None
-    total = sum(known, FREE)
+    total = sum(known, FREE) if len(known) == len(costs) else None
     doubtful = turn.estimated or any(step.estimated for step in turn.steps)
-    return _estimated(total) if doubtful else total
+    return msgspec.structs.replace(turn, steps=steps, cost=_estimated(total) if doubtful else total)
 
 
 def first_cost(turn: TurnRecord, prices: Prices) -> Cost | None:
     """USD for the turn's first request, the one that was estimated."""
     if turn.steps:
         return step_cost(turn.model, turn.steps[0], prices)
-    return price_of(turn, prices)
+    return priced(turn, prices).cost
 
 
 def _estimated(cost: Cost | None) -> Cost | None:

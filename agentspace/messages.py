@@ -546,7 +546,7 @@ class ModelUsage(Struct, frozen=True, kw_only=True, rename="camel"):
     total_cost: Usd | None
     """`null` when any request has no known price."""
     request_count: int
-    """Turns."""
+    """Turns of which it answered at least one request; one of several models counts for each."""
     unpriced_requests: int
     """Those without a known price."""
     estimated_requests: int | UnsetType = UNSET
@@ -561,7 +561,7 @@ class GrandTotal(Struct, frozen=True, kw_only=True, rename="camel"):
     total_tokens: int
     """Of all."""
     request_count: int
-    """Turns."""
+    """Turns, each of them once, however many models answered."""
     unpriced_requests: int
     """Those without a known price."""
     estimated_requests: int | UnsetType = UNSET

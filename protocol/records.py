@@ -6,6 +6,7 @@ Token counts of text are the tokenizer's own; the learned ratio is applied when 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
@@ -198,7 +199,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     for its pictures and documents. `has_tools` says whether tools were on offer. The provider
     cleared `cleared_tokens` of the input by itself and did not bill them. `tells_size` when the
     bill of the input is that of the prompt, once. A prompt that `is_opaque` has text that only the
-    provider can read. `terms` are those of its price.
+    provider can read. `terms` are those of its price; its `cost` is known once the turn is settled.
     """
 
     counts: TokenCounts
@@ -211,6 +212,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     tells_size: bool = True
     is_opaque: bool = False
     terms: Terms = Terms()
+    cost: Cost | None = None
 
     def sample(self, model: str) -> CalibrationRecord | None:
         """What to learn from it; `None` if the bill says nothing of the prompt's size."""
@@ -270,13 +272,23 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def billed_model(self) -> str:
         """The model that was billed, if one was billed for all of its requests."""
-        models = {step.terms.model for step in self.steps if step.counts.any}
-        return (models.pop() if len(models) == 1 else None) or self.model
+        models = billed_models(self.model, self.steps)
+        return models[0] if len(models) == 1 else self.model
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether several models were billed for its requests."""
+        return len(billed_models(self.model, self.steps)) > 1
 
     @property
     def first_counts(self) -> TokenCounts:
         """What its first request was billed, the one that was estimated."""
         return self.steps[0].counts if self.steps else self.counts
+
+
+def billed_models(model: str, steps: Iterable[StepRecord]) -> list[str]:
+    """The models that were billed for these requests of a turn for which `model` was asked."""
+    return list(dict.fromkeys(step.terms.model or model for step in steps if step.counts.any))
 
 
 class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,3 +303,20 @@ class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     unpriced: int
     estimated: int = 0
+
+    def __add__(self, other: ModelTotals) -> ModelTotals:
+        return ModelTotals(
+            model=self.model,
+            counts=self.counts + other.counts,
+            cost=self.cost + other.cost,
+            requests=self.requests + other.requests,
+            unpriced=self.unpriced + other.unpriced,
+            estimated=self.estimated + other.estimated,
+        )
+
+
+class UsageTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What was billed: sums by model, and the turns of several models, which are in no sum."""
+
+    models: tuple[ModelTotals, ...] = ()
+    mixed: tuple[TurnRecord, ...] = ()

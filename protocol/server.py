@@ -422,7 +422,7 @@ class ModelUsage(Wire, frozen=True, kw_only=True):
     total_cost: Decimal | None
     """`null` when any request has no known price."""
     request_count: int
-    """Turns."""
+    """Turns of which it answered at least one request; one of several models counts for each."""
     unpriced_requests: int
     """Those without a known price."""
     estimated_requests: int | UnsetType = UNSET
@@ -437,7 +437,7 @@ class GrandTotal(Wire, frozen=True, kw_only=True):
     total_tokens: int
     """Of all."""
     request_count: int
-    """Turns."""
+    """Turns, each of them once, however many models answered."""
     unpriced_requests: int
     """Those without a known price."""
     estimated_requests: int | UnsetType = UNSET

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated
 
 import msgspec
 
 ZERO = Decimal(0)
+
+PLACES = 12
+"""Decimal places of a dollar that are kept: nobody is billed in smaller parts."""
 
 MOST_FIGURE = 10**9
 """The largest figure of one request that is believed: a thousand times the largest window."""
@@ -93,9 +96,21 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         """Input and output together."""
         return self.input_cost + self.output_cost
 
+    @property
+    def rounded(self) -> Cost:
+        """The same in parts that are kept, so that sums are the same before and after."""
+        return msgspec.structs.replace(
+            self, input_cost=_rounded(self.input_cost), output_cost=_rounded(self.output_cost)
+        )
+
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             input_cost=self.input_cost + other.input_cost,
             output_cost=self.output_cost + other.output_cost,
             estimated=self.estimated or other.estimated,
         )
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    """Half to even; without zeros at the end, and without an exponent."""
+    return amount.quantize(Decimal(1).scaleb(-PLACES), ROUND_HALF_EVEN).normalize() + ZERO

@@ -17,7 +17,7 @@ import trio
 from actors.deadline import TOO_SLOW, deadline
 from actors.mailbox import STOPPING, ActorStopped, Address, Mailbox, MailboxFull
 from actors.ports import Clock, Media, Model, Names, Prices, Tokenizer, Tools
-from actors.pricing import FREE, price_of
+from actors.pricing import FREE, priced
 from actors.serving import BUG, serve
 from actors.turn_log import TurnLogs
 from actors.turns.conversation import Conversation, ConversationSettings
@@ -234,8 +234,7 @@ class Llm:
         """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
         ending = ending.but(await self._attempt(turn, self._estimate_output(turn)))
-        cost = price_of(turn.row, self._prices)
-        row = settled(turn, ending, at=self._clock.now(), cost=cost)
+        row = priced(settled(turn, ending, at=self._clock.now()), self._prices)
         ending = ending.but(await self._complete(turn, completion(turn, ending, row)))
         turn.advance("finish")
         return ended(turn, ending, row)
@@ -244,10 +243,12 @@ class Llm:
         """Settle a turn of which nothing is told but its failure."""
         if not turn.is_built:
             return
-        ending, cost = Ending(failure=failure), FREE if not turn.counts.any else None
+        ending = Ending(failure=failure)
+        row = settled(turn, ending, at=self._clock.now())
+        if not row.counts.any:
+            row = msgspec.structs.replace(row, cost=FREE)
         with suppress(Exception):  # pricing may be what went wrong
-            cost = cost or price_of(turn.row, self._prices)
-        row = settled(turn, ending, at=self._clock.now(), cost=cost)
+            row = row if row.cost else priced(row, self._prices)
         request = CompleteTurn(turn=row, at=turn.confirmed, messages=[])
         with suppress(Exception):  # and so may what was said
             request = completion(turn, ending, row)

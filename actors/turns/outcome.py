@@ -26,11 +26,10 @@ from protocol.mail import CompleteTurn, NewMessage
 from protocol.records import TurnRecord, TurnStatus
 from protocol.server import Usage, WireCost
 from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed
-from protocol.usage import Cost
 
 
-def settled(turn: Turn, ending: Ending, *, at: int, cost: Cost | None) -> TurnRecord:
-    """The turn's row as it is settled `at` this time."""
+def settled(turn: Turn, ending: Ending, *, at: int) -> TurnRecord:
+    """The turn's row as it is settled `at` this time, but for its cost."""
     return msgspec.structs.replace(
         turn.row,
         model=turn.row.billed_model,
@@ -39,7 +38,6 @@ def settled(turn: Turn, ending: Ending, *, at: int, cost: Cost | None) -> TurnRe
         error_code=ending.failure.code if ending.failure else None,
         estimated=any(step.is_estimated for step in turn.steps),
         settled_at=at,
-        cost=cost,
     )
 
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec import UNSET
 
+from actors.ports import Prices
+from actors.usage.sharing import merged, shares_of, whole
 from protocol.context import TurnInspection
-from protocol.records import ModelTotals, TurnRecord
+from protocol.records import ModelTotals, TurnRecord, UsageTotals
 from protocol.server import GrandTotal, ModelUsage, Usage, UsageReport
 from protocol.usage import ZERO, Cost
 
 
-def report(request_id: str, totals: Sequence[ModelTotals]) -> UsageReport:
-    """The models' totals and their sum."""
+def report(request_id: str, totals: UsageTotals, prices: Prices) -> UsageReport:
+    """The models' totals and their sum.
+
+    A turn of several models is a request of each of them, and one of the sum.
+    """
+    shares = [share for turn in totals.mixed for share in shares_of(turn, prices)]
+    models = merged([*totals.models, *shares])
+    turns = [*totals.models, *(whole(turn) for turn in totals.mixed)]
     return UsageReport(
         request_id=request_id,
-        per_model={total.model: _model_usage(total) for total in totals},
+        per_model={total.model: _model_usage(total) for total in models},
         grand_total=GrandTotal(
-            total_cost=sum((total.cost for total in totals), ZERO),
-            total_tokens=sum(total.counts.input + total.counts.output for total in totals),
-            request_count=sum(total.requests for total in totals),
-            unpriced_requests=sum(total.unpriced for total in totals),
-            estimated_requests=sum(total.estimated for total in totals) or UNSET,
+            total_cost=sum((total.cost for total in models), ZERO),
+            total_tokens=sum(total.counts.input + total.counts.output for total in models),
+            request_count=sum(total.requests for total in turns),
+            unpriced_requests=sum(total.unpriced for total in turns),
+            estimated_requests=sum(total.estimated for total in turns) or UNSET,
         ),
     )
 

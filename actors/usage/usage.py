@@ -10,7 +10,7 @@ import trio
 
 from actors.mailbox import Mailbox
 from actors.ports import Clock, Prices, TurnStore
-from actors.pricing import first_cost, price_of
+from actors.pricing import first_cost, priced
 from actors.serving import serve
 from actors.usage.report import inspection, report
 from protocol.client import UsageQuery
@@ -71,11 +71,14 @@ class UsageActor:
         """How a turn that a dead process left open is settled: with what was known of it."""
         counts = turn.counts if turn.counts.any else TokenCounts(uncached=turn.token_estimate)
         known = msgspec.structs.replace(
-            turn, model=turn.billed_model, status="interrupted", counts=counts, estimated=True
+            turn,
+            model=turn.billed_model,
+            status="interrupted",
+            counts=counts,
+            estimated=True,
+            settled_at=self._clock.now(),
         )
-        return msgspec.structs.replace(
-            known, settled_at=self._clock.now(), cost=price_of(known, self._prices)
-        )
+        return priced(known, self._prices)
 
     async def _inspect(self, request: InspectTurn) -> TurnInspection:
         turn = await self._store.load_turn(request.session_id, request.turn_id)
@@ -87,7 +90,7 @@ class UsageActor:
         since = None if query.since is None else parsed("since", query.since)
         until = None if query.until is None else parsed("until", query.until)
         totals = await self._store.total_usage(query.session_id, since, until)
-        return report(query.id, totals)
+        return report(query.id, totals, self._prices)
 
 
 def _affordable(max_cost: float | None, estimate: Decimal | None) -> Done:

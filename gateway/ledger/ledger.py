@@ -31,10 +31,10 @@ from protocol.records import (
     CalibrationRecord,
     Change,
     Entry,
-    ModelTotals,
     SessionRecord,
     StoredSession,
     TurnRecord,
+    UsageTotals,
 )
 
 LEARNED_FROM = 200
@@ -215,7 +215,7 @@ class Ledger:
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
-    ) -> list[ModelTotals]:
+    ) -> UsageTotals:
         """See `TurnStore`."""
 
         return await self._thread.read(lambda: turns.totals(self._db, session_id, since, until))

@@ -149,5 +149,6 @@ def turn_values(turn: TurnRecord) -> Values:
     values["cost_estimated"] = cost is not None and cost.estimated
     values["cost_estimate"] = None if estimate is None else to_pico(estimate)
     values["steps"] = _encode(turn.steps).decode()
+    values["mixed"] = turn.is_mixed
     values["weights"] = _encode(turn.weights).decode()
     return values

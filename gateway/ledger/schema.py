@@ -7,24 +7,22 @@ from typing import Any
 
 from pony import orm
 
-SCHEMA_VERSION = 6
+from protocol.usage import PLACES
 
-PICO = 12
-"""Decimal places kept of a dollar: a price of $0.01 a million tokens is 10,000 pico a token."""
-
+SCHEMA_VERSION = 7
 
 MOST_PICO = 2**63 - 1
 """What a column holds: nine million dollars. A turn that costs more is taken down as this."""
 
 
 def to_pico(amount: Decimal) -> int:
-    """Whole picodollars, rounded half to even: nobody is billed in smaller parts."""
-    return min(int(amount.scaleb(PICO).to_integral_value(ROUND_HALF_EVEN)), MOST_PICO)
+    """Whole picodollars: at $0.01 a million tokens, a token costs 10,000 of them."""
+    return min(int(amount.scaleb(PLACES).to_integral_value(ROUND_HALF_EVEN)), MOST_PICO)
 
 
 def from_pico(pico: int) -> Decimal:
     """USD."""
-    return Decimal(pico).scaleb(-PICO).normalize() + Decimal(0)
+    return Decimal(pico).scaleb(-PLACES).normalize() + Decimal(0)
 
 
 def define(db: orm.Database) -> None:
@@ -107,6 +105,7 @@ def define(db: orm.Database) -> None:
         cost_estimate = orm.Optional(int, size=64, nullable=True)
         weights = orm.Required(orm.LongStr, lazy=False)
         cost_estimated = orm.Required(bool)
+        mixed = orm.Required(bool)
 
     @db.on_connect(provider="sqlite")  # type: ignore[untyped-decorator]
     def _prepare(_db: orm.Database, connection: Any) -> None:

@@ -21,7 +21,7 @@ from gateway.ledger.writes import unique_request
 from gateway.media.pictures import longest_edge
 from protocol.errors import LedgerUnavailable
 from protocol.provider.content import Block
-from protocol.records import Attached
+from protocol.records import Attached, StepRecord, billed_models
 from protocol.tools import NOT_RUN, tool_result
 
 BYTES_A_TOKEN = 4
@@ -62,6 +62,7 @@ _TURN_INDEXES = (
 )
 
 _blocks = msgspec.json.Decoder(list[Block] | str)
+_steps = msgspec.json.Decoder(tuple[StepRecord, ...])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -165,6 +166,23 @@ def _to_6(database: sqlite3.Connection) -> None:
     database.execute('ALTER TABLE "Session" ADD COLUMN "container" TEXT')
 
 
+def _to_7(database: sqlite3.Connection) -> None:
+    """A turn that several models were billed for says so; its requests have what each was."""
+    database.execute("ALTER TABLE Turn ADD COLUMN mixed BOOLEAN NOT NULL DEFAULT 0")
+    rows = database.execute(
+        "SELECT turn_id, model, steps FROM Turn WHERE instr(steps, '\"model\"')"
+    ).fetchall()
+    mixed = [(turn_id,) for turn_id, model, steps in rows if _is_mixed(model, steps)]
+    database.executemany("UPDATE Turn SET mixed = 1 WHERE turn_id = ?", mixed)
+
+
+def _is_mixed(model: str, steps: str) -> bool:
+    try:
+        return len(billed_models(model, _steps.decode(steps))) > 1
+    except (msgspec.DecodeError, UnicodeError, TypeError, RecursionError):
+        return False  # what cannot be read is of one model
+
+
 def _open_calls(database: sqlite3.Connection) -> Iterator[tuple[int, list[str]]]:
     """The answers, each the last message of its turn, that call tools, with the calls' ids."""
     rows = database.execute(
@@ -259,5 +277,6 @@ _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _to_4,
     _to_5,
     _to_6,
+    _to_7,
 )
 """By the version that they step from; there was none before 1."""

@@ -23,6 +23,7 @@ from protocol.records import (
     StepRecord,
     TurnRecord,
     TurnStatus,
+    UsageTotals,
 )
 from protocol.usage import MOST_SUM, Cost, TokenCounts
 
@@ -44,13 +45,15 @@ _LEARNED = "WHERE status <> 'open' AND steps <> '[]' ORDER BY created_at DESC LI
 _HALF = 2**32
 """Sums are made of both halves of a figure: of two rows alone the whole may exceed 64 bits."""
 
+_SETTLED = "status <> 'open'"
 _CLEAN = """
 SELECT model, {figures},
   CASE WHEN {priced} THEN CAST(input_cost AS BIGINT) END AS input_cost,
   CASE WHEN {priced} THEN CAST(output_cost AS BIGINT) END AS output_cost,
   CASE WHEN {priced} AND cost_estimated THEN 1 END AS doubtful
-FROM Turn WHERE status <> 'open'
+FROM Turn WHERE {condition}
 """.format(
+    condition=f"{_SETTLED} AND NOT mixed",
     figures=", ".join(
         f"CASE WHEN {name} BETWEEN 0 AND {MOST_SUM} THEN CAST({name} AS BIGINT) ELSE 0 END "
         f"AS {name}"
@@ -93,16 +96,17 @@ def samples(db: Any, most: int) -> list[CalibrationRecord]:
     return found[-most:]
 
 
-def totals(
-    db: Any, session_id: str | None, since: int | None, until: int | None
-) -> list[ModelTotals]:
-    """Sums of the settled turns, by model."""
+def totals(db: Any, session_id: str | None, since: int | None, until: int | None) -> UsageTotals:
+    """Sums of the settled turns, by model; and the turns that are of several models."""
     values = {"session_id": session_id, "since": since, "until": until}
-    clean = _CLEAN
-    clean += "" if session_id is None else " AND session_id = $session_id"
-    clean += "" if since is None else " AND created_at >= $since"
-    clean += "" if until is None else " AND created_at < $until"
-    return [_total(*row) for row in db.select(_TOTALS.format(clean=clean), {}, values)]
+    asked = "" if session_id is None else " AND session_id = $session_id"
+    asked += "" if since is None else " AND created_at >= $since"
+    asked += "" if until is None else " AND created_at < $until"
+    sums = db.select(_TOTALS.format(clean=_CLEAN + asked), {}, values)
+    mixed = _rows(db, f"WHERE {_SETTLED} AND mixed{asked} ORDER BY created_at", values)
+    return UsageTotals(
+        models=tuple(_total(*row) for row in sums), mixed=tuple(row.turn() for row in mixed)
+    )
 
 
 def _total(

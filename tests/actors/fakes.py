@@ -25,6 +25,7 @@ from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm, LlmSettings
 from actors.turns.retry import RetryPolicy
 from actors.turns.tools import ToolSettings
+from actors.usage.sharing import merged, whole
 from actors.usage.usage import UsageActor
 from protocol.beginning import Begun, Found, judge
 from protocol.codec import JSON
@@ -53,14 +54,14 @@ from protocol.records import (
     Change,
     Entry,
     Head,
-    ModelTotals,
     SessionRecord,
     StoredSession,
     TurnRecord,
+    UsageTotals,
 )
 from protocol.server import GatewayStatusReport, ServerMessage
 from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
-from protocol.usage import PLAIN_TERMS, ZERO, Cost, Terms, TokenCounts
+from protocol.usage import PLAIN_TERMS, Cost, Terms, TokenCounts
 
 MODEL = "claude-sonnet-5-5"
 LONGEST_WAIT = 3_600.0
@@ -588,26 +589,20 @@ class FakeStore:
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
-    ) -> list[ModelTotals]:
+    ) -> UsageTotals:
         """See `TurnStore`."""
         await self._enter("total_usage")
-        totals: dict[str, ModelTotals] = {}
-        for row in self.rows.values():
-            if session_id not in (None, row.session_id) or row.status == "open":
-                continue
-            if row.created_at < (since or 0) or row.created_at >= (until or math.inf):
-                continue
-            total = totals.get(row.model) or ModelTotals(
-                model=row.model, counts=TokenCounts(), cost=ZERO, requests=0, unpriced=0
-            )
-            totals[row.model] = ModelTotals(
-                model=row.model,
-                counts=total.counts + row.counts,
-                cost=total.cost + (row.cost.total_cost if row.cost else ZERO),
-                requests=total.requests + 1,
-                unpriced=total.unpriced + (row.cost is None),
-            )
-        return list(totals.values())
+        rows = [
+            row
+            for row in self.rows.values()
+            if session_id in (None, row.session_id)
+            and row.status != "open"
+            and (since or 0) <= row.created_at < (until or math.inf)
+        ]
+        return UsageTotals(
+            models=tuple(merged(whole(row) for row in rows if not row.is_mixed)),
+            mixed=tuple(row for row in rows if row.is_mixed),
+        )
 
 
 def _is_shown(entry: Entry) -> bool:

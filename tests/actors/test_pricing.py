@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from actors.pricing import cost_of, first_cost, price_of
+from actors.pricing import cost_of, first_cost, priced
 from protocol.records import StepRecord, TurnRecord
 from protocol.usage import Terms, TokenCounts
 from tests.actors.fakes import MODEL, FakePrices
@@ -34,11 +34,11 @@ def row(model: str = MODEL, *steps: TokenCounts) -> TurnRecord:
 
 def test_a_turn_costs_what_its_requests_cost() -> None:
     """Its sum has a price only when it made none: prices may depend on a request's length."""
-    assert price_of(row(), FakePrices()) == FakePrices().price(MODEL, HUNDRED)
+    assert priced(row(), FakePrices()).cost == FakePrices().price(MODEL, HUNDRED)
     once = FakePrices().price(MODEL, HUNDRED)
     assert once is not None
-    assert price_of(row(MODEL, HUNDRED, HUNDRED), FakePrices()) == once + once
-    assert price_of(row("claude-of-no-price", HUNDRED), FakePrices()) is None
+    assert priced(row(MODEL, HUNDRED, HUNDRED), FakePrices()).cost == once + once
+    assert priced(row("claude-of-no-price", HUNDRED), FakePrices()).cost is None
 
 
 def bill(prices: FakePrices | None = None, **terms: Any) -> tuple[Decimal | None, bool]:
@@ -70,11 +70,22 @@ def test_a_cost_is_an_estimate_where_the_bill_is_one() -> None:
         msgspec.structs.replace(second, estimated=True),
         msgspec.structs.replace(second, estimated=True, counts=TokenCounts()),
     ):
-        cost = price_of(msgspec.structs.replace(turn, steps=(first, doubtful)), FakePrices())
+        cost = priced(msgspec.structs.replace(turn, steps=(first, doubtful)), FakePrices()).cost
         assert cost is not None
         assert cost.estimated
     once = FakePrices().price(MODEL, HUNDRED)
     assert first_cost(turn, FakePrices()) == first_cost(row(), FakePrices()) == once
-    interrupted = price_of(msgspec.structs.replace(row(), estimated=True), FakePrices())
+    interrupted = priced(msgspec.structs.replace(row(), estimated=True), FakePrices()).cost
     assert interrupted is not None
     assert interrupted.estimated
+
+
+def test_each_request_keeps_what_it_cost() -> None:
+    """In whole parts of a dollar's 12th place, of which the turn's cost is the sum."""
+    prices = FakePrices()
+    prices.per_input = Decimal("0.0000000000007")
+    turn = priced(row(MODEL, TokenCounts(uncached=1), TokenCounts(uncached=2)), prices)
+    costs = [step.cost.total_cost for step in turn.steps if step.cost is not None]
+    assert costs == [Decimal("0.000000000001"), Decimal("0.000000000001")]
+    assert turn.cost is not None
+    assert turn.cost.total_cost == sum(costs)

@@ -22,6 +22,7 @@ from protocol.records import (
     StepRecord,
     StoredSession,
     TurnRecord,
+    UsageTotals,
     Withheld,
 )
 from protocol.usage import Terms, TokenCounts
@@ -67,6 +68,11 @@ RECORDS: dict[Any, st.SearchStrategy[Any]] = {
     Head: HEADS,
     Change: CHANGES,
     StoredSession: STORED,
+    UsageTotals: st.builds(
+        UsageTotals,
+        models=st.lists(values(ModelTotals), max_size=2).map(tuple),
+        mixed=st.lists(values(TurnRecord), max_size=2).map(tuple),
+    ),
 }
 
 
@@ -176,7 +182,12 @@ def test_a_turn_is_of_the_model_that_was_billed() -> None:
     other = Terms(model="n", asked="m")
     assert billed_by().billed_model == billed_by(Terms()).billed_model == "m"
     assert billed_by(other, other).billed_model == "n"
-    assert billed_by(other, Terms()).billed_model == "m"
+    mixed = billed_by(other, Terms(), other)
+    assert (mixed.billed_model, mixed.is_mixed) == ("m", True)
+    unbilled = msgspec.structs.replace(mixed.steps[1], counts=TokenCounts())
+    rest = msgspec.structs.replace(mixed, steps=(mixed.steps[0], unbilled))
+    assert (rest.billed_model, rest.is_mixed) == ("n", False)
+    assert not billed_by().is_mixed
     (step,) = billed_by(other).steps
     learned = msgspec.structs.replace(step, counts=TokenCounts(uncached=9)).sample("m")
     assert learned is not None

@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from msgspec.structs import replace
 
 from gateway.ledger import ledger as ledger_module
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.schema import from_pico, to_pico
 from gateway.ledger.unusable import LedgerUnusable
 from protocol.errors import LedgerUnavailable
-from protocol.records import CalibrationRecord, Change, StepRecord
-from protocol.usage import TokenCounts
+from protocol.records import CalibrationRecord, Change, StepRecord, UsageTotals
+from protocol.usage import Cost, Terms, TokenCounts
 from tests.gateway.ledger.support import (
     SESSION,
     STEP,
@@ -78,11 +79,11 @@ async def test_a_turn_is_one_row_whatever_order_its_writes_take(tmp_path: Path) 
     """Begun and settled, settled twice, or settled without having begun: one row."""
     async with open_ledger(tmp_path) as ledger:
         await begin(ledger)
-        assert await ledger.total_usage(None, None, None) == []
+        assert await ledger.total_usage(None, None, None) == UsageTotals()
         assert await ledger.settle_turn(change(1), settled(1))
         assert not await ledger.settle_turn(change(1), settled(1))
         await settle(ledger, 2)
-        (total,) = await ledger.total_usage(None, None, None)
+        (total,) = (await ledger.total_usage(None, None, None)).models
         assert total.requests == 2
         assert total.cost == 2 * Decimal("0.100003")
 
@@ -126,14 +127,14 @@ async def test_usage_is_summed_by_session_and_by_time(tmp_path: Path) -> None:
         async def requests(
             session_id: str | None = None, since: int | None = None, until: int | None = None
         ) -> int:
-            totals = await ledger.total_usage(session_id, since, until)
+            totals = (await ledger.total_usage(session_id, since, until)).models
             return sum(total.requests for total in totals)
 
         assert await requests() == 5
         assert await requests("s0") == 2
         assert await requests(since=2) == 3
         assert await requests(since=2, until=3) == 1
-        (total,) = await ledger.total_usage(None, None, None)
+        (total,) = (await ledger.total_usage(None, None, None)).models
         assert total.unpriced == 1
         assert total.cost == Decimal("0.100003") * 4
 
@@ -154,7 +155,7 @@ async def test_what_waits_goes_into_one_commit(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(refused)
             nursery.start_soon(settle, ledger, 101)
-        (total,) = await ledger.total_usage(None, None, None)
+        (total,) = (await ledger.total_usage(None, None, None)).models
         assert total.requests == 101
         assert ledger.waiting == 0
 
@@ -194,10 +195,10 @@ async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
         async with locked(tmp_path):
             nursery.start_soon(settle, ledger, 1)
             await health(ledger, "locked")
-            assert await ledger.total_usage(None, None, None) == []
+            assert await ledger.total_usage(None, None, None) == UsageTotals()
             assert ledger.waiting == 1
         await health(ledger, "ok")
-        assert len(await ledger.total_usage(None, None, None)) == 1
+        assert len((await ledger.total_usage(None, None, None)).models) == 1
 
 
 async def test_a_write_is_withdrawn_with_its_caller_and_one_for_good_is_not(tmp_path: Path) -> None:
@@ -210,7 +211,7 @@ async def test_a_write_is_withdrawn_with_its_caller_and_one_for_good_is_not(tmp_
             nursery.cancel_scope.cancel()
         await health(ledger, "ok")
         assert await ledger.load_session("s1") is None
-        (total,) = await ledger.total_usage(None, None, None)
+        (total,) = (await ledger.total_usage(None, None, None)).models
         assert total.requests == 1
         assert ledger.waiting == 0
 
@@ -226,7 +227,7 @@ async def test_a_full_disk_refuses_what_is_new_and_keeps_what_has_ended(tmp_path
             await ledger.begin_turn(change(0, entry(0, "x" * 20_000)), TURN, is_new=False)
         await limit_pages(ledger, 1_000)
         await health(ledger, "ok")
-        (total,) = await ledger.total_usage(None, None, None)
+        (total,) = (await ledger.total_usage(None, None, None)).models
         assert total.requests == 50
 
 
@@ -299,3 +300,23 @@ async def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_money_is_kept_to_the_picodollar(amount: str) -> None:
     """There and back it is the same."""
     assert from_pico(to_pico(Decimal(amount))) == Decimal(amount)
+
+
+async def test_a_turn_of_two_models_is_told_apart_from_the_sums(tmp_path: Path) -> None:
+    """It comes as it is, with what each request cost, and only where it was asked for."""
+    cost = Cost(input_cost=Decimal("0.000003"), output_cost=Decimal("0.05"), estimated=True)
+    other = Terms(model="n", asked="m")
+    steps = (replace(STEP, cost=cost), replace(STEP, cost=cost, terms=other))
+    async with open_ledger(tmp_path) as ledger:
+        await begin(ledger)
+        await ledger.note_turn(turn(1, steps=steps))
+        assert await ledger.total_usage(None, None, None) == UsageTotals()
+        mixed = settled(1, steps=steps)
+        await ledger.settle_turn(change(1), mixed)
+        await ledger.settle_turn(NOWHERE, settled(2, created_at=6))
+        found = await ledger.total_usage("s1", 5, 6)
+        assert found == UsageTotals(mixed=(mixed,))
+        found = await ledger.total_usage(None, None, None)
+        assert (len(found.mixed), [one.requests for one in found.models]) == (1, [1])
+        assert (await ledger.total_usage(None, 6, None)).mixed == ()
+        assert (await ledger.total_usage("s2", None, None)) == UsageTotals()

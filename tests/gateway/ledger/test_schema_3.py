@@ -198,7 +198,7 @@ async def test_every_bill_is_kept(path: Path) -> None:
     """That of the session that was deleted, too."""
     before = sums(path)
     async with open_ledger(path.parent) as ledger:
-        totals = await ledger.total_usage(None, None, None)
+        totals = (await ledger.total_usage(None, None, None)).models
         assert sum(one.requests for one in totals) == sum(row[1] for row in before) == 21
     assert sums(path) == before
 

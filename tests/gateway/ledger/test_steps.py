@@ -136,7 +136,7 @@ async def test_a_cost_is_an_estimate_where_its_tokens_were(tmp_path: Path) -> No
             )
     async with open_ledger(tmp_path) as ledger:
         costs = [await ledger.load_turn("s1", f"t{number}") for number in range(1, 5)]
-        (total,) = await ledger.total_usage(None, None, None)
+        (total,) = (await ledger.total_usage(None, None, None)).models
     told = [row.cost and row.cost.estimated for row in costs if row is not None]
     assert told == [False, True, False, None]
     assert (total.requests, total.unpriced, total.estimated) == (4, 1, 1)
@@ -224,6 +224,28 @@ def test_a_file_without_tables_is_left_to_be_made(tmp_path: Path) -> None:
     step_forward(path)
     path.write_bytes(b"")
     step_forward(path)
+
+
+async def test_an_old_turn_of_two_models_is_found_as_one(tmp_path: Path) -> None:
+    """Its requests tell of both; one whose requests cannot be read stays in the sum of one."""
+    path = old_file(tmp_path)
+    step_forward_to(6, path)
+    counts, asked = {"uncached": 4, "cacheRead": 1}, {"model": "n", "asked": "m"}
+    step = {"counts": counts, "stop_reason": None, "estimated": False, "counted_tokens": 1}
+    both = json.dumps([step, {**step, "terms": asked}])
+    with closing(sqlite3.connect(path)) as database, database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(Turn)")]
+        kept = ", ".join(one for one in columns if one not in ("turn_id", "request_id", "steps"))
+        for number, steps in enumerate((both, json.dumps([{**step, "terms": asked}]), '{"model"')):
+            database.execute(
+                f"INSERT INTO Turn (turn_id, request_id, steps, {kept}) "
+                f"SELECT ?, ?, ?, {kept} FROM Turn WHERE turn_id = 't1'",
+                (f"t{number + 2}", f"r{number + 2}", steps),
+            )
+    async with open_ledger(tmp_path) as ledger:
+        totals = await ledger.total_usage(None, None, None)
+    assert [row.turn_id for row in totals.mixed] == ["t2"]
+    assert [one.requests for one in totals.models] == [3]
 
 
 async def test_a_session_from_before_containers_has_none_and_can_have_one(tmp_path: Path) -> None:
