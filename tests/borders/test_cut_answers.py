@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.prices import GenaiPrices
-from gateway.simulator import Fault, Reply, ReplyText, WebSearch
+from gateway.simulator import Fault, Reply, ReplyText, WebFetch, WebSearch
 from gateway.simulator.reply import FaultKind
 from protocol.provider.brought import FOUND
 from protocol.usage import TokenCounts
@@ -194,3 +194,21 @@ async def test_a_search_beyond_their_number_ends_no_turn(tmp_path: Path) -> None
         assert (end["stopReason"], end["usage"]["webSearches"]) == ("end_turn", 1)
         assert end["cost"]["totalCost"] <= 0.02
         assert "estimated" not in end["cost"]
+
+
+@pytest.mark.parametrize(("size", "most", "fetched"), [(10_000, 0.0045, 0), (40_000, 0.055, 1)])
+async def test_a_page_is_paid_for_before_it_is_fetched(
+    tmp_path: Path, size: int, most: float, fetched: int
+) -> None:
+    """As an average page, or as the largest one of this answer: the next one would be too dear."""
+    page = WebFetch("https://tea.example/", text="tea and " * (size // 8))
+    said = ReplyText("So it is said. ")
+    async with open_world(tmp_path, server_tools=("web_fetch",)) as world, world.talk() as talk:
+        world.simulator.script(Reply(blocks=(page, said, page, said), tool_delay=0.3))
+        end = await limited(talk, "Tea?", most)
+        await world.simulator.wait_idle()
+    assert end["stopReason"] == "budget"
+    assert end["cost"]["totalCost"] <= most
+    assert cost(billed(world)) <= Decimal(str(most))
+    fetches = world.simulator.billed[-1].usage.get("server_tool_use", {})
+    assert fetches.get("web_fetch_requests", 0) == fetched
