@@ -5,10 +5,13 @@ at most; what is beyond is empty, whether it fits or not.
 """
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from gateway.simulator.reply import Json
 from protocol.provider.json_schema import Unfit, target
+from protocol.provider.patterns import LONGEST, Chars, Choice, Part, Repeat, Unread, read
 
 DEPTH = 12
 MOST_PARTS = 1_000
@@ -73,6 +76,8 @@ class _Sampler:
 
     def _of_type(self, kind: Any, schema: Json, depth: int) -> Any:
         match kind:
+            case "string" if "pattern" in schema:
+                return _fitting(str(schema["pattern"])) or _string(self._text)
             case "string":
                 return _FORMATS.get(str(schema.get("format"))) or _string(self._text)
             case "integer":
@@ -95,6 +100,26 @@ class _Sampler:
             return {}
         names = [name for name in schema.get("required") or [] if name in properties]
         return {name: self.value(properties[name], depth - 1) for name in names or properties}
+
+
+def _fitting(pattern: str) -> str | None:
+    """A short text that fits the pattern; `None` for a pattern that is not read."""
+    try:
+        return "".join(islice(_written(read(pattern)), LONGEST))
+    except Unread:
+        return None
+
+
+def _written(part: Part) -> Iterator[str]:
+    match part:
+        case Chars(ranges):
+            yield next(filter(part.may_be, (*(low for low, _ in ranges), *"a5 -")), "x")
+        case Repeat(inner, least):
+            for _ in range(least):
+                yield from _written(inner)
+        case Choice((first, *_)):
+            for inner in first:
+                yield from _written(inner)
 
 
 def _string(text: str) -> str:

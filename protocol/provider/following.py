@@ -1,6 +1,7 @@
 """Whether an answer follows the schema of its structured output.
 
-Source: the provider's page "Structured outputs" (invalid outputs), November 2026.
+Source: the provider's page "Structured outputs" (invalid outputs), November 2026. A pattern that is
+not read (`protocol.provider.patterns`) is not judged.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from typing import Any
 
 import msgspec
 
+from protocol.provider.automaton import Automaton
 from protocol.provider.formats import is_of_format
 from protocol.provider.json_schema import Object
+from protocol.provider.patterns import Unread, read
 from protocol.provider.structured import LONGEST_SHOWN, TYPES, definitions, is_object, types_of
 
 
@@ -42,13 +45,12 @@ class _Judge:
     def __init__(self, schema: Object) -> None:
         self._named = dict(definitions(schema))
         self._allowed: dict[int, set[Any]] = {}
+        self._patterns: dict[str, Automaton | None] = {}
         self._steps = 0
 
     def mistake(self, value: Any, node: Object, place: str) -> str | None:
         """What is wrong with the value, as a clause."""
-        self._steps += 1
-        if self._steps > self.STEPS:
-            raise _TooLong
+        self._spend(1)
         if "$ref" in node:
             return self.mistake(value, self._named[str(node["$ref"])], place)
         kinds = [kind for kind in types_of(node) if kind is not None]
@@ -61,6 +63,11 @@ class _Judge:
             return f"{place} follows none of `anyOf`"
         parts = (self.mistake(value, part, place) for part in node.get("allOf", []))
         return next((one for one in parts if one), None) or self._inside(value, node, place)
+
+    def _spend(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > self.STEPS:
+            raise _TooLong
 
     def _may_be(self, value: Any, node: Object) -> bool:
         """Whether the value is one of the schema's `enum`, or its `const`."""
@@ -76,9 +83,8 @@ class _Judge:
         return _folded(value) in allowed
 
     def _inside(self, value: Any, node: Object, place: str) -> str | None:
-        name = node.get("format")
-        if isinstance(value, str) and name is not None and not is_of_format(value, name):
-            return f"{place} is not of the format {name}"
+        if isinstance(value, str):
+            return self._in_text(value, node, place)
         if isinstance(value, dict) and is_object(node):
             return self._in_object(value, node, place)
         if isinstance(value, list):
@@ -88,6 +94,23 @@ class _Judge:
             found = (self.mistake(item, node["items"], f"a part of {place}") for item in items)
             return next((one for one in found if one), None)
         return None
+
+    def _in_text(self, value: str, node: Object, place: str) -> str | None:
+        name = node.get("format")
+        if name is not None and not is_of_format(value, name):
+            return f"{place} is not of the format {name}"
+        if "pattern" in node and not self._fits(value, node["pattern"]):
+            return f"{place} does not fit its `pattern`"
+        return None
+
+    def _fits(self, value: str, pattern: str) -> bool:
+        if pattern not in self._patterns:
+            try:
+                self._patterns[pattern] = Automaton(read(pattern), self._spend)
+            except Unread:
+                self._patterns[pattern] = None
+        automaton = self._patterns[pattern]
+        return automaton is None or automaton.fits(value)
 
     def _in_object(self, value: dict[str, Any], node: Object, place: str) -> str | None:
         properties = node.get("properties", {})

@@ -1,8 +1,8 @@
 """JSON Schema as structured output and strict tools take it, and what of it is refused.
 
 The provider compiles such a schema into a grammar, so it takes a part of JSON Schema alone, and
-only so much of it. Source: its page "Structured outputs" (limitations, complexity limits), November
-2026. Its limits on patterns are left to the provider.
+only so much of it. Source: its page "Structured outputs" (limitations, complexity limits, pattern
+support), November 2026. How large the numbers of a pattern's `{n,m}` may be, it does not say.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from protocol.provider.formats import FORMATS
 from protocol.provider.json_schema import Object
+from protocol.provider.patterns import refusal
 
 MOST_NODES = 2_000
 """Schemas in one schema."""
@@ -130,7 +131,10 @@ def _fault_of_values(node: Object) -> str | None:
         return "has an `enum` of other things than texts, numbers and the like"
     if not all(isinstance(name, str) for name in _listed(node, "required")):
         return "has a `required` with other things than names"
-    return None
+    pattern = node.get("pattern", "")
+    if not isinstance(pattern, str):
+        return "has a `pattern` that is no text"
+    return None if (fault := refusal(pattern)) is None else f"has a `pattern` that {fault}"
 
 
 def is_object(node: Object) -> bool:

@@ -158,6 +158,42 @@ DAY = {
 }
 
 
+CODE = {
+    "type": "object",
+    "properties": {"code": {"type": "string", "pattern": "^(?:[A-Z]+)+-[0-9]{2}$"}},
+    "required": ["code"],
+    "additionalProperties": False,
+}
+
+
+async def test_a_text_that_does_not_fit_its_pattern_is_an_error(tmp_path: Path) -> None:
+    """At once, also where Python's own `re` would take years (Aiven-Open/karapace 1362)."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        await end_of(talk, "Which?", outputFormat={"schema": CODE})
+        answer = json.dumps({"code": "A" * 5_000 + "!"})
+        world.simulator.script(Reply(blocks=(ReplyText(answer),)))
+        error = (await talk.turn("Which?", outputFormat={"schema": CODE}))[-1]
+    assert (error["code"], error["retryable"]) == ("LLM_ERROR", True)
+    assert "`code` does not fit its `pattern`" in error["message"]
+
+
+@pytest.mark.parametrize("pattern", [r"\bword", "^(?!a)", r"(a)\1"])
+async def test_a_pattern_that_the_provider_refuses_is_refused_here(
+    tmp_path: Path, pattern: str
+) -> None:
+    """In the answer's schema and in a strict tool's; a tool that is not strict may have it."""
+    schema = {**CODE, "properties": {"code": {"type": "string", "pattern": pattern}}}
+    tool = {"name": "note", "description": "Notes.", "inputSchema": schema}
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        error = await refusal(talk, outputFormat={"schema": schema})
+        strict = await refusal(talk, tools=[{**tool, "strict": True}])
+        assert world.sent() == []
+        await end_of(talk, "Hello", tools=[tool])
+    assert {error["code"], strict["code"]} == {"INVALID_MESSAGE"}
+    for one in (error, strict):
+        assert "`/properties/code` has a `pattern` that" in one["message"]
+
+
 async def test_a_text_of_another_format_is_an_error(tmp_path: Path) -> None:
     """As any other that does not follow the schema."""
     async with open_world(tmp_path) as world, world.talk() as talk:

@@ -196,6 +196,24 @@ async def test_a_structured_answer_follows_the_references_of_its_schema(
 
 
 @pytest.mark.parametrize(
+    "pattern", [r"^[A-Z]{2}-\d+$", "^(?:on|off)?!$", r"\s[^a]", "(a{500}){500}", "(a", "a$b"]
+)
+async def test_a_structured_answer_fits_the_patterns_of_its_schema(
+    client: AsyncAnthropic, pattern: str
+) -> None:
+    """Those that can be read and that a text can fit; it has an end in any case."""
+    schema = {
+        "type": "object",
+        "properties": {"code": {"type": "string", "pattern": pattern}},
+        "required": ["code"],
+        "additionalProperties": False,
+    }
+    answer = await ask(client, output_config={"format": {"type": "json_schema", "schema": schema}})
+    text = "".join(block.text for block in answer.content if block.type == "text")
+    assert (answer_fault(text, schema) is None) == (pattern != "a$b")
+
+
+@pytest.mark.parametrize(
     ("schema", "given"),
     [
         ({"properties": {"a": True, "b": {"$ref": "#/$defs/x"}}, "$defs": {"x": False}}, {}),
