@@ -201,6 +201,13 @@ def test_an_answer_is_judged_no_longer_than_it_is_worth() -> None:
     assert time.process_time() - began < 10
 
 
+def test_each_text_of_a_list_is_held_against_the_pattern() -> None:
+    """Which is read once."""
+    schema = of({"a": {"type": "array", "items": {"pattern": "^x"}}})
+    assert answer_fault('{"a": ["x", "xy", "xz"]}', schema) is None
+    assert answer_fault('{"a": ["x", "y"]}', schema) == "a part of `a` does not fit its `pattern`"
+
+
 def test_an_answer_that_does_not_fit_says_where() -> None:
     """Only texts have a pattern."""
     schema = of({"day": {"pattern": "^[0-9-]+$"}, "more": {"pattern": "^x"}})
