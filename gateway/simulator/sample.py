@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.simulator.reply import Json
 from protocol.provider.json_schema import Unfit, target
-from protocol.provider.patterns import LONGEST, Chars, Choice, Part, Repeat, Unread, read
+from protocol.provider.patterns import LONGEST, Chars, PatternPart, Repeat, Unread, Ways, read
 
 DEPTH = 12
 MOST_PARTS = 1_000
@@ -110,14 +110,14 @@ def _fitting(pattern: str) -> str | None:
         return None
 
 
-def _written(part: Part) -> Iterator[str]:
+def _written(part: PatternPart) -> Iterator[str]:
     match part:
         case Chars(ranges):
             yield next(filter(part.may_be, (*(low for low, _ in ranges), *"a5 -")), "x")
         case Repeat(inner, least):
             for _ in range(least):
                 yield from _written(inner)
-        case Choice((first, *_)):
+        case Ways((first, *_)):
             for inner in first:
                 yield from _written(inner)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from protocol.provider.patterns import Chars, Choice, Edge, Part, Repeat, Unread
+from protocol.provider.patterns import Chars, Edge, PatternPart, Repeat, Unread, Ways
 
 MOST_PLACES = 2_000
 """Steps of building an automaton; a pattern that needs more is not read."""
@@ -31,7 +31,7 @@ class Automaton:
     `spend` is told of the cost of each step, and may raise to end the work.
     """
 
-    def __init__(self, pattern: Choice, spend: Callable[[int], None]) -> None:
+    def __init__(self, pattern: Ways, spend: Callable[[int], None]) -> None:
         self._spend = spend
         self._wanted: list[Chars | Edge | None] = [None]
         self._further: list[list[int]] = [[]]
@@ -82,25 +82,25 @@ class Automaton:
 
     # --- building it, from its end -------------------------------------------------------------
 
-    def _build(self, part: Part, follow: int) -> int:
+    def _build(self, part: PatternPart, follow: int) -> int:
         """The place at which a part begins that goes on to the place `follow`."""
         self._spend(1)
         self._built += 1
         if self._built > MOST_PLACES:
             raise Unread
         match part:
-            case Choice(ways):
+            case Ways(ways):
                 return self._place(None, [self._sequence(way, follow) for way in ways])
             case Repeat(inner, least, most):
                 return self._repeat(inner, least, most, follow)
         return self._place(part, [follow])
 
-    def _sequence(self, parts: tuple[Part, ...], follow: int) -> int:
+    def _sequence(self, parts: tuple[PatternPart, ...], follow: int) -> int:
         for part in reversed(parts):
             follow = self._build(part, follow)
         return follow
 
-    def _repeat(self, part: Part, least: int, most: int | None, follow: int) -> int:
+    def _repeat(self, part: PatternPart, least: int, most: int | None, follow: int) -> int:
         begin = follow
         if most is None:
             begin = self._place(None, [follow])

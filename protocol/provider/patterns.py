@@ -64,18 +64,18 @@ class Chars(NamedTuple):
 class Repeat(NamedTuple):
     """A part so many times; `most` may be any number."""
 
-    part: Part
+    part: PatternPart
     least: int
     most: int | None
 
 
-class Choice(NamedTuple):
+class Ways(NamedTuple):
     """One of several sequences."""
 
-    ways: tuple[tuple[Part, ...], ...]
+    ways: tuple[tuple[PatternPart, ...], ...]
 
 
-Part: TypeAlias = "Chars | Repeat | Choice | Edge"
+PatternPart: TypeAlias = "Chars | Repeat | Ways | Edge"
 
 
 def refusal(pattern: str) -> str | None:
@@ -90,7 +90,7 @@ def refusal(pattern: str) -> str | None:
     return "refers back to a group, which is not supported"
 
 
-def read(pattern: str) -> Choice:
+def read(pattern: str) -> Ways:
     """What a pattern says. Raises Unread."""
     if len(pattern) > LONGEST:
         raise Unread
@@ -109,27 +109,27 @@ class _Reader:
         self._text = pattern
         self._at = 0
 
-    def whole(self) -> Choice:
+    def whole(self) -> Ways:
         found = self._choice(0)
         if self._at < len(self._text):
             raise Unread
         return found
 
-    def _choice(self, depth: int) -> Choice:
+    def _choice(self, depth: int) -> Ways:
         if depth > DEEPEST:
             raise Unread
         ways = [self._sequence(depth)]
         while self._take("|"):
             ways.append(self._sequence(depth))
-        return Choice(tuple(ways))
+        return Ways(tuple(ways))
 
-    def _sequence(self, depth: int) -> tuple[Part, ...]:
-        parts: list[Part] = []
+    def _sequence(self, depth: int) -> tuple[PatternPart, ...]:
+        parts: list[PatternPart] = []
         while self._at < len(self._text) and self._text[self._at] not in "|)":
             parts.append(self._repeated(self._part(depth)))
         return tuple(parts)
 
-    def _repeated(self, part: Part) -> Part:
+    def _repeated(self, part: PatternPart) -> PatternPart:
         found = self._match(_QUANTIFIER)
         if found is None:
             return part
@@ -143,7 +143,7 @@ class _Reader:
             raise Unread
         return Repeat(part, least, most)
 
-    def _part(self, depth: int) -> Part:
+    def _part(self, depth: int) -> PatternPart:
         match one := self._pop():
             case "(":
                 return self._group(depth)
@@ -161,7 +161,7 @@ class _Reader:
                 raise Unread
         return Chars(((one, one),))
 
-    def _group(self, depth: int) -> Choice:
+    def _group(self, depth: int) -> Ways:
         if self._match(_GROUP) is None and self._text.startswith("?", self._at):
             raise Unread
         found = self._choice(depth + 1)
