@@ -1,0 +1,434 @@
+"""What a client makes of gateways that are not there, not gateways, or strange; and its rules."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import trustme
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+import agentspace.client
+from agentspace.client import (
+    Client,
+    ConnectError,
+    ConnectionLost,
+    GatewayError,
+    NoAnswer,
+    UnknownMessage,
+    new_id,
+)
+from agentspace.client import connection as connection_module
+from agentspace.client.address import Target, find_target
+from agentspace.client.backoff import LONGEST_SECONDS, Backoff, is_final
+from agentspace.client.connection import understood
+from agentspace.client.inbox import MOST_BYTES, Inbox
+from agentspace.client.progress import Progress
+from agentspace.messages import (
+    ChatResume,
+    ChatSend,
+    ChatStreamDelta,
+    ChatStreamStart,
+    Ping,
+    Pong,
+    SessionDelete,
+)
+from tests.agentspace.backstage import either, run, world_in_a_thread
+
+HELLO = {
+    "type": "gateway.hello",
+    "protocol": 1,
+    "version": "9",
+    "connectionId": "c",
+    "defaultModel": "m",
+    "limits": {"maxMessageBytes": 1_000, "maxSessions": 1, "maxPendingRequests": 1},
+    "features": [],
+}
+
+
+@contextmanager
+def stub(handle: Callable[[ServerConnection], None], **options: object) -> Iterator[str]:
+    """A server that says hello and then does as it likes; its URL."""
+
+    def greet(connection: ServerConnection) -> None:
+        connection.send(json.dumps(HELLO))
+        handle(connection)
+
+    subprotocols = [Subprotocol("agentspace.v1.json")]
+    with serve(greet, "127.0.0.1", 0, subprotocols=subprotocols, **options) as server:  # type: ignore[arg-type] # options of a test
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/gateway"
+        server.shutdown()
+        thread.join()
+
+
+async def problem_of(url: str, **options: object) -> ConnectError:
+    """Why there is no connection."""
+    with pytest.raises(ConnectError) as refused:
+        async with agentspace.client.connect(url, "x" * 20, **options):  # type: ignore[arg-type] # options of a test
+            pytest.fail("it connected")
+    assert "\n" not in str(refused.value)
+    assert "xxxx" not in str(refused.value)
+    return refused.value
+
+
+@either
+def test_each_reason_for_no_connection_has_its_word(backend: str, tmp_path: Path) -> None:
+    """A bad address, an unknown host, nobody there, a wrong token, a stranger."""
+
+    async def scenario() -> None:
+        with (
+            world_in_a_thread(tmp_path) as world,
+            socket.create_server(("127.0.0.1", 0)) as bound,
+        ):
+            with bound:
+                port = bound.getsockname()[1]
+            found = {
+                url: (await problem_of(url)).problem
+                for url in (
+                    "http://127.0.0.1:1",
+                    "ws://127.0.0.1:99999/gateway",
+                    "ws://user:password@127.0.0.1/gateway",
+                    "ws://no-such-host.invalid/gateway",
+                    f"ws://127.0.0.1:{port}/gateway",
+                    world.url,
+                    world.url.replace("gateway", "elsewhere"),
+                    world.url.replace("ws:", "wss:"),
+                    world.simulator.url.replace("http:", "ws:"),
+                )
+            }
+        assert list(found.values()) == [
+            *("address", "address", "address", "dns", "refused"),
+            *("token", "rejected", "tls", "rejected"),
+        ]
+
+    run(backend, scenario)
+
+
+@either
+def test_a_gateway_that_never_answers_is_given_up(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and is silent."""
+    monkeypatch.setattr(connection_module, "CONNECT_SECONDS", 0.2)
+
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            error = await problem_of(f"ws://127.0.0.1:{mute.getsockname()[1]}/gateway")
+        assert error.problem == "timeout"
+        assert error.passes
+
+    run(backend, scenario)
+
+
+@either
+def test_tls_is_checked_and_works(backend: str) -> None:
+    """A certificate that is not trusted is told; one that is trusted carries the conversation."""
+    authority = trustme.CA()
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(theirs)
+    ours = ssl.create_default_context()
+    authority.configure_trust(ours)
+
+    async def scenario() -> None:
+        with stub(answer_pings, ssl=theirs) as plain:
+            url = plain.replace("ws:", "wss:")
+            assert (await problem_of(url)).problem == "tls"
+            async with agentspace.client.connect(url, ssl_context=ours) as client:
+                await ping(client)
+
+    run(backend, scenario)
+
+
+def answer_pings(connection: ServerConnection) -> None:
+    for frame in connection:
+        request = json.loads(frame)
+        connection.send(json.dumps({"type": "pong", "requestId": request["id"]}))
+
+
+async def ping(client: Client) -> None:
+    assert isinstance(await client.ask(Ping(id=new_id())), Pong)
+
+
+@either
+@pytest.mark.parametrize("code", [1002, 1003, 1007, 1008, 1010])
+def test_a_close_that_means_not_again_is_believed(backend: str, code: int) -> None:
+    """One connection, and the reason for whoever asks then."""
+    connections = []
+
+    def close(connection: ServerConnection) -> None:
+        connections.append(connection)
+        connection.recv()
+        connection.close(code, "go away")
+
+    async def scenario() -> None:
+        with stub(close) as url:
+            async with agentspace.client.connect(url) as client:
+                for _ in range(2):
+                    with pytest.raises(ConnectionLost, match="go away") as lost:
+                        await client.ask(Ping(id=new_id()))
+                    assert lost.value.code == code
+                assert client.state == "closed"
+        assert len(connections) == 1
+
+    run(backend, scenario)
+
+
+@either
+def test_a_message_that_the_gateway_finds_too_large_is_not_sent_again(backend: str) -> None:
+    """The turn ends; the client goes on."""
+    connections = []
+
+    def close_once(connection: ServerConnection) -> None:
+        connections.append(connection)
+        if len(connections) == 1:
+            connection.recv()
+            connection.close(1009, "too large")
+        answer_pings(connection)
+
+    async def scenario() -> None:
+        with stub(close_once) as url:
+            async with agentspace.client.connect(url) as client:
+                with pytest.raises(ConnectionLost, match="too large"):
+                    await answer_to(client, ChatSend(id=new_id(), content="a", session_id="s"))
+                await ping(client)
+
+    run(backend, scenario)
+
+
+@either
+def test_a_connection_that_comes_back_answers_the_question(backend: str) -> None:
+    """A question is asked again, but a deletion is not: what had become of it is not known."""
+    connections = []
+
+    def break_first(connection: ServerConnection) -> None:
+        connections.append(connection)
+        if len(connections) % 2:
+            connection.recv()
+            connection.close(1011, "oh")
+        answer_pings(connection)
+
+    async def scenario() -> None:
+        with stub(break_first) as url:
+            async with agentspace.client.connect(url) as client:
+                await ping(client)
+            async with agentspace.client.connect(url) as client:
+                with pytest.raises(ConnectionLost):
+                    await client.ask(SessionDelete(id=new_id(), session_id="s"))
+
+    run(backend, scenario)
+
+
+def hang_up(connection: ServerConnection) -> None:
+    connection.recv()
+
+
+async def answer_to(client: Client, question: ChatSend) -> str:
+    async with client.send(question) as turn:
+        await turn.finish()
+    return turn.text
+
+
+@either
+def test_a_gateway_that_stays_away_is_given_up(backend: str) -> None:
+    """Also when it comes back again and again and never says anything of the turn."""
+
+    async def scenario() -> None:
+        with stub(hang_up) as url:
+            async with agentspace.client.connect(url, reconnect_seconds=0.3) as client:
+                with pytest.raises(ConnectionLost):
+                    await answer_to(client, ChatSend(id=new_id(), content="a", session_id="s"))
+
+    run(backend, scenario)
+
+
+@either
+def test_silence_is_noticed(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that vanished without a word: no answer to a ping is the end of the connection."""
+    monkeypatch.setattr(connection_module, "KEEPALIVE_SECONDS", 0.1)
+    silent = threading.Event()
+
+    async def scenario() -> None:
+        async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+            port = listener.extra(anyio.abc.SocketAttribute.local_port)
+
+            async def vanish(near: anyio.abc.ByteStream) -> None:
+                with stub(answer_pings) as url:
+                    far_port = int(url.split(":")[2].split("/")[0])
+                    async with near, await anyio.connect_tcp("127.0.0.1", far_port) as far:
+                        await far.send(await near.receive())
+                        while b"hello" not in (data := await far.receive()):
+                            await near.send(data)
+                        await near.send(data)
+                        silent.set()
+                        await anyio.sleep_forever()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listener.serve, vanish)
+                url = f"ws://127.0.0.1:{port}/gateway"
+                async with agentspace.client.connect(url, reconnect_seconds=0.0) as client:
+                    with pytest.raises(ConnectionLost, match="does not answer"):
+                        await client.ask(SessionDelete(id=new_id(), session_id="s"))
+                tasks.cancel_scope.cancel()
+        assert silent.is_set()
+
+    run(backend, scenario)
+
+
+def listen(connection: ServerConnection) -> None:
+    for _ in connection:
+        pass
+
+
+@either
+def test_an_answer_that_does_not_come_is_told(backend: str) -> None:
+    """The gateway is there, and silent about this question."""
+
+    async def scenario() -> None:
+        with stub(listen) as url:
+            async with agentspace.client.connect(url, answer_seconds=0.1) as client:
+                with pytest.raises(NoAnswer):
+                    await client.ask(Ping(id=new_id()))
+
+    run(backend, scenario)
+
+
+def say_something_new(connection: ServerConnection) -> None:
+    request_id = json.loads(connection.recv())["id"]
+    start = {"sessionId": "s", "model": "m", "turnId": "t", "seq": 0}
+    for message in (
+        {"type": "chat.stream.start", **start},
+        {"type": "chat.stream.hum", "tune": 1, "seq": 1},
+        {"type": "chat.stream.delta", "delta": "a", "contentType": "verse", "seq": 2, "more": 1},
+        {"type": "error", "code": "BRAND_NEW", "message": "Well.", "retryable": False, "seq": 3},
+    ):
+        connection.send(json.dumps({**message, "requestId": request_id}))
+    connection.send("no JSON")
+    connection.send('{"type": "of.nobody"}')
+    listen(connection)
+
+
+@either
+def test_a_newer_gateway_is_understood_as_far_as_it_can_be(backend: str) -> None:
+    """Messages of an unknown type are handed out; values and fields that are new do no harm."""
+
+    async def scenario() -> None:
+        with stub(say_something_new) as url:
+            async with (
+                agentspace.client.connect(url) as client,
+                client.send("hello", session_id="s") as turn,
+            ):
+                events = [await anext(turn), await anext(turn), await anext(turn)]
+                with pytest.raises(GatewayError, match="BRAND_NEW"):
+                    await anext(turn)
+        assert isinstance(events[1], UnknownMessage)
+        assert (events[1].kind, events[1].fields["tune"]) == ("chat.stream.hum", 1)
+        assert isinstance(events[2], ChatStreamDelta)
+
+    run(backend, scenario)
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "sent"),
+    [
+        (None, None, "kept"),
+        ("ws://127.0.0.1:4000/gateway", None, "kept"),
+        ("ws://localhost/gateway", None, "kept"),
+        ("ws://[::1]:4000/gateway", None, "kept"),
+        ("wss://gateway.example/gateway", None, None),
+        ("ws://localhost.example/gateway", None, None),
+        ("ws://127.0.0.1.example/gateway", None, None),
+        ("wss://gateway.example/gateway", "given", "given"),
+        (None, "given", "given"),
+    ],
+)
+def test_a_token_goes_to_the_host_that_it_is_for(
+    url: str | None,
+    token: str | None,
+    sent: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one that is kept on this machine never leaves it by itself."""
+    monkeypatch.delenv("AGENTSPACE_TOKEN", raising=False)
+    (tmp_path / "token").write_text("kept\n")
+    assert find_target(url, token, tmp_path).token == sent
+    monkeypatch.setenv("AGENTSPACE_TOKEN", "kept")
+    assert find_target(url, token, tmp_path / "none").token == sent
+
+
+def test_an_address_is_shown_without_secrets() -> None:
+    """Neither the token nor what an address should not have had in it."""
+    assert "secret" not in repr(Target("ws://user:secret@host/x?token=secret", "secret"))
+
+
+def test_pauses_grow_and_begin_anew_after_a_connection_that_lasted() -> None:
+    """Doubled up to the longest; a connection that broke at once changes nothing."""
+    backoff = Backoff(lambda _, most: most)
+    pauses = []
+    for _ in range(7):
+        backoff.lasted(0.1)
+        pauses.append(backoff.pause())
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, LONGEST_SECONDS, LONGEST_SECONDS]
+    backoff.lasted(60)
+    assert backoff.pause() == 0.2
+
+
+def test_a_policy_is_final_only_when_it_shows_at_once() -> None:
+    """After a while the same code means that this client had paused."""
+    assert is_final(1008, 0.1)
+    assert not is_final(1008, 60)
+    assert not is_final(1001, 0)
+    assert not is_final(None, 0)
+
+
+def test_a_question_is_asked_again_until_its_turn_is_known() -> None:
+    """Then the rest is asked for; what comes twice is no news."""
+    question = ChatSend(id="q", content="hello", session_id="s")
+    progress = Progress(question)
+    assert progress.request() is progress.request() is question
+    assert progress.cancellation().request_id == "q"
+    start = ChatStreamStart(request_id="q", session_id="s", model="m", turn_id="t", seq=0)
+    assert progress.is_about(start)
+    assert progress.is_news(start)
+    assert not progress.is_news(start)
+    assert progress.is_news(ChatStreamDelta(request_id="q", delta="a", seq=7))
+    resume = progress.request()
+    assert isinstance(resume, ChatResume)
+    assert (resume.turn_id, resume.after) == ("t", 7)
+    assert not progress.is_about(start)
+    assert progress.cancellation().turn_id == "t"
+
+
+@either
+def test_what_nobody_reads_is_bounded(backend: str) -> None:
+    """A full inbox waits for its reader, and for nobody once the reader has left."""
+
+    async def scenario() -> None:
+        inbox = Inbox()
+        inbox.put(Pong(request_id="1"), MOST_BYTES + 1)
+        with anyio.move_on_after(0.05) as scope:
+            await inbox.room()
+        assert scope.cancelled_caught
+        assert isinstance(await inbox.get(), Pong)
+        await inbox.room()
+        inbox.put(Pong(request_id="2"), MOST_BYTES + 1)
+        inbox.leave()
+        await inbox.room()
+
+    run(backend, scenario)
+
+
+def test_frames_that_are_none_are_left_out() -> None:
+    """Whatever they are made of."""
+    for frame in (b"", b"[" * 100_000, b"\xff", b'{"type":"pong","requestId":"\xff"}', b"1"):
+        assert understood(frame) is None
