@@ -22,7 +22,7 @@ import msgspec
 import platformdirs
 
 from actors.context.toolset import server_tools
-from gateway.loopback import is_loopback
+from agentspace.loopback import is_loopback
 from gateway.mcp.settings import BadMcpServer, McpServer, read_servers
 from gateway.model_settings import BadModel, read_models
 from gateway.settings import SETTINGS, Settings

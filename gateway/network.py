@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from agentspace.loopback import stays_here
 from gateway.config import ConfigError
-from gateway.loopback import stays_here
 
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 """The variables of proxies, in lower case; both cases are in use."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from gateway.loopback import stays_here
+from agentspace.loopback import stays_here
 
 KEPT_ALIVE: Final = 64
 """Idle connections that a client keeps."""

@@ -16,27 +16,17 @@ import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import msgspec
 
+from agentspace.running import NOTE, GatewayReady
 from gateway import __version__
 
 if sys.platform != "win32":
     import fcntl
 
 log = logging.getLogger(__name__)
-
-NOTE: Final = "gateway.json"
-
-
-class GatewayReady(msgspec.Struct, frozen=True, tag="gateway.ready"):
-    """What a gateway says when it can serve: its one line on stdout, and its note."""
-
-    url: str
-    pid: int
-    version: str
-    protocol: int
 
 
 class Presence:
@@ -59,23 +49,12 @@ class Presence:
 
     def show(self, url: str) -> GatewayReady:
         """Write the note, for the folder's owner alone. Where that fails, the log says so."""
-        ready = GatewayReady(url=url, pid=os.getpid(), version=__version__, protocol=1)
+        ready = GatewayReady(url=url, pid=os.getpid(), version=__version__)
         try:
             self._descriptor = _write(self._path, msgspec.json.encode(ready) + b"\n")
         except OSError as error:
             log.warning("commands need --url to find this gateway: %s", error)
         return ready
-
-
-def find_gateway(folder: Path) -> GatewayReady | None:
-    """What the gateway that runs from this folder says of itself; `None` when none does."""
-    try:
-        with (folder / NOTE).open("rb") as note:
-            if not _is_locked(note.fileno()):
-                return None
-            return msgspec.json.decode(note.read(), type=GatewayReady)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return None
 
 
 def _write(path: Path, note: bytes) -> int:
@@ -96,13 +75,3 @@ def _write(path: Path, note: bytes) -> int:
 def _lock(descriptor: int) -> None:
     if sys.platform != "win32":
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_locked(descriptor: int) -> bool:
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False

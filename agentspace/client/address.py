@@ -1,38 +1,14 @@
-"""Where a gateway is, and which token may go there.
-
-A token opens one gateway. It is never sent to another host than it is for: the token of this
-machine's gateway goes to this machine alone, unless somebody names it for that address.
-"""
+"""A gateway's address: its parts, how a person sees it, and when two are one gateway's."""
 
 from __future__ import annotations
 
-import ipaddress
-from pathlib import Path
+from urllib.parse import urlsplit
 
-import msgspec
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
 
 from agentspace.client.errors import ConnectError
-from agentspace.client.local import local_token, local_url
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Where a gateway is, and what opens it."""
-
-    url: str
-    token: str | None
-
-    def __repr__(self) -> str:
-        return f"Target({shown(self.url)!r})"
-
-
-def find_target(url: str | None, token: str | None, data_dir: Path | None) -> Target:
-    """The gateway that is meant: without a `url` this machine's own, found by its data folder."""
-    where = local_url(data_dir) if url is None else url
-    if token is None and is_loopback(address_of(where).host):
-        token = local_token(data_dir)
-    return Target(where, token)
+from agentspace.loopback import is_loopback
 
 
 def address_of(url: str) -> WebSocketURI:
@@ -57,11 +33,25 @@ def shown(url: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:200])
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` is an address (or the one name) that only this machine reaches."""
-    if host.lower() == "localhost":
-        return True
+def is_loopback_url(url: str) -> bool:
+    """Whether an address leads to this machine alone."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
         return False
+
+
+def is_same_gateway(url: str, own: str) -> bool:
+    """Whether `url` is the gateway at `own`, by that address or another one of loopback."""
+    try:
+        asked, known = urlsplit(url), urlsplit(own)
+        same_port = asked.port == known.port
+    except ValueError:
+        return False
+    hosts = [str(asked.hostname), str(known.hostname)]
+    return same_port and (hosts[0] == hosts[1] or all(map(is_loopback, hosts)))
+
+
+def reachable(url: str) -> str:
+    """The address by which a gateway that listens everywhere is reached from here."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

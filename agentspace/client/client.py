@@ -11,12 +11,12 @@ from typing import Final, TypeVar, cast
 import anyio
 import msgspec
 
-from agentspace.client.address import Target, find_target
 from agentspace.client.connection import Connection, open_connection
 from agentspace.client.errors import ConnectionLost, GatewayError, NoAnswer
 from agentspace.client.ids import new_id
 from agentspace.client.inbox import Heard, Inbox
 from agentspace.client.link import Link, LinkState
+from agentspace.client.local import Target, find_target
 from agentspace.client.turn import DRAINING, Content, Turn
 from agentspace.messages import (
     REPLIES,

@@ -10,10 +10,11 @@ import anyio
 import msgspec
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
-from agentspace.client.address import Target, address_of, shown
+from agentspace.client.address import address_of, shown
 from agentspace.client.dial import CONNECT_SECONDS, dial
 from agentspace.client.errors import ConnectError, ConnectionLost, MessageTooLarge, again
 from agentspace.client.inbox import Heard, Inbox, UnknownMessage
+from agentspace.client.local import Target
 from agentspace.client.websocket import WebSocket, WebSocketClosed, open_websocket
 from agentspace.messages import FromClient, GatewayDraining, GatewayHello, ServerMessage
 

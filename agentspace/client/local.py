@@ -1,4 +1,4 @@
-"""This machine's own gateway: its address and its token."""
+"""This machine's own gateway: its address and its token, found by the data folder."""
 
 from __future__ import annotations
 
@@ -6,29 +6,52 @@ import os
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import platformdirs
+
+from agentspace.client.address import is_loopback_url, is_same_gateway, reachable, shown
+from agentspace.running import find_gateway
 
 DEFAULT_URL: Final = "ws://127.0.0.1:3271/gateway"
 TOKEN_FILE: Final = "token"
 
 
-def local_url(data_dir: Path | None) -> str:  # noqa: ARG001
-    """Where the gateway of this data folder listens."""
-    return DEFAULT_URL
+class Target(msgspec.Struct, frozen=True):
+    """Where a gateway is, and what opens it."""
+
+    url: str
+    token: str | None
+
+    def __repr__(self) -> str:
+        return f"Target({shown(self.url)!r})"
 
 
-def local_token(data_dir: Path | None) -> str | None:
-    """The token of the gateway of this data folder: `AGENTSPACE_TOKEN`, else the one kept there."""
-    if token := os.environ.get("AGENTSPACE_TOKEN"):
-        return token
-    try:
-        return (_folder(data_dir) / TOKEN_FILE).read_text().strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
+def find_target(url: str | None, token: str | None, data_dir: Path | None) -> Target:
+    """The gateway that is meant: `url`, else the one that runs from the data folder.
+
+    A token is never sent to another host than it is for. One that is given goes where the call
+    goes. The folder's own goes to the gateway that runs from the folder, and to nobody else;
+    `AGENTSPACE_TOKEN` stays on this machine.
+    """
+    folder = data_dir or default_folder()
+    running = find_gateway(folder)
+    own = None if running is None else reachable(running.url)
+    where = url or own or DEFAULT_URL
+    if token is None and is_loopback_url(where):
+        token = os.environ.get("AGENTSPACE_TOKEN") or None
+        if token is None and own is not None and is_same_gateway(where, own):
+            token = _kept_token(folder)
+    return Target(where, token)
 
 
-def _folder(data_dir: Path | None) -> Path:
-    if data_dir is not None:
-        return data_dir
+def default_folder() -> Path:
+    """The user's data folder: `AGENTSPACE_DATA_DIR`, else where the system has it."""
     named = os.environ.get("AGENTSPACE_DATA_DIR")
     return Path(named).expanduser() if named else platformdirs.user_data_path("agentspace")
+
+
+def _kept_token(folder: Path) -> str | None:
+    try:
+        return (folder / TOKEN_FILE).read_text().strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None

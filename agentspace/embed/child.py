@@ -16,6 +16,7 @@ import msgspec
 from anyio.abc import ByteReceiveStream, Process
 
 from agentspace.lines import Lines
+from agentspace.running import GatewayReady
 
 SETTLE_SECONDS: Final = 30.0
 """What a gateway gets beyond its time to drain: to settle what it cut, to send its clients away and
@@ -27,14 +28,7 @@ PIPE_SECONDS: Final = 1.0
 """How long the pipes of a process that is gone may stay open: a process of its own holds them."""
 
 
-class ReadyLine(msgspec.Struct, frozen=True, tag="gateway.ready"):
-    """What counts of the line that a gateway prints when it can serve."""
-
-    url: str
-    pid: int
-
-
-_decode_ready = msgspec.json.Decoder(ReadyLine).decode
+_decode_ready = msgspec.json.Decoder(GatewayReady).decode
 
 
 class Child:
@@ -43,12 +37,12 @@ class Child:
     def __init__(self, process: Process, take_line: Callable[[str], None]) -> None:
         self._process = process
         self._take_line = take_line
-        self._ready: ReadyLine | None = None
+        self._ready: GatewayReady | None = None
         self._said = anyio.Event()
         self._reading = anyio.CancelScope(shield=True)
         self._read = anyio.Event()
 
-    async def ready(self) -> ReadyLine | None:
+    async def ready(self) -> GatewayReady | None:
         """Wait for the ready line; `None` when stdout ends without one."""
         await self._said.wait()
         return self._ready

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 
-from agentspace.embed.child import Child, ReadyLine, open_child
+from agentspace.embed.child import Child, open_child
 from agentspace.embed.events import GatewayEnded, GatewayEvent, GatewayFailed, GatewayStarted
 from agentspace.embed.launch import COMMAND, Launch
 from agentspace.embed.lines import LAST_WORD, LastLine, log_line
 from agentspace.embed.restarts import BAD_CONFIGURATION, Restarts
 from agentspace.embed.settings import GatewaySettings
+from agentspace.running import GatewayReady
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Supervised:
         """
         await self._ready.wait()
 
-    def _became_ready(self, ready: ReadyLine) -> None:
+    def _became_ready(self, ready: GatewayReady) -> None:
         self.url, self.pid = ready.url, ready.pid
         self._ready.set()
 
@@ -184,7 +185,7 @@ class _Supervisor:
                 served_seconds = await self._serve(child, ready)
         return _Ended(child.exit_code, str(last_line), served_seconds)
 
-    async def _serve(self, child: Child, ready: ReadyLine) -> float:
+    async def _serve(self, child: Child, ready: GatewayReady) -> float:
         """From the ready line to the end; the seconds between."""
         since = anyio.current_time()
         self._port = str(urlsplit(ready.url).port or 0)

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import urlsplit
 
 import click
 import msgspec
 import trio
 
+from agentspace.client.address import is_same_gateway, reachable
+from agentspace.running import find_gateway
 from gateway.access import find_token
 from gateway.cli.options import Stop, configuration_of, data_dir_option, tell
 from gateway.cli.running import FAILED, run
 from gateway.client import Client, Target, connect
 from gateway.config import ConfigError, Settings
 from gateway.handshake import PATH
-from gateway.loopback import is_loopback
-from gateway.presence import find_gateway
 from gateway.settings import SETTINGS
 from protocol.client import AnyClientMessage
 from protocol.codec import JSON
@@ -72,23 +71,12 @@ def find_target(url: str | None, data_dir: Path | None, token: str | None = None
     tell(configuration.notes)
     settings = configuration.settings
     running = find_gateway(settings.data_dir)
-    own = None if running is None else _reachable(running.url)
+    own = None if running is None else reachable(running.url)
     place = url or own or default_url(settings)
     if configuration.sources.get("token") in CALLERS_TOKEN:
         return FoundGateway(Target(place, settings.token), settings.data_dir)
     is_own = own is not None and is_same_gateway(place, own)
     return FoundGateway(Target(place, _own_token(settings) if is_own else None), settings.data_dir)
-
-
-def is_same_gateway(url: str, own: str) -> bool:
-    """Whether `url` is the gateway at `own`, by that address or another one of loopback."""
-    try:
-        asked, known = urlsplit(url), urlsplit(own)
-        same_port = asked.port == known.port
-    except ValueError:
-        return False
-    hosts = [str(asked.hostname), str(known.hostname)]
-    return same_port and (hosts[0] == hosts[1] or all(map(is_loopback, hosts)))
 
 
 def default_url(settings: Settings) -> str:
@@ -100,12 +88,7 @@ def default_url(settings: Settings) -> str:
             FAILED,
         )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return _reachable(f"ws://{host}:{settings.port}{PATH}")
-
-
-def _reachable(url: str) -> str:
-    """The address by which a gateway that listens everywhere is reached from here."""
-    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    return reachable(f"ws://{host}:{settings.port}{PATH}")
 
 
 def _own_token(settings: Settings) -> str | None:

@@ -27,10 +27,10 @@ from agentspace.client import (
     new_id,
 )
 from agentspace.client import connection as connection_module
-from agentspace.client.address import Target, find_target
 from agentspace.client.backoff import LONGEST_SECONDS, Backoff, is_final
 from agentspace.client.connection import understood
 from agentspace.client.inbox import MOST_BYTES, Inbox
+from agentspace.client.local import Target, find_target
 from agentspace.client.progress import Progress
 from agentspace.messages import (
     ChatResume,
@@ -41,6 +41,7 @@ from agentspace.messages import (
     Pong,
     SessionDelete,
 )
+from gateway.presence import Presence
 from tests.agentspace.backstage import either, run, world_in_a_thread
 
 HELLO = {
@@ -337,33 +338,50 @@ def test_a_newer_gateway_is_understood_as_far_as_it_can_be(backend: str) -> None
     run(backend, scenario)
 
 
+OWN = "ws://127.0.0.1:4000/gateway"
+
+
 @pytest.mark.parametrize(
-    ("url", "token", "sent"),
+    ("url", "kept", "named"),
     [
-        (None, None, "kept"),
-        ("ws://127.0.0.1:4000/gateway", None, "kept"),
-        ("ws://localhost/gateway", None, "kept"),
-        ("ws://[::1]:4000/gateway", None, "kept"),
-        ("wss://gateway.example/gateway", None, None),
-        ("ws://localhost.example/gateway", None, None),
-        ("ws://127.0.0.1.example/gateway", None, None),
-        ("wss://gateway.example/gateway", "given", "given"),
-        (None, "given", "given"),
+        (None, "kept", "named"),
+        (OWN, "kept", "named"),
+        ("ws://localhost:4000/gateway", "kept", "named"),
+        ("ws://[::1]:4000/gateway", "kept", "named"),
+        ("ws://127.0.0.1:5000/gateway", None, "named"),
+        ("wss://gateway.example:4000/gateway", None, None),
+        ("ws://localhost.example:4000/gateway", None, None),
+        ("ws://127.0.0.1.example:4000/gateway", None, None),
+        ("nonsense", None, None),
+        ("ws://[x", None, None),
     ],
 )
-def test_a_token_goes_to_the_host_that_it_is_for(
+def test_a_token_goes_to_the_gateway_that_it_is_for(
     url: str | None,
-    token: str | None,
-    sent: str | None,
+    kept: str | None,
+    named: str | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The one that is kept on this machine never leaves it by itself."""
+    """The folder's to the gateway that runs from it; the environment's stays on this machine."""
     monkeypatch.delenv("AGENTSPACE_TOKEN", raising=False)
     (tmp_path / "token").write_text("kept\n")
-    assert find_target(url, token, tmp_path).token == sent
-    monkeypatch.setenv("AGENTSPACE_TOKEN", "kept")
-    assert find_target(url, token, tmp_path / "none").token == sent
+    with Presence(tmp_path) as presence:
+        presence.show(OWN)
+        assert find_target(url, None, tmp_path) == Target(url or OWN, kept)
+        assert find_target(url, "given", tmp_path).token == "given"
+        monkeypatch.setenv("AGENTSPACE_TOKEN", "named")
+        assert find_target(url, None, tmp_path).token == named
+
+
+def test_a_folder_without_a_gateway_lends_its_token_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has the port now is not the gateway that the token is for."""
+    monkeypatch.delenv("AGENTSPACE_TOKEN", raising=False)
+    monkeypatch.setenv("AGENTSPACE_DATA_DIR", str(tmp_path))
+    (tmp_path / "token").write_text("kept\n")
+    assert find_target(None, None, None) == Target("ws://127.0.0.1:3271/gateway", None)
 
 
 def test_an_address_is_shown_without_secrets() -> None:

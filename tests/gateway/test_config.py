@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentspace.loopback import is_loopback
 from gateway.config import ConfigError, Settings, load_settings, read_configuration
-from gateway.loopback import is_loopback
 from gateway.settings import SETTINGS
 from protocol.client import ServerToolOptions
 

@@ -21,9 +21,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentspace.loopback import is_loopback, stays_here
 from gateway.anthropic.model import AnthropicModel
 from gateway.config import ConfigError
-from gateway.loopback import is_loopback, stays_here
 from gateway.network import check_network
 from gateway.outbound import OutboundClient
 from gateway.simulator import Simulator, open_simulator

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.target import is_same_gateway
-from gateway.presence import NOTE, Presence, find_gateway
+from agentspace.client.address import is_same_gateway
+from agentspace.running import NOTE, find_gateway
+from gateway.presence import Presence
 from tests.shell import SECONDS, run, serving
 
 URL = "ws://127.0.0.1:3271/gateway"
