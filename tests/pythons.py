@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +95,7 @@ def install(python: Interpreter, wheel: Path, folder: Path) -> Path:
 
     This Python's pip installs into it: Debian's Pythons may lack `ensurepip`.
     """
-    made = folder / "-".join(map(str, [*python.version, abs(hash(python.path))]))
+    made = Path(mkdtemp(dir=folder))
     check([python.path, "-m", "venv", "--without-pip", made])
     there = made / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input")
@@ -122,19 +122,21 @@ def examine(installing: Future[Path]) -> tuple[bool, str]:
     """Run the suite against an installation: whether it passed, and what was printed."""
     try:
         python = installing.result()
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", SUITE],
+            cwd=ROOT,
+            env={**os.environ, "TESTED_PYTHON": str(python)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TEST_SECONDS,
+            check=False,
+        )
     except subprocess.CalledProcessError as failed:
         return False, f"{failed.stdout}\nthe wheel could not be installed"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--quiet", "--color=no", "-p", "no:cacheprovider", SUITE],
-        cwd=ROOT,
-        env={**os.environ, "TESTED_PYTHON": str(python)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TEST_SECONDS,
-        check=False,
-    )
+    except subprocess.TimeoutExpired as late:
+        return False, str(late)
     return done.returncode == 0, done.stdout.strip()
 
 
