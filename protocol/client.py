@@ -25,14 +25,13 @@ from protocol.server import (
     SessionListing,
     UsageReport,
 )
+from protocol.wire import NAME_OF_A_FOLDER
 
 # `(?!\n)$`: Python's `$` would let one trailing newline pass, ECMAScript's would not.
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+(?!\n)$")]
 """1 to 64 of `A-Za-z0-9_.:-`."""
 
-AgentId = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*(?!\n)$")
-]
+AgentId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NAME_OF_A_FOLDER)]
 """An `Id` that cannot begin with a dot: it names a folder."""
 
 ModelId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:@/-]+(?!\n)$")]

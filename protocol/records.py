@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from protocol.context import SectionName, SectionWeight
-from protocol.usage import MOST_FIGURE, Cost, Terms, TokenCounts
+from protocol.usage import MOST_FIGURE, MOST_SUM, Cost, Terms, TokenCounts
+from protocol.wire import NAME_OF_A_FOLDER
+
+Moment = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+"""Milliseconds since the epoch, before the year 10000, which ISO 8601 cannot write."""
+
+Quantity = Annotated[int, Meta(ge=0, le=MOST_SUM)]
+"""A count, a size or a place."""
 
 TurnStatus = Literal["open", "completed", "cancelled", "failed", "interrupted"]
 
@@ -39,8 +47,8 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    since: int
-    idle_until: int
+    since: Moment
+    idle_until: Moment
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,15 +59,15 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     session_id: str
-    agent_id: str
-    model: str
+    agent_id: Annotated[str, Meta(max_length=64, pattern=NAME_OF_A_FOLDER)]
+    model: Annotated[str, Meta(pattern=r"^[!-~]{1,128}(?!\n)$")]
     system: str | None
     tools: bytes | None
     title: str | None
-    created_at: int
-    last_active_at: int
-    message_count: int = 0
-    version: int = 0
+    created_at: Moment
+    last_active_at: Moment
+    message_count: Quantity = 0
+    version: Quantity = 0
     container: Container | None = None
 
     @property
@@ -71,9 +79,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
 class Attached(msgspec.Struct, frozen=True):
     """A message's pictures and documents: how many, and the longest side of a picture in pixels."""
 
-    pictures: int = 0
-    documents: int = 0
-    edge: int = 0
+    pictures: Quantity = 0
+    documents: Quantity = 0
+    edge: Quantity = 0
 
     def __add__(self, other: Attached) -> Attached:
         return Attached(
@@ -87,8 +95,8 @@ class Announced(msgspec.Struct, frozen=True, array_like=True):
     """What one block of a `system` entry adds to a section: UTF-8 bytes, and tokens as counted."""
 
     section: SectionName
-    byte_count: int
-    token_count: int
+    byte_count: Quantity
+    token_count: Quantity
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,16 +108,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     them. `model` wrote the answer. `sections` are those of a `system` entry's blocks, in order.
     """
 
-    place: int
+    place: Quantity
     turn_id: str
     role: EntryRole
     content: bytes
     status: EntryStatus
-    created_at: int
-    byte_count: int
-    token_count: int
-    thinking_tokens: int = 0
-    media_tokens: int = 0
+    created_at: Moment
+    byte_count: Quantity
+    token_count: Quantity
+    thinking_tokens: Quantity = 0
+    media_tokens: Quantity = 0
     attached: Attached = Attached()
     model: str = ""
     sections: tuple[Announced, ...] = ()
@@ -127,15 +135,15 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     `left_out_messages` are before `first`.
     """
 
-    epoch: int
-    first: int
-    began: int
+    epoch: Quantity
+    first: Quantity
+    began: Quantity
     system: tuple[tuple[SectionName, str], ...]
     tools: bytes = b"[]"
-    bare: int = 0
+    bare: Quantity = 0
     inside_turn: bool = False
-    left_out_turns: int = 0
-    left_out_messages: int = 0
+    left_out_turns: Quantity = 0
+    left_out_messages: Quantity = 0
 
 
 class Withheld(msgspec.Struct, frozen=True, kw_only=True):

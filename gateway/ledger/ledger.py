@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import trio
 from pony import orm
 
-from gateway.ledger import turns, writes
+from gateway.ledger import sessions, turns, writes
 from gateway.ledger.database import DatabaseThread, Health
 from gateway.ledger.opening import lock, unusable
-from gateway.ledger.rows import (
-    EntryRow,
-    entry_of,
-    head_of,
-    session_of,
-)
 from gateway.ledger.schema import SCHEMA_VERSION, define
 from gateway.ledger.steps import step_forward
 from protocol.beginning import Begun
 from protocol.errors import LedgerUnavailable
 from protocol.records import (
-    SENT,
     CalibrationRecord,
     Change,
     Entry,
@@ -39,8 +32,6 @@ from protocol.records import (
 
 LEARNED_FROM = 200
 """Requests, the latest ones, from which is learned what the provider bills."""
-
-_SENT = tuple(SENT)
 
 
 class Ledger:
@@ -122,64 +113,19 @@ class Ledger:
     async def load_session(self, session_id: str) -> StoredSession | None:
         """See `SessionStore`."""
 
-        def work() -> StoredSession | None:
-            # The version is read first. If another process writes between this and the entries,
-            # what is built on them is of a former version, and the fence refuses it.
-            row = self._db.Session.get(session_id=session_id)
-            if row is None:
-                return None
-            heads = self._db.Head.select(lambda h: h.session_id == session_id)
-            newest = heads.order_by(lambda h: orm.desc(h.epoch)).first()
-            head = None if newest is None else head_of(newest)
-            entries = self._db.Entry.select(lambda e: e.session_id == session_id)
-            first = 0 if head is None else head.first
-            sent = entries.filter(lambda e: e.place >= first and e.status in _SENT)
-            last = orm.max(e.place for e in entries)
-            return StoredSession(
-                session=session_of(row),
-                head=head,
-                entries=[entry_of(EntryRow(*one)) for one in _columns(sent).order_by(1)],
-                next_place=0 if last is None else last + 1,
-            )
-
-        return await self._thread.read(work)
+        return await self._thread.read(lambda: sessions.load(self._db, session_id))
 
     async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
         """See `SessionStore`."""
 
-        def work() -> list[SessionRecord]:
-            rows = self._db.Session.select()
-            if before is not None:
-                last = self._db.Session.get(session_id=before)
-                if last is None:
-                    return []
-                at, name = last.last_active_at, last.session_id
-                rows = rows.filter(
-                    lambda s: (
-                        s.last_active_at < at or (s.last_active_at == at and s.session_id < name)
-                    )
-                )
-            newest = rows.order_by(lambda s: (orm.desc(s.last_active_at), orm.desc(s.session_id)))
-            return [session_of(row) for row in newest.limit(limit)]
-
-        return await self._thread.read(work)
+        return await self._thread.read(lambda: sessions.listed(self._db, limit, before))
 
     async def page_entries(
         self, session_id: str, limit: int, before: int | None
     ) -> list[Entry] | None:
         """See `SessionStore`."""
 
-        def work() -> list[Entry] | None:
-            if self._db.Session.get(session_id=session_id) is None:
-                return None
-            rows = self._db.Entry.select(lambda e: e.session_id == session_id)
-            if before is not None:
-                rows = rows.filter(lambda e: e.place < before)
-            shown = rows.filter(lambda e: e.role != "system" and e.status != "replaced")
-            newest = _columns(shown).order_by(-1).limit(limit)
-            return [entry_of(EntryRow(*row)) for row in reversed(list(newest))]
-
-        return await self._thread.read(work)
+        return await self._thread.read(lambda: sessions.page(self._db, session_id, limit, before))
 
     async def delete_session(self, session_id: str) -> bool:
         """See `SessionStore`."""
@@ -219,30 +165,3 @@ class Ledger:
         """See `TurnStore`."""
 
         return await self._thread.read(lambda: turns.totals(self._db, session_id, since, until))
-
-
-def _columns(entries: Any) -> Any:
-    """The columns of `EntryRow`, the place first.
-
-    A session may have thousands of entries, and an entity takes five times as long to make.
-    """
-    return orm.select(
-        (
-            e.place,
-            e.turn_id,
-            e.role,
-            e.content,
-            e.status,
-            e.created_at,
-            e.byte_count,
-            e.token_count,
-            e.thinking_tokens,
-            e.media_tokens,
-            e.pictures,
-            e.documents,
-            e.edge,
-            e.model,
-            e.sections,
-        )
-        for e in entries
-    ).without_distinct()

@@ -25,6 +25,10 @@ def from_pico(pico: int) -> Decimal:
     return Decimal(pico).scaleb(-PLACES).normalize() + Decimal(0)
 
 
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="replace")
+
+
 def define(db: orm.Database) -> None:
     """Declare the tables on `db`. Times are milliseconds since the epoch, UTC."""
 
@@ -109,6 +113,7 @@ def define(db: orm.Database) -> None:
 
     @db.on_connect(provider="sqlite")  # type: ignore[untyped-decorator]
     def _prepare(_db: orm.Database, connection: Any) -> None:
+        connection.text_factory = _text  # by itself, one broken character fails the whole query
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
