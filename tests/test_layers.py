@@ -57,7 +57,7 @@ LIBRARIES = {
         "gateway.cli.talk.stage",
     },
     "tiktoken": {"gateway.tokenizer"},
-    "trio_websocket": {"gateway.server", "gateway.client.connection", "gateway.client.dial"},
+    "trio_websocket": {"gateway.server"},
     "websockets": {
         f"agentspace.client.{name}" for name in ("address", "connection", "dial", "websocket")
     },

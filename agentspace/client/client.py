@@ -17,7 +17,7 @@ from agentspace.client.ids import new_id
 from agentspace.client.inbox import Heard, Inbox
 from agentspace.client.link import Link, LinkState
 from agentspace.client.local import Target, find_target
-from agentspace.client.turn import DRAINING, Content, Turn
+from agentspace.client.turn import DRAINING, Content, OnLeave, Turn
 from agentspace.messages import (
     REPLIES,
     ChatSend,
@@ -59,12 +59,14 @@ class Client:
         *,
         session_id: str | None = None,
         model: str | None = None,
+        on_leave: OnLeave = "cancel",
     ) -> AsyncIterator[Turn]:
         """Ask the model; the turn can be heard while the block lasts.
 
-        A `ChatSend` says everything that can be asked for. Without a session one is made. Whoever
-        leaves the block before the turn's end cancels the turn. A connection that is lost is made
-        again, and nothing is heard twice, billed twice or missed.
+        A `ChatSend` says everything that can be asked for. Without a session one is made. When the
+        block is left before the turn's end, the turn is cancelled, or goes on by itself
+        (`detach`). A connection that is lost is made again, and nothing is heard twice, billed
+        twice or missed.
 
         Raises MessageTooLarge, ConnectionLost, and GatewayError when no session can be made.
         """
@@ -73,7 +75,7 @@ class Client:
         self._link.check(question)
         if question.session_id is None:
             question = await self._in_session(question)
-        turn = Turn(self._link, question, self._reconnect_seconds)
+        turn = Turn(self._link, question, self._reconnect_seconds, on_leave)
         try:
             await turn.attach()
             yield turn

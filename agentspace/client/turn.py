@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Final, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 import anyio
 import msgspec
@@ -40,6 +40,9 @@ from agentspace.messages import (
 DRAINING: Final = "DRAINING"
 LEAVE_SECONDS: Final = 2.0
 """How long a turn that was left before its end gets to be cancelled."""
+
+OnLeave: TypeAlias = Literal["cancel", "detach"]
+"""What becomes of a turn that is left before its end."""
 
 Content: TypeAlias = str | list[TextBlock | ImageBlock | DocumentBlock]
 
@@ -87,12 +90,15 @@ class Turn:
     GatewayError instead of its end, and ConnectionLost when the gateway stays away.
     """
 
-    def __init__(self, link: Link, question: ChatSend, patience_seconds: float) -> None:
+    def __init__(
+        self, link: Link, question: ChatSend, patience_seconds: float, on_leave: OnLeave
+    ) -> None:
         self.session_id = question.session_id or ""
         self.start: ChatStreamStart | None = None
         self.end: ChatStreamEnd | None = None
         self._link = link
         self._patience_seconds = patience_seconds
+        self._on_leave = on_leave
         self._progress = Progress(question)
         self._texts: list[str] = []
         self._reasonings: list[str] = []
@@ -202,12 +208,15 @@ class Turn:
         return True
 
     async def leave(self) -> None:
-        """Stop the turn, unless it is over; the connection is free for the next one then."""
+        """Hear no more of the turn; the connection is free for the next one then.
+
+        One that goes on by itself is let go with its connection.
+        """
         connection = self._connection
         if connection is None:
             return
         with anyio.move_on_after(LEAVE_SECONDS), suppress(AgentSpaceError):
-            if not self._is_over and connection.lost is None:
+            if self._on_leave == "cancel" and not self._is_over and connection.lost is None:
                 await self.cancel()
                 await self.finish()
         if not self._is_over:

@@ -9,6 +9,8 @@ import click
 import msgspec
 from rich.text import Text
 
+from agentspace.client import Client
+from agentspace.client.local import Target
 from gateway.cli.console import can_type, is_interactive, stderr, stdout
 from gateway.cli.options import Stop
 from gateway.cli.piped import piped_text
@@ -18,12 +20,10 @@ from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.desk import LAST_MESSAGES
 from gateway.cli.talk.keyboard import Editor, Keyboard, PlainLines, open_history
-from gateway.cli.talk.link import Link, open_link
 from gateway.cli.talk.screen import PlainScreen, RichScreen, Screen
 from gateway.cli.talk.single import JsonScreen, NoKeyboard
-from gateway.cli.target import FoundGateway, gateway_options, json_option
+from gateway.cli.target import FoundGateway, gateway_options, json_option, open_client
 from gateway.cli.views.lists import history
-from gateway.client import Target
 
 NO_SESSION: Final = "there is no session yet to go on with: ask without --continue."
 
@@ -95,8 +95,8 @@ async def hold_answer(
     found: FoundGateway, topic: Topic, text: str, tools: Policy, *, as_json: bool
 ) -> bool:
     """One question and its answer; whether there was one."""
-    async with open_link(found.target) as link:
-        conversation = await _open_session(link, topic, raw=as_json)
+    async with open_client(found.target) as client:
+        conversation = await _open_session(client, topic, raw=as_json)
         screen = JsonScreen(stderr()) if as_json else _screen()
         keyboard = NoKeyboard() if as_json else _keyboard(conversation, found.data_dir)
         return await Chat(conversation, screen, keyboard, tools).answer(text)
@@ -106,8 +106,8 @@ async def hold_chat(
     target: Target, history_folder: Path, topic: Topic, tools: Policy = "ask"
 ) -> bool:
     """The chat, from the first connection to the goodbye; whether the last turn went well."""
-    async with open_link(target) as link:
-        conversation = await _open_session(link, topic)
+    async with open_client(target) as client:
+        conversation = await _open_session(client, topic)
         screen = _screen()
         chat = Chat(conversation, screen, _keyboard(conversation, history_folder), tools)
         if is_interactive():
@@ -116,8 +116,8 @@ async def hold_chat(
     return is_interactive() or not chat.failed
 
 
-async def _open_session(link: Link, topic: Topic, *, raw: bool = False) -> ChatSession:
-    conversation = ChatSession(link, topic.session_id, topic.model, raw=raw)
+async def _open_session(client: Client, topic: Topic, *, raw: bool = False) -> ChatSession:
+    conversation = ChatSession(client, topic.session_id, topic.model, raw=raw)
     if topic.latest:
         sessions = (await conversation.sessions()).sessions
         if not sessions:

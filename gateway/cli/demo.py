@@ -13,6 +13,7 @@ import click
 import msgspec
 import trio
 
+from agentspace.client.local import Target
 from gateway.access import find_token
 from gateway.app import Gateway
 from gateway.cli import demo_tools
@@ -22,7 +23,6 @@ from gateway.cli.logs import start_logging
 from gateway.cli.options import data_dir_option, settings_of
 from gateway.cli.running import FAILED, run
 from gateway.cli.talk.showcase import QUESTIONS, TOOL_QUESTION, hold_showcase
-from gateway.client import Target
 from gateway.config import Settings
 from gateway.mcp.settings import McpServer
 from gateway.presence import Presence

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import click
 
+from agentspace.client import new_id
+from agentspace.messages import ContextInspect, ContextInspection
 from gateway.cli.console import stdout
 from gateway.cli.running import run
 from gateway.cli.talk.weighing import weigh
-from gateway.cli.target import FoundGateway, gateway_options, json_option, print_json
+from gateway.cli.target import (
+    FoundGateway,
+    gateway_options,
+    json_option,
+    open_client,
+    print_json,
+)
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.inspection import inspection
-from gateway.client import connect, new_id
-from protocol.client import ContextInspect
-from protocol.server import ContextInspection
 
 
 @click.command()
@@ -40,7 +45,7 @@ def inspect(
     target = found.target
 
     async def converse() -> ContextInspection:
-        async with connect(target) as client:
+        async with open_client(target) as client:
             return await weigh(client, question)
 
     weighed = run(converse)

@@ -9,14 +9,16 @@ from typing import TypeVar
 import click
 import trio
 
+from agentspace.client import AgentSpaceError, ConnectError, GatewayError
 from gateway.cli.options import Stop
-from gateway.client import ConnectError, ConnectionLost
 from gateway.config import ConfigError
 from gateway.ledger.unusable import LedgerUnusable
-from protocol.errors import ExitCode, GatewayError
+from protocol import errors
+from protocol.errors import ExitCode
 
 ResultT = TypeVar("ResultT")
 
+TOKEN_HINT = "Set AGENTSPACE_TOKEN, or --data-dir to the gateway's own data folder."
 FAILED = 1
 """Exit code of a command that asked in good order and was refused."""
 
@@ -33,11 +35,13 @@ def ending_of(error: BaseException) -> BaseException:
     """What the command line makes of an error; one that nobody expected stays what it is."""
     match innermost(error):
         case GatewayError() as refused:
-            return Stop(refused.failure.message, FAILED)
-        case ConnectError() as unreachable:
-            return Stop(str(unreachable), FAILED)
-        case ConnectionLost() as lost:
-            return Stop(f"{lost}.", FAILED)
+            return Stop(refused.message, FAILED)
+        case errors.GatewayError() as expected:  # of the gateway's own parts, in this process
+            return Stop(expected.failure.message, FAILED)
+        case ConnectError(problem="token") as unwelcome:
+            return Stop(f"{unwelcome} {TOKEN_HINT}", FAILED)
+        case AgentSpaceError() as failed:
+            return Stop(f"{str(failed).rstrip('.')}.", FAILED)
         case ConfigError() as wrong:
             return Stop(str(wrong), ExitCode.BAD_CONFIGURATION)
         case LedgerUnusable() as unusable:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import click
 from msgspec import UNSET
 
+from agentspace.client import new_id
+from agentspace.messages import (
+    SessionDelete,
+    SessionHistory,
+    SessionList,
+)
 from gateway.cli.console import stdout
 from gateway.cli.target import FoundGateway, ask, gateway_options, json_option, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.lists import history, session_listing
-from gateway.client import new_id
-from protocol.client import SessionDelete, SessionHistory, SessionList
-from protocol.server import SessionDeleted, SessionHistoryPage, SessionListing
 
 PAGE = click.IntRange(1, 200)
 
@@ -38,7 +41,7 @@ def sessions() -> None:
 def list_sessions(found: FoundGateway, limit: int, before: str | None, *, as_json: bool) -> None:
     """List sessions, the most recently active first."""
     question = SessionList(id=new_id(), limit=limit, before=before)
-    listing = ask(found, question, SessionListing)
+    listing = ask(found, question)
     if as_json:
         return print_json(listing)
     stdout().print(session_listing(harmless(listing)))
@@ -63,7 +66,7 @@ def show_session(
 ) -> None:
     """Show the last messages of SESSION."""
     question = SessionHistory(id=new_id(), session_id=session, limit=limit, before=before)
-    page = ask(found, question, SessionHistoryPage)
+    page = ask(found, question)
     if as_json:
         return print_json(page)
     if page.next is not UNSET:
@@ -78,7 +81,7 @@ def show_session(
 @json_option
 def delete_session(session: str, found: FoundGateway, *, as_json: bool) -> None:
     """Delete the messages of SESSION. What it was billed stays in the usage."""
-    deleted = ask(found, SessionDelete(id=new_id(), session_id=session), SessionDeleted)
+    deleted = ask(found, SessionDelete(id=new_id(), session_id=session))
     if as_json:
         return print_json(deleted)
     click.echo(f"Session {session} is deleted.")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
+from agentspace.client import new_id
+from agentspace.messages import GatewayStatus
 from gateway.cli.console import stdout
 from gateway.cli.target import FoundGateway, ask, gateway_options, json_option, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.status import status_report
-from gateway.client import new_id
-from protocol.client import GatewayStatus
-from protocol.server import GatewayStatusReport
 
 
 @click.command()
@@ -18,7 +17,7 @@ from protocol.server import GatewayStatusReport
 @json_option
 def status(found: FoundGateway, *, as_json: bool) -> None:
     """Show a running gateway's figures, as they are now."""
-    report = ask(found, GatewayStatus(id=new_id()), GatewayStatusReport)
+    report = ask(found, GatewayStatus(id=new_id()))
     if as_json:
         print_json(report)
     else:

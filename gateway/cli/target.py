@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import click
 import msgspec
-import trio
 
+from agentspace.client import Client, connect
 from agentspace.client.address import is_same_gateway, reachable
+from agentspace.client.local import Target
+from agentspace.messages import FromGateway, Request
 from agentspace.running import find_gateway
 from gateway.access import find_token
 from gateway.cli.options import Stop, configuration_of, data_dir_option, tell
 from gateway.cli.running import FAILED, run
-from gateway.client import Client, Target, connect
 from gateway.config import ConfigError, Settings
 from gateway.handshake import PATH
 from gateway.settings import SETTINGS
-from protocol.client import AnyClientMessage
-from protocol.codec import JSON
-from protocol.server import ServerMessage
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-AnswerT = TypeVar("AnswerT", bound=ServerMessage)
+AnswerT = TypeVar("AnswerT")
 
-ANSWER_SECONDS: Final = 60.0
+_encoder = msgspec.json.Encoder(decimal_format="number")
 CALLERS_TOKEN: Final = {SETTINGS["token"].flag, SETTINGS["token"].variable}
 """The sources of a token that is for the gateway that is called, wherever it is."""
 
@@ -98,30 +97,21 @@ def _own_token(settings: Settings) -> str | None:
         raise Stop(str(error)) from error
 
 
-def ask(found: FoundGateway, question: AnyClientMessage, expected: type[AnswerT]) -> AnswerT:
+def ask(found: FoundGateway, question: Request[AnswerT]) -> AnswerT:
     """The gateway's answer, in a connection of its own. Raises Stop."""
 
     async def converse() -> AnswerT:
-        async with connect(found.target) as client:
-            return await ask_in_time(client, question, expected)
+        async with open_client(found.target) as client:
+            return await client.ask(question)
 
     return run(converse)
 
 
-async def ask_in_time(
-    client: Client, question: AnyClientMessage, expected: type[AnswerT]
-) -> AnswerT:
-    """The answer. Raises GatewayError and ConnectionLost, and Stop when it takes too long."""
-    try:
-        with trio.fail_after(ANSWER_SECONDS):
-            answer = await client.ask(question)
-    except trio.TooSlowError:
-        raise Stop(f"the gateway did not answer in {ANSWER_SECONDS:.0f} s.", 1) from None
-    if not isinstance(answer, expected):
-        raise Stop("the gateway gave an answer to another question: is it another version?", 1)
-    return answer
+def open_client(target: Target) -> AbstractAsyncContextManager[Client]:
+    """A client of this gateway. Raises ConnectError."""
+    return connect(target.url, target.token)
 
 
-def print_json(answer: ServerMessage) -> None:
+def print_json(answer: FromGateway) -> None:
     """The message as the wire has it, in one line."""
-    click.echo(JSON.encode(answer))
+    click.echo(_encoder.encode(answer))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
+from agentspace.client import new_id
+from agentspace.messages import UsageQuery
 from gateway.cli.console import stdout
 from gateway.cli.target import FoundGateway, ask, gateway_options, json_option, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.usage import usage_report
-from gateway.client import new_id
-from protocol.client import UsageQuery
-from protocol.server import UsageReport
 
 
 @click.command()
@@ -29,7 +28,7 @@ def usage(
 ) -> None:
     """Show what was billed, by model and altogether."""
     question = UsageQuery(id=new_id(), session_id=session_id, since=since, until=until)
-    report = ask(found, question, UsageReport)
+    report = ask(found, question)
     if as_json:
         print_json(report)
     else:

@@ -212,6 +212,23 @@ def test_whoever_leaves_a_turn_cancels_it(backend: str, world: World) -> None:
 
 
 @either
+def test_a_turn_that_is_let_go_goes_on_by_itself(backend: str, world: World) -> None:
+    """Its answer is in the session later; the next question finds the way free."""
+
+    async def scenario() -> None:
+        async with agentspace.client.connect(world.url, TOKEN) as client:
+            async with client.send(LONG, on_leave="detach") as turn:
+                while not turn.text:
+                    await anext(turn)
+            assert turn.end is None
+            assert isinstance((await heard(client, "hello"))[-1], ChatStreamEnd)
+            while len(await stored_answer(client, turn.session_id)) <= len(LONG):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+
+    run(backend, scenario)
+
+
+@either
 def test_a_turn_can_be_cancelled_and_heard_to_its_end(backend: str, world: World) -> None:
     """Its end says so, with what it cost; also when the wish came over a dead connection."""
 

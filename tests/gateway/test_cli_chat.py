@@ -15,15 +15,15 @@ import pytest
 import trio
 from rich.console import Console
 
-from gateway.cli.talk import link as link_module
+from agentspace.client import ConnectError
+from agentspace.client.local import Target
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.commands import Command, Meant, Say, Unknown, meaning_of
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.keyboard import Key, PlainLines, TypedLine, open_history
-from gateway.cli.talk.link import Link, open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen
-from gateway.client import ConnectError, ConnectionLost, Target
+from gateway.cli.target import open_client
 from gateway.simulator import Fault, Reply, ReplyText
 from tests.support import TOKEN, World, open_world
 
@@ -130,8 +130,8 @@ async def open_chat(
     """A chat with this typist; what it shows is on the page."""
     page = Page()
     console = Console(file=page, width=100, color_system=None)
-    async with open_link(Target(url or world.url, TOKEN)) as link:
-        conversation = ChatSession(link)
+    async with open_client(Target(url or world.url, TOKEN)) as client:
+        conversation = ChatSession(client)
         with trio.fail_after(10):  # noqa: ASYNC100 - what is yielded to waits
             yield (
                 Chat(conversation, PlainScreen(console, console), Typist(*lines)),
@@ -272,19 +272,6 @@ async def test_a_cut_connection_loses_no_text(tmp_path: Path) -> None:
     assert numbers in kept.replace("\n", "")
 
 
-async def test_a_gateway_that_stays_away_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A question to a gateway that is gone ends in one line after a while."""
-    monkeypatch.setattr(link_module, "PATIENCE_SECONDS", 0.1)
-    async with open_world(tmp_path) as world, open_link(Target(world.url, TOKEN)) as link:
-        world.gateway.stop()
-        with trio.fail_after(5):
-            await (await link.client()).lost.wait()
-        with pytest.raises(ConnectionLost):
-            await ChatSession(link).sessions()
-
-
 async def test_a_session_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     """What the gateway refuses before the turn begins is said, and the chat goes on."""
     async with open_world(tmp_path) as world, open_chat(world, "a", "b") as (chat, talk, page):
@@ -296,11 +283,9 @@ async def test_a_session_that_cannot_be_made_is_one_line(tmp_path: Path) -> None
 
 async def test_no_gateway_at_the_start_is_an_error() -> None:
     """Only what was there once is waited for."""
-    with pytest.raises(ExceptionGroup) as raised:
-        async with open_link(Target("ws://127.0.0.1:9/gateway", None)):
+    with pytest.raises(ConnectError):
+        async with open_client(Target("ws://127.0.0.1:9/gateway", None)):
             pass
-    assert raised.group_contains(ConnectError)
-    assert Link(Target("ws://127.0.0.1:9/gateway", None)).state == "reconnecting"
 
 
 async def test_lines_of_a_pipe_are_read_to_the_end() -> None:

@@ -8,19 +8,26 @@ import click
 import pytest
 import trio
 
+from agentspace.client import ConnectError, ConnectionLost, GatewayError, MessageTooLarge
+from agentspace.messages import ErrorMessage
 from gateway.cli.options import Stop
 from gateway.cli.running import FAILED, ending_of, run
-from gateway.client import ConnectError, ConnectionLost
 from gateway.config import ConfigError
 from gateway.ledger.unusable import LedgerUnusable
-from protocol.errors import ExitCode, GatewayError
+from protocol import errors
+from protocol.errors import ExitCode
+
+NO_KEY = ErrorMessage(code="NO_API_KEY", message="There is none.", retryable=False)
 
 
 @pytest.mark.parametrize(
     ("error", "exit_code"),
     [
-        (GatewayError("NO_API_KEY", "There is none."), FAILED),
-        (ConnectError("nobody is there."), FAILED),
+        (GatewayError(NO_KEY), FAILED),
+        (errors.GatewayError("LLM_ERROR", "It cannot be reached."), FAILED),
+        (ConnectError("refused", "nobody is there."), FAILED),
+        (ConnectError("token", "not this one."), FAILED),
+        (MessageTooLarge(2_000, 1_000), FAILED),
         (ConnectionLost("it is gone"), FAILED),
         (ConfigError("a bad value."), ExitCode.BAD_CONFIGURATION),
         (LedgerUnusable("it is in use."), ExitCode.DATABASE_UNUSABLE),

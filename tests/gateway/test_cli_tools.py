@@ -16,15 +16,15 @@ import pytest
 import trio
 from rich.console import Console
 
+from agentspace.client.local import Target
 from gateway.cli.talk import question
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.keyboard import PROMPT, Key, TypedLine
-from gateway.cli.talk.link import open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen, RichScreen
-from gateway.client import Target
+from gateway.cli.target import open_client
 from gateway.mcp.settings import McpServer
 from gateway.simulator import Reply, ReplyText, ReplyThinking, ToolUse, calls, cite, says, turn
 from protocol.tools import Approval
@@ -135,8 +135,8 @@ async def chat_of(
     page = Page()
     console = Console(file=page, width=100, color_system=None, force_terminal=rich)
     screen = RichScreen(console) if rich else PlainScreen(console, console)
-    async with open_link(Target(url or world.url, TOKEN)) as link:
-        chat = Chat(ChatSession(link), screen, person, policy)
+    async with open_client(Target(url or world.url, TOKEN)) as client:
+        chat = Chat(ChatSession(client), screen, person, policy)
         with trio.fail_after(SECONDS):  # noqa: ASYNC100 - what is yielded to waits
             yield chat, page
 
@@ -351,10 +351,10 @@ async def test_neither_model_nor_tool_drives_the_terminal(tmp_path: Path, rich: 
         page = Page()
         console = Console(file=page, width=100, color_system=None)
         screen = RichScreen(console, animate=False) if rich else PlainScreen(console, console)
-        async with open_link(Target(world.url, TOKEN)) as link:
+        async with open_client(Target(world.url, TOKEN)) as client:
             person = Person("go", "/sessions 1", says=(Choice.ONCE,))
             with trio.fail_after(SECONDS):
-                await Chat(ChatSession(link), screen, person).run()
+                await Chat(ChatSession(client), screen, person).run()
     text = page.getvalue()
     assert called(tmp_path) == [evil]
     assert "Cited" in text
@@ -373,10 +373,12 @@ async def test_a_tool_of_another_program_is_named_as_such(tmp_path: Path) -> Non
         page = Page()
         console = Console(file=page, width=100, color_system=None)
         async with (
-            open_link(Target(world.url, TOKEN)) as link,
+            open_client(Target(world.url, TOKEN)) as client,
             trio.open_nursery() as nursery,
         ):
-            chat = Chat(ChatSession(link, session), PlainScreen(console, console), Person("Tide?"))
+            chat = Chat(
+                ChatSession(client, session), PlainScreen(console, console), Person("Tide?")
+            )
             answer = {"toolCallId": "toolu_1", "content": "high"}
             page.when(
                 "run by the program that offered it",

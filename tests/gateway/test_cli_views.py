@@ -14,28 +14,8 @@ import pytest
 from msgspec import UNSET
 from rich.console import Console, RenderableType
 
-from gateway.cli.views.answer import RichAnswer
-from gateway.cli.views.figures import counted, duration, money, share, size
-from gateway.cli.views.harmless import harmless
-from gateway.cli.views.inspection import inspection
-from gateway.cli.views.keys import key_sources
-from gateway.cli.views.lists import history, session_listing, text_of
-from gateway.cli.views.plain import PlainAnswer
-from gateway.cli.views.status import status_report
-from gateway.cli.views.turn import Notice
-from gateway.cli.views.usage import usage_report
-from gateway.vault import Vault
-from protocol.context import (
+from agentspace.messages import (
     Calibration,
-    Section,
-    SectionName,
-    SectionWeight,
-    SentContext,
-    Totals,
-    TurnInspection,
-    Window,
-)
-from protocol.server import (
     ChatStreamDelta,
     ChatStreamEnd,
     ChatStreamNotice,
@@ -49,6 +29,10 @@ from protocol.server import (
     HistoryMessage,
     MailboxDepth,
     ModelUsage,
+    Section,
+    SectionName,
+    SectionWeight,
+    SentContext,
     SessionHistoryPage,
     SessionListing,
     SessionSummary,
@@ -58,10 +42,25 @@ from protocol.server import (
     ToolCall,
     ToolError,
     ToolResult,
+    Totals,
+    TurnInspection,
     Usage,
     UsageReport,
+    Window,
     WireCost,
 )
+from gateway.cli.views.answer import RichAnswer
+from gateway.cli.views.figures import counted, duration, money, share, size
+from gateway.cli.views.harmless import harmless
+from gateway.cli.views.inspection import inspection
+from gateway.cli.views.keys import key_sources
+from gateway.cli.views.lists import history, session_listing, text_of
+from gateway.cli.views.plain import PlainAnswer
+from gateway.cli.views.status import status_report
+from gateway.cli.views.turn import Notice
+from gateway.cli.views.usage import usage_report
+from gateway.vault import Vault
+from protocol.server import Usage as WireUsage
 from protocol.stopping import StopDetails
 from protocol.usage import TokenCounts
 
@@ -78,7 +77,8 @@ def rendered(renderable: RenderableType, width: int = 80, **options: Any) -> str
 
 
 def usage_of(**counts: int) -> Usage:
-    return Usage.of(TokenCounts(**counts), estimated=False)
+    sent = WireUsage.of(TokenCounts(**counts), estimated=False)
+    return msgspec.json.decode(msgspec.json.encode(sent), type=Usage)
 
 
 def end_of(**fields: Any) -> ChatStreamEnd:

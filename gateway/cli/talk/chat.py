@@ -10,6 +10,8 @@ from typing import Final
 import trio
 from rich.text import Text
 
+from agentspace.client import AgentSpaceError, ConnectionLost, GatewayError
+from agentspace.messages import ChatStreamEnd
 from gateway.cli.options import Stop
 from gateway.cli.talk.commands import Command, Say, Unknown, meaning_of
 from gateway.cli.talk.consent import Consent, ConsentingTurn, Policy
@@ -20,9 +22,6 @@ from gateway.cli.talk.quiet import quiet_terminal
 from gateway.cli.talk.screen import Screen
 from gateway.cli.views.answer import REFRESH_SECONDS, AnswerView
 from gateway.cli.views.harmless import harmless
-from gateway.client import ConnectionLost
-from protocol.errors import GatewayError
-from protocol.server import ChatStreamEnd
 
 GOODBYE: Final = Text("Ctrl-C again or Ctrl-D leaves.", style="dim")
 
@@ -109,9 +108,11 @@ class Chat:
         try:
             yield
         except GatewayError as error:
-            self._complain(error.failure.message)
+            self._complain(error.message)
         except ConnectionLost as error:
-            self._complain(f"There is no connection: {error}.")
+            self._complain(f"There is no connection: {str(error).rstrip('.')}.")
+        except AgentSpaceError as error:
+            self._complain(str(error))
         except Stop as error:
             self._complain(error.message)
 

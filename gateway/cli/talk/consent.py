@@ -13,17 +13,18 @@ from typing import Final, Literal
 
 import trio
 
-from gateway.cli.talk.conversation import ChatSession
-from gateway.cli.talk.question import Choice
-from gateway.cli.views.answer import AnswerView
-from gateway.cli.views.turn import Notice, Shown
-from protocol.server import (
+from agentspace.client import AnswerRefused
+from agentspace.messages import (
     ChatStreamEnd,
     ErrorMessage,
     ToolApprovalRequest,
     ToolError,
     ToolResult,
 )
+from gateway.cli.talk.conversation import ChatSession
+from gateway.cli.talk.question import Choice
+from gateway.cli.views.answer import AnswerView
+from gateway.cli.views.turn import Notice, Shown
 
 Policy = Literal["ask", "allow", "deny"]
 Choose = Callable[[], Awaitable[Choice]]
@@ -78,13 +79,18 @@ class ConsentingTurn:
         self._nursery = nursery
         self._telling = telling
         self._settled: set[str] = set()
+        self._given_up: set[str] = set()
         self._is_over = False
         self._standing: tuple[ToolApprovalRequest, trio.CancelScope] | None = None
         self._waiting: list[Shown] = []
 
-    def take(self, message: Shown) -> None:
+    def take(self, message: Shown | AnswerRefused) -> None:
         """One more message: show it now, or once the question is answered."""
         match message:
+            case AnswerRefused(tool_call_id=call_id):
+                if not self._is_over and call_id not in self._settled | self._given_up:
+                    self.take(TOO_LATE)
+                return
             case ToolResult() | ToolError():
                 self._settled.add(message.tool_call_id)
             case ChatStreamEnd() | ErrorMessage():
@@ -133,6 +139,7 @@ class ConsentingTurn:
             in_vain = choice is Choice.SESSION and request.approval == "always"
             self._say(request, choice, EACH_TIME if in_vain else _SAID[choice])
             if choice is Choice.CANCEL:
+                self._given_up.add(request.tool_call_id)
                 await self._cancel()
         self._standing = None
         waiting, self._waiting = self._waiting, []
@@ -144,10 +151,6 @@ class ConsentingTurn:
         self._telling.start_soon(self._tell, request, choice)
 
     async def _tell(self, request: ToolApprovalRequest, choice: Choice) -> None:
-        refused = await self._consent.conversation.approve(
-            request.tool_call_id,
-            approved=choice in _CONSENTS,
-            for_session=choice is Choice.SESSION,
+        await self._consent.conversation.approve(
+            request, approved=choice in _CONSENTS, for_session=choice is Choice.SESSION
         )
-        if refused and self._is_open(request) and choice is not Choice.CANCEL:
-            self.take(TOO_LATE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from agentspace.messages import ModelListing, SessionListing
 from gateway.cli.talk.commands import COMMANDS, KEYS
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.screen import Screen
@@ -12,7 +13,6 @@ from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.inspection import inspection
 from gateway.cli.views.lists import history, model_listing, session_listing
 from gateway.cli.views.usage import usage_report
-from protocol.server import ModelListing, SessionListing
 
 LAST_MESSAGES = 2
 """Messages shown of a session that is taken up again."""

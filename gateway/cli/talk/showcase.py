@@ -8,17 +8,18 @@ from typing import Final
 import trio
 from rich.text import Text
 
+from agentspace.client import AnswerRefused
+from agentspace.client.local import Target
+from agentspace.messages import ChatStreamEnd
 from gateway.cli.console import stdout
 from gateway.cli.talk.consent import Consent, ConsentingTurn
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.desk import Desk
 from gateway.cli.talk.keyboard import PROMPT
-from gateway.cli.talk.link import open_link
 from gateway.cli.talk.question import Choice
 from gateway.cli.talk.screen import PlainScreen, Screen
+from gateway.cli.target import open_client
 from gateway.cli.views.turn import Shown
-from gateway.client import Target
-from protocol.server import ChatStreamEnd
 
 TOOL: Final = "machine__free_space"
 TOOL_QUESTION: Final = f'How much room is left in "/"? Use {TOOL}.'
@@ -35,8 +36,8 @@ async def hold_showcase(target: Target) -> bool:
     """Ask, show the answers, the context and the bill; whether every question was answered."""
     console = stdout()
     screen = PlainScreen(console, console)
-    async with open_link(target) as link:
-        conversation = ChatSession(link)
+    async with open_client(target) as client:
+        conversation = ChatSession(client)
         questions = [*QUESTIONS]
         if await offers_tool(conversation):
             questions.append(TOOL_QUESTION)
@@ -70,7 +71,7 @@ async def _ask(conversation: ChatSession, screen: Screen, question: str) -> bool
 async def show_turn(conversation: ChatSession, screen: Screen, question: str) -> list[Shown]:
     """Ask, agree to whatever tool wants to run, and show it; the messages."""
     consent = Consent(conversation, _agree)
-    shown = []
+    shown: list[Shown] = []
     with screen.answer() as answer:
         async with trio.open_nursery() as telling:
             async with trio.open_nursery() as asking:
@@ -80,7 +81,8 @@ async def show_turn(conversation: ChatSession, screen: Screen, question: str) ->
                 async with aclosing(conversation.turn(question)) as messages:
                     async for message in messages:
                         turn.take(message)
-                        shown.append(message)
+                        if not isinstance(message, AnswerRefused):
+                            shown.append(message)
                 turn.end()
             telling.cancel_scope.cancel()
     return shown

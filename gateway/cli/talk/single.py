@@ -12,10 +12,7 @@ import click
 import msgspec
 from rich.console import Console, RenderableType
 
-from gateway.cli.talk.keyboard import Key, TypedLine
-from gateway.cli.talk.question import Choice
-from gateway.cli.views.turn import Notice, Shown
-from protocol.server import (
+from agentspace.messages import (
     ChatStreamDelta,
     ChatStreamEnd,
     ChatStreamNotice,
@@ -23,6 +20,9 @@ from protocol.server import (
     ChatStreamStart,
     ErrorMessage,
 )
+from gateway.cli.talk.keyboard import Key, TypedLine
+from gateway.cli.talk.question import Choice
+from gateway.cli.views.turn import Notice, Shown
 
 _encoder = msgspec.json.Encoder(decimal_format="number")  # as the wire has it
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.cli.target import ask_in_time
-from gateway.client import Client, new_id
-from protocol.client import ContextInspect, SessionHistory
-from protocol.errors import GatewayError
-from protocol.server import ContextInspection, SessionHistoryPage
+from agentspace.client import Client, GatewayError, new_id
+from agentspace.messages import ContextInspect, ContextInspection, SessionHistory
 
 
 async def weigh(client: Client, question: ContextInspect) -> ContextInspection:
@@ -20,16 +17,16 @@ async def weigh(client: Client, question: ContextInspect) -> ContextInspection:
         turn_id = await _last_turn(client, question.session_id)
         last = msgspec.structs.replace(question, id=new_id(), turn_id=turn_id)
         try:
-            return await ask_in_time(client, last, ContextInspection)
+            return await client.ask(last)
         except GatewayError as error:
-            if error.failure.code != "TURN_NOT_FOUND":
+            if error.code != "TURN_NOT_FOUND":
                 raise
             # That turn ended before anything was sent: there is no estimate of it.
-    return await ask_in_time(client, question, ContextInspection)
+    return await client.ask(question)
 
 
 async def _last_turn(client: Client, session_id: str) -> str | None:
     question = SessionHistory(id=new_id(), session_id=session_id, limit=1)
-    page = await ask_in_time(client, question, SessionHistoryPage)
+    page = await client.ask(question)
     turns = [message.turn_id for message in page.messages]
     return turns[-1] if turns and isinstance(turns[-1], str) else None

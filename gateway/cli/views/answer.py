@@ -17,11 +17,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from gateway.cli.views.blocks import Blocks, Cut
-from gateway.cli.views.ending import failure
-from gateway.cli.views.markdown import Trimmed, reasoning, trimmed_markdown
-from gateway.cli.views.turn import Notice, Shown, TurnView
-from protocol.server import (
+from agentspace.messages import (
     ChatStreamDelta,
     ChatStreamEnd,
     ChatStreamNotice,
@@ -34,6 +30,10 @@ from protocol.server import (
     ToolError,
     ToolResult,
 )
+from gateway.cli.views.blocks import Blocks, Cut
+from gateway.cli.views.ending import failure
+from gateway.cli.views.markdown import Trimmed, reasoning, trimmed_markdown
+from gateway.cli.views.turn import Notice, Shown, TurnView
 
 REFRESH_SECONDS: Final = 1 / 12
 

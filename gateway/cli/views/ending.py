@@ -11,10 +11,10 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from agentspace.messages import ChatStreamEnd, ErrorMessage, Source, Usage, WireCost
 from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.leftover import unseen
 from gateway.cli.views.sections import weights
-from protocol.server import ChatStreamEnd, ErrorMessage, Source, Usage, WireCost
 
 _REFUSED: Final = {
     "cyber": "it could help with attacks on computers",

@@ -9,12 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agentspace.messages import Calibration, ContextInspection, TurnInspection
 from gateway.cli.views.figures import count, counted, money, per_cent, share
 from gateway.cli.views.leftover import unseen
 from gateway.cli.views.sections import Sections
 from gateway.cli.views.tables import ShareBar
-from protocol.context import Calibration, TurnInspection
-from protocol.server import ContextInspection
 
 
 def inspection(found: ContextInspection) -> RenderableType:

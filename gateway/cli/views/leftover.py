@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import UNSET
 
+from agentspace.messages import SentContext
 from gateway.cli.views.figures import count, counted
-from protocol.context import SentContext
 
 
 def unseen(context: SentContext) -> Iterator[str]:

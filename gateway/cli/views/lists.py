@@ -9,17 +9,17 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from gateway.cli.views.figures import UNKNOWN, count, counted, moment
-from gateway.cli.views.markdown import trimmed_markdown
-from gateway.cli.views.tables import clipped, table
-from protocol.provider.content import Block
-from protocol.server import (
+from agentspace.messages import (
     HistoryMessage,
     ModelListing,
     SessionHistoryPage,
     SessionListing,
     SessionSummary,
 )
+from gateway.cli.views.figures import UNKNOWN, count, counted, moment
+from gateway.cli.views.markdown import trimmed_markdown
+from gateway.cli.views.tables import clipped, table
+from protocol.provider.content import Block
 
 
 def session_listing(listing: SessionListing, current: str | None = None) -> RenderableType:

@@ -11,9 +11,7 @@ from typing import Literal, Self
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from gateway.cli.views.ending import failure
-from gateway.cli.views.turn import Notice, Shown, TurnView
-from protocol.server import (
+from agentspace.messages import (
     ChatStreamDelta,
     ChatStreamEnd,
     ChatStreamNotice,
@@ -26,6 +24,8 @@ from protocol.server import (
     ToolError,
     ToolResult,
 )
+from gateway.cli.views.ending import failure
+from gateway.cli.views.turn import Notice, Shown, TurnView
 
 Voice = Literal["reasoning", "text"]
 

@@ -11,9 +11,9 @@ from msgspec import UNSET
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
+from agentspace.messages import Section, SectionName, SectionWeight, Totals
 from gateway.cli.views.figures import UNKNOWN, count, money, share
 from gateway.cli.views.tables import ShareBar, table
-from protocol.context import Section, SectionName, SectionWeight, Totals
 
 OVERHEAD: Final = "provider_overhead"
 
@@ -24,7 +24,7 @@ _LEAST_WIDTH: Final = {"bytes": 75, "share": 63, "cached": 57, "cost": 46}
 class SectionBar(msgspec.Struct, frozen=True, kw_only=True):
     """What is shown of a section. Without `cached_tokens` nothing is known of a cache."""
 
-    name: SectionName
+    name: SectionName | str
     byte_count: int
     tokens: int
     cost: Decimal | None

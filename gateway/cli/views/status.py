@@ -9,9 +9,8 @@ from msgspec import UnsetType
 from rich.console import RenderableType
 from rich.table import Table
 
+from agentspace.messages import GatewayStatusReport, LeftOutTool
 from gateway.cli.views.figures import UNKNOWN, count, duration, size
-from protocol.server import GatewayStatusReport
-from protocol.tools import LeftOutTool
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from msgspec import UNSET
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from agentspace.messages import ToolApprovalRequest, ToolCall
 from gateway.cli.views.figures import counted, size
 from gateway.cli.views.indented import Indented
-from protocol.server import ToolApprovalRequest, ToolCall
 
 LONGEST_VALUE: Final = 40
 LONGEST_ARGUMENTS: Final = 160

@@ -9,17 +9,17 @@ from typing import assert_never
 import msgspec
 from rich.console import RenderableType
 
-from gateway.cli.views import tools
-from gateway.cli.views.ending import footer, left_out, refusal, sources
-from protocol.server import (
-    AnyServerMessage,
+from agentspace.messages import (
     ChatStreamEnd,
+    ServerMessage,
     Source,
     ToolApprovalRequest,
     ToolCall,
     ToolError,
     ToolResult,
 )
+from gateway.cli.views import tools
+from gateway.cli.views.ending import footer, left_out, refusal, sources
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Notice(msgspec.Struct, frozen=True):
     style: str = "yellow"
 
 
-Shown = AnyServerMessage | Notice
+Shown = ServerMessage | Notice
 ToolMessage = ToolCall | ToolApprovalRequest | ToolResult | ToolError
 
 

@@ -6,9 +6,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from agentspace.messages import ModelUsage, UsageReport
 from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.tables import table
-from protocol.server import ModelUsage, UsageReport
 
 _NUMBERS = ("requests", "in", "cached", "out", "tokens", "cost")
 
