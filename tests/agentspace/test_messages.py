@@ -1,6 +1,8 @@
 """The generated messages are the wire's: the gateway and its clients understand each other."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -118,3 +120,11 @@ def test_what_is_left_out_is_unset_and_null_is_none() -> None:
     end = DECODE_JSON(frame)
     assert isinstance(end, ChatStreamEnd)
     assert (end.cost, end.steps, end.usage.input_details.cache_write5m) == (None, UNSET, 0)
+
+
+def test_the_page_s_client_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """As it stands in docs/schema.md."""
+    page = (Path(__file__).parents[2] / "docs" / "schema.md").read_text("utf-8")
+    (client,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(client, {})
+    assert capsys.readouterr().out == "again later: DRAINING\nPong\n"
