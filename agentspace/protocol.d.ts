@@ -1673,7 +1673,7 @@ export interface ModelUsage {
    */
   totalCost: Usd | null;
   /**
-   * Turns.
+   * Turns of which it answered at least one request; one of several models counts for each.
    */
   requestCount: number;
   /**
@@ -1698,7 +1698,7 @@ export interface GrandTotal {
    */
   totalTokens: number;
   /**
-   * Turns.
+   * Turns, each of them once, however many models answered.
    */
   requestCount: number;
   /**
