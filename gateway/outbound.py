@@ -50,6 +50,13 @@ class OutboundClient(httpx2.AsyncClient):
         )
 
 
+def is_untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate is what a connection failed at: it will fail again."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 @cache
 def _trust() -> ssl.SSLContext:
     """The certificates of the system or of SSL_CERT_FILE; to read them takes some milliseconds."""

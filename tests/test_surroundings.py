@@ -7,10 +7,12 @@ import pwd
 import shlex
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -39,15 +41,31 @@ OWN_PROCESSES = pytest.mark.skipif(
 )
 
 
+HANDSHAKE = (
+    b"GET /gateway HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+CLOSED = b"\x03\xe9"
+"""1001, in a close frame."""
+
 # --- hangups -----------------------------------------------------------------------------------
 
 
 def test_a_hangup_drains_however_often_it_comes(tmp_path: Path) -> None:
-    """A terminal that is closed sends it to the shell's children more than once."""
-    with serving(tmp_path) as (child, _):
-        for _ in range(3):
+    """A terminal that is closed sends it more than once; a client may still say goodbye."""
+    with serving(tmp_path, AGENTSPACE_AUTH="none") as (child, ready):
+        port = urlsplit(str(ready["url"])).port or 0
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
+            client.sendall(HANDSHAKE)
+            assert client.recv(4_096).startswith(b"HTTP/1.1 101 ")
             child.send_signal(signal.SIGHUP)
-        assert child.wait(SECONDS) == 0
+            while CLOSED not in client.recv(4_096):
+                pass
+            child.send_signal(signal.SIGHUP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(0.5)
+            client.sendall(b"\x88\x82\0\0\0\0\x03\xe9")
+            assert child.wait(SECONDS) == 0
 
 
 def test_under_nohup_a_hangup_is_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ a code, the id of the request, hints on when to try again, and a short explanati
 from __future__ import annotations
 
 import re
-import ssl
 import time
 
 import anthropic
@@ -15,6 +14,7 @@ import httpx2
 import msgspec
 
 from gateway.anthropic.bodies import BodyTooLong, UnreadableBody
+from gateway.outbound import is_untrusted
 from protocol.errors import ProviderError
 from protocol.provider.events import StreamError
 from protocol.provider.hints import retry_after_ms, should_retry
@@ -52,7 +52,7 @@ def provider_error(error: Exception) -> ProviderError:
             )
         case anthropic.APIStatusError():
             return _status_error(error)
-        case anthropic.APIConnectionError() | httpx2.ConnectError() if _is_untrusted(error):
+        case anthropic.APIConnectionError() | httpx2.ConnectError() if is_untrusted(error):
             return ProviderError(
                 "LLM_ERROR",
                 "The certificate at the provider's address is not trusted. If a proxy stands in "
@@ -77,13 +77,6 @@ def provider_error(error: Exception) -> ProviderError:
         "send again.",
         retryable=True,
     )
-
-
-def _is_untrusted(error: BaseException | None) -> bool:
-    """Whether a certificate is what a connection failed at: it will fail again."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def request_id_of(response: httpx2.Response) -> str | None:

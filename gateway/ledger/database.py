@@ -65,6 +65,8 @@ class DatabaseThread:
         self._token = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self.health: Health = "ok"
+        self.can_write = True
+        """Whether the database let the last write through, whatever was the matter."""
 
     async def start(self, prepare: Callable[[], None]) -> None:
         """Start the thread with `prepare`; raises what it raises, mapped as for any job."""
@@ -161,12 +163,14 @@ class DatabaseThread:
                 return self._run_each(jobs)
             return self._refuse(jobs, error)
         self._note("ok")
+        self.can_write = True
         for job, result in zip(jobs, results, strict=True):
             job.result = outcome.Value(result)
         return []
 
     def _refuse(self, jobs: list[_Job[Any]], error: Exception) -> list[_Job[Any]]:
         """Nothing can be written now: plain writes may be refused; returns the jobs that wait."""
+        self.can_write = False
         if self.health == "locked":
             return jobs
         for job in jobs:
@@ -181,7 +185,10 @@ class DatabaseThread:
             try:
                 (result,) = self._transact([job.work], writes=job.kind != "read")
                 job.result = outcome.Value(result)
+                self.can_write = self.can_write or job.kind != "read"
             except Exception as error:  # noqa: BLE001 - it is raised where the job came from
+                if job.kind != "read" and isinstance(_original(error), sqlite3.OperationalError):
+                    self.can_write = False
                 if job.kind == "for good" and _ailment(error) != "ok":
                     held.append(job)
                 else:

@@ -72,10 +72,10 @@ class Ledger:
     @property
     def is_well(self) -> bool:
         """Whether the last write could be made."""
-        return self.health == "ok"
+        return self._thread.can_write
 
     async def try_to_write(self) -> None:
-        """Make a small write, from which `health` learns whether the database can be written."""
+        """Make a small write, from which `is_well` learns whether the database can be written."""
         with suppress(LedgerUnavailable):
             await self._thread.write(lambda: writes.take_room(self._db))
 

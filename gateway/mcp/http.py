@@ -21,7 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 from gateway.mcp.reading import readable
 from gateway.mcp.settings import McpServer
 from gateway.mcp.stdio import LONGEST_MESSAGE
-from gateway.outbound import OutboundClient
+from gateway.outbound import OutboundClient, is_untrusted
 
 for _name in ("httpx2", "httpcore2"):  # they log addresses, which may have a key in them
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -81,7 +81,7 @@ class _Client(OutboundClient):
         try:
             response = await super().send(request, **options)
         except httpx2.TransportError as error:
-            self._trouble.note(f"cannot be reached ({type(error).__name__})")
+            self._trouble.note(_why(error))
             return httpx2.Response(503, request=request)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             await response.aclose()  # a small body could become a large one
@@ -104,6 +104,14 @@ class _Client(OutboundClient):
         else:
             status = response.status_code
             self._trouble.note(f"answers with HTTP status {status}", is_refusal=status in _REFUSALS)
+
+
+def _why(error: httpx2.TransportError) -> str:
+    if is_untrusted(error):
+        return "has a certificate that is not trusted (SSL_CERT_FILE names further ones)"
+    if isinstance(error, httpx2.ProxyError):
+        return "cannot be reached: the proxy does not let the gateway through"
+    return f"cannot be reached ({type(error).__name__})"
 
 
 async def _knows_no_session(response: httpx2.Response) -> bool:

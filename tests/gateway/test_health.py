@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -114,6 +115,25 @@ async def test_a_gateway_whose_ledger_is_full_is_not_ready_until_there_is_room(
             while await probe(world, "/readyz") != WELL:  # noqa: ASYNC110 - asks a peer
                 await trio.sleep(0.1)
         assert (await talk.turn("Hi"))[-1]["type"] == "chat.stream.end"
+
+
+async def test_a_gateway_whose_ledger_has_become_read_only_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever keeps the ledger from being written, a full disk or a lost right."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        with monkeypatch.context() as broken:
+            broken.setattr("gateway.ledger.writes.begin_turn", refuse)
+            broken.setattr("gateway.ledger.writes.take_room", refuse)
+            assert (await talk.turn("Hi"))[-1]["type"] == "error"
+            assert await probe(world, "/readyz") == (503, {"status": "ledger"})
+        with trio.fail_after(10):
+            while await probe(world, "/readyz") != WELL:  # noqa: ASYNC110 - asks a peer
+                await trio.sleep(0.1)
 
 
 class FakeLedger:

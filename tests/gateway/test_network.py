@@ -24,6 +24,9 @@ from hypothesis import strategies as st
 from agentspace.loopback import is_loopback, stays_here
 from gateway.anthropic.model import AnthropicModel
 from gateway.config import ConfigError
+from gateway.mcp.settings import McpServer
+from gateway.mcp.state import McpTimes
+from gateway.mcp.tools import McpTools
 from gateway.network import check_network
 from gateway.outbound import OutboundClient
 from gateway.simulator import Simulator, open_simulator
@@ -241,6 +244,22 @@ async def test_a_certificate_that_is_not_trusted_is_said_to_be_that(tmp_path: Pa
             await model.list_models()
         assert not caught.value.failure.retryable
         await model.aclose()
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificate")
+async def test_an_mcp_server_that_is_not_trusted_is_said_to_be_that(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log line names the variable."""
+    times = McpTimes(start=5.0, restart=60.0, check=60.0)
+    async with open_impostor(tmp_path) as url, trio.open_nursery() as nursery:
+        tools = McpTools([McpServer(name="impostor", url=f"{url}/mcp")], times)
+        await nursery.start(tools.run)
+        with trio.fail_after(10):
+            while "SSL_CERT_FILE" not in caplog.text:  # noqa: ASYNC110 - reads a log
+                await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+    assert "Traceback" not in caplog.text
 
 
 @asynccontextmanager
