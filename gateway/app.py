@@ -33,6 +33,7 @@ from gateway.announcing import announce
 from gateway.anthropic.model import PROVIDER_URL, AnthropicModel
 from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings
+from gateway.descriptors import connections_for
 from gateway.door import Door
 from gateway.folder import prepare_folder
 from gateway.health import Readiness
@@ -139,7 +140,7 @@ class Gateway:
             door = Door(
                 rules,
                 Readiness(ledger),
-                max_connections=settings.max_connections,
+                max_connections=connections_for(settings.max_connections),
                 close_seconds=settings.close_seconds,
             )
             server = Server(_server_settings(settings), door, parts.connect)

@@ -28,6 +28,10 @@ RECEIVE_BYTES = 16_384
 LINGERING_BYTES = 131_072
 """How much is read of a request that has been answered already."""
 
+MOST_STRANGERS = 256
+"""Who may have connected and not said yet what they want. One that speaks is read at once, so only
+those who are silent come to so many."""
+
 Judgement = Admission | Refusal
 
 
@@ -55,11 +59,12 @@ class Door:
         self._close_seconds = close_seconds
         self._refusals = Refusals()
         self._guests = 0
+        self._strangers: dict[trio.CancelScope, None] = {}  # the oldest first
         self.is_draining = False
 
     async def admit(self, stream: trio.SocketStream) -> Guest | None:
         """Read a request; a guest has a place until `leave()`."""
-        read = await _read_head(stream)
+        read = await self._read(stream)
         if not read:
             return None  # whoever looks whether the port is open says nothing
         request = parse_head(read)
@@ -71,10 +76,27 @@ class Door:
         if isinstance(judgement, Admission):
             self._guests += 1  # without an await since it was judged
             return Guest(judgement, read)
-        self._note(judgement, stream)
+        self._log_refusal(_peer(stream), f"{judgement.status:d} {judgement.reason}")
         is_head = isinstance(request, h11.Request) and request.method == b"HEAD"
         await self._answer(stream, judgement.response(is_head=is_head))
         return None
+
+    async def _read(self, stream: trio.SocketStream) -> bytes:
+        """The request's head; nothing if this stranger was let go to make room for another."""
+        if len(self._strangers) >= MOST_STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.cancel()
+        read = b""
+        with trio.CancelScope() as patience:
+            self._strangers[patience] = None
+            try:
+                read = await _read_head(stream)
+            finally:
+                self._strangers.pop(patience, None)
+        if patience.cancelled_caught:
+            self._log_refusal(_peer(stream), "too many others connect and say nothing")
+        return read
 
     def leave(self) -> None:
         """A guest has gone, or could not shake hands."""
@@ -125,8 +147,8 @@ class Door:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is full (max_connections).")
         return check_upgrade(request) or judgement
 
-    def _note(self, refusal: Refusal, stream: trio.SocketStream) -> None:
-        line = self._refusals.note(_peer(stream), f"{refusal.status:d} {refusal.reason}")
+    def _log_refusal(self, peer: str, reason: str) -> None:
+        line = self._refusals.note(peer, reason)
         if line is not None:
             log.info("%s", line)
 

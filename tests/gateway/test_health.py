@@ -89,8 +89,8 @@ async def test_a_full_gateway_is_alive(tmp_path: Path) -> None:
 
 async def test_a_draining_gateway_is_alive_and_not_ready(tmp_path: Path) -> None:
     """It takes no new client while the last ones finish."""
-    async with open_world(tmp_path) as world, world.talk() as busy:
-        await busy.say("chat.send", content="[[sim: count=30 rate=50]]")
+    async with open_world(tmp_path, drain_seconds=20) as world, world.talk() as busy:
+        request_id = await busy.say("chat.send", content="[[sim: count=1000 rate=50]]")
         while (await busy.hear())["type"] != "chat.stream.delta":
             pass
         world.gateway.stop()
@@ -98,6 +98,9 @@ async def test_a_draining_gateway_is_alive_and_not_ready(tmp_path: Path) -> None
             pass
         assert await probe(world, "/healthz") == WELL
         assert await probe(world, "/readyz") == (503, {"status": "draining"})
+        await busy.say("chat.cancel", requestId=request_id)
+        while (await busy.hear())["type"] != "chat.stream.end":
+            pass
 
 
 async def test_a_gateway_whose_ledger_is_full_is_not_ready_until_there_is_room(
