@@ -149,8 +149,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm_tool_seconds: Annotated[
         Seconds,
         _about(
-            "The same while a tool's arguments are written or the provider's tools run, if pings "
-            "come."
+            "The same while the model thinks, writes a tool's arguments or waits for the "
+            "provider's tools, if pings come."
         ),
     ] = 900.0
     turn_seconds: Annotated[

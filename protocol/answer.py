@@ -167,10 +167,18 @@ class Answer:
 
     @property
     def is_working(self) -> bool:
-        """Whether the model writes what nobody sees, or a tool of the provider's runs."""
-        if self._running:
-            return True
-        return any(block.begun["type"] not in ("text", *THINKING) for block in self._open.values())
+        """Whether the model may work on without a word, so that a ping is a sign of life.
+
+        It may while it thinks: of thinking with the display `omitted` nothing comes but the
+        signature, and a summary comes late (the provider's page on thinking; reports:
+        Yeachan-Heo/gajae-code 4096, charmbracelet/fantasy 362). So it may while it writes
+        arguments, while a tool of the provider's runs, and between two blocks: it then reads a
+        result and thinks about it. It may not while it writes text, which comes as it is written,
+        nor once the answer is closing.
+        """
+        if self._is_closing:
+            return False
+        return bool(self._running) or {one.begun["type"] for one in self._open.values()} != {"text"}
 
     @property
     def text(self) -> str:

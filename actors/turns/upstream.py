@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long to wait for the provider, in seconds, and when to try again.
 
-    `idle_seconds` may pass between two contents. While the model writes a tool's arguments or a
-    tool of the provider's runs, it may be `working_seconds`, if pings come.
+    `idle_seconds` may pass between two contents. While the model may work on without a word (see
+    `Answer.is_working`), it may be `working_seconds`, if pings come.
     """
 
     first_content_seconds: float

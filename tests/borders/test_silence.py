@@ -1,7 +1,9 @@
-"""Silence that is none: the model writes a tool's arguments, or a tool of the provider's runs.
+"""Silence that is none: the model thinks, writes arguments, or has a tool of the provider's run.
 
 Reported of other programs: arguments of 36,000 tokens are 330 s without content, and a program that
-waits for 300 s fails every time (github/copilot-cli 4286, hydro-project/infinity 127).
+waits for 300 s fails every time (github/copilot-cli 4286, hydro-project/infinity 127). Thinking at
+the highest effort opens its block at once, and then nothing but pings comes for more than 120 s
+(Yeachan-Heo/gajae-code 4096), one about every 30 s (BerriAI/litellm 36024).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from gateway.simulator import (
     Fault,
     Reply,
     ReplyText,
+    ReplyThinking,
     SimulatorSettings,
     ToolUse,
 )
@@ -27,7 +30,9 @@ from tests.support import Frame, Talk, World, open_world, text_of
 TOOL = {"name": "write", "description": "Writes.", "inputSchema": {"type": "object"}}
 WRITE = ToolUse("write", {"text": "a long text"})
 RUN = CodeExecution("sleep 600", stdout="done")
-WITHIN_ARGUMENTS, BEFORE_THE_RESULT = 4, 6
+THOUGHT = ReplyThinking("A long thought.")
+WITHIN_A_BLOCK, BEFORE_THE_RESULT, AFTER_THE_RESULT = 4, 6, 8
+BEFORE_THE_THOUGHT = 3
 
 
 @asynccontextmanager
@@ -49,16 +54,19 @@ async def called(talk: Talk) -> Frame:
 
 async def test_arguments_that_come_late_are_waited_for(tmp_path: Path) -> None:
     """Three times as long as for any other content, and then the tool is called."""
-    fault = Fault("pings", at=WITHIN_ARGUMENTS, seconds=1.0)
+    fault = Fault("pings", at=WITHIN_A_BLOCK, seconds=1.0)
     async with open_talk(tmp_path) as (world, talk):
         world.simulator.script(Reply(blocks=(WRITE,), fault=fault))
         call = await called(talk)
         assert (call["type"], call["args"]) == ("tool.call", WRITE.input)
 
 
-async def test_a_tool_of_the_providers_that_runs_long_is_waited_for(tmp_path: Path) -> None:
-    """No block is open meanwhile: its call is whole, and its result has not begun."""
-    fault = Fault("pings", at=BEFORE_THE_RESULT, seconds=1.0)
+@pytest.mark.parametrize("at", [BEFORE_THE_RESULT, AFTER_THE_RESULT])
+async def test_a_tool_of_the_providers_that_runs_long_is_waited_for(
+    tmp_path: Path, at: int
+) -> None:
+    """No block is open meanwhile, nor while the model makes something of the result."""
+    fault = Fault("pings", at=at, seconds=1.0)
     async with open_talk(tmp_path) as (world, talk):
         reply = Reply(blocks=(RUN, ReplyText("It is done.")), fault=fault, chars=1_000)
         world.simulator.script(reply)
@@ -67,13 +75,27 @@ async def test_a_tool_of_the_providers_that_runs_long_is_waited_for(tmp_path: Pa
         assert text_of(frames) == "It is done."
 
 
+@pytest.mark.parametrize("at", [BEFORE_THE_THOUGHT, WITHIN_A_BLOCK])
+async def test_thinking_that_nobody_sees_is_waited_for(tmp_path: Path, at: int) -> None:
+    """Its block opens, and the summary comes late or not at all."""
+    fault = Fault("pings", at=at, seconds=1.0)
+    async with open_talk(tmp_path) as (world, talk):
+        world.simulator.script(Reply(blocks=(THOUGHT, ReplyText("So.")), fault=fault))
+        frames = await talk.turn("Think!")
+        assert frames[-1]["type"] == "chat.stream.end", frames[-1]
+        assert text_of(frames) == "So."
+
+
+@pytest.mark.parametrize("block", [WRITE, THOUGHT], ids=["arguments", "thinking"])
 @pytest.mark.parametrize(
     ("kind", "settings"), [("stall", {}), ("noise", {}), ("pings", {"llm_tool_seconds": 0.6})]
 )
-async def test_true_silence_is_ended(tmp_path: Path, kind: Any, settings: dict[str, Any]) -> None:
+async def test_true_silence_is_ended(
+    tmp_path: Path, kind: Any, settings: dict[str, Any], block: Any
+) -> None:
     """No pings come, or nothing but pings for longer than even such a tool may take."""
     async with open_talk(tmp_path, **settings) as (world, talk):
-        world.simulator.script(Reply(blocks=(WRITE,), fault=Fault(kind, at=WITHIN_ARGUMENTS)))
+        world.simulator.script(Reply(blocks=(block,), fault=Fault(kind, at=WITHIN_A_BLOCK)))
         assert (await called(talk))["code"] == "LLM_TIMEOUT"
 
 

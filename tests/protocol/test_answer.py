@@ -307,7 +307,10 @@ def test_a_use_of_the_providers_own_tool_has_an_object_for_its_arguments(argumen
 
 
 def test_an_answer_that_says_nothing_may_be_at_work() -> None:
-    """Arguments are written that nobody sees yet, or a tool of the provider's runs."""
+    """It thinks, writes arguments, waits for a tool of the provider's, or is between two blocks.
+
+    Text comes as it is written, and nothing is left to do once the answer is closing.
+    """
     found = {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}
     search = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
     answer, seen = Answer(), []
@@ -318,17 +321,26 @@ def test_an_answer_that_says_nothing_may_be_at_work() -> None:
         *block(search),
         *block(found),
         *block(TOOL),
+        MessageDelta(MessageEnd(stop_reason="end_turn")),
     ):
         answer.feed(event)
         seen.append(answer.is_working)
     assert seen == [
-        False,
-        *[False] * 3,
-        *[False] * 3,
+        True,
+        *[True] * 3,
+        *[False, False, True],
         *[True] * 2,
-        *[True, False],
-        *[True, False],
+        *[True] * 2,
+        *[True] * 2,
+        False,
     ]
+
+
+def test_text_next_to_a_running_tool_is_no_reason_to_give_up() -> None:
+    """The tool still runs."""
+    search = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    answer, _ = told(START, *block(search), ContentBlockStart(1, TEXT))
+    assert answer.is_working
 
 
 # --- who answers, and why it stops -------------------------------------------------------------

@@ -951,12 +951,13 @@ async def test_a_slow_answer_is_no_silence(autojump_clock: MockClock) -> None:
     [([50] * 12, True), ([50, 61], False), ([50] * 18, False)],
     ids=["pings", "no pings", "too long"],
 )
-async def test_arguments_may_take_longer_while_pings_come(
-    autojump_clock: MockClock, pauses: list[int], is_heard: bool
+@pytest.mark.parametrize("kind", ["server_tool_use", "thinking"])
+async def test_arguments_and_thinking_may_take_longer_while_pings_come(
+    autojump_clock: MockClock, kind: str, pauses: list[int], is_heard: bool
 ) -> None:
     """True silence is ended as soon as anywhere else, and pings do not help for ever."""
     waits: list[Step] = [step for pause in pauses for step in (pause, ProviderPing())]
-    begun = ContentBlockStart(1, {"type": "server_tool_use", "id": "s", "input": {}})
+    begun = ContentBlockStart(1, {"type": kind, "id": "s", "input": {}, "thinking": ""})
     call: list[Step] = [begun, *waits, ContentBlockStop(1)]
     async with open_world() as world:
         world.model.will(half(*call, *finish()))
