@@ -37,7 +37,6 @@ __all__ = [
     "Settings",
     "load_settings",
     "read_configuration",
-    "variable_of",
 ]
 
 CONFIG_FILE: Final = "config.toml"
@@ -105,11 +104,6 @@ def read_configuration(
     _check_together(settings, given)
     sources = {name: value.source for name, value in given.items()}
     return Configuration(settings, sources, _notes(environ), folder / CONFIG_FILE)
-
-
-def variable_of(name: str) -> str:
-    """The environment variable of a setting."""
-    return SETTINGS[name].variable
 
 
 def _notes(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -207,6 +207,12 @@ def _keyring(action: str) -> Iterator[None]:
         raise VaultError(f"The keyring could not {action} ({name}). {_INSTEAD}") from error
 
 
+def keyring_backend() -> str | None:
+    """The name of the system's keyring, as keyring has it; `None` when there is none."""
+    name = _backend()
+    return None if name.startswith("keyring.backends.fail.") else name
+
+
 def _backend() -> str:
     kind = type(keyring.get_keyring())
     return f"{kind.__module__}.{kind.__qualname__}"

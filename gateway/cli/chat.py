@@ -12,9 +12,10 @@ from rich.text import Text
 from agentspace.client import Client
 from agentspace.client.local import Target
 from gateway.cli.console import can_type, is_interactive, stderr, stdout
-from gateway.cli.options import Stop
+from gateway.cli.options import Stop, json_option
 from gateway.cli.piped import piped_text
 from gateway.cli.running import FAILED, run
+from gateway.cli.session_ids import complete_session
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import ChatSession
@@ -22,7 +23,7 @@ from gateway.cli.talk.desk import LAST_MESSAGES
 from gateway.cli.talk.keyboard import Editor, Keyboard, PlainLines, open_history
 from gateway.cli.talk.screen import PlainScreen, RichScreen, Screen
 from gateway.cli.talk.single import JsonScreen, NoKeyboard
-from gateway.cli.target import FoundGateway, gateway_options, json_option, open_client
+from gateway.cli.target import FoundGateway, gateway_options, open_client
 from gateway.cli.views.lists import history
 
 NO_SESSION: Final = "there is no session yet to go on with: ask without --continue."
@@ -39,7 +40,13 @@ class Topic(msgspec.Struct, frozen=True):
 @click.command()
 @click.argument("question", nargs=-1)
 @gateway_options
-@click.option("--session", "session_id", metavar="ID", help="Session to go on with.")
+@click.option(
+    "--session",
+    "session_id",
+    metavar="ID",
+    shell_complete=complete_session,
+    help="Session to go on with.",
+)
 @click.option("-c", "--continue", "latest", is_flag=True, help="Go on with the last session.")
 @click.option("--model", metavar="ID", help="Model that answers.")
 @click.option(

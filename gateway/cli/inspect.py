@@ -7,21 +7,17 @@ import click
 from agentspace.client import new_id
 from agentspace.messages import ContextInspect, ContextInspection
 from gateway.cli.console import stdout
+from gateway.cli.options import json_option
 from gateway.cli.running import run
+from gateway.cli.session_ids import complete_session
 from gateway.cli.talk.weighing import weigh
-from gateway.cli.target import (
-    FoundGateway,
-    gateway_options,
-    json_option,
-    open_client,
-    print_json,
-)
+from gateway.cli.target import FoundGateway, gateway_options, open_client, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.inspection import inspection
 
 
 @click.command()
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @gateway_options
 @click.option("--content", metavar="TEXT", help="As if this were sent next.")
 @click.option("--model", metavar="ID", help="As if this model were asked.")

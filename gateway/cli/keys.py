@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-import trio
+import msgspec
 
 from gateway.cli.console import stdout
-from gateway.cli.options import Stop, settings_of
+from gateway.cli.options import Stop, json_option, settings_of
+from gateway.cli.provider import list_models
 from gateway.cli.running import run
 from gateway.cli.views.keys import key_sources
-from gateway.network import check_network
 from gateway.vault import VARIABLES, FoundKey, Vault, VaultError, key_in
 from protocol.provider.model_info import ModelInfo
 
@@ -48,10 +47,15 @@ def add_key(provider: str, *, from_stdin: bool) -> None:
 
 @keys.command("list")
 @provider_argument
-def list_keys(provider: str) -> None:
+@json_option
+def list_keys(provider: str, *, as_json: bool) -> None:
     """Show where a key comes from, and which one is in use. Never the key."""
     with _expected():
-        stdout().print(key_sources(_vault().sources(provider)))
+        sources = _vault().sources(provider)
+    if as_json:
+        click.echo(msgspec.json.encode(sources).decode())
+    else:
+        stdout().print(key_sources(sources))
 
 
 @keys.command("remove")
@@ -65,7 +69,8 @@ def remove_key(provider: str) -> None:
 
 @keys.command("test")
 @provider_argument
-def check_key(provider: str) -> None:
+@json_option
+def check_key(provider: str, *, as_json: bool) -> None:
     """Ask the provider for its models with the key in use. It costs nothing."""
     settings = settings_of({})
     with _expected():
@@ -76,30 +81,16 @@ def check_key(provider: str) -> None:
             f"{VARIABLES[provider]}."
         )
 
-    async def list_models() -> list[ModelInfo]:
-        return await _list_models(found, settings.anthropic_base_url, settings.connect_seconds)
+    async def ask() -> list[ModelInfo]:
+        return await list_models(settings, lambda: found.key, ANSWER_SECONDS)
 
-    models = run(list_models)
-    click.echo(f"The key from the {found.source.value} works: {len(models)} models are offered.")
-
-
-async def _list_models(
-    found: FoundKey, base_url: str | None, connect_seconds: float
-) -> list[ModelInfo]:
-    from gateway.anthropic.model import PROVIDER_URL, AnthropicModel  # noqa: PLC0415 - a second
-
-    check_network([base_url or PROVIDER_URL], os.environ)
-    model = AnthropicModel(
-        lambda: found.key,
-        base_url=base_url,
-        connect_seconds=connect_seconds,
-        answer_seconds=ANSWER_SECONDS,
-    )
-    try:
-        return await model.list_models()
-    finally:
-        with trio.CancelScope(shield=True):
-            await model.aclose()
+    models = run(ask)
+    if as_json:
+        told = {"source": found.source, "models": [model.id for model in models]}
+        click.echo(msgspec.json.encode(told).decode())
+    else:
+        source = found.source.value
+        click.echo(f"The key from the {source} works: {len(models)} models are offered.")
 
 
 def _vault() -> Vault:

@@ -12,6 +12,7 @@ import traceback
 from typing import Final, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from gateway import __version__
 from gateway.cli.init import stand_before
@@ -22,6 +23,8 @@ COMMANDS: Final = {
     "demo": "Try it: gateway, client and, without a key, a simulated provider.",
     "chat": "Talk to a running gateway.",
     "keys": "Keep the provider's API key in the keyring.",
+    "config": "Check the settings, or show those in force.",
+    "doctor": "Look at what a gateway needs here.",
     "sessions": "List sessions, or show one.",
     "inspect": "Show what the next request of a session weighs.",
     "usage": "Show what was billed.",
@@ -29,6 +32,7 @@ COMMANDS: Final = {
     "token": "Show the token that clients need.",
     "schema": "Print the protocol as AsyncAPI 3.",
     "simulate": "Serve a simulated Messages API on loopback.",
+    "completion": "Print the script that completes commands in a shell.",
 }
 
 INTERRUPTED: Final = 130
@@ -50,6 +54,15 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"gateway.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and flags; no command is imported for it."""
+        commands = [
+            CompletionItem(name, help=meaning)
+            for name, meaning in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -56,3 +56,10 @@ def data_dir_option(command: CommandT) -> CommandT:
         type=click.Path(path_type=Path, readable=False),
         help="Folder of database and token.",
     )(command)
+
+
+def json_option(command: CommandT) -> CommandT:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
+        command
+    )

@@ -51,7 +51,7 @@ def serve(**flags: object) -> None:
     """Serve clients over WebSocket.
 
     A setting is its flag, else its variable, else what config.toml says of its name (with _ for
-    each -), else the default.
+    each -), else the default. `agentspace config show` tells which are in force.
     """
     configuration = configuration_of(flags)
     settings = configuration.settings

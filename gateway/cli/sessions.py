@@ -12,7 +12,9 @@ from agentspace.messages import (
     SessionList,
 )
 from gateway.cli.console import stdout
-from gateway.cli.target import FoundGateway, ask, gateway_options, json_option, print_json
+from gateway.cli.options import json_option
+from gateway.cli.session_ids import complete_session
+from gateway.cli.target import FoundGateway, ask, gateway_options, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.lists import history, session_listing
 
@@ -23,7 +25,8 @@ class _ListsByDefault(click.Group):
     """Alone or with flags only, it is its command `list`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args[:1] in (["-h"], ["--help"]) or (args[:1] and not args[0].startswith("-")):
+        is_named = bool(args) and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
+        if is_named or ctx.resilient_parsing:  # a shell that completes wants all commands
             return super().parse_args(ctx, args)
         return super().parse_args(ctx, ["list", *args])
 
@@ -51,7 +54,7 @@ def list_sessions(found: FoundGateway, limit: int, before: str | None, *, as_jso
 
 
 @sessions.command("show")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @gateway_options
 @click.option("--limit", type=PAGE, default=20, show_default=True, help="Most messages.")
 @click.option("--before", metavar="NEXT", help="Older messages: a former page's `next`.")
@@ -76,7 +79,7 @@ def show_session(
 
 
 @sessions.command("delete")
-@click.argument("session")
+@click.argument("session", shell_complete=complete_session)
 @gateway_options
 @json_option
 def delete_session(session: str, found: FoundGateway, *, as_json: bool) -> None:

@@ -53,13 +53,6 @@ def gateway_options(command: CommandT) -> CommandT:
     return cast(CommandT, with_gateway)
 
 
-def json_option(command: CommandT) -> CommandT:
-    """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
-        command
-    )
-
-
 def find_target(url: str | None, data_dir: Path | None, token: str | None = None) -> FoundGateway:
     """The gateway these flags mean: `url`, else the one that runs from the data folder.
 

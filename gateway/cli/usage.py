@@ -7,14 +7,22 @@ import click
 from agentspace.client import new_id
 from agentspace.messages import UsageQuery
 from gateway.cli.console import stdout
-from gateway.cli.target import FoundGateway, ask, gateway_options, json_option, print_json
+from gateway.cli.options import json_option
+from gateway.cli.session_ids import complete_session
+from gateway.cli.target import FoundGateway, ask, gateway_options, print_json
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.usage import usage_report
 
 
 @click.command()
 @gateway_options
-@click.option("--session", "session_id", metavar="ID", help="Of this session alone.")
+@click.option(
+    "--session",
+    "session_id",
+    metavar="ID",
+    shell_complete=complete_session,
+    help="Of this session alone.",
+)
 @click.option("--since", metavar="TIME", help="From this day or time on (ISO 8601, else UTC).")
 @click.option("--until", metavar="TIME", help="Up to this day or time, exclusive.")
 @json_option

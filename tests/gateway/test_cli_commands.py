@@ -169,6 +169,9 @@ async def test_the_list_of_keys_says_which_one_wins(tmp_path: Path) -> None:
     result = await invoke(tmp_path, "keys", "list", ANTHROPIC_API_KEY="sk-secret")
     assert "in use" in result.stdout
     assert "sk-secret" not in result.output
+    as_json = await invoke(tmp_path, "keys", "list", "--json", ANTHROPIC_API_KEY="sk-secret")
+    assert [one["wins"] for one in json.loads(as_json.stdout)] == [True, False, False]
+    assert "sk-secret" not in as_json.output
 
 
 async def test_a_key_is_tried_with_a_request_that_costs_nothing(tmp_path: Path) -> None:
@@ -181,7 +184,18 @@ async def test_a_key_is_tried_with_a_request_that_costs_nothing(tmp_path: Path) 
             ANTHROPIC_API_KEY="sk-any",
             AGENTSPACE_ANTHROPIC_BASE_URL=simulator.url,
         )
+        as_json = await invoke(
+            tmp_path,
+            "keys",
+            "test",
+            "--json",
+            ANTHROPIC_API_KEY="sk-any",
+            AGENTSPACE_ANTHROPIC_BASE_URL=simulator.url,
+        )
         assert all(request.path.startswith("/v1/models") for request in simulator.requests)
+    told = json.loads(as_json.stdout)
+    assert told["source"] == "environment"
+    assert "claude-sonnet-5-5" in told["models"]
     assert works.exit_code == 0
     assert "works" in works.stdout
     fails = await invoke(
