@@ -63,7 +63,7 @@ def _told(error: Exception, address: WebSocketURI, where: str) -> ConnectError:
 def no_tls(where: str) -> ConnectError:
     """Something listens and speaks no TLS."""
     return ConnectError(
-        "tls", f"what answers at {where} speaks no TLS that is understood here: is it ws://?"
+        "tls", f"what answers at {where} speaks no TLS that is understood here: try ws://."
     )
 
 

@@ -27,6 +27,7 @@ from agentspace.client import (
     new_id,
 )
 from agentspace.client import connection as connection_module
+from agentspace.client import turn as turn_module
 from agentspace.client.backoff import LONGEST_SECONDS, Backoff, is_final
 from agentspace.client.connection import understood
 from agentspace.client.inbox import MOST_BYTES, Inbox
@@ -40,6 +41,7 @@ from agentspace.messages import (
     Ping,
     Pong,
     SessionDelete,
+    ToolApprovalRequest,
 )
 from gateway.presence import Presence
 from tests.agentspace.backstage import either, run, world_in_a_thread
@@ -299,6 +301,133 @@ def test_an_answer_that_does_not_come_is_told(backend: str) -> None:
             async with agentspace.client.connect(url, answer_seconds=0.1) as client:
                 with pytest.raises(NoAnswer):
                     await client.ask(Ping(id=new_id()))
+
+    run(backend, scenario)
+
+
+def answer_turns(connection: ServerConnection, *events: dict[str, object]) -> None:
+    """Start the turn that is asked for, and say these events of it."""
+    request_id = json.loads(connection.recv())["id"]
+    start = {"type": "chat.stream.start", "sessionId": "s", "model": "m", "turnId": "t", "seq": 0}
+    for event in (start, *events):
+        connection.send(json.dumps({**event, "requestId": request_id}))
+
+
+@either
+def test_a_gateway_that_drains_is_left_for_its_successor(backend: str) -> None:
+    """Neither a question nor a turn is refused for that: both wait for the next process."""
+    connections = []
+
+    def drain_first(connection: ServerConnection) -> None:
+        connections.append(connection)
+        if len(connections) % 2:
+            request = json.loads(connection.recv())
+            refusal = {"code": "DRAINING", "message": "It stops.", "retryable": True}
+            connection.send(json.dumps({"type": "error", "requestId": request["id"], **refusal}))
+            listen(connection)
+        elif len(connections) == 2:
+            connection.send(json.dumps({"type": "gateway.draining", "deadlineMs": 1}))
+            answer_pings(connection)
+        else:
+            answer_turns(connection, {"type": "chat.stream.delta", "delta": "a", "seq": 1})
+            listen(connection)
+
+    async def scenario() -> None:
+        with stub(drain_first) as url:
+            async with agentspace.client.connect(url) as client:
+                await ping(client)
+            async with (
+                agentspace.client.connect(url) as client,
+                client.send("hello", session_id="s", on_leave="detach") as turn,
+            ):
+                while not turn.text:
+                    await anext(turn)
+
+    run(backend, scenario)
+
+
+@either
+def test_a_person_s_word_on_a_tool_reaches_the_gateway(backend: str) -> None:
+    """Yes for the session, and no."""
+    heard: list[dict[str, object]] = []
+
+    def ask_twice(connection: ServerConnection) -> None:
+        asked = {"type": "tool.approval.request", "toolName": "t", "args": {}}
+        answer_turns(
+            connection,
+            {**asked, "toolCallId": "1", "seq": 1},
+            {**asked, "toolCallId": "2", "seq": 2},
+        )
+        heard.extend(json.loads(connection.recv()) for _ in range(2))
+        listen(connection)
+
+    async def scenario() -> None:
+        with stub(ask_twice) as url:
+            async with (
+                agentspace.client.connect(url) as client,
+                client.send("hello", session_id="s", on_leave="detach") as turn,
+            ):
+                await anext(turn)
+                first, second = await anext(turn), await anext(turn)
+                assert isinstance(first, ToolApprovalRequest)
+                assert isinstance(second, ToolApprovalRequest)
+                await turn.approve(first, for_session=True)
+                await turn.deny(second)
+                while len(heard) < 2:  # noqa: ASYNC110 - a thread's list
+                    await anyio.sleep(0.01)
+        assert [(said["toolCallId"], said["approved"]) for said in heard] == [
+            ("1", True),
+            ("2", False),
+        ]
+        assert heard[0]["sessionApprove"] is True
+
+    run(backend, scenario)
+
+
+@either
+def test_a_turn_that_does_not_end_holds_nobody_up(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was to be cancelled; the gateway says nothing, and the connection is given up."""
+    monkeypatch.setattr(turn_module, "LEAVE_SECONDS", 0.1)
+    connections = []
+
+    def never_end(connection: ServerConnection) -> None:
+        connections.append(connection)
+        if len(connections) == 1:
+            answer_turns(connection)
+            listen(connection)
+        answer_pings(connection)
+
+    async def scenario() -> None:
+        with stub(never_end) as url:
+            async with agentspace.client.connect(url) as client:
+                async with client.send("hello", session_id="s") as turn:
+                    await anext(turn)
+                assert [event async for event in turn] == []
+                with pytest.raises(ConnectionLost):
+                    await turn.finish()
+                await ping(client)
+
+    run(backend, scenario)
+
+
+@either
+def test_a_websocket_that_is_no_gateway_is_a_stranger(backend: str) -> None:
+    """It speaks another subprotocol, or says something else than hello."""
+
+    def greet(connection: ServerConnection) -> None:
+        connection.send('{"type": "pong", "requestId": "1"}')
+
+    async def scenario() -> None:
+        for subprotocols in (None, [Subprotocol("agentspace.v1.json")]):
+            with serve(greet, "127.0.0.1", 0, subprotocols=subprotocols) as server:
+                thread = threading.Thread(target=server.serve_forever)
+                thread.start()
+                port = server.socket.getsockname()[1]
+                assert (await problem_of(f"ws://127.0.0.1:{port}/")).problem == "stranger"
+                server.shutdown()
+                thread.join()
 
     run(backend, scenario)
 
