@@ -24,6 +24,7 @@ VARIABLES = {"anthropic": "ANTHROPIC_API_KEY"}
 """The environment variable of each provider that a key can be kept for."""
 
 _KEY = re.compile(r"[!-~]{1,512}")
+_CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 _BACKEND_VARIABLE = "PYTHON_KEYRING_BACKEND"  # keyring's own
 _INSTEAD = "Use the environment variable ANTHROPIC_API_KEY or a key file (api_key_file) instead."
 
@@ -123,7 +124,7 @@ class Vault:
                 key = self._environ.get(variable)
                 return _checked(key, variable) if key else None
             case KeySource.FILE:
-                return _read_key_file(self._file) if self._file else None
+                return self._read_file(self._file) if self._file else None
             case KeySource.KEYRING:
                 return _read_keyring(provider)
 
@@ -135,6 +136,13 @@ class Vault:
                 return str(self._file) if self._file else "api_key_file is not set"
             case KeySource.KEYRING:
                 return "the operating system's keyring"
+
+    def _read_file(self, path: Path) -> str:
+        """A credential of systemd has a folder that its service alone may enter; its own mode says
+        nothing (0440 beside an access list, report: systemd/systemd 29435)."""
+        credentials = self._environ.get(_CREDENTIALS_VARIABLE)
+        is_credential = bool(credentials) and path.parent == Path(str(credentials))
+        return _read_key_file(path, may_be_shared=is_credential)
 
     def _refuse_plaintext(self) -> None:
         if _is_plaintext() and not self._environ.get(_BACKEND_VARIABLE):
@@ -160,11 +168,11 @@ def _checked(key: str, what: str) -> str:
     return key
 
 
-def _read_key_file(path: Path) -> str:
+def _read_key_file(path: Path, *, may_be_shared: bool) -> str:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+            if os.name == "posix" and stat.S_IMODE(mode) & 0o077 and not may_be_shared:
                 raise VaultError(
                     f"The key file {path} can be read by others: make it yours alone with "
                     f"`chmod 600 {path}`."

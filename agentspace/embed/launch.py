@@ -23,6 +23,9 @@ DRAIN_SECONDS: Final = 10.0
 
 LONGEST_SECONDS: Final = 86_400.0
 KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
+NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
+"""Where a service tells systemd that it is ready. The service is the parent, not its gateway."""
+
 SHORTEST_SECRET: Final = 8
 """Characters; to blot out shorter ones would only garble the text."""
 
@@ -39,6 +42,7 @@ class Launch:
         given = {name: _as_text(value) for name, value in settings.items()}
         chosen = {variable_of(name): value for name, value in given.items() if value}
         self.environ = {**environ, **chosen}
+        self.environ.pop(NOTIFY_SOCKET, None)
         self.token = self._kept("token", secrets.token_urlsafe(32))
         self.drain_seconds = _seconds(self._kept("drain_seconds", str(DRAIN_SECONDS)))
         self.port = given.get("port") or "0"

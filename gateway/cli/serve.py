@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -26,6 +27,7 @@ from gateway.cli.setting_options import SettingsCommand, setting_options
 from gateway.config import ConfigError, Settings
 from gateway.ledger.unusable import LedgerUnusable
 from gateway.presence import Presence
+from gateway.systemd import tell_manager
 from gateway.vault import Vault
 from protocol.errors import ExitCode
 
@@ -79,13 +81,18 @@ async def run_gateway(settings: Settings) -> int:
     """Serve until told to stop; the exit code."""
     gateway = Gateway(settings, Vault(settings.api_key_file))
     code = 0
+
+    def stop() -> None:
+        tell_manager("STOPPING=1", "STATUS=Draining.")
+        gateway.stop()
+
     async with trio.open_nursery() as nursery:
 
         async def stop_on_signals() -> None:
             nonlocal code
             with trio.open_signal_receiver(*_signals()) as signals:
                 async for _ in signals:
-                    gateway.stop()
+                    stop()
                     break
                 async for number in signals:
                     if number in ENDING:  # a hangup comes more than once
@@ -100,7 +107,7 @@ async def run_gateway(settings: Settings) -> int:
 
         nursery.start_soon(stop_on_signals)
         if settings.stop_on_stdin_eof:
-            nursery.start_soon(_stop_at_eof, gateway)
+            nursery.start_soon(_stop_at_eof, stop)
         nursery.start_soon(serve_and_leave)
     return code
 
@@ -125,6 +132,7 @@ class _Announce(trio.TaskStatus[str]):
         _settle_memory()
         sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
         sys.stdout.flush()
+        tell_manager("READY=1", f"STATUS=Serving at {value}")
 
 
 def _settle_memory() -> None:
@@ -134,9 +142,9 @@ def _settle_memory() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _stop_at_eof(gateway: Gateway) -> None:
+async def _stop_at_eof(stop: Callable[[], None]) -> None:
     """The parent holds our stdin; when it dies, however it dies, stdin ends."""
     with suppress(OSError):  # it was closed from the start
         while await trio.to_thread.run_sync(os.read, 0, 4096, abandon_on_cancel=True):
             pass
-    gateway.stop()
+    stop()

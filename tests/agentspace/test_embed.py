@@ -662,6 +662,12 @@ def test_settings_reach_the_gateway_in_its_environment_alone(tmp_path: Path) -> 
     assert launch.without_secrets("a-token-of-the-parent, sk-test-key") == "…, …"
 
 
+def test_the_parent_alone_tells_its_service_manager(tmp_path: Path) -> None:
+    """A gateway that is ready, or drains, says nothing of the service that has it as a child."""
+    environ = environment(tmp_path) | {"NOTIFY_SOCKET": "/run/systemd/notify"}
+    assert "NOTIFY_SOCKET" not in Launch({}, environ, ["agentspace"]).environ
+
+
 def test_each_gateway_gets_a_token_of_its_own(tmp_path: Path) -> None:
     """Unless somebody chose one."""
     first, second = (Launch({}, environment(tmp_path), ["agentspace"]) for _ in range(2))

@@ -122,6 +122,18 @@ def test_a_key_file_of_others_is_refused(key_file: Path, mode: int) -> None:
         vault(key_file).find()
 
 
+def test_a_credential_of_systemd_is_taken_with_the_mode_it_has(
+    key_file: Path, tmp_path: Path
+) -> None:
+    """Its folder is closed to others; a file that only lies next to that folder gets no mercy."""
+    key_file.chmod(0o440)
+    found = vault(key_file, CREDENTIALS_DIRECTORY=str(tmp_path)).find()
+    assert found == FoundKey(f"{KEY}-of-the-file", KeySource.FILE)
+    for elsewhere in ("", str(tmp_path / "k"), str(tmp_path.parent)):
+        with pytest.raises(VaultError, match="chmod 600"):
+            vault(key_file, CREDENTIALS_DIRECTORY=elsewhere).find()
+
+
 def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:
     """It was asked for by name: to look elsewhere would hide the mistake."""
     with pytest.raises(VaultError, match="No such file"):
