@@ -11,6 +11,9 @@ serves streamable HTTP on a free port of loopback, which it writes there. The pl
   request's id.
 - `blocks`: by a tool's name, how many text blocks it answers with.
 - `asks`: by a tool's name, the request that the server makes of its client before it answers.
+- `notices`: by a tool's name, the method of what it tells 20,000 times before it answers; over HTTP
+  only with `events`.
+- `seconds`: by a tool's name, how long it takes to answer.
 - `events`: over HTTP, whether it answers with a stream of events.
 - `statuses`: over HTTP, by a tool's name, the status that it answers with, and no more.
 - `unknown_session`: over HTTP, the status and the body of what it says to a session that it does
@@ -23,12 +26,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
+
+NOTICES = 20_000
 
 
 class TinyServer:
@@ -52,8 +58,17 @@ class TinyServer:
         asked = self.plan.get("asks", {}).get(heard.get("params", {}).get("name"))
         return {"jsonrpc": "2.0", "id": "asked", **asked} if asked else None
 
+    def tells(self, heard: Message) -> list[str]:
+        """What it tells before it answers."""
+        method = self.plan.get("notices", {}).get(heard.get("params", {}).get("name"))
+        if method is None:
+            return []
+        params = {"level": "info", "data": "one more line"}
+        return [json.dumps({"jsonrpc": "2.0", "method": method, "params": params})] * NOTICES
+
     def answer(self, heard: Message) -> str:
         """The answer to a request, as JSON."""
+        time.sleep(self.plan.get("seconds", {}).get(heard.get("params", {}).get("name"), 0))
         raw = self.plan.get("raw", {}).get(heard.get("params", {}).get("name"))
         if raw is not None:
             return str(raw).replace("ID", json.dumps(heard["id"]))
@@ -97,6 +112,8 @@ def serve_stdio(server: TinyServer) -> None:
             if asked := server.asks(heard):
                 say(json.dumps(asked))
                 server.understand(sys.stdin.readline())
+            for told in server.tells(heard):
+                say(told)
             say(server.answer(heard))
 
 
@@ -122,25 +139,26 @@ class Handler(BaseHTTPRequestHandler):
             sessions.append(f"session-{next(self.server.numbers)}")
         elif self.headers.get("mcp-session-id") not in sessions:
             status, body = tiny.plan.get("unknown_session", [404, "{}"])
-            return self._say(status, body.encode())
+            return self._say(status, body)
         if "id" not in heard or "method" not in heard:
-            return self._say(202, b"")
+            return self._say(202, "")
         name = heard.get("params", {}).get("name")
         if status := tiny.plan.get("statuses", {}).get(name):
-            return self._say(status, b"")
-        return self._say(200, tiny.answer(heard).encode())
+            return self._say(status, "")
+        return self._say(200, *tiny.tells(heard), tiny.answer(heard))
 
     def do_GET(self) -> None:
-        self._say(405, b"")
+        self._say(405, "")
 
     def do_DELETE(self) -> None:
-        self._say(405, b"")
+        self._say(405, "")
 
-    def _say(self, status: int, body: bytes) -> None:
-        kind = "application/json"
+    def _say(self, status: int, *messages: str) -> None:
+        kind, body = "application/json", messages[-1].encode()
         if self.server.tiny.plan.get("events") and status == 200:
             kind = "text/event-stream"
-            body = b"event: message\r\ndata: " + body + b"\r\n\r\n"
+            events = [f"event: message\r\ndata: {message}\r\n\r\n" for message in messages]
+            body = "".join(events).encode()
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))

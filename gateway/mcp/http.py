@@ -18,6 +18,7 @@ import trio
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import streamable_http_client
 
+from gateway.mcp.notices import Notices
 from gateway.mcp.reading import readable
 from gateway.mcp.settings import McpServer
 from gateway.mcp.stdio import LONGEST_MESSAGE
@@ -56,10 +57,12 @@ class Trouble:
 
 
 @asynccontextmanager
-async def open_http(server: McpServer, trouble: Trouble) -> AsyncIterator[TransportStreams]:
+async def open_http(
+    server: McpServer, trouble: Trouble, notices: Notices
+) -> AsyncIterator[TransportStreams]:
     """Speak with the server at its address."""
     async with (
-        _Client(server, trouble) as client,
+        _Client(server, trouble, notices) as client,
         streamable_http_client(
             server.url, http_client=client, max_sse_event_size=LONGEST_MESSAGE
         ) as streams,
@@ -68,13 +71,14 @@ async def open_http(server: McpServer, trouble: Trouble) -> AsyncIterator[Transp
 
 
 class _Client(OutboundClient):
-    def __init__(self, server: McpServer, trouble: Trouble) -> None:
+    def __init__(self, server: McpServer, trouble: Trouble, notices: Notices) -> None:
         super().__init__(
             server.url,
             headers=server.headers | {"accept-encoding": "identity"},
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS, write=CONNECT_SECONDS),
         )
         self._trouble = trouble
+        self._notices = notices
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send it; what fails is an answer as well."""
@@ -90,7 +94,8 @@ class _Client(OutboundClient):
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         kind = response.headers.get("content-type", "")
         is_stream = kind.startswith("text/event-stream") and response.status_code < 400
-        response.stream = _EventBody(response.stream) if is_stream else _JsonBody(response.stream)
+        body = response.stream
+        response.stream = _EventBody(body, self._notices) if is_stream else _JsonBody(body)
         if request.method == "POST":
             await self._note(request, response)
         return response
@@ -156,17 +161,22 @@ class _JsonBody(httpx2.AsyncByteStream):
 
 
 class _EventBody(_JsonBody):
-    """A stream of events whose messages the SDK can read."""
+    """A stream of events whose messages the SDK can read, without those that nobody needs."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, notices: Notices) -> None:
+        super().__init__(body)
+        self._notices = notices
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         lines = EventLines()
         async with aclosing(self._pieces()) as pieces:
             async for piece in pieces:
                 for event in lines.feed(piece):
-                    yield await _event(event)  # noqa: ASYNC119 - aclose() ends the body
+                    if needed := await _event(event, self._notices):
+                        yield needed  # noqa: ASYNC119 - aclose() ends the body
                 _check_length(lines.rest)
         if lines.rest:  # some end without an empty line
-            yield await _event(bytes(lines.rest) + b"\n\n")
+            yield await _event(bytes(lines.rest) + b"\n\n", self._notices)
 
 
 class EventLines:
@@ -194,14 +204,20 @@ class EventLines:
         return [event + b"\n\n" for event in events]
 
 
-async def _event(event: bytes) -> bytes:
-    """The event with a message that the SDK can read, on one line."""
+async def _event(event: bytes, notices: Notices) -> bytes:
+    """The event with a message that the SDK can read, on one line.
+
+    Of one that nobody needs only its id is left, with which a stream that breaks is taken up again.
+    """
     lines = event.split(b"\n")
     told = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     message = b"\n".join(told)
     if not message:
         return event
     others = [line for line in lines if line and not line.startswith(b"data:")]
+    if await notices.take(message):
+        named = [line for line in others if line.startswith(b"id:")]
+        return b"\n".join([*named, b"data:", b"", b""]) if named else b""
     message = await readable(message)
     return b"\n".join([*others, *(b"data: " + line for line in message.split(b"\n")), b"", b""])
 

@@ -15,7 +15,6 @@ from typing import Any, Final, Literal
 import trio
 from mcp.client._transport import TransportStreams
 from mcp.client.client import Client
-from mcp.client.session import IncomingMessage
 from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -24,7 +23,6 @@ from mcp_types import (
     PARSE_ERROR,
     Implementation,
     Tool,
-    ToolListChangedNotification,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -32,6 +30,7 @@ from gateway import __version__
 from gateway.mcp.answers import to_answer
 from gateway.mcp.bounded import MOST_TOOLS
 from gateway.mcp.http import Trouble, open_http
+from gateway.mcp.notices import Notices
 from gateway.mcp.offers import offers_of
 from gateway.mcp.pace import PacedStream
 from gateway.mcp.reading import UNREADABLE
@@ -86,7 +85,6 @@ class Life:
                     mode=self._mode,
                     cache=None,
                     client_info=Implementation(name="agentspace", version=__version__),
-                    message_handler=self._hear,
                 ) as client:
                     await self._serve(client, starting)
             except* Exception as group:  # noqa: BLE001 - a server's failure is never ours
@@ -103,15 +101,13 @@ class Life:
     def _look(self) -> None:
         self._news.set()
 
-    async def _hear(self, message: IncomingMessage) -> None:
-        await trio.lowlevel.checkpoint()
-        if isinstance(message, ToolListChangedNotification):
-            self._look()
-
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[TransportStreams]:
         server = self._state.server
-        transport = open_http(server, self._trouble) if server.url else open_stdio(server)
+        notices = Notices(self._look)
+        transport = (
+            open_http(server, self._trouble, notices) if server.url else open_stdio(server, notices)
+        )
         async with transport as (read, write):
             yield PacedStream(read, self._sift), write
 
@@ -187,7 +183,10 @@ class Life:
         return tools
 
     async def _listen(self, client: Client) -> None:
-        """Ask for news, where that is how they come; in older versions they come unasked."""
+        """Ask for news, where that is how they come; in older versions they come unasked.
+
+        `Notices` takes them in.
+        """
         tools = client.server_capabilities.tools
         if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or not (
             tools and tools.list_changed
@@ -197,7 +196,7 @@ class Life:
             try:
                 async with client.listen(tools_list_changed=True) as events:
                     async for _ in events:
-                        self._look()
+                        pass
             except (SubscriptionLost, MCPError):
                 log.debug("the MCP server %s: its news have ended", self._name)
             await trio.sleep(LISTEN_SECONDS)

@@ -6,6 +6,7 @@ and so in the end at its own pipe or socket; one that talks nothing but nonsense
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 from typing import Final, Self
 
@@ -31,7 +32,7 @@ class TokenBucket:
     def __init__(self, rate: float, burst: float) -> None:
         self._step = 1 / rate
         self._slack = burst / rate
-        self._due = 0.0
+        self._due = -math.inf
 
     def delay(self, now: float) -> float:
         """Seconds that a message must wait which comes now."""

@@ -17,6 +17,7 @@ from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 
 from gateway.mcp.child import exit_of, open_child
+from gateway.mcp.notices import Notices
 from gateway.mcp.reading import Heard, heard
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import ServerLost
@@ -27,26 +28,29 @@ _PIECE: Final = 65_536
 
 
 @asynccontextmanager
-async def open_stdio(server: McpServer) -> AsyncIterator[TransportStreams]:
+async def open_stdio(server: McpServer, notices: Notices) -> AsyncIterator[TransportStreams]:
     """Start the server and speak with it. Raises ServerLost when it cannot be started or ends."""
     async with open_child(server) as process:
         hear, read = anyio.create_memory_object_stream[Heard](0)
         write, say = anyio.create_memory_object_stream[SessionMessage](0)
         with hear, read, write, say:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_read, process, hear)
+                nursery.start_soon(_read, process, hear, notices)
                 nursery.start_soon(_write, process, say)
                 yield read, write
                 nursery.cancel_scope.cancel()
 
 
-async def _read(process: trio.Process, hear: MemoryObjectSendStream[Heard]) -> None:
+async def _read(
+    process: trio.Process, hear: MemoryObjectSendStream[Heard], notices: Notices
+) -> None:
     assert process.stdout is not None
     framing = Framing()
     try:
         while piece := await process.stdout.receive_some(_PIECE):
             for line in framing.feed(bytes(piece)):
-                await hear.send(await heard(line))
+                if not await notices.take(line):
+                    await hear.send(await heard(line))
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         return  # the session has ended
     raise ServerLost(await exit_of(process))

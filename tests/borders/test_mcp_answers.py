@@ -232,6 +232,29 @@ async def test_an_odd_list_of_tools_ends_no_call_that_runs(tmp_path: Path) -> No
     assert len([one for one in tiny.heard if one.get("method") == "tools/list"]) > 1
 
 
+LONG_AGO = 36
+"""Seconds that an answer waited for 20,000 messages before it."""
+
+
+@pytest.mark.parametrize("way", ["stdio", "events"])
+@pytest.mark.parametrize("kind", ["message", "progress", "tools/list_changed", "no/such-thing"])
+async def test_what_a_server_tells_before_its_answer_does_not_delay_it(
+    tmp_path: Path, way: str, kind: str
+) -> None:
+    """However much that is; other clients go on meanwhile."""
+    told = {"chatty": f"notifications/{kind}"}
+    tiny = Tiny(tmp_path, tools=[tool("chatty")], notices=told, events=way == "events")
+    with ExitStack() as stack:
+        server = tiny.server if way == "stdio" else stack.enter_context(tiny.over_http())
+        async with open_world(tmp_path, mcp_servers=(server,)) as world, world.talk() as talk:
+            await tools_when_up(talk, "tiny__chatty")
+            began = trio.current_time()
+            async with watching() as pauses:
+                assert await results(world, talk, "chatty") == {"chatty": "{}"}
+            assert trio.current_time() - began < LONG_AGO / 6
+    assert max(pauses) < HELD
+
+
 HELD = 0.2
 """Seconds of work at a time: 0.03 on a machine of 2026. It was 3.5."""
 

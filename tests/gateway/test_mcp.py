@@ -121,7 +121,7 @@ for line in sys.stdin:
     elif params["name"] == "flood":
         say(id=number, result=text("here it comes"))
         for count in itertools.count(1):
-            say(method="notifications/tools/list_changed")
+            say(method="notifications/cancelled")
             if count % 500 == 0:
                 note("flood", count)
     elif params["name"] == "babble":

@@ -29,6 +29,7 @@ from gateway.mcp.bounded import (
     split,
 )
 from gateway.mcp.http import EventLines, Trouble, _Client
+from gateway.mcp.notices import Notices
 from gateway.mcp.offers import LONGEST_WRITTEN, offers_of
 from gateway.mcp.reading import UNREADABLE, _understand, heard, readable
 from gateway.mcp.settings import McpServer
@@ -294,7 +295,8 @@ async def test_a_refusal_without_end_is_read_for_a_while_only(
         url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/mcp"
         trouble = Trouble(lambda: None)
         with trio.fail_after(5):
-            async with _Client(McpServer(name="s", url=url), trouble) as client:
+            notices = Notices(lambda: None)
+            async with _Client(McpServer(name="s", url=url), trouble, notices) as client:
                 request = client.build_request("POST", url, headers={"mcp-session-id": "x"})
                 response = await client.send(request, stream=True)
                 await response.aclose()
