@@ -30,6 +30,7 @@ from gateway import __version__
 from gateway.mcp.answers import to_answer
 from gateway.mcp.bounded import MOST_TOOLS
 from gateway.mcp.http import Trouble, open_http
+from gateway.mcp.no_answer import forgotten, lost, no_result, refused
 from gateway.mcp.notices import Notices
 from gateway.mcp.offers import offers_of
 from gateway.mcp.pace import PacedStream
@@ -54,6 +55,8 @@ MOST_PAGES: Final = 64
 """Pages of a list of tools."""
 REFRESH_SECONDS: Final = 0.2
 """Least time between two looks at the tools, however often a server says that they have changed."""
+LAST_SECONDS: Final = 1.0
+"""How long the calls that run may still take when the server has forgotten the session."""
 LISTEN_SECONDS: Final = 5.0
 """Pause before news are asked for again after their stream has ended."""
 LONGEST_REFUSAL: Final = 2_000
@@ -71,6 +74,7 @@ class Life:
         self._news = trio.Event()
         self._trouble = Trouble(self._look)
         self._in_flight = 0
+        self._idle = trio.Event()
         self._sift = Sift(state.server)
         self._listed: tuple[list[Tool], list[LeftOutTool]] | None = None
         self.connected = False
@@ -133,12 +137,20 @@ class Life:
             with trio.move_on_after(self._times.check) as waiting:
                 await self._news.wait()
             if self.has_forgotten:
+                await self._finish_calls()
                 raise ServerLost("has forgotten the session")
             if waiting.cancelled_caught and self._in_flight:
                 continue  # it may be unable to do two things at once
             self._news = trio.Event()
             await self._look_again(client)
             await trio.sleep(REFRESH_SECONDS)
+
+    async def _finish_calls(self) -> None:
+        """Take no further call; what the server has refused or nearly done ends by itself."""
+        self._state.down()
+        if self._in_flight:
+            with trio.move_on_after(LAST_SECONDS):
+                await self._idle.wait()
 
     async def _look_again(self, client: Client) -> None:
         """Refresh the tools; that they cannot be listed now ends no call that runs."""
@@ -207,16 +219,16 @@ class Life:
     ) -> ToolAnswer:
         """Run a call in a task of the connection's; leave it to itself when cancelled."""
         done, scope = trio.Event(), trio.CancelScope()
-        answer: ToolAnswer | None = None
+        outcome: ToolAnswer | SessionForgotten | None = None
 
         async def run() -> None:
-            nonlocal answer
-            self._in_flight += 1
+            nonlocal outcome
+            self._begin_call()
             try:
                 with scope:
-                    answer = await self._answer(client, tool, args)
+                    outcome = await self._answer(client, tool, args)
             finally:
-                self._in_flight -= 1
+                self._end_call()
                 done.set()
 
         nursery.start_soon(run)
@@ -224,44 +236,42 @@ class Life:
             await done.wait()
         finally:
             scope.cancel()
-        if answer is None and self.has_forgotten:
-            raise SessionForgotten
-        return answer or self._lost()
+        if outcome is None:  # it ran when the connection ended
+            outcome = SessionForgotten(lost(self._name)) if self.has_forgotten else lost(self._name)
+        if isinstance(outcome, SessionForgotten):
+            raise outcome
+        return outcome
 
-    async def _answer(self, client: Client, tool: str, args: dict[str, Any]) -> ToolAnswer | None:
+    def _begin_call(self) -> None:
+        if not self._in_flight:
+            self._idle = trio.Event()
+        self._in_flight += 1
+
+    def _end_call(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._idle.set()
+
+    async def _answer(
+        self, client: Client, tool: str, args: dict[str, Any]
+    ) -> ToolAnswer | SessionForgotten | None:
         try:
             return to_answer(await client.call_tool(tool, args), self._state.server.hide)
         except MCPError as error:
-            if self.has_forgotten:
-                return None
             if error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED):
-                return self._lost()
+                return None
+            if self.has_forgotten:
+                return SessionForgotten(forgotten(self._name))
             if error.code == INTERNAL_ERROR and self._trouble.text:
-                return self._refused() if self._trouble.is_refusal else self._lost()
+                if self._trouble.is_refusal:
+                    return refused(self._name, self._trouble.text)
+                return lost(self._name)
             if error.code == PARSE_ERROR and error.message.startswith(UNREADABLE):
-                return self._no_result()
+                return no_result(self._name)
             said = self._state.server.hide(error.message.replace("\0", ""))[:LONGEST_REFUSAL]
             return ToolAnswer.failed(f"The MCP server {self._name} refuses the call: {said}")
         except (RuntimeError, ValueError):  # the SDK's, for a result that is none
-            return self._no_result()
-
-    def _refused(self) -> ToolAnswer:
-        return ToolAnswer.failed(
-            f"The MCP server {self._name} refuses the call, and did not run it: it "
-            f"{self._trouble.text}."
-        )
-
-    def _no_result(self) -> ToolAnswer:
-        return ToolAnswer.failed(
-            f"The MCP server {self._name} answered with something that is no result of this "
-            "tool. The call may have had its effect."
-        )
-
-    def _lost(self) -> ToolAnswer:
-        return ToolAnswer.failed(
-            f"The MCP server {self._name} was lost before it answered. The call may have had its "
-            "effect: look before you repeat it."
-        )
+            return no_result(self._name)
 
     def _reason(self, error: BaseException) -> str:
         leaves = list(_leaves(error))

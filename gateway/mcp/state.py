@@ -36,7 +36,14 @@ class ServerLost(Exception):
 
 
 class SessionForgotten(Exception):
-    """A server does not know the session any more: it has not run the call."""
+    """A server does not know the session any more.
+
+    `answer` is for a call that cannot be repeated: it says whether the call was run.
+    """
+
+    def __init__(self, answer: ToolAnswer) -> None:
+        super().__init__(answer)
+        self.answer = answer
 
 
 class ServedTool(msgspec.Struct, frozen=True):
@@ -117,19 +124,13 @@ class ServerState:
             return ToolAnswer.failed(f"The arguments do not fit: {error}.")
         try:
             return await call(tool.own_name, own)
-        except SessionForgotten:
+        except SessionForgotten as forgotten:
             if self._call is call:
                 self.down()
-            return await self._again(name, tool, own)
+            return await self._again(name, tool, own) if tool.is_repeatable else forgotten.answer
 
     async def _again(self, name: str, tool: ServedTool, own: dict[str, Any]) -> ToolAnswer:
-        """The call once more, in a new session, if that can do no harm."""
-        who = f"The MCP server {self.server.name}"
-        if not tool.is_repeatable:
-            return ToolAnswer.failed(
-                f"{who} had forgotten the session, so this call was most likely not run. Look "
-                "before you repeat it."
-            )
+        """The call once more, in a new session."""
         log.info("a call of %s is repeated in a new session", name)
         await self._is_up.wait()
         if self._call is None or name not in self.tools:
@@ -137,4 +138,7 @@ class ServerState:
         try:
             return await self._call(tool.own_name, own)
         except SessionForgotten:
-            return ToolAnswer.failed(f"{who} forgets the session at every call. Go on without it.")
+            return ToolAnswer.failed(
+                f"The MCP server {self.server.name} forgets the session at every call. Go on "
+                "without it."
+            )

@@ -331,6 +331,48 @@ async def test_a_forgotten_session_begins_anew_and_a_safe_call_is_repeated(
     assert len(tiny.calls) == 3  # the first one met no session
 
 
+@pytest.mark.parametrize(
+    ("seconds", "hint", "words"),
+    [
+        (0.5, "destructiveHint", {"slow": "{}", "fine": "had forgotten the session"}),
+        (0.5, "readOnlyHint", {"slow": "{}", "fine": "{}"}),
+        (2.5, "destructiveHint", {"slow": "was lost", "fine": "had forgotten the session"}),
+        (2.5, "readOnlyHint", {"slow": "{}", "fine": "{}"}),
+    ],
+)
+async def test_a_call_that_runs_when_another_finds_the_session_forgotten_goes_on(
+    tmp_path: Path, seconds: float, hint: str, words: dict[str, str]
+) -> None:
+    """If it takes much longer, it is repeated where that is safe; else the model is told.
+
+    There is one new session for both.
+    """
+    tools = [tool(name, annotations={hint: True}) for name in words]
+    tiny = Tiny(tmp_path, tools=tools, seconds={"slow": seconds})
+    told: dict[str, str] = {}
+
+    async def ask(talk: Talk, name: str) -> None:
+        told[name] = text_of(await talk.turn(f"Be {name}."))
+
+    with tiny.over_http() as server:
+        gateway = open_world(tmp_path, mcp_servers=(server,))
+        async with gateway as world, world.talk() as one, world.talk() as other:
+            await tools_when_up(one, "tiny__fine")
+            for name in words:
+                steps = calls((f"tiny__{name}", {})), says(f"{{tiny__{name}}}")
+                world.simulator.script(turn(*steps, when=name))
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ask, one, "slow")
+                    while not tiny.calls:  # noqa: ASYNC110 - another process writes it
+                        await trio.sleep(0.01)
+                    tiny.forget()
+                    nursery.start_soon(ask, other, "fine")
+    for name, said in words.items():
+        assert said in told[name]
+    assert len([one for one in tiny.heard if one.get("method") == "initialize"]) == 2
+
+
 async def test_a_call_that_may_do_harm_is_not_repeated(tmp_path: Path) -> None:
     """The model is told; the next call finds the new session."""
     tiny = Tiny(tmp_path, tools=[tool("fine", annotations={"readOnlyHint": False})])
