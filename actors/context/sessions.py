@@ -59,6 +59,7 @@ class Held:
 
     def load(self, stored: StoredSession) -> None:
         """Take in what the ledger has."""
+        self.forget()
         self.head, self.entries = stored.head, stored.entries
         self.next_place = stored.next_place
         self._bytes = sum(entry.byte_count for entry in stored.entries)
@@ -107,7 +108,11 @@ class Held:
         return transcript
 
     def adopt(self, change: Change, transcript: Transcript | None = None) -> None:
-        """Take in what was written; for a new epoch, `transcript` has the messages before it."""
+        """Take in what was written; for a new epoch, `transcript` has the messages before it.
+
+        Until all of it is taken in there is no session here: should that fail, it is loaded anew.
+        """
+        self.session = None
         if change.withheld is not None:
             self._withhold(change.withheld)
         if change.head is not None:

@@ -64,8 +64,9 @@ class TurnWrites:
                 if begun.outcome == "stale":
                     held.forget()
                 _check(begun)
-                held.adopt(change, flight.transcript)
-                flight.begun()
+                transcript = flight.transcript
+                flight.begun()  # its row is written: whatever comes now, it must be settled
+                held.adopt(change, transcript)
         except GatewayError:
             self._parts.underway.end(request.turn.turn_id)
             self._parts.underway.settled(request.turn.turn_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from actors.context.sessions import Held
 from actors.ports import AgentFiles
 from protocol.client import SessionDelete
 from protocol.errors import GatewayError
@@ -170,6 +172,36 @@ async def test_a_turn_that_could_not_be_written_has_not_begun(autojump_clock: Mo
         assert (world.context.open_rows, talk.statuses) == (0, SAID)
         world.store.works()
         await talk.turn("2")
+        assert await talk.is_as_stored()
+
+
+@pytest.mark.parametrize("when", ["begins", "goes on", "ends"])
+async def test_what_is_written_and_not_taken_in_is_loaded_anew(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """The turn is settled all the same, and the next one has all of it."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        await talk.build("2")
+        steps = {
+            "begins": talk.begin,
+            "goes on": partial(talk.extend, answer(call("a")), results(result("a"))),
+            "ends": partial(talk.end, THOUGHTFUL),
+        }
+        for name, step in steps.items():
+            if name != when:
+                await step()
+                continue
+            with monkeypatch.context() as broken:
+                broken.setattr(Held, "_append", None)
+                with pytest.raises(GatewayError, match="INTERNAL"):
+                    await step()
+        assert [row.status for row in world.store.rows.values()] == ["completed"] * 2
+        assert world.context.open_rows == 0
+        await talk.turn("3")
+        assert [content for role, content in talk.messages if role == "user"][-1] == "3"
+        assert [status for _, status in talk.statuses].count("complete") == len(talk.statuses)
         assert await talk.is_as_stored()
 
 
