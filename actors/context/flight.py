@@ -58,6 +58,8 @@ class Flight:
         self.built_at = built_at
         self.has_begun = False
         """Whether its beginning is written."""
+        self.is_settled = False
+        """Whether its end is written."""
         self.ids = DistinctIds(turn_id)
         self._requests: dict[int, SentRequest] = {}
 

@@ -178,7 +178,7 @@ class TurnWrites:
         except Exception as error:
             # Even if the answer cannot be kept, the bill is written. The fence refuses the change:
             # the session has another version than before the turn, or is deleted.
-            if flight.has_begun:
+            if flight.has_begun and not flight.is_settled:
                 unchanged = Change(session=flight.before)
                 await self._parts.store.settle_turn(unchanged, turn)  # noqa: ASYNC120 - or the next start
             if not (isinstance(error, GatewayError) and error.failure.code == "SESSION_NOT_FOUND"):
@@ -202,7 +202,9 @@ class TurnWrites:
             change = msgspec.structs.replace(change, withheld=withheld)
         elif request.unsent == "turn":
             change = _unsent(change, own[0].place, request.status, head, flight.former)
-        if await self._parts.store.settle_turn(change, request.turn) and change.head is None:
+        is_kept = await self._parts.store.settle_turn(change, request.turn)
+        flight.is_settled = True
+        if is_kept and change.head is None:
             held.adopt(change)
         else:
             held.forget()  # it is loaded anew

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -184,7 +185,7 @@ async def test_what_is_written_and_not_taken_in_is_loaded_anew(
         talk = Talk(world)
         await talk.turn("1")
         await talk.build("2")
-        steps = {
+        steps: dict[str, Callable[[], Awaitable[object]]] = {
             "begins": talk.begin,
             "goes on": partial(talk.extend, answer(call("a")), results(result("a"))),
             "ends": partial(talk.end, THOUGHTFUL),
