@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 
 OUT_OF_MONEY = Ending(stop=STOP_BUDGET)
 
+UNTIL = "until it is changed or the gateway is restarted"
+"""How long a tool is left out that the provider has refused; see `actors.context.refused`."""
+
 
 class ConversationSettings(UpstreamSettings, frozen=True, kw_only=True):
     """How long to wait for an actor, in seconds, and how often a turn may ask the provider."""
@@ -201,11 +204,11 @@ class Conversation:
         server = next((rule.server for rule in turn.built.tools if rule.name == name), "")
         whose = f" of the MCP server {server}" if server else ""
         why = error.refusal or ""
-        log.warning("the tool %s%s is left out from now on: %s", name, whose, why)
+        log.warning("the tool %s%s is left out, for all clients, %s: %s", name, whose, UNTIL, why)
         mark = LeftOutTool(
             name=name.removeprefix(f"{server}__"),
             server=server or UNSET,
-            reason=f"the provider has refused it: {why}",
+            reason=f"the provider has refused it, and it stays out {UNTIL}: {why}",
         )
         definition = msgspec.json.encode(tool)
         with deadline(self._settings.ask_seconds):
@@ -213,7 +216,7 @@ class Conversation:
         told = ProviderError(
             "LLM_ERROR",
             f"The provider refuses the tool {name}{whose}: {why.rstrip('. ')}. The tool "
-            "is left out from now on: send again.",
+            f"is left out {UNTIL}: send again.",
         )
         told.refusal = why
         told.failure = told.failure.of_request(error.failure.provider_request_id)

@@ -220,9 +220,11 @@ async def test_a_tool_that_the_provider_refuses_all_the_same_is_left_out_from_th
             assert [one["name"] for one in world.sent()[-1]["tools"]] == ["tiny__fine"]
         status = await talk.ask("gateway.status")
         assert marks(status) == {("pattern", "tiny")}
-        assert status["toolsLeftOut"][0]["reason"].startswith("the provider has refused it: ")
-    start = "the tool tiny__pattern of the MCP server tiny is left out from now on: "
-    lines = [one for one in caplog.records if one.getMessage().startswith(start)]
+        until = "until it is changed or the gateway is restarted: "
+        reason = f"the provider has refused it, and it stays out {until}"
+        assert status["toolsLeftOut"][0]["reason"].startswith(reason)
+    start = "the tool tiny__pattern of the MCP server tiny is left out, for all clients, "
+    lines = [one for one in caplog.records if one.getMessage().startswith(start + until)]
     assert len(lines) == 1
 
 

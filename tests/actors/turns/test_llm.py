@@ -843,8 +843,8 @@ async def test_the_error_names_a_tool_that_the_provider_refuses(
         assert error["code"] == "LLM_ERROR"
         assert error["message"] == (
             "The provider refuses the tool s__brew of the MCP server s: "
-            "tools.0.custom.input_schema: It is odd. The tool is left out from now on: send again. "
-            "(The provider's request: req_7)"
+            "tools.0.custom.input_schema: It is odd. The tool is left out until it is changed or "
+            "the gateway is restarted: send again. (The provider's request: req_7)"
         )
         error = (await client.converse(tools=mine))[-1]
         assert "the tool mine: tools.0.name: Odd. The tool" in error["message"]
