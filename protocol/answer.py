@@ -6,7 +6,7 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any
 
 from msgspec import UNSET
 
@@ -33,7 +33,6 @@ from protocol.provider.events import (
     MessageStop,
     ProviderEvent,
     ProviderMessage,
-    SignatureDelta,
     TextDelta,
     ThinkingDelta,
     UnknownDelta,
@@ -220,7 +219,8 @@ class Answer:
         bound to what stood before; but not from an answer that calls tools, which is not over.
         So does thinking at the end, with which no message may end. A use of one of the provider's
         own tools stays without its result: see `protocol.closing`. A block of an unknown type is
-        kept; if it grew in an unknown way, it would not go back as it came, and is missing.
+        kept; one that grew in an unknown way, or by a piece of another type than its own, would not
+        go back as it came, and is missing.
         """
         blocks = self.blocks if self.complete else [*self.blocks, *self._open_texts()]
         gone = {at for at, one in enumerate(blocks) if at in self._unfit or not _stays(one)}
@@ -273,28 +273,19 @@ class Answer:
         return [*self._sources.of_block(block)]
 
     def _grow(self, block: OpenBlock, delta: BlockDelta) -> list[TurnEvent]:
+        block.grow(delta)
         match delta:
             case TextDelta(text):
-                block.text.append(text)
                 return self._show(text)
             case ThinkingDelta(text):
-                block.thinking.append(text)
                 return self._reason(text)
             case InputJsonDelta(text):
                 if block.begun.get("type") in ("text", *THINKING):
                     raise MalformedEvent("arguments for a block that takes none")
-                block.json.append(text)
                 self.size += size_of(text) * JSON_DENSITY
-            case SignatureDelta(signature):
-                block.signature.append(signature)
-            case CitationsDelta(citation):
-                if not isinstance(citation, dict):
-                    return []
-                block.citations.append(citation)
+            case CitationsDelta(dict(citation)):
                 self._meter.cite([citation])
                 return [*self._sources.of_citation(citation)]
-            case _:
-                assert_never(delta)
         return []
 
     def _finish(self, index: int) -> None:

@@ -10,7 +10,15 @@ import msgspec
 from protocol.free_form import HEAVIEST, is_too_deep, weight
 from protocol.provider import halves
 from protocol.provider.content import Block
-from protocol.provider.events import MalformedEvent
+from protocol.provider.events import (
+    BlockDelta,
+    CitationsDelta,
+    InputJsonDelta,
+    MalformedEvent,
+    SignatureDelta,
+    TextDelta,
+    ThinkingDelta,
+)
 
 _BEGINNINGS: dict[str, dict[str, type | UnionType]] = {
     "text": {"text": str | None},
@@ -18,6 +26,15 @@ _BEGINNINGS: dict[str, dict[str, type | UnionType]] = {
     "server_tool_use": {"id": str},
 }
 """What the fields of a block must be, by its type. A block of another type may have any fields."""
+
+_GROWTHS: dict[str, tuple[type[BlockDelta], ...]] = {
+    "text": (TextDelta, CitationsDelta),
+    "thinking": (ThinkingDelta, SignatureDelta),
+    "redacted_thinking": (),
+    "tool_use": (InputJsonDelta,),
+    "server_tool_use": (InputJsonDelta,),
+}
+"""How a block grows, by its type. A block of another type may grow in any way."""
 
 
 def _check(block: Block) -> None:
@@ -59,6 +76,29 @@ class OpenBlock:
         self.citations: list[Block] = []
         self.is_known = True
         """Whether it grew only in ways that are known, so that it can be sent back as it is."""
+
+    def grow(self, delta: BlockDelta) -> None:
+        """Add a piece. One that is of another type than the block has no place in it."""
+        if not self._takes(delta):
+            self.is_known = False
+            return
+        match delta:
+            case TextDelta(text):
+                self.text.append(text)
+            case ThinkingDelta(text):
+                self.thinking.append(text)
+            case InputJsonDelta(text):
+                self.json.append(text)
+            case SignatureDelta(signature):
+                self.signature.append(signature)
+            case CitationsDelta(dict(citation)):
+                self.citations.append(citation)
+
+    def _takes(self, delta: BlockDelta) -> bool:
+        kind = self.begun["type"]
+        if kind in _GROWTHS:
+            return isinstance(delta, _GROWTHS[kind])
+        return not kind.endswith("tool_result")
 
     def whole(self) -> Block:
         """The block with all of its pieces."""

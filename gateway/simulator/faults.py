@@ -15,6 +15,7 @@ from gateway.simulator.spelling import (
     endless_text,
     half_character,
     respelled,
+    stray_delta,
     unknown_delta,
 )
 
@@ -142,6 +143,9 @@ def _surprise(first: StreamEvent, rest: Iterator[StreamEvent], fault: Fault) -> 
             yield first
         case "unknown_delta":
             yield unknown_delta(first)
+            yield first
+        case "stray_delta":
+            yield stray_delta(first)
             yield first
         case "half":
             yield half_character(first)

@@ -70,6 +70,15 @@ def unknown_delta(following: StreamEvent) -> StreamEvent:
     return StreamEvent(frame("content_block_delta", {"index": index, "delta": delta}))
 
 
+def stray_delta(following: StreamEvent) -> StreamEvent:
+    """A piece of another type than the block to which the `following` event belongs."""
+    data = _data(following)
+    kind = "thinking" if _field(data) == "text" else "text"
+    delta = {"type": f"{kind}_delta", kind: "stray"}
+    event = {"index": data.get("index", 0), "delta": delta}
+    return StreamEvent(frame("content_block_delta", event), is_delta=True)
+
+
 def _data(event: StreamEvent) -> dict[str, Any]:
     return _decode(event.frame.partition(b"data: ")[2])
 

@@ -1,7 +1,8 @@
 """The provider's stream, as proxies and the provider's next version spell it.
 
 Reported of other programs: the last event is dropped where no blank line follows it
-(openai/openai-node 2725, google-gemini/gemini-cli 29059).
+(openai/openai-node 2725, google-gemini/gemini-cli 29059), text comes within a call
+(sgl-project/sglang 26795), thinking within text (BerriAI/litellm 32664).
 """
 
 from __future__ import annotations
@@ -102,6 +103,26 @@ async def test_a_block_that_grew_in_an_unknown_way_does_not_go_back(world: World
     frames = await turn(world, Reply(blocks=blocks, fault=Fault("unknown_delta", at=3)))
     assert frames[-1]["type"] == "chat.stream.end", frames[-1]
     assert await kept(world, frames) == [{"type": "text", "text": "Yes."}]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "left"),
+    [
+        ((ReplyThinking("Hm."), ReplyText("Yes.")), ["text"]),
+        ((ReplyText("Yes."), ReplyThinking("Hm."), ReplyText("No.")), ["text", "thinking", "text"]),
+    ],
+    ids=["within thinking", "within text"],
+)
+async def test_a_piece_within_a_block_of_another_type_does_not_go_back(
+    world: World, blocks: Any, left: list[str]
+) -> None:
+    """It is shown, and the provider takes the session at once, without a second try."""
+    frames = await turn(world, Reply(blocks=blocks, fault=Fault("stray_delta", at=3)))
+    assert frames[-1]["type"] == "chat.stream.end", frames[-1]
+    assert "stray" in text_of(frames) + reasoning_of(frames)
+    assert "stray" not in str(came := await kept(world, frames))
+    assert [block["type"] for block in came] == left
+    assert len(world.sent()) == 2
 
 
 @pytest.mark.parametrize(

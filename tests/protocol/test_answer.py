@@ -651,6 +651,36 @@ def test_what_grew_in_an_unknown_way_does_not_go_back() -> None:
     assert grown(SAID) == [SIGNED, SAID, SIGNED, SAID], "it is what the model said"
 
 
+CITED: Block = {"type": "text", "text": "Well.", "citations": []}
+
+
+@pytest.mark.parametrize(
+    ("one", "strays", "kept"),
+    [
+        (SIGNED, [TextDelta("a"), CitationsDelta({"url": "u"})], []),
+        (REDACTED, [SignatureDelta("s"), TextDelta("a")], []),
+        (FOUND, [InputJsonDelta("{}")], []),
+        (SEARCH, [ThinkingDelta("a")], [SEARCH]),
+        (TOOL, [TextDelta("a")], [TOOL]),
+        (SAID, [ThinkingDelta("a"), SignatureDelta("s")], [SAID]),
+        (CITED, [CitationsDelta(None)], [CITED]),
+    ],
+    ids=lambda one: one.get("type") if isinstance(one, dict) else None,
+)
+def test_a_piece_of_another_type_is_no_part_of_its_block(
+    one: Block, strays: list[BlockDelta], kept: list[Block]
+) -> None:
+    """The block goes back without it, or not at all: the provider takes no field that is odd."""
+    before = [SEARCH] if one is FOUND else []
+    lead = [event for index, made in enumerate(before) for event in block(made, index=index)]
+    pieces = block(one, *strays, index=len(before))
+    answer, events = told(START, *lead, *pieces, END, STOP)
+    assert answer.kept_blocks() == kept
+    shown = [type(event) for event in events if isinstance(event, Text | Reasoning)]
+    said = {TextDelta: Text, ThinkingDelta: Reasoning}
+    assert set(shown) >= {said[type(stray)] for stray in strays if type(stray) in said}
+
+
 def test_an_unknown_delta_of_no_block_is_nothing() -> None:
     """It is no piece of anything that is kept."""
     answer, events = told(START, UnknownDelta(7, "news"), *block(TEXT, TextDelta("a")), END, STOP)
