@@ -122,7 +122,9 @@ def _tool_choice(
         return {"type": "tool", "name": choice.name}
     if forced and not tools:
         raise _refusal("toolChoice", "there are no tools")
-    return {"type": choice} if choice is not None and tools else None
+    # "auto" is what holds without it. All tools may be added in the messages, and none in `tools`:
+    # nothing says that the provider takes a choice there, and it takes none without tools.
+    return {"type": choice} if choice not in (None, "auto") and tools else None
 
 
 def check_schemas(
