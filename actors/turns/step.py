@@ -32,6 +32,8 @@ class Step:
         """Whether the provider may be billing for what it was asked and has not answered."""
         self.taken = False
         """Whether it has begun to answer, and has not said itself that it failed."""
+        self.is_repeated = False
+        """Whether an earlier try at it was given up for which the provider may bill, too."""
         self.request_id: str | None = None
         """The provider's id of the request, once it has said yes to it."""
         self.confirmed = 0
@@ -72,8 +74,9 @@ class Step:
 
     @property
     def is_estimated(self) -> bool:
-        """Whether the provider never told the final figures."""
-        return (self.asked or self.answer.started) and not self.answer.tells_bill
+        """Whether the provider never told the final figures, or those of an earlier try."""
+        is_open = (self.asked or self.answer.started) and not self.answer.tells_bill
+        return is_open or self.is_repeated
 
     @property
     def terms(self) -> Terms:

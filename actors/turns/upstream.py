@@ -97,6 +97,7 @@ class Upstream:
                 delay = self._settings.retry.delay(error.failure, attempt, random.random())
                 if delay is None or step.answer.started:
                     raise
+                step.is_repeated = step.asked
                 log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
                 turn.log.append(waiting(error.failure, delay))
             await trio.sleep(delay)

@@ -577,6 +577,30 @@ async def test_after_the_last_attempt_the_turn_fails(autojump_clock: MockClock) 
         assert (world.row.estimated, world.row.counts.any) == (False, False)
 
 
+@pytest.mark.parametrize("lost", ["silent", "cut"])
+async def test_a_try_that_is_given_up_makes_the_bill_an_estimate(
+    lost: str, autojump_clock: MockClock
+) -> None:
+    """The provider may have billed it, too, and never said so; the next one tells its own alone."""
+    async with open_world(retry=RetryPolicy(attempts=1, cap_seconds=8)) as world:
+        world.model.will([trio.Event()] if lost == "silent" else [], reply("Hello."))
+        end = (await world.connect().converse())[-1]
+        assert (end["type"], end["usage"]["estimated"]) == ("chat.stream.end", True)
+        (step,) = world.row.steps
+        assert (world.row.estimated, step.estimated) == (True, True)
+        assert (world.row.counts.input, len(world.model.bodies)) == (100, 2)
+
+
+async def test_an_attempt_that_the_provider_refused_leaves_the_bill_exact(
+    autojump_clock: MockClock,
+) -> None:
+    """It said itself that it failed."""
+    async with open_world(retry=RetryPolicy(attempts=1, cap_seconds=8)) as world:
+        world.model.will([BUSY], reply("Hello."))
+        end = (await world.connect().converse())[-1]
+        assert (end["type"], end["usage"]["estimated"]) == ("chat.stream.end", False)
+
+
 async def test_the_provider_is_given_the_time_that_it_asks_for(autojump_clock: MockClock) -> None:
     """Up to the cap."""
     async with open_world() as world:
