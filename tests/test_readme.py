@@ -1,25 +1,20 @@
-"""The README says what is so."""
+"""The README is short, and the index of the pages. What it says is tried in test_docs.py."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from tests.pages import ROOT, links
 
-from gateway.cli.main import COMMANDS
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+LONGEST = 150
+"""Lines that are read; what is longer has a page."""
 
 
-def test_each_command_is_named_and_each_named_command_exists() -> None:
-    """The table of commands and the command line agree."""
-    named = set(re.findall(r"`agentspace (\w+)", README))
-    assert named <= set(COMMANDS)
-    for command in COMMANDS:
-        assert f"`agentspace {command}" in README or f"`{command}`" in README
+def test_it_is_short() -> None:
+    """What it is, how to try it, a first client, and where to read on."""
+    assert len(README.read_text("utf-8").splitlines()) <= LONGEST
 
 
-def test_each_file_and_script_that_is_named_exists() -> None:
-    """Links and scripts lead somewhere."""
-    for path in re.findall(r"\]\(([\w./]+)\)", README) + re.findall(r"`?(scripts/\w+)", README):
-        assert (ROOT / path).exists(), path
+def test_every_page_can_be_found_from_it() -> None:
+    """A page that nobody is led to is not read."""
+    told = {(ROOT / link).resolve() for link in links(README)}
+    assert set((ROOT / "docs").glob("*.md")) <= told
