@@ -262,6 +262,8 @@ class Answer:
     def _begin(self, index: int, block: Block) -> list[TurnEvent]:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
+        if len(self._open) >= MOST_OPEN:
+            raise MalformedEvent(f"more than {MOST_OPEN} content blocks are open at once")
         self._open[index] = OpenBlock(block)
         block = self._open[index].begun
         self._meter.see(block, self.size)
@@ -354,6 +356,10 @@ def _stays(block: Block) -> bool:
 
 _SAID = ("text", "tool_use", "server_tool_use")
 """Blocks that the provider takes back without what else may belong to them."""
+
+MOST_OPEN = 256
+"""Content blocks that may be open at once. The provider writes one after another; some proxies
+open all the calls of an answer before they write the first."""
 
 LONGEST_STOP = 256
 """Characters of a stop sequence, as a client may give it."""

@@ -10,6 +10,9 @@ from protocol.turn import SourceFound
 FILE_URL = "https://api.anthropic.com/v1/files/{}/content"
 """Where a file is to be had, with the key of the provider (its page on the Files API)."""
 
+MOST_SOURCES = 1_000
+"""Sources that a turn shows; a search brings ten or so, a proxy may bring any number at once."""
+
 _FILE_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
@@ -40,18 +43,23 @@ class Sources:
         return []
 
     def _page(self, url: str, title: object) -> list[SourceFound]:
-        if url in self._urls or not url.startswith(("http://", "https://")):
+        if not url.startswith(("http://", "https://")) or not self._is_new(url):
             return []
-        self._urls.add(url)
         return [SourceFound(url, title if isinstance(title, str) else None)]
+
+    def _is_new(self, url: str) -> bool:
+        """Whether it is to be shown; from now on it is not new any more."""
+        if url in self._urls or len(self._urls) >= MOST_SOURCES:
+            return False
+        self._urls.add(url)
+        return True
 
     def _file(self, output: object) -> list[SourceFound]:
         """A file that code has made; its content is to be had from the provider's Files API."""
         match output:
             case {"type": str(kind), "file_id": str(name)} if kind.endswith("execution_output"):
                 url = FILE_URL.format(name)
-                if _FILE_ID.fullmatch(name) and url not in self._urls:
-                    self._urls.add(url)
+                if _FILE_ID.fullmatch(name) and self._is_new(url):
                     return [SourceFound(url, None, name)]
         return []
 

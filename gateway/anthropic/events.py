@@ -1,6 +1,7 @@
 """The events of one answer: its bytes cut, decoded, and handed on one by one.
 
-What comes at once and is large is handed on in pieces, with a rest for the other tasks before each.
+What comes at once and is large is handed on in pieces, with a rest for the other tasks before each;
+so is what comes at once and is many.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ DRAIN_SECONDS = 0.2
 """The body ends right after `message_stop`; one that does not is cut off."""
 
 
+AT_ONCE = 64
+"""Events that are handed on without a rest for the other tasks; a read may bring thousands."""
+
+
 class Events:
     """The events in a response's bytes; the provider calls the request `request_id`."""
 
@@ -33,6 +38,7 @@ class Events:
         self._decoder = EventDecoder()
         self._ready: Iterator[ServerSentEvent] = iter(())
         self._waiting: deque[ProviderEvent] = deque()
+        self._at_once = 0
         self._over: Exception | None = None
         self._complete = False
 
@@ -43,6 +49,10 @@ class Events:
         while True:
             if self._waiting:
                 return await self._piece()
+            self._at_once += 1
+            if self._at_once >= AT_ONCE:
+                self._at_once = 0
+                await trio.lowlevel.checkpoint()
             for name, data in self._ready:
                 events = self._decoder.decode(data, name)
                 event = events[0]

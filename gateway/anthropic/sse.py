@@ -19,6 +19,9 @@ from protocol.provider.events import MalformedEvent
 LONGEST_EVENT = 16 * 1024 * 1024
 """Bytes; the largest real ones are documents that the provider has fetched."""
 
+A_LINE = 4
+"""What a line of an event weighs, beside the JSON in it: an event of a million lines is work."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -64,7 +67,7 @@ class EventReader:
 
     def _hold(self, data: bytes) -> None:
         self._held += data
-        self._weight += weight(data)
+        self._weight += weight(data) + A_LINE * data.count(b"\n")
         if len(self._held) > LONGEST_EVENT or self._weight > HEAVIEST:
             raise MalformedEvent("the provider sent an event that does not end")
 
@@ -81,7 +84,7 @@ class EventReader:
         if self._is_first and texts:
             texts[0] = texts[0].removeprefix(_BYTE_ORDER_MARK)
             self._is_first = False
-        return [event for text in texts if (event := _event(text)) is not None]
+        return [event for text in texts if text and (event := _event(text)) is not None]
 
 
 def _event(text: bytes) -> ServerSentEvent | None:

@@ -50,7 +50,7 @@ _TEXTS: dict[str, tuple[str, type[TextDelta | ThinkingDelta | InputJsonDelta]]] 
     "thinking_delta": ("thinking", ThinkingDelta),
     "input_json_delta": ("partial_json", InputJsonDelta),
 }
-LONGEST_TEXT = 16 * 1024
+LONGEST_TEXT = 4 * 1024
 """Characters; a longer text at once would hold up everything else while it is taken in."""
 
 _ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)

@@ -187,7 +187,7 @@ async def test_a_packing_that_is_not_read_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [b'data: {"type":"news"}\n\n' * 3_000, b": quiet\n" * 8_000, b"\n" * 65_536]
+    "piece", [b'data: {"type":"news"}\n\n' * 3_000, b": quiet\n\n" * 8_000, b"\n" * 65_536]
 )
 async def test_an_answer_is_bounded_by_its_tokens(
     piece: bytes, monkeypatch: pytest.MonkeyPatch

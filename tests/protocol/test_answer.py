@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.answer import Answer
+from protocol.answer import MOST_OPEN, Answer
 from protocol.free_form import DEEPEST, HEAVIEST
 from protocol.provider.asides import AppliedEdit
 from protocol.provider.content import Block
@@ -41,6 +41,7 @@ from protocol.provider.events import (
 )
 from protocol.server_uses import ServerUses
 from protocol.sizes import JSON_DENSITY
+from protocol.sources import MOST_SOURCES
 from protocol.stopping import StopDetails
 from protocol.turn import Reasoning, SourceFound, Text, TurnEvent
 from protocol.usage import TokenCounts
@@ -496,6 +497,13 @@ def test_what_has_no_web_address_is_no_source(citation: Block) -> None:
     assert answer.blocks[0]["citations"] == [citation]
 
 
+def test_a_turn_shows_no_more_than_so_many_sources() -> None:
+    """Each is a frame for the client."""
+    results = [{"type": "web_search_result", "url": f"https://a.example/{n}"} for n in range(1_500)]
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": results}
+    assert len(shown_by(begin(found))) == MOST_SOURCES
+
+
 def test_a_failed_search_has_no_sources() -> None:
     """Its content is an error."""
     error = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
@@ -896,6 +904,15 @@ any_events = st.one_of(
     st.builds(ContentBlockDelta, indexes, some_deltas),
     st.builds(ContentBlockStop, indexes),
 )
+
+
+def test_no_more_than_so_many_blocks_are_open_at_once() -> None:
+    """What is looked at with every event is bounded; each that ends makes room for another."""
+    answer, _ = told(START, *[begin(TEXT, index) for index in range(MOST_OPEN)])
+    with pytest.raises(MalformedEvent):
+        answer.feed(begin(TEXT, MOST_OPEN))
+    answer.feed(ContentBlockStop(0))
+    answer.feed(begin(TEXT, MOST_OPEN))
 
 
 @given(st.lists(any_events, max_size=30))

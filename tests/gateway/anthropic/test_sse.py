@@ -92,3 +92,15 @@ def test_an_event_of_too_many_parts_is_refused() -> None:
     """Decoding it would take long."""
     with pytest.raises(MalformedEvent):
         read([b"data: ", *[b"[]," * 5_000] * 100, b"\n\n"])
+
+
+@pytest.mark.parametrize("line", [b":\n", b"data:\n"])
+def test_an_event_of_too_many_lines_is_refused(line: bytes) -> None:
+    """A million of them are half a second of work."""
+    with pytest.raises(MalformedEvent):
+        read([line * 10_000] * 100)
+
+
+def test_any_number_of_blank_lines_is_nothing() -> None:
+    """They end events that have no line."""
+    assert read([b"\n" * 65_536] * 10 + [b"data: x\n\n"]) == [(b"", b"x")]
