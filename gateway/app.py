@@ -30,7 +30,7 @@ from actors.usage.usage import UsageActor
 from gateway import __version__
 from gateway.access import access_rules
 from gateway.announcing import announce
-from gateway.anthropic.model import PROVIDER_URL, AnthropicModel
+from gateway.anthropic.late_model import LateModel
 from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings
 from gateway.descriptors import connections_for
@@ -42,12 +42,13 @@ from gateway.library import FolderLibrary
 from gateway.mcp.state import McpTimes
 from gateway.mcp.tools import McpTools
 from gateway.media.media import PictureMedia
-from gateway.network import check_network
+from gateway.network import PROVIDER_URL, check_network
 from gateway.prices import GenaiPrices
 from gateway.server import Server, ServerSettings
 from gateway.tokenizer import TiktokenTokenizer
 from gateway.toolbox import Toolbox
-from gateway.vault import Vault, VaultError
+from gateway.vault import Vault
+from gateway.vault_error import VaultError
 from protocol.codec import Codec
 from protocol.mail import ConnectionMail, ContextMail, DrainTurns, LlmMail, UsageMail
 from protocol.server import GatewayHello, Limits
@@ -110,6 +111,8 @@ class Gateway:
         self._stopping = trio.Event()
         self.url = ""
         self.ledger: Ledger | None = None
+        self.loaded = trio.Event()
+        """Set when nothing is left to load."""
 
     def stop(self) -> None:
         """Drain: take no more, let turns finish until the deadline, then end."""
@@ -129,9 +132,9 @@ class Gateway:
         ledger = Ledger(settings.data_dir / "ledger.db", queue_size=settings.ledger_queue)
         self.ledger = ledger
         await ledger.open()
-        model = AnthropicModel(
+        model = LateModel(
             self._find_key,
-            base_url=settings.anthropic_base_url,
+            base_url=settings.anthropic_base_url or PROVIDER_URL,
             connect_seconds=settings.connect_seconds,
             answer_seconds=settings.ask_seconds / 2,
         )
@@ -164,7 +167,6 @@ class Gateway:
             await stores.start(parts.usage.run)
             await stores.start(parts.context.run)
             async with trio.open_nursery() as turns:
-                await turns.start(parts.mcp.run)
                 await turns.start(parts.llm.run)
                 async with trio.open_nursery() as connections, trio.open_nursery() as listeners:
                     with _address_errors(settings):
@@ -173,6 +175,7 @@ class Gateway:
                     listeners.start_soon(_listen, server, sockets, connections)
                     listeners.start_soon(door.tell_refusals)
                     task_status.started(self.url)
+                    listeners.start_soon(self._load_rest, parts, turns)
                     listeners.start_soon(announce, self.url, self._vault, settings.ask_seconds)
                     await self._stopping.wait()
                     turns.start_soon(self._cut, parts.llm, server)
@@ -185,6 +188,12 @@ class Gateway:
             parts.usage_mailbox.close()
             parts.context_mailbox.close()
             stores.cancel_scope.deadline = trio.current_time() + settings.settle_seconds
+
+    async def _load_rest(self, parts: Wiring, turns: trio.Nursery) -> None:
+        await parts.load_rest()
+        await turns.start(parts.mcp.run)
+        self.loaded.set()
+        log.debug("everything is loaded")
 
     async def _drain(self, parts: Wiring, server: Server) -> None:
         """Take no more, and wait until the last client has gone; who comes now gets a 503."""
@@ -215,11 +224,12 @@ class Gateway:
 class Wiring:
     """The actors and what they share, wired."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, model: AnthropicModel) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, model: LateModel) -> None:
         self._settings = settings
         self.server: Server | None = None
-        tokenizer = TiktokenTokenizer()
-        prices = GenaiPrices(settings.prices_file)
+        self._model = model
+        self._tokenizer = tokenizer = TiktokenTokenizer()
+        self._prices = prices = GenaiPrices(settings.prices_file)
         library = FolderLibrary(settings.agents_dir, memory_bytes=settings.memory_bytes)
         self.mcp = McpTools(settings.mcp_servers, _mcp_times(settings))
         tools = Toolbox(library, self.mcp, skill_bytes=settings.skill_bytes)
@@ -290,8 +300,15 @@ class Wiring:
             mailboxes=[self.usage_mailbox, self.context_mailbox, self.llm_mailbox],
         )
 
-    def connect(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection:
-        """The actor of a new connection."""
+    async def load_rest(self) -> None:
+        """Load what was not needed to listen, in the order in which a turn needs it."""
+        await self._prices.ready()
+        await self._tokenizer.ready()
+        await self._model.ready()
+
+    async def connect(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection:
+        """The actor of a new connection; what it may ask of the others needs the prices."""
+        await self._prices.ready()
         settings = self._settings
         connection_id = self._names.new("conn")
         hello = GatewayHello(

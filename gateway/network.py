@@ -21,6 +21,9 @@ from urllib.parse import urlsplit
 from agentspace.loopback import stays_here
 from gateway.config import ConfigError
 
+PROVIDER_URL: Final = "https://api.anthropic.com"
+"""Where the provider is, unless the settings say another address."""
+
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 """The variables of proxies, in lower case; both cases are in use."""
 

@@ -38,7 +38,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Connect(Protocol):
     """Makes the actor of a new connection."""
 
-    def __call__(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection: ...
+    async def __call__(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection: ...
 
 
 class WebSocket:
@@ -170,7 +170,7 @@ class Server:
         name = admission.subprotocol
         socket = WebSocket(websocket, max_message_bytes=self._settings.max_message_bytes)
         codec = JSON if name is None else CODECS[name]
-        connection = self._connect(socket, codec, says_hello=name is not None)
+        connection = await self._connect(socket, codec, says_hello=name is not None)
         self._connections.add(connection)
         if self._drain is not None:  # it shook hands while the others were told
             self._tell(connection, self._drain)

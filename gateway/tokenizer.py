@@ -8,14 +8,15 @@ tokenizer.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import threading
+from binascii import a2b_base64
 from collections.abc import Sequence
 from importlib import resources
+from typing import Protocol
 
-import tiktoken
 import trio
+
+from gateway.late import Late
 
 VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 
@@ -46,32 +47,39 @@ A cut may split a token: the estimate grows by a token or two a piece.
 """
 
 
+class _Encoding(Protocol):
+    """`tiktoken.Encoding`, which is not imported before it is needed."""
+
+    @property
+    def n_vocab(self) -> int: ...
+
+    def encode_ordinary(self, text: str) -> list[int]: ...
+
+
 class TiktokenTokenizer:
     """Counts tokens. Any thread may use it; the vocabulary is loaded once, when first needed."""
 
     def __init__(self) -> None:
-        self._encoding: tiktoken.Encoding | None = None
-        self._loading = threading.Lock()
+        self._encoding = Late(_load)
         self._limiter = trio.CapacityLimiter(2)
 
-    def load(self) -> tiktoken.Encoding:
-        """Load the vocabulary (blocking: 0.3 s, 80 MB). Raises ValueError when it is damaged."""
-        with self._loading:
-            if self._encoding is None:
-                self._encoding = tiktoken.Encoding(
-                    "o200k_base",
-                    pat_str=PATTERN,
-                    mergeable_ranks=_read_ranks(),
-                    special_tokens=SPECIAL_TOKENS,
-                )
-            return self._encoding
+    def load(self) -> _Encoding:
+        """Load the vocabulary (blocking: 0.3 s, 80 MB). Raises ValueError when it is damaged.
+
+        For half of that the library keeps the interpreter to itself, and the loop waits.
+        """
+        return self._encoding.get()
+
+    async def ready(self) -> None:
+        """Wait until the vocabulary is loaded."""
+        await self._encoding.wait()
 
     def count(self, text: str) -> int:
         """The tokens of `text` (blocking: about 40 ms a million characters).
 
         What looks like a special token is ordinary text; a lone surrogate counts as U+FFFD.
         """
-        encoding = self._encoding or self.load()
+        encoding = self.load()
         return sum(
             len(encoding.encode_ordinary(text[start : start + LONGEST_PIECE]))
             for start in range(0, len(text), LONGEST_PIECE)
@@ -79,7 +87,7 @@ class TiktokenTokenizer:
 
     async def count_many(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text: short ones at once, long ones in a worker thread."""
-        if self._encoding and sum(map(len, texts)) <= INLINE_CHARACTERS:
+        if self._encoding.is_loaded and sum(map(len, texts)) <= INLINE_CHARACTERS:
             await trio.lowlevel.checkpoint()
             return self._count_all(texts)
         # Whoever no longer wants the answer need not wait for it: counting changes nothing.
@@ -91,9 +99,20 @@ class TiktokenTokenizer:
         return [self.count(text) for text in texts]
 
 
+def _load() -> _Encoding:
+    import tiktoken  # noqa: PLC0415 - and the vocabulary takes longer
+
+    return tiktoken.Encoding(
+        "o200k_base",
+        pat_str=PATTERN,
+        mergeable_ranks=_read_ranks(),
+        special_tokens=SPECIAL_TOKENS,
+    )
+
+
 def _read_ranks() -> dict[bytes, int]:
     content = resources.files("gateway").joinpath("data", "o200k_base.tiktoken").read_bytes()
     if hashlib.sha256(content).hexdigest() != VOCABULARY_SHA256:
         raise ValueError("the packaged vocabulary o200k_base.tiktoken is damaged: reinstall")
-    lines = (line.split() for line in content.splitlines())
-    return {base64.b64decode(token): int(rank) for token, rank in lines}
+    words = content.split()
+    return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))

@@ -10,27 +10,19 @@ import codecs
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
-import keyring
 import msgspec
-from keyring.errors import KeyringLocked, NoKeyringError, PasswordDeleteError
 
-SERVICE = "agentspace"
+from gateway.vault_error import VaultError
+
 VARIABLES = {"anthropic": "ANTHROPIC_API_KEY"}
 """The environment variable of each provider that a key can be kept for."""
 
 _KEY = re.compile(r"[!-~]{1,512}")
 _CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
-_BACKEND_VARIABLE = "PYTHON_KEYRING_BACKEND"  # keyring's own
-_INSTEAD = "Use the environment variable ANTHROPIC_API_KEY or a key file (api_key_file) instead."
-
-
-class VaultError(Exception):
-    """A key that cannot be used or kept; the text is one line, for a person, without the key."""
 
 
 class KeySource(StrEnum):
@@ -99,23 +91,18 @@ class Vault:
 
     def add(self, provider: str, key: str) -> None:
         """Keep `key` in the keyring, and read it back."""
+        from gateway import system_keyring  # noqa: PLC0415 - most gateways do without
+
         _variable(provider)
         _checked(key, "the key")
-        with _keyring("keep the key"):
-            self._refuse_plaintext()
-            keyring.set_password(SERVICE, provider, key)
-            kept = keyring.get_password(SERVICE, provider)
-        if kept != key:
-            raise VaultError(f"The keyring {_backend()} does not keep keys. {_INSTEAD}")
+        system_keyring.add(provider, key, self._environ)
 
     def remove(self, provider: str) -> None:
         """Remove the key from the keyring; raises VaultError when there is none."""
+        from gateway import system_keyring  # noqa: PLC0415 - most gateways do without
+
         _variable(provider)
-        with _keyring("remove the key"):
-            try:
-                keyring.delete_password(SERVICE, provider)
-            except PasswordDeleteError as error:
-                raise VaultError(f"The keyring has no key for {provider}.") from error
+        system_keyring.remove(provider)
 
     def _read(self, source: KeySource, provider: str) -> str | None:
         variable = _variable(provider)
@@ -143,13 +130,6 @@ class Vault:
         credentials = self._environ.get(_CREDENTIALS_VARIABLE)
         is_credential = bool(credentials) and path.parent == Path(str(credentials))
         return _read_key_file(path, may_be_shared=is_credential)
-
-    def _refuse_plaintext(self) -> None:
-        if _is_plaintext() and not self._environ.get(_BACKEND_VARIABLE):
-            raise VaultError(
-                f"The keyring {_backend()} would write the key to a file as plain text: choose "
-                f"it with {_BACKEND_VARIABLE} if you want that. {_INSTEAD}"
-            )
 
 
 def _variable(provider: str) -> str:
@@ -191,45 +171,7 @@ def key_in(content: bytes) -> str:
 
 
 def _read_keyring(provider: str) -> str | None:
-    with _keyring("be asked for the key"):
-        try:
-            key = keyring.get_password(SERVICE, provider)
-        except NoKeyringError:
-            return None
+    from gateway import system_keyring  # noqa: PLC0415 - most gateways do without
+
+    key = system_keyring.get(provider)
     return _checked(key, "What the keyring has") if key else None
-
-
-@contextmanager
-def _keyring(action: str) -> Iterator[None]:
-    """The border to keyring: whatever its backend raises becomes a VaultError."""
-    try:
-        yield
-    except VaultError:
-        raise
-    except NoKeyringError as error:
-        raise VaultError(f"This system has no keyring. {_INSTEAD}") from error
-    except KeyringLocked as error:
-        raise VaultError(f"The keyring is locked: unlock it and try again. {_INSTEAD}") from error
-    except Exception as error:  # a backend is a plug-in, and raises what it likes
-        name = type(error).__name__
-        raise VaultError(f"The keyring could not {action} ({name}). {_INSTEAD}") from error
-
-
-def keyring_backend() -> str | None:
-    """The name of the system's keyring, as keyring has it; `None` when there is none."""
-    name = _backend()
-    return None if name.startswith("keyring.backends.fail.") else name
-
-
-def _backend() -> str:
-    kind = type(keyring.get_keyring())
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _is_plaintext() -> bool:
-    """Whether a new key would go to one of keyrings.alt's files: it wins once it is installed."""
-    backend = keyring.get_keyring()
-    # A chain of backends writes to its first one.
-    first = next(iter(getattr(backend, "backends", ())), backend)
-    kind = type(first)
-    return kind.__module__.startswith("keyrings.alt") and "Encrypted" not in kind.__qualname__

@@ -30,7 +30,7 @@ LIBRARIES = {
         "gateway.mcp.pace",
         "gateway.mcp.stdio",
     },
-    "genai_prices": {"gateway.prices"},
+    "genai_prices": {"gateway.price_table"},
     "h11": {
         *(f"gateway.{name}" for name in ("door", "handshake", "health", "http_reply")),
         "gateway.simulator.connection",
@@ -43,12 +43,12 @@ LIBRARIES = {
         "gateway.outbound",
     },
     "jsonschema": {"gateway.simulator.tool_schemas"},
-    "keyring": {"gateway.vault"},
+    "keyring": {"gateway.system_keyring"},
     "mcp": {f"gateway.mcp.{name}" for name in ("http", "life", "pace", "reading", "sift", "stdio")},
     "mcp_types": {
         f"gateway.mcp.{name}" for name in ("answers", "life", "offers", "reading", "sift")
     },
-    "outcome": {"gateway.ledger.database"},
+    "outcome": {"gateway.late", "gateway.ledger.database"},
     "platformdirs": {"agentspace.client.local", "gateway.config", "gateway.settings"},
     "pony": {f"gateway.ledger.{name}" for name in ("database", "ledger", "schema")},
     "prompt_toolkit": {

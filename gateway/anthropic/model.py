@@ -37,7 +37,6 @@ for _name in ("anthropic", "httpx2", "httpcore2"):
 
 log = logging.getLogger(__name__)
 
-PROVIDER_URL = "https://api.anthropic.com"
 READ_SECONDS = 600.0
 """Bytes may take so long; the turn's own watchdog ends a silence much earlier."""
 
@@ -74,14 +73,14 @@ class AnthropicModel:
         self,
         find_key: Callable[[], str | None],
         *,
-        base_url: str | None,
+        base_url: str,
         connect_seconds: float,
         answer_seconds: float,
     ) -> None:
         self._find_key = find_key
         self._one_lookup = trio.CapacityLimiter(1)
         self._answer_seconds = answer_seconds
-        self._base_url = base_url or PROVIDER_URL
+        self._base_url = base_url
         self._timeout = httpx2.Timeout(READ_SECONDS, connect=connect_seconds)
         self._http = OutboundClient(
             self._base_url, timeout=self._timeout, headers=UNPACKED, on_response=bound

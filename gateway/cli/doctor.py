@@ -19,7 +19,7 @@ import click
 
 from agentspace.loopback import stays_here
 from agentspace.running import find_gateway
-from gateway import __version__
+from gateway import __version__, system_keyring
 from gateway.cli.checks import Check, report
 from gateway.cli.configured import check_configuration
 from gateway.cli.options import Stop, data_dir_option, json_option
@@ -27,7 +27,8 @@ from gateway.cli.provider import list_models, provider_url
 from gateway.cli.running import FAILED, run
 from gateway.config import ConfigError, Configuration, read_configuration
 from gateway.settings import Settings
-from gateway.vault import KeySource, SourceState, Vault, VaultError, keyring_backend
+from gateway.vault import KeySource, SourceState, Vault
+from gateway.vault_error import VaultError
 from protocol.errors import GatewayError
 from protocol.provider.model_info import ModelInfo
 
@@ -140,7 +141,7 @@ def _keyring(sources: list[SourceState]) -> Check:
     state = next(state for state in sources if state.source is KeySource.KEYRING)
     if state.problem:
         return Check("keyring", "warn", state.problem)
-    backend = keyring_backend()
+    backend = system_keyring.backend()
     if backend is None:
         advice = "A key comes from ANTHROPIC_API_KEY or a key file instead."
         return Check("keyring", "warn", "this system has none.", advice)

@@ -10,15 +10,13 @@ from collections.abc import Callable
 
 import trio
 
-from gateway.network import check_network
+from gateway.network import PROVIDER_URL, check_network
 from gateway.settings import Settings
 from protocol.provider.model_info import ModelInfo
 
 
 def provider_url(settings: Settings) -> str:
     """The address of the Messages API that is in force."""
-    from gateway.anthropic.model import PROVIDER_URL  # noqa: PLC0415
-
     return settings.anthropic_base_url or PROVIDER_URL
 
 
@@ -31,7 +29,7 @@ async def list_models(
     check_network([provider_url(settings)], os.environ)
     model = AnthropicModel(
         find_key,
-        base_url=settings.anthropic_base_url,
+        base_url=provider_url(settings),
         connect_seconds=settings.connect_seconds,
         answer_seconds=seconds,
     )

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import click
 import trio
 
 from agentspace.client import AgentSpaceError, ConnectError, GatewayError
+from gateway.cli.ending import innermost, known_ending
 from gateway.cli.options import Stop
-from gateway.config import ConfigError
-from gateway.ledger.unusable import LedgerUnusable
 from protocol import errors
-from protocol.errors import ExitCode
 
 ResultT = TypeVar("ResultT")
 
@@ -42,24 +38,5 @@ def ending_of(error: BaseException) -> BaseException:
             return Stop(f"{unwelcome} {TOKEN_HINT}", FAILED)
         case AgentSpaceError() as failed:
             return Stop(f"{str(failed).rstrip('.')}.", FAILED)
-        case ConfigError() as wrong:
-            return Stop(str(wrong), ExitCode.BAD_CONFIGURATION)
-        case LedgerUnusable() as unusable:
-            return Stop(str(unusable), ExitCode.DATABASE_UNUSABLE)
-        case KeyboardInterrupt() | OSError(errno=errno.EIO):  # EIO: the terminal itself is gone
-            return click.Abort()
-        case Stop() | SystemExit() | BrokenPipeError() as known:
-            return known
-        case _:
-            return error
-
-
-def innermost(error: BaseException) -> BaseException:
-    """The one error of nested groups; of several, one that says more than a cancelled sibling."""
-    while isinstance(error, BaseExceptionGroup):
-        error = max(error.exceptions, key=_weight)
-    return error
-
-
-def _weight(error: BaseException) -> int:
-    return 0 if isinstance(error, trio.Cancelled) else 1
+        case other:
+            return known_ending(other) or error

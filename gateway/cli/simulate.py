@@ -9,9 +9,10 @@ import click
 import msgspec
 import trio
 
+from gateway.cli.ending import innermost
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop
-from gateway.cli.running import innermost, run
+from gateway.cli.running import run
 from gateway.simulator import FAULTS, Simulator, SimulatorSettings, run_simulator
 from gateway.simulator.directives import listing
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import trio
 
+from gateway.late import Late
 from gateway.mcp.settings import McpServer
 from gateway.mcp.state import McpTimes, ServerState
 from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
@@ -23,14 +24,16 @@ class McpTools:
         self._times = times
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Supervise the servers; started at once, however long they take.
+        """Supervise the servers; started when the SDK is loaded, however long they take.
 
         No process of theirs is left when it has ended. Without servers it ends at once.
         """
+        if not self._states:
+            task_status.started()
+            return
+        supervise = await Late(_load).wait()
         task_status.started()
-        if self._states:
-            supervise = await trio.to_thread.run_sync(_load)
-            await supervise(self._states, self._times)
+        await supervise(self._states, self._times)
 
     def offered(self) -> list[OfferedTool]:
         """What the servers that are up offer now, by name."""
@@ -63,7 +66,6 @@ class McpTools:
 
 
 def _load() -> Callable[[Sequence[ServerState], McpTimes], Awaitable[None]]:
-    """Import what needs the SDK: a second's work, for a thread."""
-    from gateway.mcp.supervisor import supervise  # noqa: PLC0415 - see above
+    from gateway.mcp.supervisor import supervise  # noqa: PLC0415 - the SDK takes half a second
 
     return supervise

@@ -1,0 +1,78 @@
+"""The provider, whose SDK is loaded after the start: the gateway listens without it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from actors.ports import Model, ProviderEvents
+from gateway.late import Late
+from protocol.prompt import Prompt
+from protocol.provider.model_info import ModelInfo
+
+
+class _Client(Model, Protocol):
+    """`gateway.anthropic.model.AnthropicModel`, which is not imported before it is needed."""
+
+    async def aclose(self) -> None: ...
+
+
+class LateModel:
+    """`actors.ports.Model`. Every request waits until the SDK is loaded.
+
+    Takes what `AnthropicModel` takes.
+    """
+
+    def __init__(
+        self,
+        find_key: Callable[[], str | None],
+        *,
+        base_url: str,
+        connect_seconds: float,
+        answer_seconds: float,
+    ) -> None:
+        def load() -> _Client:
+            from gateway.anthropic.model import AnthropicModel  # noqa: PLC0415 - a second
+
+            return AnthropicModel(
+                find_key,
+                base_url=base_url,
+                connect_seconds=connect_seconds,
+                answer_seconds=answer_seconds,
+            )
+
+        self._client = Late(load)
+
+    async def ready(self) -> None:
+        """Wait until the SDK is loaded."""
+        await self._client.wait()
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open upstream."""
+        return self._client.get().open_streams if self._client.is_loaded else 0
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        if self._client.is_loaded:
+            await self._client.get().aclose()
+
+    async def list_models(self) -> list[ModelInfo]:
+        """The models that the key may use, newest first."""
+        return await (await self._client.wait()).list_models()
+
+    async def describe(self, model: str) -> ModelInfo:
+        """What `model` can do, from the provider."""
+        return await (await self._client.wait()).describe(model)
+
+    async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
+        """The provider's count of the input tokens of `body`."""
+        return await (await self._client.wait()).count_tokens(body, betas)
+
+    @asynccontextmanager
+    async def stream(self, prompt: Prompt) -> AsyncIterator[ProviderEvents]:
+        """Send the request, and give the answer's events. Leaving closes the connection."""
+        client = await self._client.wait()
+        async with client.stream(prompt) as events:
+            yield events
