@@ -20,14 +20,20 @@ import trio
 
 T = TypeVar("T")
 
+_ONE_LOADS = threading.Lock()
+"""Libraries import each other in circles. Of two threads in one circle, one would get a module that
+is half made (the import system prefers that to a deadlock)."""
+
 
 class Late(Generic[T]):
-    """Something that takes long to load. Any thread may ask for it; it is loaded once."""
+    """Something that takes long to load. Any thread may ask for it; it is loaded once.
+
+    What is loaded asks for no other `Late` meanwhile: one is loaded at a time.
+    """
 
     def __init__(self, load: Callable[[], T]) -> None:
         self._load = load
         self._loaded: outcome.Value[T] | None = None
-        self._one_loads = threading.Lock()
 
     @property
     def is_loaded(self) -> bool:
@@ -37,7 +43,7 @@ class Late(Generic[T]):
     def get(self) -> T:
         """What was loaded (blocking, unless it is loaded). Raises what loading it raises."""
         if self._loaded is None:
-            with self._one_loads:
+            with _ONE_LOADS:
                 if self._loaded is None:
                     self._loaded = _outlasting(self._load)
         return self._loaded.value
@@ -53,11 +59,13 @@ class Late(Generic[T]):
 def _outlasting(load: Callable[[], T]) -> outcome.Value[T]:
     """Load in a thread that the interpreter waits for at its end.
 
-    It ends trio's threads wherever they are, which a library in Rust may not survive
+    It ends trio's threads, which are daemons, wherever they are. A library in Rust may not survive
     (PyO3/pyo3#4874).
     """
     results: list[outcome.Outcome[T]] = []
-    thread = threading.Thread(target=lambda: results.append(outcome.capture(load)), name="late")
+    thread = threading.Thread(
+        target=lambda: results.append(outcome.capture(load)), name="late", daemon=False
+    )
     thread.start()
     thread.join()
     return outcome.Value(results[0].unwrap())

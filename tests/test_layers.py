@@ -27,6 +27,7 @@ LIBRARIES = {
         *(f"agentspace.client.{name}" for name in CLIENT_WAITS),
         "agentspace.embed.child",
         "agentspace.embed.supervisor",
+        "gateway.anthropic.late_model",
         "gateway.mcp.pace",
         "gateway.mcp.stdio",
     },

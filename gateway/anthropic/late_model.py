@@ -12,7 +12,7 @@ from protocol.prompt import Prompt
 from protocol.provider.model_info import ModelInfo
 
 
-class _Client(Model, Protocol):
+class _Provider(Model, Protocol):
     """`gateway.anthropic.model.AnthropicModel`, which is not imported before it is needed."""
 
     async def aclose(self) -> None: ...
@@ -32,9 +32,10 @@ class LateModel:
         connect_seconds: float,
         answer_seconds: float,
     ) -> None:
-        def load() -> _Client:
+        def load() -> _Provider:
             from gateway.anthropic.model import AnthropicModel  # noqa: PLC0415 - a second
 
+            _load_backend()
             return AnthropicModel(
                 find_key,
                 base_url=base_url,
@@ -76,3 +77,11 @@ class LateModel:
         client = await self._client.wait()
         async with client.stream(prompt) as events:
             yield events
+
+
+def _load_backend() -> None:
+    """The SDK's first request would import this, on the loop's thread."""
+    import anyio  # noqa: PLC0415 - it comes with the SDK
+    import anyio.lowlevel  # noqa: PLC0415
+
+    anyio.run(anyio.lowlevel.checkpoint, backend="trio")
