@@ -9,8 +9,7 @@ import logging
 
 import trio
 
-from gateway.vault import Vault
-from gateway.vault_error import VaultError
+from gateway.vault import Vault, VaultError
 from protocol.provider.rejections import KEY_HINT
 
 log = logging.getLogger(__name__)

@@ -47,8 +47,7 @@ from gateway.prices import GenaiPrices
 from gateway.server import Server, ServerSettings
 from gateway.tokenizer import TiktokenTokenizer
 from gateway.toolbox import Toolbox
-from gateway.vault import Vault
-from gateway.vault_error import VaultError
+from gateway.vault import Vault, VaultError
 from protocol.codec import Codec
 from protocol.mail import ConnectionMail, ContextMail, DrainTurns, LlmMail, UsageMail
 from protocol.server import GatewayHello, Limits

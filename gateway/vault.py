@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.vault_error import VaultError
+from gateway.vault_error import VaultError as VaultError  # noqa: PLC0414 - whoever asks a vault meets it
 
 VARIABLES = {"anthropic": "ANTHROPIC_API_KEY"}
 """The environment variable of each provider that a key can be kept for."""

@@ -11,8 +11,7 @@ from gateway.cli.provider import provider_url
 from gateway.config import ConfigError, Configuration
 from gateway.network import check_network
 from gateway.settings import SETTINGS, Settings
-from gateway.vault import Vault
-from gateway.vault_error import VaultError
+from gateway.vault import Vault, VaultError
 
 
 def check_configuration(configuration: Configuration) -> Iterator[Check]:

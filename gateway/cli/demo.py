@@ -27,8 +27,7 @@ from gateway.config import Settings
 from gateway.mcp.settings import McpServer
 from gateway.presence import Presence
 from gateway.simulator import Simulator, SimulatorSettings
-from gateway.vault import Vault
-from gateway.vault_error import VaultError
+from gateway.vault import Vault, VaultError
 
 RATE: Final = 40.0
 """Deltas a second of the simulator: about as fast as a quick model, slow enough to be seen."""

@@ -27,8 +27,7 @@ from gateway.cli.provider import list_models, provider_url
 from gateway.cli.running import FAILED, run
 from gateway.config import ConfigError, Configuration, read_configuration
 from gateway.settings import Settings
-from gateway.vault import KeySource, SourceState, Vault
-from gateway.vault_error import VaultError
+from gateway.vault import KeySource, SourceState, Vault, VaultError
 from protocol.errors import GatewayError
 from protocol.provider.model_info import ModelInfo
 

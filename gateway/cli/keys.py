@@ -14,8 +14,7 @@ from gateway.cli.options import Stop, json_option, settings_of
 from gateway.cli.provider import list_models
 from gateway.cli.running import run
 from gateway.cli.views.keys import key_sources
-from gateway.vault import VARIABLES, FoundKey, Vault, key_in
-from gateway.vault_error import VaultError
+from gateway.vault import VARIABLES, FoundKey, Vault, VaultError, key_in
 from protocol.provider.model_info import ModelInfo
 
 ANSWER_SECONDS = 30.0

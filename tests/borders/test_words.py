@@ -18,8 +18,7 @@ import trio
 
 from gateway.announcing import announce
 from gateway.simulator import ErrorReply, Fault, Reply, ReplyText, open_simulator
-from gateway.vault import FoundKey, KeySource, Vault
-from gateway.vault_error import VaultError
+from gateway.vault import FoundKey, KeySource, Vault, VaultError
 from tests.child import log_of, open_child
 from tests.support import Frame, World, open_world
 

@@ -10,8 +10,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
-from gateway.vault import FoundKey, KeySource, Vault
-from gateway.vault_error import VaultError
+from gateway.vault import FoundKey, KeySource, Vault, VaultError
 
 KEY = "sk-ant-a-key-of-the-tests"
 
