@@ -176,7 +176,12 @@ Client = Callable[[Stage], AbstractAsyncContextManager[tuple[Talk, list[Frame]]]
 @pytest.mark.parametrize("cell", list(cells()), ids=lambda cell: cell.name)
 async def test_whatever_the_provider_does_wrong(tmp_path: Path, cell: Cell, client: Client) -> None:
     """One end, one row, the text that came, a session that goes on, nothing left behind."""
-    settings: dict[str, Any] = {"retry_attempts": 1, "retry_cap_seconds": 0.05, **cell.settings}
+    settings: dict[str, Any] = {
+        "retry_attempts": 1,
+        "retry_cap_seconds": 0.05,
+        "max_tokens": 128_000,  # an estimate goes no further, and the slow client is sent much
+        **cell.settings,
+    }
     async with (
         open_world(tmp_path, provider=SimulatorSettings(ping_every=0.02), **settings) as world,
         world.talk() as watcher,
