@@ -115,7 +115,6 @@ def _tried_again(cell: Cell) -> Iterator[Cell]:
         asked=2,
         heard="nothing",
         code=None,
-        doubtful=False,
         settings={"first_content_seconds": 0.4} if waits else {},
     )
     yield msgspec.structs.replace(
