@@ -53,6 +53,7 @@ class Reader:
             "AGENTSPACE_PORT": self._ports["3271"],
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
             "AGENTSPACE_MAX_CONNECTIONS": "100",  # a small system would be told of the default
         }
 

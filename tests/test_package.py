@@ -72,6 +72,7 @@ def test_the_sdist_holds_the_packages_and_nothing_of_the_workshop(built: Path) -
     assert {file.parts[0] for file in files} == ROOMS | BESIDE
     assert {file.suffix for file in files if file.parts[0] in ROOMS} <= {
         ".py",
+        ".ts",
         ".typed",
         ".tiktoken",
         "",
