@@ -189,8 +189,9 @@ class Gateway:
             stores.cancel_scope.deadline = trio.current_time() + settings.settle_seconds
 
     async def _load_rest(self, parts: Wiring, turns: trio.Nursery) -> None:
-        await parts.load_rest()
-        await turns.start(parts.mcp.run)
+        with _loading_errors():
+            await parts.load_rest()
+            await turns.start(parts.mcp.run)
         self.loaded.set()
         log.debug("everything is loaded")
 
@@ -362,6 +363,17 @@ def _address_errors(settings: Settings) -> Iterator[None]:
         raise ConfigError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}. "
             "Choose another with --port or AGENTSPACE_PORT; 0 takes a free one."
+        ) from error
+
+
+@contextmanager
+def _loading_errors() -> Iterator[None]:
+    """No later start would do better: a supervisor need not try again."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigError(
+            f"a part of the installation cannot be loaded ({error}). Install the gateway anew."
         ) from error
 
 

@@ -113,6 +113,6 @@ def _load() -> _Encoding:
 def _read_ranks() -> dict[bytes, int]:
     content = resources.files("gateway").joinpath("data", "o200k_base.tiktoken").read_bytes()
     if hashlib.sha256(content).hexdigest() != VOCABULARY_SHA256:
-        raise ValueError("the packaged vocabulary o200k_base.tiktoken is damaged: reinstall")
+        raise ValueError("the packaged vocabulary o200k_base.tiktoken is damaged")
     words = content.split()
     return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))

@@ -54,6 +54,14 @@ finally:
 """
 """`agentspace`, which tells on stdout what is imported at three moments."""
 
+DAMAGED = """
+from gateway import tokenizer
+from gateway.cli import main
+
+tokenizer.VOCABULARY_SHA256 = "of another file"
+main()
+"""
+
 
 class Start:
     """A gateway that tells what it has imported."""
@@ -143,6 +151,24 @@ def test_a_gateway_that_is_stopped_while_it_loads_ends_without_a_word(tmp_path: 
         assert child.returncode == 0
         assert "Traceback" not in said
         assert "CRITICAL" not in said
+
+
+def test_what_cannot_be_loaded_ends_it_with_its_reason(tmp_path: Path) -> None:
+    """Exit code 2: a supervisor does not try again."""
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED, "serve", "--log-level", "error"],
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "agentspace: a part of the installation cannot be loaded (the packaged vocabulary "
+        "o200k_base.tiktoken is damaged). Install the gateway anew.\n"
+    )
 
 
 @pytest.mark.parametrize(
