@@ -213,10 +213,10 @@ class Answer:
     def kept_blocks(self) -> list[Block]:
         """The blocks for the session's history: as they came, where the provider takes them back.
 
-        It takes back no blank text, and no thinking without a signature. Of an answer that broke
-        off the text of an open block is kept, and whole tool calls are: the model is told that
-        nobody ran them. Where a block is missing, the thinking after it goes too, for it is
-        bound to what stood before; but not from an answer that calls tools, which is not over.
+        It takes back no blank text, and no thinking without its signature or its data. Of an answer
+        that broke off the text of an open block is kept, and whole tool calls are: the model is
+        told that nobody ran them. Where a block is missing, the thinking after it goes too, for it
+        is bound to what stood before; but not from an answer that calls tools, which is not over.
         So does thinking at the end, with which no message may end. A use of one of the provider's
         own tools stays without its result: see `protocol.closing`. A block of an unknown type is
         kept; one that grew in an unknown way, or by a piece of another type than its own, would not
@@ -351,6 +351,8 @@ def _stays(block: Block) -> bool:
             return bool(str(block.get("text") or "").strip())
         case {"type": "thinking"}:
             return bool(text_in(block, "signature"))
+        case {"type": "redacted_thinking"}:
+            return bool(text_in(block, "data"))
     return True
 
 

@@ -50,6 +50,16 @@ def _check(block: Block) -> None:
         raise MalformedEvent("a content block that is nested too deeply")
 
 
+_TEXTS = ("type", "url", "encrypted_content", "encrypted_index", "cited_text", "error_code")
+"""Fields of a citation, and of what a tool of the provider's brought, that are texts or not there.
+"""
+
+
+def goes_back(part: object) -> bool:
+    """Whether the provider takes back a part of a block, as far as it is looked at here."""
+    return isinstance(part, dict) and all(isinstance(part.get(one, ""), str) for one in _TEXTS)
+
+
 def _cited(block: Block) -> Block:
     """The block with those of its citations that can be sent back."""
     told = block.get("citations")
@@ -57,7 +67,7 @@ def _cited(block: Block) -> Block:
         return block
     if not isinstance(told, list):
         return {field: value for field, value in block.items() if field != "citations"}
-    return {**block, "citations": [one for one in told if isinstance(one, dict)]}
+    return {**block, "citations": [one for one in told if goes_back(one)]}
 
 
 class OpenBlock:
@@ -91,7 +101,7 @@ class OpenBlock:
                 self.json.append(text)
             case SignatureDelta(signature):
                 self.signature.append(signature)
-            case CitationsDelta(dict(citation)):
+            case CitationsDelta(citation) if goes_back(citation):
                 self.citations.append(citation)
 
     def _takes(self, delta: BlockDelta) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from protocol.blocks import goes_back
 from protocol.calls import NAME
 from protocol.provider.content import Block
 
@@ -64,5 +65,4 @@ def _is_result(block: Block) -> bool:
 
 def _is_content(content: object) -> bool:
     """One block, or a list of them."""
-    parts = content if isinstance(content, list) else [content]
-    return all(isinstance(part, dict) for part in parts)
+    return all(map(goes_back, content if isinstance(content, list) else [content]))

@@ -485,10 +485,9 @@ def test_citations_are_added_to_those_a_block_began_with() -> None:
         {"type": "char_location", "document_index": 0, "cited_text": "x"},
         {"type": "search_result_location", "source": "notes.txt"},
         {"url": "javascript:alert(1)"},
-        {"url": 5},
         {"url": "file:///etc/passwd", "title": "x"},
     ],
-    ids=["document", "own search", "script", "number", "file"],
+    ids=["document", "own search", "script", "file"],
 )
 def test_what_has_no_web_address_is_no_source(citation: Block) -> None:
     """It is kept with its block, and not shown."""
@@ -785,6 +784,27 @@ def test_no_thinking_without_a_signature_goes_back() -> None:
     unsigned: Block = {"type": "thinking", "thinking": "Hm."}
     assert whole(unsigned, SAID) == [SAID]
     assert whole({**unsigned, "signature": ""}, SIGNED, TOOL) == [SIGNED, TOOL]
+
+
+def test_no_redacted_thinking_without_its_data_goes_back() -> None:
+    """Nor the thinking after it."""
+    assert whole({**REDACTED, "data": 1}, SIGNED, SAID) == [SAID]
+    assert whole({"type": "redacted_thinking"}, SAID) == [SAID]
+
+
+def test_a_citation_of_odd_fields_does_not_go_back() -> None:
+    """The provider would refuse all of the session for it; the text stays."""
+    fits = {"type": "web_search_result_location", "url": "https://a.example", "title": None}
+    odd = [{**fits, "url": 7}, {**fits, "encrypted_index": None}, {**fits, "type": 1.5}]
+    assert whole({**SAID, "citations": [fits, *odd]}) == [{**SAID, "citations": [fits]}]
+    pieces = block(CITED, *map(CitationsDelta, [*odd, fits]))
+    assert told(START, *pieces, END, STOP)[0].kept_blocks() == [{**SAID, "citations": [fits]}]
+
+
+def test_a_result_of_odd_fields_does_not_go_back() -> None:
+    """Nor its use."""
+    result = {"type": "web_search_result", "url": "https://a.example", "encrypted_content": 7}
+    assert whole(SEARCH, {**FOUND, "content": [result]}, SAID) == [SAID]
 
 
 def test_text_held_back_can_be_had_when_the_answer_breaks_off() -> None:
