@@ -61,7 +61,7 @@ def _info(info: str) -> tuple[str, str]:
 
 def commands(block: Block) -> list[Command]:
     """What a `console` block has typed at its prompts, `$` or, for root, `#`."""
-    parts = re.split(r"^[$#] ", block.text, flags=re.MULTILINE)
+    parts = re.split(r"^[$#] ", block.text.replace("\\\n", " "), flags=re.MULTILINE)
     assert not parts[0], f"line {block.line}: output before the first command"
     return [
         Command(text, output) for text, _, output in (part.partition("\n") for part in parts[1:])
