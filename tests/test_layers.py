@@ -56,6 +56,7 @@ LIBRARIES = {
         "gateway.cli.talk.keyboard",
         "gateway.cli.talk.question",
         "gateway.cli.talk.stage",
+        "gateway.cli.talk.suspending",
     },
     "tiktoken": {"gateway.tokenizer"},
     "trio_websocket": {"gateway.server"},

@@ -10,12 +10,14 @@ import msgspec
 from rich.text import Text
 
 from agentspace.client import Client
+from agentspace.client.address import shown
 from agentspace.client.local import Target
-from gateway.cli.console import can_type, is_interactive, stderr, stdout
+from gateway.cli.console import can_draw, can_type, is_interactive, stderr, stdout
 from gateway.cli.options import Stop, json_option
 from gateway.cli.piped import piped_text
 from gateway.cli.running import FAILED, run
 from gateway.cli.session_ids import complete_session
+from gateway.cli.streams import sound
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.consent import Policy
 from gateway.cli.talk.conversation import ChatSession
@@ -77,7 +79,7 @@ def chat(
     if session_id is not None and latest:
         raise click.UsageError("give --session or --continue, not both.")
     topic = Topic(session_id, latest, model)
-    text = _question(" ".join(question).strip())
+    text = _question(sound(" ".join(question)).strip())
 
     async def converse() -> bool:
         if text:
@@ -134,14 +136,14 @@ async def _open_session(client: Client, topic: Topic, *, raw: bool = False) -> C
 
 
 async def _greet(conversation: ChatSession, screen: Screen, target: Target) -> None:
-    screen.show(Text(f"Connected to {target.url}. /help lists the commands.", style="dim"))
+    screen.show(Text(f"Connected to {shown(target.url)}. /help lists the commands.", style="dim"))
     if conversation.session_id is not None:
         screen.show(history(await conversation.history(LAST_MESSAGES)))
 
 
 def _screen() -> Screen:
     out = stdout()
-    if out.is_terminal and not out.is_dumb_terminal:
+    if can_draw(out):
         return RichScreen(out)
     return PlainScreen(out, out if out.is_terminal else stderr())
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-import click
 import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.console import stdout
+from gateway.cli.json_line import print_json
 from gateway.cli.views.harmless import harmless
 
 State = Literal["ok", "warn", "fail"]
@@ -31,7 +31,7 @@ class Check(msgspec.Struct, frozen=True):
 def report(checks: Sequence[Check], *, as_json: bool) -> bool:
     """Print the checks; whether none of them failed."""
     if as_json:
-        click.echo(msgspec.json.encode(checks).decode())
+        print_json(checks)
     else:
         stdout().print(_lines(harmless(list(checks))))
     return all(check.state != "fail" for check in checks)

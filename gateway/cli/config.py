@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from gateway.cli.checks import Check, report
 from gateway.cli.configured import check_configuration
 from gateway.cli.console import stdout
+from gateway.cli.json_line import print_json
 from gateway.cli.options import configuration_of, json_option, tell
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.tables import table
@@ -48,7 +49,7 @@ def show(*, as_json: bool) -> None:
     configuration = configuration_of({})
     tell(configuration.notes)
     if as_json:
-        click.echo(msgspec.json.encode(_told(configuration), enc_hook=str).decode())
+        print_json(msgspec.to_builtins(_told(configuration), enc_hook=str))
     else:
         for title, settings in groupby(SETTINGS.values(), _section):
             stdout().print(_rows(title, list(settings), configuration))

@@ -7,15 +7,42 @@ import sys
 
 from rich.console import Console
 
+from gateway.cli.streams import has_unicode
+
 
 def stdout() -> Console:
     """What rich prints to; it obeys NO_COLOR, TERM, COLUMNS and pipes by itself."""
-    return Console(highlight=False, soft_wrap=False)
+    return _console(to_stderr=False)
 
 
 def stderr() -> Console:
     """For what is not the result."""
-    return Console(stderr=True, highlight=False)
+    return _console(to_stderr=True)
+
+
+def _console(*, to_stderr: bool) -> Console:
+    """Texts are shown as they are: what a model, a tool or a file names may look like markup."""
+    return Console(
+        stderr=to_stderr,
+        color_system=None if is_dumb() else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def is_dumb() -> bool:
+    """Whether the terminal can do nothing but write lines. Windows describes none."""
+    kind = os.environ.get("TERM", "" if sys.platform != "win32" else "windows")
+    return kind.lower() in {"dumb", "unknown", ""}
+
+
+def can_draw(console: Console) -> bool:
+    """Whether a text that grows can be drawn again in its place.
+
+    Where characters are spelled, a line is longer than it was measured.
+    """
+    return console.is_terminal and not is_dumb() and has_unicode(console.encoding)
 
 
 def can_type() -> bool:
@@ -25,5 +52,4 @@ def can_type() -> bool:
 
 def is_interactive() -> bool:
     """Whether a person reads and types, on a terminal that can move its cursor."""
-    dumb = os.environ.get("TERM", "").lower() in {"dumb", "unknown", ""}
-    return can_type() and sys.stdout.isatty() and not dumb
+    return can_type() and sys.stdout.isatty() and not is_dumb()

@@ -12,6 +12,7 @@ from typing import Final
 import click
 import msgspec
 import trio
+from rich.text import Text
 
 from agentspace.client.local import Target
 from gateway.access import find_token
@@ -141,7 +142,7 @@ async def _can_ask_provider(settings: Settings, vault: Vault) -> bool:
 
 def _announce(url: str, provider: Provider, *, interactive: bool) -> None:
     console = stdout()
-    console.print(f"[bold]agentspace demo[/]: a gateway at {url}")
+    console.print(Text("agentspace demo", "bold").append(f": a gateway at {url}", "not bold"))
     console.print(f"Provider: {provider.name}.")
     if interactive and provider.hint:
         console.print(provider.hint, style="dim")

@@ -7,11 +7,12 @@ import click
 from agentspace.client import new_id
 from agentspace.messages import ContextInspect, ContextInspection
 from gateway.cli.console import stdout
+from gateway.cli.json_line import print_json
 from gateway.cli.options import json_option
 from gateway.cli.running import run
 from gateway.cli.session_ids import complete_session
 from gateway.cli.talk.weighing import weigh
-from gateway.cli.target import FoundGateway, gateway_options, open_client, print_json
+from gateway.cli.target import FoundGateway, gateway_options, open_client
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.inspection import inspection
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-import msgspec
 
 from gateway.cli.console import stdout
+from gateway.cli.json_line import print_json
 from gateway.cli.options import Stop, json_option, settings_of
 from gateway.cli.provider import list_models
 from gateway.cli.running import run
@@ -53,7 +53,7 @@ def list_keys(provider: str, *, as_json: bool) -> None:
     with _expected():
         sources = _vault().sources(provider)
     if as_json:
-        click.echo(msgspec.json.encode(sources).decode())
+        print_json(sources)
     else:
         stdout().print(key_sources(sources))
 
@@ -87,7 +87,7 @@ def check_key(provider: str, *, as_json: bool) -> None:
     models = run(ask)
     if as_json:
         told = {"source": found.source, "models": [model.id for model in models]}
-        click.echo(msgspec.json.encode(told).decode())
+        print_json(told)
     else:
         source = found.source.value
         click.echo(f"The key from the {source} works: {len(models)} models are offered.")

@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from gateway import __version__
 from gateway.cli.init import stand_before
+from gateway.cli.streams import prepare_output
 from protocol.errors import ExitCode
 
 COMMANDS: Final = {
@@ -91,6 +92,7 @@ def main() -> NoReturn:
     A reader that has seen enough (`| head`) and Ctrl-C end it without a word.
     """
     stand_before()
+    prepare_output()
     try:
         code = agentspace.main(prog_name="agentspace", standalone_mode=False)
         sys.stdout.flush()

@@ -15,6 +15,7 @@ from protocol import errors
 ResultT = TypeVar("ResultT")
 
 TOKEN_HINT = "Set AGENTSPACE_TOKEN, or --data-dir to the gateway's own data folder."
+NO_TEXT = "what was given is no valid UTF-8: type it anew."
 FAILED = 1
 """Exit code of a command that asked in good order and was refused."""
 
@@ -38,5 +39,7 @@ def ending_of(error: BaseException) -> BaseException:
             return Stop(f"{unwelcome} {TOKEN_HINT}", FAILED)
         case AgentSpaceError() as failed:
             return Stop(f"{str(failed).rstrip('.')}.", FAILED)
+        case UnicodeEncodeError():  # what is answered can be written anywhere (`streams`)
+            return Stop(NO_TEXT, ExitCode.BAD_CONFIGURATION)
         case other:
             return known_ending(other) or error

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 import msgspec
+
+from gateway.cli.json_line import json_line
 
 
 @click.command()
@@ -16,5 +20,5 @@ def schema(*, only_messages: bool) -> None:
     from protocol.asyncapi import asyncapi  # noqa: PLC0415
     from protocol.schema import json_schema  # noqa: PLC0415
 
-    document = msgspec.json.encode(json_schema() if only_messages else asyncapi())
-    click.echo(msgspec.json.format(document, indent=2).decode())
+    line = json_line(json_schema() if only_messages else asyncapi(), sys.stdout.encoding)
+    click.echo(msgspec.json.format(line, indent=2))

@@ -12,9 +12,10 @@ from agentspace.messages import (
     SessionList,
 )
 from gateway.cli.console import stdout
+from gateway.cli.json_line import print_json
 from gateway.cli.options import json_option
 from gateway.cli.session_ids import complete_session
-from gateway.cli.target import FoundGateway, ask, gateway_options, print_json
+from gateway.cli.target import FoundGateway, ask, gateway_options
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.lists import history, session_listing
 

@@ -7,8 +7,9 @@ import click
 from agentspace.client import new_id
 from agentspace.messages import GatewayStatus
 from gateway.cli.console import stdout
+from gateway.cli.json_line import print_json
 from gateway.cli.options import json_option
-from gateway.cli.target import FoundGateway, ask, gateway_options, print_json
+from gateway.cli.target import FoundGateway, ask, gateway_options
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.status import status_report
 

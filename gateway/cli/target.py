@@ -14,7 +14,7 @@ import msgspec
 from agentspace.client import Client, connect
 from agentspace.client.address import is_same_gateway, reachable
 from agentspace.client.local import Target
-from agentspace.messages import FromGateway, Request
+from agentspace.messages import Request
 from agentspace.running import find_gateway
 from gateway.access import find_token
 from gateway.cli.options import Stop, configuration_of, data_dir_option, tell
@@ -26,7 +26,6 @@ from gateway.settings import SETTINGS
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 AnswerT = TypeVar("AnswerT")
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
 CALLERS_TOKEN: Final = {SETTINGS["token"].flag, SETTINGS["token"].variable}
 """The sources of a token that is for the gateway that is called, wherever it is."""
 
@@ -103,8 +102,3 @@ def ask(found: FoundGateway, question: Request[AnswerT]) -> AnswerT:
 def open_client(target: Target) -> AbstractAsyncContextManager[Client]:
     """A client of this gateway. Raises ConnectError."""
     return connect(target.url, target.token)
-
-
-def print_json(answer: FromGateway) -> None:
-    """The message as the wire has it, in one line."""
-    click.echo(_encoder.encode(answer))

@@ -31,16 +31,32 @@ def typing() -> Iterator[tuple[Editor, PipeInput]]:
         ("hello\r", "hello"),
         ("one\x1b\rtwo\r", "one\ntwo"),
         ("\x1b[200~pasted\rlines\x1b[201~\r", "pasted\nlines"),
+        ("pasted\rlines\r", "pasted\nlines"),
+        ("many\r" * 1000, "many\n" * 999 + "many"),
+        ("a stray \udcff byte\r", "a stray \ufffd byte"),
         ("typed\x03\x03", Key.INTERRUPT),
         ("\x03", Key.INTERRUPT),
         ("\x04", Key.END),
     ],
-    ids=["enter", "alt-enter", "paste", "ctrl-c twice", "ctrl-c", "ctrl-d"],
+    ids=[
+        "enter",
+        "alt-enter",
+        "paste",
+        "paste that is not marked",
+        "paste longer than a read",
+        "stray byte",
+        "ctrl-c twice",
+        "ctrl-c",
+        "ctrl-d",
+    ],
 )
 async def test_keys_make_a_line(keys: str, line: TypedLine) -> None:
-    """Enter sends, Alt-Enter and pasted text break lines, Ctrl-C empties the line first."""
+    """Enter sends, Alt-Enter and pasted text break lines, Ctrl-C empties the line first.
+
+    A terminal that does not mark what is pasted sends it as keys, all of them at once.
+    """
     with typing() as (editor, pipe):
-        pipe.send_text(keys)
+        pipe.send_bytes(keys.encode("utf-8", "surrogateescape"))
         with trio.fail_after(5):
             assert await editor.read() == line
 
@@ -96,12 +112,12 @@ async def test_who_is_typing_lets_no_tool_run(monkeypatch: pytest.MonkeyPatch) -
             assert await editor.choose() == Choice.CANCEL
 
 
-async def test_what_was_typed_behind_a_message_answers_no_question() -> None:
-    """Keys that came in with the message before the question are thrown away."""
+async def test_what_was_typed_before_a_question_does_not_answer_it() -> None:
+    """Keys that came in with the last one of the editor are thrown away."""
     with asking() as (editor, pipe):
-        pipe.send_text("hello\ry")
+        pipe.send_text("\x04y")
         with trio.fail_after(10):
-            assert await editor.read() == "hello"
+            assert await editor.read() is Key.END
             with trio.move_on_after(0.5) as waited:
                 await editor.choose()
             assert waited.cancelled_caught

@@ -18,8 +18,9 @@ from gateway.cli.talk.consent import Consent, ConsentingTurn, Policy
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.desk import Desk
 from gateway.cli.talk.keyboard import Key, Keyboard
-from gateway.cli.talk.quiet import quiet_terminal
+from gateway.cli.talk.quiet import loud_terminal, quiet_terminal
 from gateway.cli.talk.screen import Screen
+from gateway.cli.talk.suspending import suspend_when_told
 from gateway.cli.views.answer import REFRESH_SECONDS, AnswerView
 from gateway.cli.views.harmless import harmless
 
@@ -127,6 +128,7 @@ class Chat:
             async with trio.open_nursery() as nursery:
                 self._turn = nursery.cancel_scope
                 nursery.start_soon(_redraw, answer.refresh)
+                nursery.start_soon(suspend_when_told, lambda: _stepping_back(answer))
                 try:
                     await self._show(text, answer, nursery)
                 finally:
@@ -169,6 +171,13 @@ class Chat:
             turn.cancel()
         else:
             await self._conversation.cancel()
+
+
+@contextmanager
+def _stepping_back(answer: AnswerView) -> Iterator[None]:
+    """The terminal as the shell had it, for as long as the block lasts."""
+    with answer.hidden(), loud_terminal():
+        yield
 
 
 async def _redraw(draw: Callable[[], None]) -> None:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
 KEYS: Final = {
     "Enter": "send",
     "Alt-Enter": "a new line (pasted text keeps its lines)",
+    "Ctrl-Z": "back to the shell; fg goes on here",
     "Ctrl-C": "cancel the answer; at an empty line, twice, leave",
     "↑ ↓ Ctrl-R": "earlier messages",
 }

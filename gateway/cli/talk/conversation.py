@@ -110,7 +110,7 @@ class ChatSession:
             case UnknownMessage():
                 return None
             case ChatStreamStart():
-                self.answered_by = event.model
+                self.answered_by = harmless(event.model)
         return self._cleaned(event)
 
     def _cleaned(self, message: MessageT) -> MessageT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.table import Table
 from rich.text import Text
 
 from agentspace.messages import ModelListing, SessionListing
@@ -10,6 +9,7 @@ from gateway.cli.talk.commands import COMMANDS, KEYS
 from gateway.cli.talk.conversation import ChatSession
 from gateway.cli.talk.screen import Screen
 from gateway.cli.views.figures import count, counted, money
+from gateway.cli.views.fitting import Pairs
 from gateway.cli.views.inspection import inspection
 from gateway.cli.views.lists import history, model_listing, session_listing
 from gateway.cli.views.usage import usage_report
@@ -93,10 +93,5 @@ def _matching(listing: ModelListing, wanted: str) -> list[str]:
     return [each for each in ids if wanted.lower() in each.lower()]
 
 
-def _help() -> Table:
-    shown = Table.grid(padding=(0, 2))
-    shown.add_column(style="cyan", no_wrap=True)
-    shown.add_column()
-    for name, meaning in {**COMMANDS, **KEYS}.items():
-        shown.add_row(name, meaning)
-    return shown
+def _help() -> Pairs:
+    return Pairs(list({**COMMANDS, **KEYS}.items()), "cyan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
@@ -18,16 +19,22 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.styles import Style
 
+from gateway.cli.streams import SPELLED, has_unicode, sound, spelled
 from gateway.cli.talk.commands import COMMANDS
 from gateway.cli.talk.question import Choice, KeyQuestion, ask_for_line
 from gateway.cli.talk.stage import PreRun, Stage
+from gateway.cli.talk.suspending import add_suspend_key
 
 PROMPT: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 HISTORY_FILE: Final = "chat_history"
 READ_BYTES: Final = 65_536
 TOOLBAR_SECONDS: Final = 0.5
+TOGETHER_SECONDS: Final = 0.02
+"""Lines that come one after another within this time were pasted."""
+
 _STYLE: Final = Style.from_dict(
     {"prompt": "bold ansicyan", "bottom-toolbar": "noreverse ansibrightblack"}
 )
@@ -74,10 +81,29 @@ class PlainLines:
         self._ended = False
 
     async def read(self) -> TypedLine:
-        """The next line."""
-        if "\n" not in self._text and self._is_terminal:
-            os.write(2, PROMPT.encode())
-        return await self._read()
+        """The next line; at a terminal all that were pasted with it, as one message."""
+        if not self._is_terminal:
+            return await self._read()
+        if "\n" not in self._text:
+            os.write(2, PROMPT.encode(sys.stderr.encoding, SPELLED))
+        first = await self._read()
+        return first if isinstance(first, Key) else await self._with_more(first)
+
+    async def _with_more(self, line: str) -> str:
+        while await self._has_more():
+            following = await self._read()
+            if isinstance(following, Key):
+                break
+            line += f"\n{following}"
+        return line
+
+    async def _has_more(self) -> bool:
+        if "\n" in self._text or sys.platform == "win32":
+            return "\n" in self._text
+        with trio.move_on_after(TOGETHER_SECONDS):
+            await trio.lowlevel.wait_readable(self._descriptor)
+            return True
+        return False
 
     async def _read(self) -> TypedLine:
         while "\n" not in self._text and not self._ended:
@@ -118,7 +144,9 @@ class Editor:
             complete_while_typing=Condition(self._is_command),
             multiline=True,
             prompt_continuation=FormattedText([("", " " * len(PROMPT))]),
-            bottom_toolbar=lambda: FormattedText([("class:bottom-toolbar.text", status())]),
+            bottom_toolbar=lambda: FormattedText(
+                [("class:bottom-toolbar.text", self._written(status()))]
+            ),
             refresh_interval=TOOLBAR_SECONDS,
             reserve_space_for_menu=len(COMMANDS) + 1,
             style=_STYLE,
@@ -144,9 +172,14 @@ class Editor:
         # Elsewhere no room for a menu is held free below the line.
         return self._session.default_buffer.text.startswith("/")
 
+    def _written(self, text: str) -> str:
+        """A text of ours with the characters that the terminal has."""
+        return text if has_unicode(self._session.app.output.encoding()) else spelled(text)
+
     def _prompt(self, pre_run: PreRun) -> TypedLine:
         try:
-            return self._session.prompt(FormattedText([("class:prompt", PROMPT)]), pre_run=pre_run)
+            prompt = FormattedText([("class:prompt", self._written(PROMPT))])
+            return sound(self._session.prompt(prompt, pre_run=pre_run))
         except KeyboardInterrupt:
             return Key.INTERRUPT
         except EOFError:
@@ -180,12 +213,29 @@ class _Commands(Completer):
                     yield Completion(name, -len(typed), display_meta=meaning)
 
 
+def _has_more(event: KeyPressEvent) -> bool:
+    """Whether keys came in together with this one."""
+    waiting = event.key_processor.input_queue
+    if any(press.key is not Keys.CPRResponse for press in waiting):
+        return True
+    if sys.platform == "win32":  # which marks pasted text by itself
+        return False
+    return bool(select.select([event.app.input.fileno()], [], [], TOGETHER_SECONDS)[0])
+
+
 def _bindings() -> KeyBindings:
     bindings = KeyBindings()
+    add_suspend_key(bindings)
 
     @bindings.add("enter")
     def _send(event: KeyPressEvent) -> None:
-        event.current_buffer.validate_and_handle()
+        # Text that is pasted comes marked as such where the terminal knows how. Elsewhere, and
+        # while an answer is written, it comes like keys: each of its lines would be a message, and
+        # be paid for (prompt-toolkit/python-prompt-toolkit#816). Nobody types as fast as that.
+        if _has_more(event):
+            event.current_buffer.insert_text("\n")
+        else:
+            event.current_buffer.validate_and_handle()
 
     @bindings.add("escape", "enter")
     def _break_line(event: KeyPressEvent) -> None:

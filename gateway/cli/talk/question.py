@@ -25,6 +25,7 @@ from prompt_toolkit.output import Output
 from prompt_toolkit.styles import Style
 
 from gateway.cli.talk.stage import PreRun, Stage
+from gateway.cli.talk.suspending import add_suspend_key
 
 if sys.platform != "win32":
     import termios
@@ -116,6 +117,8 @@ class KeyQuestion:
         @bindings.add("c-c")
         def _cancel(event: KeyPressEvent) -> None:
             event.app.exit(result=Choice.CANCEL)
+
+        add_suspend_key(bindings)
 
         @bindings.add("c-d")
         def _end(event: KeyPressEvent) -> None:

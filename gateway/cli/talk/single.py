@@ -8,7 +8,6 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
-import click
 import msgspec
 from rich.console import Console, RenderableType
 
@@ -20,11 +19,10 @@ from agentspace.messages import (
     ChatStreamStart,
     ErrorMessage,
 )
+from gateway.cli.json_line import print_json
 from gateway.cli.talk.keyboard import Key, TypedLine
 from gateway.cli.talk.question import Choice
 from gateway.cli.views.turn import Notice, Shown
-
-_encoder = msgspec.json.Encoder(decimal_format="number")  # as the wire has it
 
 
 class NoKeyboard:
@@ -104,9 +102,14 @@ class JsonAnswer:
         """Nothing is in the way."""
         yield
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Nothing is drawn."""
+        yield
+
     def _print(self, terminal: ChatStreamEnd | ErrorMessage) -> None:
         answer = {**self._said, "text": "".join(self._text)}
         if self._sources:
             answer["sources"] = self._sources
         answer |= msgspec.to_builtins(terminal, builtin_types=[Decimal])
-        click.echo(_encoder.encode(answer).decode())
+        print_json(answer)

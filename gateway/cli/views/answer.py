@@ -72,6 +72,10 @@ class AnswerView(Protocol):
         """The terminal is left to somebody else for as long as the block lasts."""
         ...
 
+    def hidden(self) -> AbstractContextManager[None]:
+        """Nothing unfinished is on the terminal for as long as the block lasts."""
+        ...
+
 
 class RichAnswer:
     """For a terminal; without `animate` only what is finished is printed."""
@@ -133,6 +137,12 @@ class RichAnswer:
     def aside(self) -> Iterator[None]:
         """The terminal is left to somebody else for as long as the block lasts."""
         self._finish()
+        with self.hidden():
+            yield
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Nothing unfinished is on the terminal for as long as the block lasts."""
         self._stop_drawing()
         try:
             yield

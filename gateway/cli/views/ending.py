@@ -7,7 +7,6 @@ from typing import Final
 
 from msgspec import UNSET
 from rich.console import Group, RenderableType
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -45,7 +44,7 @@ def sources(found: Sequence[Source]) -> RenderableType:
     lines.add_column(overflow="fold")
     for number, source in enumerate(found, start=1):
         line = Text("" if source.title is UNSET else f"{source.title}  ")
-        line.append(source.url, style=Style(dim=True, underline=True, link=source.url))
+        line.append(source.url, style="dim underline")
         lines.add_row(f"{number}.", line)
     return Group(Text("Sources", style="bold"), lines)
 

@@ -16,7 +16,7 @@ import msgspec
 Value = TypeVar("Value")
 
 _RETURN: Final = "\r"
-_DRIVES: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_DRIVES: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def harmless(value: Value) -> Value:

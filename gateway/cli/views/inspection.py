@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from msgspec import UNSET
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from agentspace.messages import Calibration, ContextInspection, TurnInspection
 from gateway.cli.views.figures import count, counted, money, per_cent, share
+from gateway.cli.views.fitting import Pairs
 from gateway.cli.views.leftover import unseen
 from gateway.cli.views.sections import Sections
 from gateway.cli.views.tables import ShareBar
@@ -18,12 +18,8 @@ from gateway.cli.views.tables import ShareBar
 
 def inspection(found: ContextInspection) -> RenderableType:
     """The sections as a table, then the window and how good the estimate is."""
-    below = Table.grid(padding=(0, 2))
-    below.add_column(no_wrap=True)
-    below.add_column(overflow="fold")
-    for name, value in _facts(found):
-        below.add_row(name, value)
-    return Group(Sections(found.sections, found.totals, found.window.limit), below)
+    sections = Sections(found.sections, found.totals, found.window.limit)
+    return Group(sections, Pairs(list(_facts(found))))
 
 
 def _facts(found: ContextInspection) -> Iterator[tuple[str, RenderableType]]:

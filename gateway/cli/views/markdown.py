@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown, MarkdownElement
@@ -11,7 +11,11 @@ from rich.segment import Segment
 from rich.syntax import Syntax
 from rich.text import Text
 
-CODE_THEME = "ansi_dark"
+from gateway.cli.views.harmless import harmless
+
+CODE_THEME: Final = "ansi_dark"
+AUTOLINK: Final = "auto"
+"""What the parser writes on an address that is a link of its own accord."""
 
 
 class _Code(CodeBlock):
@@ -35,12 +39,34 @@ class _Heading(Heading):
 
 
 class _Markdown(Markdown):
+    """Markdown unpacks character references (`&#x202e;`), after the text was cleaned: so what it
+    has read is cleaned once more. A link shows where it leads instead of hiding it in an escape
+    sequence of the model's making (OSC 8).
+    """
+
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
         "fence": _Code,
         "code_block": _Code,
         "heading_open": _Heading,
     }
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source, hyperlinks=False)
+        for token in self.parsed:
+            _clean(token)
+
+
+def _clean(token: Any) -> None:
+    """Clean a token of the parser, and what stands in it."""
+    token.content = harmless(token.content)
+    token.info = harmless(token.info)
+    token.attrs = harmless(token.attrs)
+    if token.children is not None:
+        # The text of an address in angle brackets is where it leads.
+        token.children = [child for child in token.children if child.info != AUTOLINK]
+        for child in token.children:
+            _clean(child)
 
 
 class Trimmed:

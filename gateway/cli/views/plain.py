@@ -84,6 +84,11 @@ class PlainAnswer:
         self._end_paragraph()
         yield
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Nothing here is ever unfinished."""
+        yield
+
     def _write(self, voice: Voice, text: str) -> None:
         if voice != self._voice:
             self._end_paragraph()

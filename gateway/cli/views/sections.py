@@ -9,16 +9,19 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
 from rich.text import Text
 
 from agentspace.messages import Section, SectionName, SectionWeight, Totals
 from gateway.cli.views.figures import UNKNOWN, count, money, share
+from gateway.cli.views.fitting import Fitting
 from gateway.cli.views.tables import ShareBar, table
 
 OVERHEAD: Final = "provider_overhead"
 
-_LEAST_WIDTH: Final = {"bytes": 75, "share": 63, "cached": 57, "cost": 46}
-"""From how many columns on there is room for it."""
+_FIGURES: Final = ("bytes", "tokens", "window", "cost", "cached", "share")
+_GIVING_WAY: Final = ("bytes", "share", "cached", "cost", "window")
+"""Figures that a narrow terminal does without, the first one first."""
 
 
 class SectionBar(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +63,15 @@ class Sections:
         self._window = window
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        figures = self._figures(options.max_width)
+        unknown = {"window": self._window is None, "cached": self._totals.cached_tokens is UNSET}
+        figures = [figure for figure in _FIGURES if not unknown.get(figure)]
+        giving_way = [figure for figure in _GIVING_WAY if figure in figures]
+        yield Fitting(self._table, figures, giving_way)
+
+    def _table(self, figures: Sequence[str]) -> Table:
         shown = table()
         shown.padding = (0, 1, 0, 0)
-        shown.add_column("section", no_wrap=True)
+        shown.add_column("section", no_wrap=True, overflow="fold")
         for figure in figures:
             right = figure != "share"
             shown.add_column(figure, justify="right" if right else "left", no_wrap=right)
@@ -73,15 +81,7 @@ class Sections:
         shown.add_section()
         total = [self._total(figure) for figure in figures]
         shown.add_row("total", *total, style="bold")
-        yield shown
-
-    def _figures(self, width: int) -> list[str]:
-        offered = ["bytes", "tokens", "window", "cost", "cached", "share"]
-        if self._window is None:
-            offered.remove("window")
-        if self._totals.cached_tokens is UNSET:
-            offered.remove("cached")
-        return [figure for figure in offered if width >= _LEAST_WIDTH.get(figure, 0)]
+        return shown
 
     def _cell(self, weight: SectionBar, figure: str) -> RenderableType:
         match figure:

@@ -7,22 +7,17 @@ from typing import TypeVar
 
 from msgspec import UnsetType
 from rich.console import RenderableType
-from rich.table import Table
 
 from agentspace.messages import GatewayStatusReport, LeftOutTool
 from gateway.cli.views.figures import UNKNOWN, count, duration, size
+from gateway.cli.views.fitting import Pairs
 
 T = TypeVar("T")
 
 
 def status_report(report: GatewayStatusReport) -> RenderableType:
     """A line a figure."""
-    shown = Table.grid(padding=(0, 2))
-    shown.add_column(style="dim", no_wrap=True)
-    shown.add_column(overflow="fold")
-    for name, value in _figures(report):
-        shown.add_row(name, value)
-    return shown
+    return Pairs(_figures(report), "dim")
 
 
 def _known(figure: T | UnsetType, shown: Callable[[T], str]) -> str:
@@ -30,7 +25,7 @@ def _known(figure: T | UnsetType, shown: Callable[[T], str]) -> str:
     return UNKNOWN if isinstance(figure, UnsetType) else shown(figure)
 
 
-def _figures(report: GatewayStatusReport) -> list[tuple[str, str]]:
+def _figures(report: GatewayStatusReport) -> list[tuple[str, RenderableType]]:
     turns = ", ".join(f"{count(number)} {state}" for state, number in report.turns.items())
     boxes = ", ".join(
         f"{name} {count(depth.waiting)}/{count(depth.size)}"

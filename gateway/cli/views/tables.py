@@ -42,8 +42,3 @@ class ShareBar:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(4, BAR_WIDTH)
-
-
-def clipped(text: str) -> Text:
-    """A cell of one line that gives way first when the terminal is narrow."""
-    return Text(text, no_wrap=True, overflow="ellipsis")
