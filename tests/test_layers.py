@@ -54,6 +54,7 @@ LIBRARIES = {
     "pony": {f"gateway.ledger.{name}" for name in ("database", "ledger", "schema")},
     "prompt_toolkit": {
         "gateway.cli.talk.keyboard",
+        "gateway.cli.talk.pasting",
         "gateway.cli.talk.question",
         "gateway.cli.talk.stage",
         "gateway.cli.talk.suspending",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
@@ -19,11 +18,11 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.keys import Keys
 from prompt_toolkit.styles import Style
 
 from gateway.cli.streams import SPELLED, has_unicode, sound, spelled
 from gateway.cli.talk.commands import COMMANDS
+from gateway.cli.talk.pasting import TOGETHER_SECONDS, send_unless_pasted
 from gateway.cli.talk.question import Choice, KeyQuestion, ask_for_line
 from gateway.cli.talk.stage import PreRun, Stage
 from gateway.cli.talk.suspending import add_suspend_key
@@ -32,9 +31,6 @@ PROMPT: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 HISTORY_FILE: Final = "chat_history"
 READ_BYTES: Final = 65_536
 TOOLBAR_SECONDS: Final = 0.5
-TOGETHER_SECONDS: Final = 0.02
-"""Lines that come one after another within this time were pasted."""
-
 _STYLE: Final = Style.from_dict(
     {"prompt": "bold ansicyan", "bottom-toolbar": "noreverse ansibrightblack"}
 )
@@ -213,29 +209,11 @@ class _Commands(Completer):
                     yield Completion(name, -len(typed), display_meta=meaning)
 
 
-def _has_more(event: KeyPressEvent) -> bool:
-    """Whether keys came in together with this one."""
-    waiting = event.key_processor.input_queue
-    if any(press.key is not Keys.CPRResponse for press in waiting):
-        return True
-    if sys.platform == "win32":  # which marks pasted text by itself
-        return False
-    return bool(select.select([event.app.input.fileno()], [], [], TOGETHER_SECONDS)[0])
-
-
 def _bindings() -> KeyBindings:
     bindings = KeyBindings()
     add_suspend_key(bindings)
 
-    @bindings.add("enter")
-    def _send(event: KeyPressEvent) -> None:
-        # Text that is pasted comes marked as such where the terminal knows how. Elsewhere, and
-        # while an answer is written, it comes like keys: each of its lines would be a message, and
-        # be paid for (prompt-toolkit/python-prompt-toolkit#816). Nobody types as fast as that.
-        if _has_more(event):
-            event.current_buffer.insert_text("\n")
-        else:
-            event.current_buffer.validate_and_handle()
+    bindings.add("enter")(send_unless_pasted)
 
     @bindings.add("escape", "enter")
     def _break_line(event: KeyPressEvent) -> None:
