@@ -11,6 +11,7 @@ from agentspace.client import AgentSpaceError, ConnectError, GatewayError
 from gateway.cli.ending import innermost, known_ending
 from gateway.cli.options import Stop
 from protocol import errors
+from protocol.errors import ExitCode
 
 ResultT = TypeVar("ResultT")
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from agentspace.messages import (
     Calibration,
@@ -49,14 +50,19 @@ from agentspace.messages import (
     Window,
     WireCost,
 )
+from gateway.cli.console import stdout
 from gateway.cli.views.answer import RichAnswer
+from gateway.cli.views.ending import sources
 from gateway.cli.views.figures import counted, duration, money, share, size
+from gateway.cli.views.fitting import Pairs
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.inspection import inspection
 from gateway.cli.views.keys import key_sources
 from gateway.cli.views.lists import history, session_listing, text_of
+from gateway.cli.views.markdown import trimmed_markdown
 from gateway.cli.views.plain import PlainAnswer
 from gateway.cli.views.status import status_report
+from gateway.cli.views.tables import table
 from gateway.cli.views.turn import Notice
 from gateway.cli.views.usage import usage_report
 from gateway.vault import Vault
@@ -550,10 +556,80 @@ def test_what_drives_a_terminal_is_taken_out() -> None:
     assert harmless(UNSET) is UNSET
 
 
-@pytest.mark.parametrize("source", ["&#27;[31mred", "&#x9b;31m", "[a](http://x/&#27;[2J)"])
+@pytest.mark.parametrize(
+    "source",
+    ["&#27;[31mred", "&#x9b;31m", "[a](http://x/&#27;[2J)", "# a &#x202e;b", "| &#x2066; |\n|--|"],
+)
 def test_markdown_makes_no_control_out_of_a_name(source: str) -> None:
     """A character that is written as an entity reaches the terminal no more than itself."""
-    assert not set(shown_rich(START, delta(source))) & set("\x1b\x9b")
+    assert not set(shown_rich(START, delta(source))) & set("\x1b\x9b\u202e\u2066")
+
+
+def test_a_link_shows_where_it_leads() -> None:
+    """The terminal gets no hidden address; one that stands for itself is shown once."""
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, legacy_windows=False)
+    source = Source(url="https://example.com/c", title="c")
+    console.print(trimmed_markdown("[a](https://example.com/a) <https://example.com/b>"))
+    console.print(sources([source]))
+    text = Text.from_ansi(file.getvalue()).plain
+    assert "a (https://example.com/a) https://example.com/b" in text
+    assert text.count("https://example.com/b") == 1
+    assert "c  https://example.com/c" in text
+    assert "\x1b]8" not in file.getvalue()
+
+
+def test_a_name_is_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Brackets in what a model, a tool or a file is called are brackets."""
+    monkeypatch.setenv("TERM", "xterm")
+    shown = table()
+    shown.add_column("a")
+    shown.add_row("[link=http://x]a[/b] :smile:")
+    stdout().print(shown)
+    assert "[link=http://x]a[/b] :smile:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [
+        (20, {"cost"}),
+        (44, {"tokens", "cost"}),
+        (56, {"out", "tokens", "cost"}),
+        (90, {"requests", "in", "cached", "out", "tokens", "cost"}),
+    ],
+)
+def test_figures_give_way_until_the_rest_fits(width: int, names: set[str]) -> None:
+    """On a narrow terminal the model and the cost stay, and nothing is cut."""
+    row = ModelUsage(
+        input_tokens=1_234_567,
+        output_tokens=30_000,
+        total_tokens=1_264_567,
+        input_details=usage_of(uncached=5).input_details,
+        output_details=usage_of(output=5).output_details,
+        web_searches=0,
+        total_cost=Decimal("12.5"),
+        request_count=200,
+        unpriced_requests=0,
+    )
+    total = GrandTotal(
+        total_cost=Decimal("12.5"), total_tokens=1_264_567, request_count=200, unpriced_requests=0
+    )
+    report = UsageReport(request_id="r", per_model={"claude-sonnet-5-5": row}, grand_total=total)
+    lines = rendered(usage_report(report), width).splitlines()
+    assert set(lines[1].split()) == {"model", *names}
+    assert max(map(len, lines)) <= width
+    assert all("\u2026" not in line for line in lines)
+    assert any("$12.500000" in line for line in lines)
+
+
+def test_names_stand_above_their_values_where_there_is_no_room() -> None:
+    """A value next to its name would have a few cells a line."""
+    pairs = Pairs([("a longer name", "some words that go on"), ("", "and on")])
+    assert rendered(pairs, 50).startswith("a longer name  some words")
+    lines = [line.rstrip() for line in rendered(pairs, 24).splitlines()]
+    assert lines == ["a longer name", "  some words that go on", "  and on"]
 
 
 def test_a_terminal_is_free_while_somebody_else_has_it() -> None:
