@@ -33,7 +33,7 @@ from gateway.announcing import announce
 from gateway.anthropic.late_model import LateModel
 from gateway.census import GatewayCensus
 from gateway.config import ConfigError, Settings
-from gateway.descriptors import connections_for
+from gateway.descriptors import connections_for, tell_if_fewer
 from gateway.door import Door
 from gateway.folder import prepare_folder
 from gateway.health import Readiness
@@ -173,6 +173,7 @@ class Gateway:
                     self.url = _url(settings.host, sockets)
                     listeners.start_soon(_listen, server, sockets, connections)
                     listeners.start_soon(door.tell_refusals)
+                    tell_if_fewer(settings.max_connections, door.max_connections)
                     task_status.started(self.url)
                     listeners.start_soon(self._load_rest, parts, turns)
                     listeners.start_soon(announce, self.url, self._vault, settings.ask_seconds)

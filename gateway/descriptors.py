@@ -30,16 +30,18 @@ def connections_for(wanted: int) -> int:
     limit = _raised_limit()
     if limit is None:
         return wanted
-    most = bounded(wanted, limit)
+    return bounded(wanted, limit)
+
+
+def tell_if_fewer(wanted: int, most: int) -> None:
+    """Log that there can be at most so many connections, when that is fewer than `wanted`."""
     if most < wanted:
-        log.warning(
-            "the system gives %d file descriptors (ulimit -n): at most %d clients are let in, "
-            "instead of the %d of max_connections",
-            limit,
+        log.info(
+            "at most %d clients are let in, instead of the %d of max_connections: the system gives "
+            "no more file descriptors (ulimit -n)",
             most,
             wanted,
         )
-    return most
 
 
 def bounded(wanted: int, limit: int) -> int:

@@ -55,7 +55,7 @@ class Door:
     ) -> None:
         self._rules = rules
         self._readiness = readiness
-        self._max_connections = max_connections
+        self.max_connections = max_connections
         self._close_seconds = close_seconds
         self._refusals = Refusals()
         self._guests = 0
@@ -143,7 +143,7 @@ class Door:
             return judgement
         if self.is_draining:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is stopping.")
-        if self._guests >= self._max_connections:
+        if self._guests >= self.max_connections:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is full (max_connections).")
         return check_upgrade(request) or judgement
 
