@@ -13,7 +13,7 @@ from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from gateway.cli.talk import question
+from gateway.cli.talk import pasting, question
 from gateway.cli.talk.keyboard import Editor, Key, PlainLines, TypedLine
 from gateway.cli.talk.question import Choice
 
@@ -59,6 +59,21 @@ async def test_keys_make_a_line(keys: str, line: TypedLine) -> None:
         pipe.send_bytes(keys.encode("utf-8", "surrogateescape"))
         with trio.fail_after(5):
             assert await editor.read() == line
+
+
+async def test_a_paste_that_comes_in_parts_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Enter sends once nothing has followed it for a moment."""
+    monkeypatch.setattr(pasting, "TOGETHER_SECONDS", 2.0)
+    with typing() as (editor, pipe), trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_paste_in_parts, pipe)
+            assert await editor.read() == "one\ntwo\n\nthree"
+
+
+async def _paste_in_parts(pipe: PipeInput) -> None:
+    for part in ("one\r", "two\r\r", "three", "\r"):
+        pipe.send_text(part)
+        await trio.sleep(0.1)
 
 
 @contextmanager

@@ -152,7 +152,7 @@ async def test_ctrl_z_gives_the_shell_its_terminal(tmp_path: Path) -> None:
 
 
 async def test_ctrl_z_in_an_answer_loses_nothing_of_it(tmp_path: Path) -> None:
-    """The shell echoes; after `fg` the answer goes on, quiet as before."""
+    """What was unfinished is gone from the shell's screen; after `fg` it is all there."""
     async with open_world(tmp_path) as world:
         numbers = " ".join(str(number) for number in range(120))
         world.simulator.script(Reply((ReplyText(numbers),), rate=60.0))
@@ -163,7 +163,8 @@ async def test_ctrl_z_in_an_answer_loses_nothing_of_it(tmp_path: Path) -> None:
             await seen.see("0 1 2 3")
             assert not seen.echoes
             seen.press("\x1a")
-            await seen.see("Stopped", r"shell\$$")
+            stopped = await seen.see("Stopped", r"shell\$$")
+            assert "cancels" not in stopped
             seen.press("echo b''ack\r")
             await seen.see("back")
             seen.press("fg\r")
