@@ -93,6 +93,7 @@ async def test_a_terminal_with_another_encoding_gets_what_it_has(tmp_path: Path)
             seen.press("hello\r")
             await seen.see(r"a -- \\u65e5", BILL, ">\n")
     assert seen.written.isascii()
+    assert b"cancels" not in seen.written, "lines are longer than measured: none can be drawn again"
 
 
 NASTY = (
