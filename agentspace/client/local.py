@@ -10,10 +10,12 @@ import msgspec
 import platformdirs
 
 from agentspace.client.address import is_loopback_url, is_same_gateway, reachable, shown
+from agentspace.client.errors import ConnectError
 from agentspace.running import find_gateway
 
 DEFAULT_URL: Final = "ws://127.0.0.1:3271/gateway"
 TOKEN_FILE: Final = "token"
+FOLDER_VARIABLE: Final = "AGENTSPACE_DATA_DIR"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -29,6 +31,9 @@ class Target(msgspec.Struct, frozen=True):
 def find_target(url: str | None, token: str | None, data_dir: Path | None) -> Target:
     """The gateway that is meant: `url`, else the one that runs from the data folder.
 
+    A folder that somebody named means its own gateway and no other one. Raises ConnectError when
+    none runs from it.
+
     A token is never sent to another host than it is for. One that is given goes where the call
     goes. The folder's own goes to the gateway that runs from the folder, and to nobody else;
     `AGENTSPACE_TOKEN` stays on this machine.
@@ -36,6 +41,12 @@ def find_target(url: str | None, token: str | None, data_dir: Path | None) -> Ta
     folder = data_dir or default_folder()
     running = find_gateway(folder)
     own = None if running is None else reachable(running.url)
+    if url is None and own is None and (data_dir or os.environ.get(FOLDER_VARIABLE)):
+        raise ConnectError(
+            "refused",
+            f"no gateway runs from {folder}. Start one with `agentspace serve`, or give its `url`.",
+            passes=True,
+        )
     where = url or own or DEFAULT_URL
     if token is None and is_loopback_url(where):
         token = os.environ.get("AGENTSPACE_TOKEN") or None
@@ -46,7 +57,7 @@ def find_target(url: str | None, token: str | None, data_dir: Path | None) -> Ta
 
 def default_folder() -> Path:
     """The user's data folder: `AGENTSPACE_DATA_DIR`, else where the system has it."""
-    named = os.environ.get("AGENTSPACE_DATA_DIR")
+    named = os.environ.get(FOLDER_VARIABLE)
     return Path(named).expanduser() if named else platformdirs.user_data_path("agentspace")
 
 

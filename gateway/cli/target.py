@@ -55,6 +55,10 @@ def gateway_options(command: CommandT) -> CommandT:
 def find_target(url: str | None, data_dir: Path | None, token: str | None = None) -> FoundGateway:
     """The gateway these flags mean: `url`, else the one that runs from the data folder.
 
+    A folder that somebody named means its own gateway and no other one: what is asked of it must
+    not land in another's sessions. Without a name it may also be one that listens where the
+    settings say.
+
     A token that somebody named for this call goes wherever the call goes. The folder's own goes to
     the gateway that runs from the folder, and to nobody else. Raises Stop.
     """
@@ -63,6 +67,8 @@ def find_target(url: str | None, data_dir: Path | None, token: str | None = None
     settings = configuration.settings
     running = find_gateway(settings.data_dir)
     own = None if running is None else reachable(running.url)
+    if url is None and own is None and "data_dir" in configuration.sources:
+        raise nobody_in(settings.data_dir)
     place = url or own or default_url(settings)
     if configuration.sources.get("token") in CALLERS_TOKEN:
         return FoundGateway(Target(place, settings.token), settings.data_dir)
@@ -73,13 +79,16 @@ def find_target(url: str | None, data_dir: Path | None, token: str | None = None
 def default_url(settings: Settings) -> str:
     """Where a gateway with these settings would listen. Raises Stop when none can tell."""
     if settings.port == 0:
-        raise Stop(
-            f"no gateway runs from {settings.data_dir}. Start one with `agentspace serve`, or give "
-            "--url.",
-            FAILED,
-        )
+        raise nobody_in(settings.data_dir)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return reachable(f"ws://{host}:{settings.port}{PATH}")
+
+
+def nobody_in(folder: Path) -> Stop:
+    """No gateway runs from this folder."""
+    return Stop(
+        f"no gateway runs from {folder}. Start one with `agentspace serve`, or give --url.", FAILED
+    )
 
 
 def _own_token(settings: Settings) -> str | None:

@@ -503,13 +503,29 @@ def test_a_token_goes_to_the_gateway_that_it_is_for(
         assert find_target(url, None, tmp_path).token == named
 
 
-def test_a_folder_without_a_gateway_lends_its_token_to_nobody(
+def test_a_named_folder_without_a_gateway_is_no_other_gateway(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has the port now is not the gateway that the token is for."""
+    """Whoever has the port now gets neither its token nor its questions."""
     monkeypatch.delenv("AGENTSPACE_TOKEN", raising=False)
-    monkeypatch.setenv("AGENTSPACE_DATA_DIR", str(tmp_path))
     (tmp_path / "token").write_text("kept\n")
+    with pytest.raises(ConnectError, match="no gateway runs from") as failed:
+        find_target(None, None, tmp_path)
+    assert failed.value.passes, "it may be about to start"
+    monkeypatch.setenv("AGENTSPACE_DATA_DIR", str(tmp_path))
+    with pytest.raises(ConnectError, match="no gateway runs from"):
+        find_target(None, None, None)
+
+
+def test_without_a_name_the_usual_address_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a token: whoever has the port now is not the gateway that the token is for."""
+    monkeypatch.delenv("AGENTSPACE_TOKEN", raising=False)
+    monkeypatch.delenv("AGENTSPACE_DATA_DIR", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    (tmp_path / "agentspace").mkdir()
+    (tmp_path / "agentspace" / "token").write_text("kept\n")
     assert find_target(None, None, None) == Target("ws://127.0.0.1:3271/gateway", None)
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -147,29 +149,46 @@ async def test_the_last_session_or_a_named_one_is_gone_on_with(tmp_path: Path) -
         await chat(world, "--continue", "--session", first, "fifth", code=2)
 
 
+@asynccontextmanager
+async def streaming(world: World) -> AsyncIterator[trio.Process]:
+    """The command in the middle of a long answer."""
+    run = partial(
+        trio.run_process,
+        [*AGENTSPACE, "chat", "--url", world.url, SLOW],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+        env=environment(world.settings.data_dir, AGENTSPACE_TOKEN=TOKEN),
+    )
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            process: trio.Process = await nursery.start(run)
+            assert process.stdout is not None
+            assert await process.stdout.receive_some(1)
+            yield process
+            async for _ in process.stdout:
+                pass
+            await process.wait()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
 async def test_a_question_that_was_broken_off_is_no_success(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     """Ctrl-C cancels the turn at the gateway, too."""
-    async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
-        run = partial(
-            trio.run_process,
-            [*AGENTSPACE, "chat", "--url", world.url, SLOW],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            env=environment(tmp_path, AGENTSPACE_TOKEN=TOKEN),
-        )
-        process: trio.Process = await nursery.start(run)
-        assert process.stdout is not None
-        with trio.fail_after(30):
-            assert await process.stdout.receive_some(1)
+    async with open_world(tmp_path) as world:
+        async with streaming(world) as process:
             process.send_signal(number)
-            async for _ in process.stdout:
-                pass
-            assert await process.wait() == code
+        assert process.returncode == code
+
+
+async def test_an_answer_that_the_gateway_cuts_off_is_no_success(tmp_path: Path) -> None:
+    """It drains: what came is on stdout, and a script learns that it is not all."""
+    async with open_world(tmp_path, drain_seconds=0.2) as world:
+        async with streaming(world) as process:
+            world.gateway.stop()
+        assert process.returncode == 1
 
 
 async def test_json_without_a_question_is_a_mistake(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ class Chat:
             with self._in_words():
                 async with aclosing(self._conversation.turn(text)) as messages:
                     async for message in messages:
-                        self.failed = not isinstance(message, ChatStreamEnd)
+                        self.failed = not _is_whole(message)
                         turn.take(message)
             turn.end()
 
@@ -171,6 +171,11 @@ class Chat:
             turn.cancel()
         else:
             await self._conversation.cancel()
+
+
+def _is_whole(message: object) -> bool:
+    """Whether a turn ends with it, and nobody has cut it off: a gateway that drains does."""
+    return isinstance(message, ChatStreamEnd) and message.stop_reason != "cancelled"
 
 
 @contextmanager
