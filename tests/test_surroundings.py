@@ -43,10 +43,21 @@ OWN_PROCESSES = pytest.mark.skipif(
 
 HANDSHAKE = (
     b"GET /gateway HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: agentspace.v1.json\r\n\r\n"
 )
 CLOSED = b"\x03\xe9"
 """1001, in a close frame."""
+
+
+def hear(client: socket.socket, word: bytes) -> None:
+    """Read until `word` has come."""
+    heard = b""
+    while word not in heard:
+        more = client.recv(4_096)
+        assert more, f"the connection ended after {heard!r}"
+        heard += more
+
 
 # --- hangups -----------------------------------------------------------------------------------
 
@@ -57,10 +68,9 @@ def test_a_hangup_drains_however_often_it_comes(tmp_path: Path) -> None:
         port = urlsplit(str(ready["url"])).port or 0
         with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
             client.sendall(HANDSHAKE)
-            assert client.recv(4_096).startswith(b"HTTP/1.1 101 ")
+            hear(client, b"gateway.hello")
             child.send_signal(signal.SIGHUP)
-            while CLOSED not in client.recv(4_096):
-                pass
+            hear(client, CLOSED)
             child.send_signal(signal.SIGHUP)
             with pytest.raises(subprocess.TimeoutExpired):
                 child.wait(0.5)
