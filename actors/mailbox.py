@@ -176,10 +176,11 @@ class Address:
         self._bytes += size
         try:
             await self._send.send((sealed, size, reply))
-        except BaseException as error:
+        except (trio.ClosedResourceError, trio.BrokenResourceError):
             self._let_go(size)
-            if isinstance(error, trio.ClosedResourceError | trio.BrokenResourceError):
-                raise ActorStopped(self.name) from None
+            raise ActorStopped(self.name) from None
+        except BaseException:
+            self._let_go(size)
             raise
 
     def _is_full(self, size: int) -> bool:

@@ -179,7 +179,7 @@ async def open_connection(target: Target, context: ssl.SSLContext | None) -> Con
         with anyio.CancelScope(shield=True):  # it waits for nobody
             await stream.aclose()
         if (told := refusal(error, where)) is not None:
-            raise told from error
+            raise told from error  # noqa: ASYNC104 - a failure of the handshake, no cancellation
         raise
 
 
