@@ -22,6 +22,7 @@ from actors.turns.retry import RetryPolicy
 from actors.turns.turn import Turn
 from protocol.errors import ProviderError
 from protocol.provider.events import (
+    ContentBlockDelta,
     MessageStart,
     ProviderEvent,
     ProviderPing,
@@ -139,10 +140,11 @@ class Upstream:
             case StreamError():
                 step.taken = False
                 raise fault(event)
-        readings = step.answer.readings()
+        # A piece of a block begins no pass, and there are thousands: it is held against nothing.
+        readings = None if isinstance(event, ContentBlockDelta) else step.answer.readings()
         for shown in step.answer.feed(event):
             turn.log.append(shown)
-        if step.answer.readings() != readings:
+        if readings is not None and step.answer.readings() != readings:
             self._note(turn)  # the provider bills one more pass, whatever becomes of this process
         if not isinstance(event, MessageStart):
             return brings_content(event)
