@@ -8,7 +8,7 @@ while, bounded by time and by the bytes of all finished logs, and then goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from protocol.errors import GatewayError
 from protocol.turn import Ended, Failed, TurnEvent, size_of
@@ -26,11 +26,23 @@ class TurnLog:
 
     def append(self, event: TurnEvent) -> None:
         """Add `event` and wake the watchers; after a terminal event nothing may follow."""
+        self._add(event)
+        self._wake()
+
+    def extend(self, events: Iterable[TurnEvent]) -> None:
+        """Add `events` and wake the watchers once: neighbouring deltas go out as one frame."""
+        for event in events:
+            self._add(event)
+        self._wake()
+
+    def _add(self, event: TurnEvent) -> None:
         assert not self.finished, "a turn has one terminal event, and nothing follows it"
         self.events.append(event)
         self.size += size_of(event)
         if isinstance(event, Ended | Failed):
             self.finished = True
+
+    def _wake(self) -> None:
         for wake in self._watchers:
             wake()
 

@@ -115,6 +115,24 @@ def test_an_append_wakes_every_watcher_until_it_leaves() -> None:
     assert (bells.rung, log.watchers) == (["a", "b", "a"], 1)
 
 
+def test_many_events_wake_a_watcher_once() -> None:
+    """They are in the log as if each had been appended by itself."""
+    log, one_by_one, bells = TurnLog("turn_1"), TurnLog("turn_1"), Bells()
+    cursor = log.open_cursor(bells.bell("a"))
+    events: list[TurnEvent] = [text(0), text(1), END]
+    log.extend(events)
+    for event in events:
+        one_by_one.append(event)
+    assert (bells.rung, cursor.take()) == (["a"], (events, 0))
+    assert (log.size, log.finished) == (one_by_one.size, one_by_one.finished)
+
+
+def test_nothing_follows_a_terminal_event_among_many_either() -> None:
+    """It would be a mistake of the gateway."""
+    with pytest.raises(AssertionError):
+        TurnLog("turn_1").extend([END, text(1)])
+
+
 class Shelf:
     """Turn logs with a clock that is moved by hand."""
 
