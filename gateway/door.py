@@ -5,22 +5,14 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-import h11
 import msgspec
 import trio
 
-from gateway.handshake import (
-    AccessRules,
-    Admission,
-    Refusal,
-    check_upgrade,
-    is_whole,
-    judge,
-    parse_head,
-)
+from gateway.handshake import AccessRules, Admission, check_upgrade, judge
+from gateway.head import cut_head, is_whole, parse_head
 from gateway.health import Probe, Readiness, healthy, probe_of, ready
 from gateway.http_reply import HttpReply
-from gateway.refusals import PERIOD_SECONDS, Refusals
+from gateway.refusals import PERIOD_SECONDS, Refusal, Refusals
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +59,16 @@ class Door:
         read = await self._read(stream)
         if not read:
             return None  # whoever looks whether the port is open says nothing
-        request = parse_head(read)
-        if isinstance(request, h11.Request) and (probe := probe_of(request)):
+        head, is_head = cut_head(read), read.startswith(b"HEAD ")
+        if isinstance(head, bytes) and (probe := probe_of(head)):
             answer = await self._probed(probe)
-            await self._answer(stream, answer.encode(is_head=request.method == b"HEAD"))
+            await self._answer(stream, answer.encode(is_head=is_head))
             return None
-        judgement = self._judge(request, stream)
+        judgement = self._judge(head, stream)
         if isinstance(judgement, Admission):
             self._guests += 1  # without an await since it was judged
             return Guest(judgement, read)
         self._log_refusal(_peer(stream), f"{judgement.status:d} {judgement.reason}")
-        is_head = isinstance(request, h11.Request) and request.method == b"HEAD"
         await self._answer(stream, judgement.response(is_head=is_head))
         return None
 
@@ -134,7 +125,8 @@ class Door:
             while left > 0 and (more := await stream.receive_some(RECEIVE_BYTES)):
                 left -= len(more)
 
-    def _judge(self, request: h11.Request | Refusal, stream: trio.SocketStream) -> Judgement:
+    def _judge(self, head: bytes | Refusal, stream: trio.SocketStream) -> Judgement:
+        request = parse_head(head) if isinstance(head, bytes) else head
         if isinstance(request, Refusal):
             return request
         local_host = str(stream.socket.getsockname()[0])

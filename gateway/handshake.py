@@ -1,7 +1,7 @@
-"""Who may connect: a pure judgement of the request's head, before a WebSocket is made of it.
+"""Who may connect: a pure judgement of a request, before a WebSocket is made of it.
 
 wsproto trips over bytes that it does not expect and tells nothing of the Host, so the head is read
-here first, with h11, and handed on only when it is in order.
+first (`head.py`), and handed on only when it is in order.
 """
 
 from __future__ import annotations
@@ -15,18 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import h11
 import msgspec
 
-from gateway.http_reply import HttpReply
+from gateway.head import is_read
+from gateway.refusals import Refusal
 from protocol.codec import CODECS
 
 PATH: Final = "/gateway"
-LONGEST_HEAD: Final = 16_384
-"""Bytes of a request's head, its empty line among them; browsers send well under 8 KiB."""
-
-END: Final = b"\r\n\r\n"
-"""What ends a head."""
-
-_READ: Final = frozenset({b"host", b"origin", b"authorization", b"connection", b"upgrade"})
-_VERSION: Final = ("sec-websocket-version", "13")
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 """16 bytes in base64 (RFC 6455, 4.2.1)."""
 
@@ -42,70 +35,10 @@ class AccessRules(msgspec.Struct, frozen=True, kw_only=True):
     hosts: frozenset[str]
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a request gets no WebSocket; `reason` is for a person."""
-
-    status: HTTPStatus
-    reason: str
-
-    def response(self, *, is_head: bool = False) -> bytes:
-        """The HTTP answer, after which the connection is closed."""
-        is_upgrade = self.status is HTTPStatus.UPGRADE_REQUIRED
-        headers = (("upgrade", "websocket"), _VERSION) if is_upgrade else ()
-        body = f"{self.reason}\n".encode()
-        return HttpReply(status=self.status, body=body, headers=headers).encode(is_head=is_head)
-
-
 class Admission(msgspec.Struct, frozen=True):
     """The request is in order; `subprotocol` is the one to speak, `None` when none was asked."""
 
     subprotocol: str | None
-
-
-def is_whole(data: bytes | bytearray, looked_at: int = 0) -> bool:
-    """Whether no more need be read: the head has ended, or is too long already.
-
-    Up to `looked_at` its end was looked for before.
-    """
-    return data.find(END, max(0, looked_at - len(END))) >= 0 or len(data) > LONGEST_HEAD
-
-
-def parse_head(data: bytes) -> h11.Request | Refusal:
-    """The request at the beginning of `data`; what follows its head is not looked at.
-
-    However the data came in pieces, a head of one size has one verdict.
-    """
-    head, end, _ = data.partition(END)
-    if len(head) + len(END) > LONGEST_HEAD:
-        return Refusal(
-            HTTPStatus.BAD_REQUEST,
-            f"The request's head has more than {LONGEST_HEAD} bytes: are there many cookies?",
-        )
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
-    try:
-        connection.receive_data(head + end)
-        event = connection.next_event()
-        if isinstance(event, h11.Request) and _is_readable(event):
-            return event
-    except (h11.RemoteProtocolError, ValueError):  # of Unicode and of addresses
-        pass
-    return Refusal(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request that can be read.")
-
-
-def _is_readable(request: h11.Request) -> bool:
-    """Whether what is read of the request is ASCII, and its target an address.
-
-    What nobody reads may have any bytes (RFC 9110, 5.5): a single sign-on's proxy puts the user's
-    name there (report: goauthentik/authentik 24156), and another local service a cookie.
-    """
-    urlsplit(request.target.decode("ascii"))
-    read = [value for name, value in request.headers if _is_read(name)]
-    return all(value.isascii() for value in read)
-
-
-def _is_read(name: bytes) -> bool:
-    """Whether the header's value is read, here or by wsproto; h11 gives names in lower case."""
-    return name in _READ or name.startswith(b"sec-websocket-")
 
 
 def judge(request: h11.Request, rules: AccessRules, *, local_host: str) -> Admission | Refusal:
@@ -179,7 +112,7 @@ def _headers(request: h11.Request) -> dict[str, str]:
     """Those that are read; one that is repeated is joined, as its list would be."""
     headers: dict[str, str] = {}
     for name, value in request.headers:
-        if not _is_read(name):
+        if not is_read(name):
             continue
         key, text = name.decode("ascii"), value.decode("ascii")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text

@@ -1,16 +1,16 @@
 """What a probe is told: whether the process serves, and whether it takes new work.
 
-A probe has no token and a Host of its own making, the address of a container, say. So it is told
-nothing but a word. That a gateway is full is no reason to end it: `/healthz` never fails while
-requests are answered at all (report: openshift/origin 13273).
+A probe has no token and a Host of its own making, the address of a container, say, or none. So no
+header of it is read, and it is told nothing but a word. That a gateway is full is no reason to end
+it: `/healthz` never fails while requests are answered at all (report: openshift/origin 13273).
 """
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Final, Literal, Protocol
 
-import h11
 import msgspec
 import trio
 
@@ -18,6 +18,9 @@ from gateway.http_reply import JSON, HttpReply
 
 Probe = Literal["/healthz", "/readyz"]
 PROBES: Final[dict[bytes, Probe]] = {b"/healthz": "/healthz", b"/readyz": "/readyz"}
+_REQUEST_LINE: Final = re.compile(
+    rb"(?:GET|HEAD) (/healthz|/readyz)(?:\?[!-~]*)? HTTP/1\.[01]\r?\n"
+)
 
 TRIAL_SECONDS: Final = 1.0
 """How long one trial of the ledger may take, and the least time from one to the next."""
@@ -55,11 +58,10 @@ class Readiness:
         return self._ledger.is_well
 
 
-def probe_of(request: h11.Request) -> Probe | None:
-    """Which probe a request is, if it is one."""
-    if request.method not in (b"GET", b"HEAD"):
-        return None
-    return PROBES.get(request.target.partition(b"?")[0])
+def probe_of(head: bytes) -> Probe | None:
+    """Which probe a request is, if it is one; its request line alone says so."""
+    found = _REQUEST_LINE.match(head)
+    return None if found is None else PROBES[found[1]]
 
 
 def healthy() -> HttpReply:

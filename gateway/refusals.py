@@ -1,4 +1,4 @@
-"""What is logged of refused requests: each kind once, then a sum a minute.
+"""What a refused request is told, and what is logged of it: each kind once, then a sum a minute.
 
 A client that comes back with a wrong token does so many times a second; and what is remembered of
 peers must not grow with their number. A kind is a peer and a reason. The first of a kind is told at
@@ -8,13 +8,32 @@ too many kinds, further peers are one.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
+
+import msgspec
+
+from gateway.http_reply import HttpReply
 
 PERIOD_SECONDS: Final = 60.0
 """How often the sums are to be asked for."""
 
 MOST_KINDS: Final = 64
 OTHERS: Final = "other peers"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a request gets no WebSocket; `reason` is for a person."""
+
+    status: HTTPStatus
+    reason: str
+
+    def response(self, *, is_head: bool = False) -> bytes:
+        """The HTTP answer, after which the connection is closed."""
+        is_upgrade = self.status is HTTPStatus.UPGRADE_REQUIRED
+        headers = (("upgrade", "websocket"), ("sec-websocket-version", "13")) if is_upgrade else ()
+        body = f"{self.reason}\n".encode()
+        return HttpReply(status=self.status, body=body, headers=headers).encode(is_head=is_head)
 
 
 class Refusals:

@@ -33,7 +33,7 @@ LIBRARIES = {
     },
     "genai_prices": {"gateway.price_table"},
     "h11": {
-        *(f"gateway.{name}" for name in ("door", "handshake", "health", "http_reply")),
+        *(f"gateway.{name}" for name in ("handshake", "head", "http_reply")),
         "gateway.simulator.connection",
         "gateway.simulator.wire",
     },

@@ -19,14 +19,14 @@ WELL = (200, {"status": "ok"})
 
 
 async def asked(
-    world: World, path: str, *, method: str = "GET", head: str = ""
+    world: World, path: str, *, method: str = "GET", head: str = "Host: 10.1.2.3:80\r\n"
 ) -> tuple[bytes, bytes]:
     """What a bare request is answered: head and body. It names a Host that nobody knows."""
     port = urlsplit(world.url).port or 0
     with trio.fail_after(5):
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-            text = f"{method} {path} HTTP/1.1\r\nHost: 10.1.2.3:80\r\n{head}\r\n"
-            await stream.send_all(text.encode())
+            text = f"{method} {path} HTTP/1.1\r\n{head}\r\n"
+            await stream.send_all(text.encode("latin-1"))
             said = b"".join([bytes(piece) async for piece in stream])
     start, _, body = said.partition(b"\r\n\r\n")
     return start, body
@@ -48,8 +48,14 @@ async def test_a_gateway_that_serves_is_alive_and_ready(
         caplog.clear()
         for path in ("/healthz", "/readyz", "/readyz?verbose"):
             assert await probe(world, path) == WELL
-        start, _ = await asked(world, "/healthz", head="Origin: https://evil.example\r\n")
-        assert start.startswith(b"HTTP/1.1 200 ")
+        for head in (
+            "Host: 10.1.2.3:80\r\nOrigin: https://evil.example\r\n",
+            "",
+            "Host: caf\xe9.example\r\n",
+            "Host: a\r\nHost: b\r\n",
+        ):
+            start, _ = await asked(world, "/healthz", head=head)
+            assert start.startswith(b"HTTP/1.1 200 ")
         start, body = await asked(world, "/readyz", method="HEAD")
         assert start.startswith(b"HTTP/1.1 200 ")
         assert b"content-length: 15" in start

@@ -12,7 +12,7 @@ import trio
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import connect
 
-from gateway.handshake import LONGEST_HEAD
+from gateway.head import LONGEST_HEAD
 from tests.support import TOKEN, Frame, World, open_world
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
