@@ -181,7 +181,7 @@ class Gateway:
                     turns.start_soon(self._cut, parts.llm, server)
                     await self._drain(parts, server)
                     listeners.cancel_scope.cancel()
-                    connections.cancel_scope.cancel()  # who still shakes hands comes too late
+                    connections.cancel_scope.cancel()  # who has no place yet comes too late
                 parts.llm_mailbox.close()
                 await parts.llm.finished.wait()
                 turns.cancel_scope.cancel()

@@ -89,6 +89,11 @@ class Door:
             self._log_refusal(_peer(stream), "too many others connect and say nothing")
         return read
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no guest has a place."""
+        return self._guests == 0
+
     def leave(self) -> None:
         """A guest has gone, or could not shake hands."""
         self._guests -= 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import trio
@@ -25,6 +25,9 @@ from protocol.errors import CloseCode
 from protocol.mail import Drain
 
 log = logging.getLogger(__name__)
+
+SENT_AWAY: Final = ConnectionEnd(code=CloseCode.GOING_AWAY, reason="the gateway goes away")
+"""How a guest ends that came before the drain, and whose actor came too late for it."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,10 +88,12 @@ class Server:
         self._settings = settings
         self._door = door
         self._connect = connect
+        self._arrivals: set[trio.CancelScope] = set()  # guests that wait for their actor
+        self._is_over = False
         self._connections: set[Connection] = set()
         self._drain: Drain | None = None
         self.empty = trio.Event()
-        """Set when the last client of a draining gateway has gone."""
+        """Set when the last guest of a draining gateway has gone."""
 
     @property
     def draining(self) -> bool:
@@ -115,12 +120,15 @@ class Server:
         self._note_empty()
 
     def send_away(self) -> None:
-        """End what is left of the connections."""
+        """End what is left of the connections, and those that would still come."""
+        self._is_over = True
         for connection in self._connections:
             connection.send_away()
+        for arrival in self._arrivals:
+            arrival.cancel()
 
     def _note_empty(self) -> None:
-        if self._drain is not None and not self._connections:
+        if self._drain is not None and self._door.is_empty:
             self.empty.set()
 
     def _tell(self, connection: Connection, drain: Drain) -> None:
@@ -154,6 +162,7 @@ class Server:
                 await self._converse(websocket, guest.admission)
         finally:
             self._door.leave()
+            self._note_empty()
 
     async def _shake_hands(
         self, nursery: trio.Nursery, stream: trio.SocketStream, guest: Guest
@@ -166,19 +175,34 @@ class Server:
         )
         return await request.accept(subprotocol=guest.admission.subprotocol)
 
-    async def _converse(self, websocket: WebSocketConnection, admission: Admission) -> None:
+    async def _meet(
+        self, websocket: WebSocketConnection, admission: Admission
+    ) -> Connection | None:
+        """The actor for a guest; `None` when the gateway's time to drain is over before."""
         name = admission.subprotocol
         socket = WebSocket(websocket, max_message_bytes=self._settings.max_message_bytes)
         codec = JSON if name is None else CODECS[name]
-        connection = await self._connect(socket, codec, says_hello=name is not None)
+        connection = None
+        with trio.CancelScope() as patience:
+            self._arrivals.add(patience)
+            try:
+                if not self._is_over:
+                    connection = await self._connect(socket, codec, says_hello=name is not None)
+            finally:
+                self._arrivals.discard(patience)
+        return None if self._is_over else connection
+
+    async def _converse(self, websocket: WebSocketConnection, admission: Admission) -> None:
+        connection = await self._meet(websocket, admission)
+        if connection is None:
+            return await self._close(websocket, SENT_AWAY)
         self._connections.add(connection)
-        if self._drain is not None:  # it shook hands while the others were told
+        if self._drain is not None:  # it arrived while the others were told
             self._tell(connection, self._drain)
         try:
             await self._close(websocket, await self._run(connection))
         finally:
             self._connections.discard(connection)
-            self._note_empty()
 
     async def _run(self, connection: Connection) -> ConnectionEnd:
         try:

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import trio
+import trio.testing
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import connect
 
 from gateway.head import LONGEST_HEAD
+from gateway.prices import GenaiPrices
 from tests.support import TOKEN, Frame, World, open_world
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -224,6 +226,43 @@ async def test_while_it_drains_a_newcomer_gets_503(tmp_path: Path) -> None:
                 pass
         assert caught.value.response.status_code == 503
         assert await busy.close_code() == 1001
+
+
+@pytest.fixture
+def prices_are_there(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
+    """Until it is set the prices are being loaded, which takes part of a second in a new process;
+    a new connection waits for them."""
+    are_there = trio.Event()
+
+    async def ready(_: GenaiPrices) -> None:
+        await are_there.wait()
+
+    monkeypatch.setattr(GenaiPrices, "ready", ready)
+    return are_there
+
+
+async def test_a_client_that_came_before_the_drain_is_told_of_it_once_the_prices_are_there(
+    tmp_path: Path, prices_are_there: trio.Event
+) -> None:
+    """It has shaken hands: the gateway does not end without it."""
+    async with open_world(tmp_path) as world, world.talk(subprotocol=None) as talk:
+        world.gateway.stop()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        prices_are_there.set()
+        await talk.expect("gateway.draining")
+        assert await talk.close_code() == 1001
+
+
+async def test_a_client_that_waits_for_the_prices_until_the_deadline_is_sent_away(
+    tmp_path: Path, prices_are_there: trio.Event
+) -> None:
+    """The drain takes no longer for it."""
+    async with (
+        open_world(tmp_path, drain_seconds=0.1) as world,
+        world.talk(subprotocol=None) as talk,
+    ):
+        world.gateway.stop()
+        assert await talk.close_code() == 1001
 
 
 async def test_a_client_that_never_leaves_is_sent_away_at_the_deadline(tmp_path: Path) -> None:
