@@ -160,6 +160,11 @@ def hear(client: ClientConnection, *ends: str) -> list[dict[str, Any]]:
     return heard
 
 
+def shell(folder: Path, line: str, **settings: str) -> Ended:
+    """A line of a shell, in which `$A` is the command; its stdin is a pipe that ends at once."""
+    return run(folder, "/bin/sh", "-c", line, A=str(COMMAND), **settings)
+
+
 def wait_for_line(file: Path, word: str) -> None:
     """Wait until the log has a line with this word: a thread of the gateway writes it."""
     until = time.monotonic() + SECONDS
@@ -249,6 +254,84 @@ def test_nothing_of_ours_warns(folder: Path) -> None:
     assert ended.code == 0
     ours = tuple(f"{home}/{room}/" for room in ROOMS)
     assert not [line for line in ended.errors.splitlines() if line.startswith(ours)]
+
+
+NOWHERE, FULL = Path(os.devnull), Path("/dev/full")
+ANSWERS = ("status", "usage --json", "chat hi", "chat --json hi", "schema", "token", "--help")
+"""Commands that say something on stdout."""
+
+
+@pytest.mark.parametrize("command", [*ANSWERS, "serve --port 0", "simulate --port 0"])
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [(">/dev/full", "No space left on device"), (">&-", "it is closed")],
+    ids=["full", "closed"],
+)
+def test_a_stdout_that_takes_nothing_is_told_and_exit_1(
+    folder: Path, gateway: Running, command: str, to: str, reason: str
+) -> None:
+    """It is no mistake of the command's own."""
+    own = str(folder / "of a new gateway") if command.startswith("serve") else str(folder / "data")
+    ended = shell(folder, f'"$A" {command} {to}', AGENTSPACE_DATA_DIR=own)
+    last = ended.errors.splitlines()[-1]
+    assert last == f"agentspace: nothing can be written to stdout: {reason}. Direct it elsewhere."
+    assert ended.code == 1
+
+
+@pytest.mark.parametrize("command", [*ANSWERS, "serve --port 0"])
+def test_a_reader_that_went_away_hears_no_complaint(
+    folder: Path, gateway: Running, command: str
+) -> None:
+    """Exit 141, as of every program that a broken pipe ends."""
+    own = str(folder / "of a new gateway") if command.startswith("serve") else str(folder / "data")
+    line = f'{{ "$A" {command}; echo $? >&3; }} 3>code | true; cat code'
+    ended = shell(folder, line, AGENTSPACE_DATA_DIR=own)
+    assert ended.output == "141\n"
+    assert "agentspace:" not in ended.errors
+
+
+@pytest.mark.parametrize("to", ["2>/dev/full", "2>&-"], ids=["full", "closed"])
+def test_a_stderr_that_takes_nothing_does_not_matter(
+    folder: Path, gateway: Running, to: str
+) -> None:
+    """A command answers, or fails, as it does otherwise."""
+    assert "I am a simulator" in shell(folder, f'"$A" chat hi {to}').output
+    assert shell(folder, f'"$A" chat hi {to}').code == 0
+    assert shell(folder, f'"$A" inspect session_none {to}') == Ended(1, "", "")
+    assert shell(folder, f'"$A" no-such-command {to}') == Ended(2, "", "")
+    assert shell(folder, f'"$A" status >&- {to} <&-') == Ended(1, "", "")
+
+
+@pytest.mark.parametrize("to", ["2>/dev/full", "2>&-"], ids=["full", "closed"])
+def test_a_gateway_whose_log_cannot_be_written_serves(
+    tmp_path: Path, simulator: str, to: str
+) -> None:
+    """What its log would say lands nowhere: not with a client either."""
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$A" serve --port 0 {to} <&-'],
+        cwd=tmp_path,
+        env=environment(
+            tmp_path,
+            A=str(COMMAND),
+            AGENTSPACE_ANTHROPIC_BASE_URL=simulator,
+            AGENTSPACE_LOG_LEVEL="debug",
+        ),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            url = str(json.loads(process.stdout.readline())["url"])
+            assert Path(f"/proc/{process.pid}/fd/2").readlink() in {NOWHERE, FULL}
+            with pytest.raises(InvalidStatus), dial(url, "a-wrong-token-of-a-client"):
+                pass
+            with dial(url) as client:
+                client.send(json.dumps({"type": "chat.send", "id": "1", "content": "Hello"}))
+                assert hear(client, "chat.stream.end", "error")[-1]["type"] == "chat.stream.end"
+            process.terminate()
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
 
 
 def test_the_demo_runs_without_a_key(tmp_path: Path) -> None:

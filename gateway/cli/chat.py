@@ -13,9 +13,10 @@ from agentspace.client import Client
 from agentspace.client.address import shown
 from agentspace.client.local import Target
 from gateway.cli.console import can_draw, can_type, is_interactive, stderr, stdout
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.options import Stop, json_option
 from gateway.cli.piped import piped_text
-from gateway.cli.running import FAILED, run
+from gateway.cli.running import run
 from gateway.cli.session_ids import complete_session
 from gateway.cli.streams import sound
 from gateway.cli.talk.chat import Chat

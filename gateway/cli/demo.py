@@ -20,9 +20,10 @@ from gateway.app import Gateway
 from gateway.cli import demo_tools
 from gateway.cli.chat import Topic, hold_chat
 from gateway.cli.console import is_interactive, stdout
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.logs import start_logging
 from gateway.cli.options import data_dir_option, settings_of
-from gateway.cli.running import FAILED, run
+from gateway.cli.running import run
 from gateway.cli.talk.showcase import QUESTIONS, TOOL_QUESTION, hold_showcase
 from gateway.config import Settings
 from gateway.mcp.settings import McpServer

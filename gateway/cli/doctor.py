@@ -22,9 +22,10 @@ from agentspace.running import find_gateway
 from gateway import __version__, system_keyring
 from gateway.cli.checks import Check, report
 from gateway.cli.configured import check_configuration
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.options import Stop, data_dir_option, json_option
 from gateway.cli.provider import list_models, provider_url
-from gateway.cli.running import FAILED, run
+from gateway.cli.running import run
 from gateway.config import ConfigError, Configuration, read_configuration
 from gateway.settings import Settings
 from gateway.vault import KeySource, SourceState, Vault, VaultError

@@ -8,6 +8,7 @@ import click
 import trio
 
 from gateway.cli.options import Stop
+from gateway.cli.standard_streams import OutputLost
 from gateway.config import ConfigError
 from gateway.ledger.unusable import LedgerUnusable
 from protocol.errors import ExitCode
@@ -22,7 +23,7 @@ def known_ending(error: BaseException) -> BaseException | None:
             return Stop(str(unusable), ExitCode.DATABASE_UNUSABLE)
         case KeyboardInterrupt() | OSError(errno=errno.EIO):  # EIO: the terminal itself is gone
             return click.Abort()
-        case Stop() | SystemExit() | BrokenPipeError() as known:
+        case Stop() | SystemExit() | OutputLost() as known:
             return known
     return None
 

@@ -17,8 +17,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from gateway import __version__
+from gateway.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED
 from gateway.cli.init import stand_before
-from gateway.cli.streams import prepare_output
+from gateway.cli.standard_streams import OutputLost, let_go_of_stdout, prepare_streams
 from protocol.errors import ExitCode
 
 COMMANDS: Final = {
@@ -37,12 +38,6 @@ COMMANDS: Final = {
     "simulate": "Serve a simulated Messages API on loopback.",
     "completion": "Print the script that completes commands in a shell.",
 }
-
-INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C: 128 and the number of SIGINT."""
-
-BROKEN_PIPE: Final = 141
-"""Exit code when nobody reads stdout any more: 128 and the number of SIGPIPE."""
 
 
 class _Lazy(click.Group):
@@ -92,22 +87,39 @@ def main() -> NoReturn:
     A reader that has seen enough (`| head`) and Ctrl-C end it without a word.
     """
     stand_before()
-    prepare_output()
+    prepare_streams()
     try:
-        code = agentspace.main(prog_name="agentspace", standalone_mode=False)
-        sys.stdout.flush()
+        code = _run()
+    except OutputLost as lost:
+        let_go_of_stdout()
+        code = _tell_lost(lost)
     except click.ClickException as error:
         error.show()
-        raise SystemExit(error.exit_code) from None
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:
-        _let_go_of_stdout()
-        raise SystemExit(BROKEN_PIPE) from None
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: nobody sees a traceback unasked
         _report(error)
-        raise SystemExit(ExitCode.BUG) from None
+        code = ExitCode.BUG
     raise SystemExit(code)
+
+
+def _run() -> int:
+    """The exit code, once all that was said is written."""
+    try:
+        code = int(agentspace.main(prog_name="agentspace", standalone_mode=False) or 0)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    sys.stdout.flush()
+    return code
+
+
+def _tell_lost(lost: OutputLost) -> int:
+    """A reader that has seen enough needs no word; whoever gets nothing learns why."""
+    if lost.has_no_reader:
+        return BROKEN_PIPE
+    click.echo(f"agentspace: {lost}", err=True)
+    return FAILED
 
 
 def _report(bug: Exception) -> None:
@@ -119,8 +131,3 @@ def _report(bug: Exception) -> None:
         "to see where.",
         err=True,
     )
-
-
-def _let_go_of_stdout() -> None:
-    """The interpreter flushes stdout at its end: what is left goes nowhere, without a complaint."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

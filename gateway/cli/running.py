@@ -9,6 +9,7 @@ import trio
 
 from agentspace.client import AgentSpaceError, ConnectError, GatewayError
 from gateway.cli.ending import innermost, known_ending
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.options import Stop
 from protocol import errors
 from protocol.errors import ExitCode
@@ -17,8 +18,6 @@ ResultT = TypeVar("ResultT")
 
 TOKEN_HINT = "Set AGENTSPACE_TOKEN, or --data-dir to the gateway's own data folder."
 NO_TEXT = "what was given is no valid UTF-8: type it anew."
-FAILED = 1
-"""Exit code of a command that asked in good order and was refused."""
 
 
 def run(main: Callable[[], Awaitable[ResultT]]) -> ResultT:

@@ -69,8 +69,6 @@ def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
 
     try:
         run(serve)
-    except BrokenPipeError:
-        raise  # nobody reads the ready line
     except (OSError, ExceptionGroup) as error:
         reason = innermost(error)
         if not isinstance(reason, OSError):

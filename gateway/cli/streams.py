@@ -9,8 +9,6 @@ replaced where it comes in.
 from __future__ import annotations
 
 import codecs
-import io
-import sys
 from typing import Final
 
 SPELLED: Final = "agentspace.spelled"
@@ -52,13 +50,6 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(SPELLED, _spell)
-
-
-def prepare_output() -> None:
-    """Let stdout and stderr take every text."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=SPELLED)
 
 
 def has_unicode(encoding: str | None) -> bool:

@@ -17,8 +17,9 @@ from agentspace.client.local import Target
 from agentspace.messages import Request
 from agentspace.running import find_gateway
 from gateway.access import find_token
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.options import Stop, configuration_of, data_dir_option, tell
-from gateway.cli.running import FAILED, run
+from gateway.cli.running import run
 from gateway.config import ConfigError, Settings
 from gateway.handshake import PATH
 from gateway.settings import SETTINGS

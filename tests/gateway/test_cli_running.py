@@ -10,8 +10,9 @@ import trio
 
 from agentspace.client import ConnectError, ConnectionLost, GatewayError, MessageTooLarge
 from agentspace.messages import ErrorMessage
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.options import Stop
-from gateway.cli.running import FAILED, ending_of, run
+from gateway.cli.running import ending_of, run
 from gateway.config import ConfigError
 from gateway.ledger.unusable import LedgerUnusable
 from protocol import errors

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol
 
+import click
 import trio
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -20,7 +21,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
-from gateway.cli.streams import SPELLED, has_unicode, sound, spelled
+from gateway.cli.streams import has_unicode, sound, spelled
 from gateway.cli.talk.commands import COMMANDS
 from gateway.cli.talk.pasting import TOGETHER_SECONDS, send_unless_pasted
 from gateway.cli.talk.question import Choice, KeyQuestion, ask_for_line
@@ -81,7 +82,7 @@ class PlainLines:
         if not self._is_terminal:
             return await self._read()
         if "\n" not in self._text:
-            os.write(2, PROMPT.encode(sys.stderr.encoding, SPELLED))
+            click.echo(PROMPT, nl=False, err=True)
         first = await self._read()
         return first if isinstance(first, Key) else await self._with_more(first)
 

@@ -7,13 +7,13 @@ been still for a moment. Ctrl-C and Ctrl-D, which no word contains, are heard at
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final
 
+import click
 from prompt_toolkit.application import Application
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.input import Input
@@ -135,7 +135,7 @@ async def ask_for_line(descriptor: int, read: Callable[[], Awaitable[str | None]
     if sys.platform != "win32":
         termios.tcflush(descriptor, termios.TCIFLUSH)
     while True:
-        os.write(2, LINE.encode())
+        click.echo(LINE, nl=False, err=True)
         line = await read()
         if line is None:
             return Choice.NO
