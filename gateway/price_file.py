@@ -60,9 +60,11 @@ def _times(price: Decimal | None, factor: Decimal) -> Decimal | None:
 def _sum(*parts: tuple[int, Decimal | None, int]) -> Decimal | None:
     total = ZERO
     for count, price, per in parts:
-        if count and price is None:
+        if not count:
+            continue
+        if price is None:
             return None
-        total += count * (price or ZERO) / per
+        total += count * price / per
     return total
 
 

@@ -8,8 +8,10 @@ holds: a cloud's may be higher, above all in one region.
 
 from __future__ import annotations
 
+import time
+from bisect import bisect_left
 from decimal import Decimal
-from typing import NamedTuple
+from functools import lru_cache
 
 import genai_prices
 from genai_prices.types import ModelPrice, TieredPrices
@@ -26,27 +28,32 @@ _SELLERS: dict[Seller, str] = {
     "router": "openrouter",
 }
 
+KEPT = 256
+"""Models and speeds whose price is kept: to look one up takes half a millisecond."""
 
-class Listed(NamedTuple):
-    """A model's price in the table, with its tiers; whether it has one for the speed."""
 
-    price: ModelPrice
-    knows_speed: bool
+class Listed:
+    """A model's price in the table, tier by tier; whether it has one for the speed."""
+
+    def __init__(self, price: ModelPrice, *, knows_speed: bool) -> None:
+        self.knows_speed = knows_speed
+        self._starts = sorted(_starts(price))
+        """Beyond each of these the next tier begins, in tokens of the prompt."""
+        self._tiers = [_flat(price, prompt) for prompt in (0, *(one + 1 for one in self._starts))]
 
     def at(self, prompt: int) -> FlatPrice:
         """What a request with a `prompt` of so many tokens costs: all of it is of one tier."""
-        return FlatPrice(
-            input=_of_tier(self.price.input_mtok, prompt) or ZERO,
-            output=_of_tier(self.price.output_mtok, prompt) or ZERO,
-            cache_read=_of_tier(self.price.cache_read_mtok, prompt),
-            cache_write_5m=_of_tier(self.price.cache_write_mtok, prompt),
-            cache_write_1h=_of_tier(self.price.cache_write_1h_mtok, prompt),
-            web_search=_of_tier(self.price.web_searches_kcount, prompt),
-        )
+        return self._tiers[bisect_left(self._starts, prompt)]
 
 
 def listed(model: str, speed: str | None) -> Listed | None:
     """The price of a model at a speed other than the usual one; `None` when it has no known one."""
+    return _listed_in(int(time.time()) // 60, model, speed)
+
+
+@lru_cache(maxsize=KEPT)
+def _listed_in(_minute: int, model: str, speed: str | None) -> Listed | None:
+    """The same in this minute: a price may depend on the day, and on the time of day."""
     name = read_id(model)
     if name.seller is None:
         return None
@@ -61,7 +68,23 @@ def listed(model: str, speed: str | None) -> Listed | None:
         return None
     variants = found.model.price_variants or ()
     knows = context is None or any(one.when == context for one in variants)
-    return Listed(found.model_price, knows)
+    return Listed(found.model_price, knows_speed=knows)
+
+
+def _starts(price: ModelPrice) -> set[int]:
+    prices = vars(price).values()
+    return {tier.start for one in prices if isinstance(one, TieredPrices) for tier in one.tiers}
+
+
+def _flat(price: ModelPrice, prompt: int) -> FlatPrice:
+    return FlatPrice(
+        input=_of_tier(price.input_mtok, prompt) or ZERO,
+        output=_of_tier(price.output_mtok, prompt) or ZERO,
+        cache_read=_of_tier(price.cache_read_mtok, prompt),
+        cache_write_5m=_of_tier(price.cache_write_mtok, prompt),
+        cache_write_1h=_of_tier(price.cache_write_1h_mtok, prompt),
+        web_search=_of_tier(price.web_searches_kcount, prompt),
+    )
 
 
 def _of_tier(price: Decimal | TieredPrices | None, prompt: int) -> Decimal | None:

@@ -52,7 +52,8 @@ class GenaiPrices:
         factor = region_factor(model, terms.region)
         if found is None:
             return None
-        cost = found.price.times(factor or PLAIN).cost(tokens)
+        price = found.price if factor in (None, PLAIN) else found.price.times(factor)
+        cost = price.cost(tokens)
         if cost is None or (found.is_sure and factor is not None):
             return cost
         return msgspec.structs.replace(cost, estimated=True)

@@ -115,8 +115,10 @@ class Builder:
         self, send: ChatSend, held: Held, ground: Ground, said: Said, now: int
     ) -> Ground:
         """The same, with as many searches as `maxCost` allows; it is weighed once more for that."""
+        if send.max_cost is None or not has_search(ground.toolset):
+            return ground
         price = self._parts.weigher.search_price(ground.session.model)
-        if send.max_cost is None or price is None or not has_search(ground.toolset):
+        if price is None:
             return ground
         async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
             uses = affordable_searches(draft.composed, price, send.max_cost, now)

@@ -1,8 +1,10 @@
 """Prices: exact, by the model asked for and no other, and the operator's own when given."""
 
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import genai_prices
 import msgspec
@@ -133,6 +135,23 @@ def test_a_long_context_costs_more_for_all_of_it() -> None:
     )
     assert below == Cost(input_cost=Decimal("0.6"), output_cost=Decimal(15))
     assert above == Cost(input_cost=Decimal("0.120006"), output_cost=Decimal("22.5"))
+
+
+def test_a_price_is_looked_up_once_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library takes half a millisecond, and what it says may change with the time of day."""
+    minute = 60.0 * 1_000_000
+    looked_up: list[str] = []
+    look_up = genai_prices.calc_price
+
+    def counted(usage: genai_prices.Usage, model: str, **more: Any) -> Any:
+        looked_up.append(model)
+        return look_up(usage, model, **more)
+
+    monkeypatch.setattr(genai_prices, "calc_price", counted)
+    for now in (minute, minute + 59.9, minute + 60, minute + 119):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert PRICES.price("claude-haiku-4-5", MILLION) is not None
+    assert looked_up == ["claude-haiku-4-5"] * 2
 
 
 def test_a_search_without_a_price_leaves_the_whole_without_one() -> None:
