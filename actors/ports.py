@@ -33,12 +33,15 @@ from protocol.usage import PLAIN_TERMS, Cost, Terms, TokenCounts
 
 
 class ProviderEvents(Protocol):
-    """The events of an answer; the provider calls the request `request_id`, if it says so."""
+    """The events of an answer, in batches that are never empty: what came at once is one batch.
+
+    The provider calls the request `request_id`, if it says so.
+    """
 
     @property
     def request_id(self) -> str | None: ...
 
-    def __aiter__(self) -> AsyncIterator[ProviderEvent]: ...
+    def __aiter__(self) -> AsyncIterator[list[ProviderEvent]]: ...
 
 
 class Model(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -30,7 +30,7 @@ from protocol.provider.events import (
     UnknownEvent,
     brings_content,
 )
-from protocol.turn import STOP_BUDGET
+from protocol.turn import STOP_BUDGET, TurnEvent
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +114,11 @@ class Upstream:
             step.asked, step.request_id = True, None
             async with self._model.stream(step.prompt) as events:
                 step.taken, step.request_id = True, events.request_id
-                async for event in events:
+                async for batch in events:
+                    brought_content = self._take(turn, batch)
                     now = trio.current_time()
-                    if not self._take(turn, event):
-                        if step.answer.is_working and not isinstance(event, UnknownEvent):
+                    if not brought_content:
+                        if step.answer.is_working and any(map(_is_sign_of_life, batch)):
                             until = min(now + idle, moved + self._settings.working_seconds)
                             watch.deadline = max(watch.deadline, until)
                         continue
@@ -130,42 +131,55 @@ class Upstream:
                         return STOP_BUDGET
         raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
 
-    def _take(self, turn: Turn, event: ProviderEvent) -> bool:
-        """Add an event to the answer; whether it brought content."""
-        step = turn.step
+    def _take(self, turn: Turn, batch: Sequence[ProviderEvent]) -> bool:
+        """Add a batch of events to the answer; whether it brought content."""
+        brought_content = False
+        shown: list[TurnEvent] = []
+        try:
+            for event in batch:
+                shown += self._shown(turn, event)
+                brought_content = brought_content or brings_content(event)
+        finally:  # what came before a fault is shown
+            if shown:
+                turn.log.extend(shown)
+        return brought_content
+
+    def _shown(self, turn: Turn, event: ProviderEvent) -> Iterable[TurnEvent]:
+        """Add an event to the answer; what it shows."""
+        answer = turn.step.answer
         match event:
+            # A piece of a block begins no pass, and there are thousands: nothing is compared.
+            case ContentBlockDelta():
+                return answer.feed(event)
             case ProviderPing():
                 self.pings += 1
-                return False
+                return ()
             case StreamError():
-                step.taken = False
+                turn.step.taken = False
                 raise fault(event)
-        # A piece of a block begins no pass, and there are thousands: it is held against nothing.
-        readings = None if isinstance(event, ContentBlockDelta) else step.answer.readings()
-        for shown in step.answer.feed(event):
-            turn.log.append(shown)
-        if readings is not None and step.answer.readings() != readings:
+        readings = answer.readings()
+        shown = answer.feed(event)
+        if answer.readings() != readings:
             self._note(turn)  # the provider bills one more pass, whatever becomes of this process
-        if not isinstance(event, MessageStart):
-            return brings_content(event)
-        step.let_go()
-        self._note(turn)
-        self._tell(turn)
-        return False
+        if isinstance(event, MessageStart):
+            turn.step.let_go()
+            self._note(turn)
+            shown += self._told(turn)
+        return shown
 
-    def _tell(self, turn: Turn) -> None:
+    def _told(self, turn: Turn) -> list[TurnEvent]:
         """Tell that another model answers, and of thinking that does not fit, by our mistake."""
+        answer = turn.step.answer
         if turn.answered_by is not None:
             asked, answers = turn.built.model, turn.answered_by
             log.info("turn %s: %s answers, where %s was asked", turn.turn_id, answers, asked)
-        if turn.step.answer.dropped:
-            turn.log.append(thinking_dropped(turn.step.answer.dropped))
-        if turn.step.answer.mismatched:
+        if answer.mismatched:
             log.warning(
                 "turn %s: the provider found %d thinking blocks bound to another conversation",
                 turn.turn_id,
-                turn.step.answer.mismatched,
+                answer.mismatched,
             )
+        return [thinking_dropped(answer.dropped)] if answer.dropped else []
 
     def _guard(self, turn: Turn) -> BudgetGuard:
         model = turn.built.model
@@ -187,3 +201,8 @@ class Upstream:
             yield
         finally:
             del self._heard[turn.turn_id]
+
+
+def _is_sign_of_life(event: ProviderEvent) -> bool:
+    """Whether an event without content says that the model works on: one that is known."""
+    return not isinstance(event, UnknownEvent)

@@ -1,4 +1,4 @@
-"""The events of one answer: its bytes cut, decoded, and handed on one by one.
+"""The events of one answer: its bytes cut, decoded, and handed on, those of one read at once.
 
 What comes at once and is large is handed on in pieces, with a rest for the other tasks before each;
 so is what comes at once and is many.
@@ -7,7 +7,7 @@ so is what comes at once and is many.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from itertools import chain
 
@@ -18,6 +18,7 @@ from gateway.anthropic.errors import clean, request_id_of
 from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
 from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent, StreamError
+from protocol.provider.joining import joined
 
 DRAIN_SECONDS = 0.2
 """The body ends right after `message_stop`; one that does not is cut off."""
@@ -28,7 +29,10 @@ AT_ONCE = 64
 
 
 class Events:
-    """The events in a response's bytes; the provider calls the request `request_id`."""
+    """The events in a response's bytes, in batches; the provider calls the request `request_id`.
+
+    A batch is never empty. Nothing follows a `message_stop` in it.
+    """
 
     def __init__(self, chunks: AsyncIterator[bytes], response: httpx2.Response) -> None:
         self.request_id = request_id_of(response)
@@ -36,50 +40,65 @@ class Events:
         self._chunks = chunks
         self._reader = EventReader()
         self._decoder = EventDecoder()
-        self._ready: Iterator[ServerSentEvent] = iter(())
-        self._waiting: deque[ProviderEvent] = deque()
-        self._at_once = 0
+        self._ready: list[ServerSentEvent] = []
+        self._large: deque[ProviderEvent] = deque()
         self._over: Exception | None = None
         self._complete = False
 
-    def __aiter__(self) -> AsyncIterator[ProviderEvent]:
+    def __aiter__(self) -> AsyncIterator[list[ProviderEvent]]:
         return self
 
-    async def __anext__(self) -> ProviderEvent:
+    async def __anext__(self) -> list[ProviderEvent]:
         while True:
-            if self._waiting:
-                return await self._piece()
-            self._at_once += 1
-            if self._at_once >= AT_ONCE:
-                self._at_once = 0
+            if self._large or self._ready:
                 await trio.lowlevel.checkpoint()
-            for name, data in self._ready:
-                events = self._decoder.decode(data, name)
-                event = events[0]
-                is_error = isinstance(event, StreamError)
-                if is_error or len(events) > 1 or len(data) > LONGEST_TEXT:
-                    self._wait_with(events)
-                    break
-                self._complete = isinstance(event, MessageStop)
-                return event
+            elif self._over is not None:
+                raise self._over
             else:
-                if self._over is not None:
-                    raise self._over
-                try:
-                    self._ready = iter(self._reader.feed(await anext(self._chunks)))
-                except (StopAsyncIteration, httpx2.HTTPError) as over:
-                    self._over = over
-                    self._wait_with(self._last())
+                await self._read()
+            if batch := self._batch():
+                self._complete = isinstance(batch[-1], MessageStop)
+                return batch
+
+    async def _read(self) -> None:
+        try:
+            self._ready = self._reader.feed(await anext(self._chunks))
+        except (StopAsyncIteration, httpx2.HTTPError) as over:
+            self._over = over
+            self._wait_with(self._last())
+
+    def _batch(self) -> list[ProviderEvent]:
+        """The next events of what has been read: a piece of a large one, or several small ones."""
+        if self._large:
+            return [self._large.popleft()]
+        ready, self._ready = self._ready[:AT_ONCE], self._ready[AT_ONCE:]
+        batch: list[ProviderEvent] = []
+        for at, (name, data) in enumerate(ready):
+            try:
+                events = self._decoder.decode(data, name)
+            except MalformedEvent as error:
+                return self._broken(batch, error)
+            is_large = len(events) > 1 or len(data) > LONGEST_TEXT
+            if is_large or isinstance(events[0], StreamError):
+                self._wait_with(events)
+            else:
+                batch += events
+            if is_large or isinstance(events[0], StreamError | MessageStop):
+                self._ready = [*ready[at + 1 :], *self._ready]
+                break
+        return joined(batch) if len(batch) > 1 else batch
+
+    def _broken(self, batch: list[ProviderEvent], error: MalformedEvent) -> list[ProviderEvent]:
+        """What came before an event that cannot be read; the error is raised after it."""
+        self._over, self._ready = error, []
+        return batch
 
     def _wait_with(self, events: Iterable[ProviderEvent]) -> None:
-        self._waiting.extend(chain.from_iterable(map(in_pieces, events)))
-
-    async def _piece(self) -> ProviderEvent:
-        """One of several events that came as one, with a rest for the other tasks before it."""
-        await trio.lowlevel.checkpoint()
-        event = self._waiting.popleft()
-        self._complete = isinstance(event, MessageStop)
-        return clean(event, self._request) if isinstance(event, StreamError) else event
+        cleaned = (
+            clean(event, self._request) if isinstance(event, StreamError) else event
+            for event in events
+        )
+        self._large.extend(chain.from_iterable(map(in_pieces, cleaned)))
 
     def _last(self) -> list[ProviderEvent]:
         """What no blank line follows: an event, or a part of one, whose name says nothing."""

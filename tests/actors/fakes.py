@@ -181,7 +181,10 @@ def _model_of(body: bytes) -> str:
 
 
 class _Events:
-    """A script, played by the model that was asked; another one answers when its start says so."""
+    """A script, played by the model that was asked; another one answers when its start says so.
+
+    Each of its events is a batch.
+    """
 
     request_id = "req_fake"
 
@@ -189,10 +192,10 @@ class _Events:
         self._script = script
         self._asked = asked
 
-    def __aiter__(self) -> AsyncIterator[ProviderEvent]:
+    def __aiter__(self) -> AsyncIterator[list[ProviderEvent]]:
         return self
 
-    async def __anext__(self) -> ProviderEvent:
+    async def __anext__(self) -> list[ProviderEvent]:
         await trio.lowlevel.checkpoint()
         while self._script:
             match self._script.popleft():
@@ -203,9 +206,9 @@ class _Events:
                 case Exception() as error:
                     raise error
                 case MessageStart(message=message) if message.model == MODEL:
-                    return MessageStart(msgspec.structs.replace(message, model=self._asked))
+                    return [MessageStart(msgspec.structs.replace(message, model=self._asked))]
                 case event:
-                    return event
+                    return [event]
         raise StopAsyncIteration
 
 

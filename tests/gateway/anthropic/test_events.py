@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 import trio
 
 from gateway.anthropic.events import AT_ONCE, Events
+from protocol.provider.decoding import LONGEST_TEXT
+from protocol.provider.events import (
+    ContentBlockDelta,
+    MalformedEvent,
+    MessageStop,
+    ProviderPing,
+    TextDelta,
+)
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 NEWS = b'event: news\ndata: {"type":"news"}\n\n'
 
 
-async def at_once(chunk: bytes) -> AsyncGenerator[bytes]:
+class AtOnce:
     """A body that comes with one read."""
-    yield chunk
+
+    def __init__(self, chunk: bytes) -> None:
+        self._chunks = iter([chunk])
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+
+def events_in(chunk: bytes) -> Events:
+    """The events of a body that comes with one read."""
+    request = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
+    return Events(AtOnce(chunk), httpx2.Response(200, request=request))
 
 
 @pytest.mark.parametrize("event", [PING, NEWS])
 async def test_many_events_of_one_read_leave_room_for_other_tasks(event: bytes) -> None:
     """A read of 64 KB may bring 1,700 of them: every other client would wait for all."""
-    request = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
-    body = at_once(event * 1_000)
-    events = Events(body, httpx2.Response(200, request=request))
-    rests = longest = taken = 0
+    events = events_in(event * 1_000)
+    rests = longest = taken = came = 0
 
     async def another(task_status: trio.TaskStatus[None]) -> None:
         nonlocal rests
@@ -35,12 +56,57 @@ async def test_many_events_of_one_read_leave_room_for_other_tasks(event: bytes) 
             rests += 1
             await trio.lowlevel.checkpoint()
 
-    async with aclosing(body), trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:
         await nursery.start(another)
         before = rests
-        for _ in range(1_000):
-            await anext(events)
-            taken = taken + 1 if rests == before else 1
+        while came < 1_000:
+            batch = len(await anext(events))
+            came += batch
+            taken = taken + batch if rests == before else batch
             before, longest = rests, max(longest, taken)
         nursery.cancel_scope.cancel()
     assert longest <= 2 * AT_ONCE, "of two tasks that rest, either may come first"
+
+
+def delta(text: str) -> bytes:
+    """An event that brings a text."""
+    told = '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}'
+    return b"data: " + (told % text).encode() + b"\n\n"
+
+
+async def test_the_texts_of_one_read_are_one() -> None:
+    """A stream that is written faster than it is read costs one pass a read."""
+    events = events_in(delta("a") + delta("b") + PING + delta("c"))
+    batch = await anext(events)
+    assert batch == [text("ab"), ProviderPing(), text("c")]
+
+
+async def test_what_came_before_a_broken_event_is_told_first() -> None:
+    """Then the fault is, once and again."""
+    events = events_in(delta("a") + b"data: {\n\n" + delta("b"))
+    assert await anext(events) == [text("a")]
+    for _ in range(2):
+        with pytest.raises(MalformedEvent):
+            await anext(events)
+
+
+async def test_nothing_follows_the_end_in_its_batch() -> None:
+    """Whoever takes the batch need not look for it but at the end."""
+    events = events_in(delta("a") + b'data: {"type":"message_stop"}\n\n' + PING)
+    assert await anext(events) == [text("a"), MessageStop()]
+    assert await anext(events) == [ProviderPing()]
+
+
+async def test_a_long_text_comes_in_pieces_in_its_place() -> None:
+    """Each piece is a batch, and what was small before and after it is not mixed with it."""
+    long = "x" * 10_000
+    events = events_in(delta("a") + delta(long) + delta("b"))
+    batches = [batch async for batch in events]
+    texts = [event.delta.text for [event] in batches]  # type: ignore[union-attr]
+    assert (texts[0], "".join(texts[1:-1]), texts[-1]) == ("a", long, "b")
+    assert max(map(len, texts)) <= LONGEST_TEXT
+
+
+def text(piece: str) -> ContentBlockDelta:
+    """The event that brings this text."""
+    return ContentBlockDelta(0, TextDelta(piece))

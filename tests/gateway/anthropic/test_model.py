@@ -49,7 +49,7 @@ async def test_events_come_typed_from_the_first_to_the_last() -> None:
         model = model_of(simulator)
         async with model.stream(prompt_of(body())) as events:
             assert model.open_streams == 1
-            seen = [event async for event in events]
+            seen = [event async for batch in events for event in batch]
         assert isinstance(seen[0], MessageStart)
         assert isinstance(seen[-1], MessageStop)
         assert model.open_streams == 0
@@ -74,8 +74,8 @@ async def test_a_whole_answer_leaves_its_connection_for_the_next() -> None:
         model = model_of(simulator)
         for _ in range(2):
             async with model.stream(prompt_of(body())) as events:
-                async for event in events:
-                    if isinstance(event, MessageStop):
+                async for batch in events:
+                    if isinstance(batch[-1], MessageStop):
                         break
         assert len({id(c) for c in model._http._transport._pool.connections}) == 1  # type: ignore[attr-defined]
         await model.aclose()
