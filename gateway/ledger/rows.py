@@ -5,15 +5,30 @@ Money is kept in whole picodollars, so that sums are exact. What has no column o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 import msgspec
 
 from gateway.ledger.schema import to_pico
-from protocol.records import Entry, Head, SessionRecord, TurnRecord
+from gateway.ledger.statements import Values
+from protocol.records import Attached, Entry, Head, SessionRecord, TurnRecord
+from protocol.usage import TokenCounts
 
-Values = dict[str, Any]
-"""A row's values by column."""
+SESSION: Final = SessionRecord.__struct_fields__
+ATTACHED: Final = Attached.__struct_fields__
+ENTRY: Final = (*(name for name in Entry.__struct_fields__ if name != "attached"), *ATTACHED)
+"""The columns of an entry but `session_id`."""
+HEAD: Final = Head.__struct_fields__
+"""The columns of a head but `session_id`."""
+FIGURES: Final = TokenCounts.__struct_fields__
+TURN: Final = (
+    *(name for name in TurnRecord.__struct_fields__ if name not in ("counts", "cost")),
+    *FIGURES,
+    "input_cost",
+    "output_cost",
+    "cost_estimated",
+)
+"""The columns of a turn but `mixed`, which follows from the others."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -15,8 +15,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from gateway.ledger.rows import ATTACHED, ENTRY, HEAD, SESSION
 from protocol.errors import Failure, GatewayError
-from protocol.records import Attached, Container, Entry, Head, SessionRecord, StoredSession
+from protocol.records import Container, Entry, Head, SessionRecord, StoredSession
 
 log = logging.getLogger(__name__)
 
@@ -30,29 +31,24 @@ UNREADABLE: Final = Failure(
     ),
 )
 
-_SESSION: Final = SessionRecord.__struct_fields__
-_HEAD: Final = Head.__struct_fields__
-_ATTACHED: Final = Attached.__struct_fields__
-_ENTRY: Final = (*(name for name in Entry.__struct_fields__ if name != "attached"), *_ATTACHED)
-
-_ONE_SESSION = f"""SELECT {", ".join(_SESSION)} FROM Session WHERE session_id = $session_id
+_ONE_SESSION = f"""SELECT {", ".join(SESSION)} FROM Session WHERE session_id = $session_id
 """  # noqa: S608 - all our own
-_NEWEST_HEAD = f"""SELECT {", ".join(_HEAD)} FROM Head
+_NEWEST_HEAD = f"""SELECT {", ".join(HEAD)} FROM Head
 WHERE session_id = $session_id ORDER BY epoch DESC LIMIT 1
 """  # noqa: S608 - all our own
 _NEXT_PLACE = "SELECT count(*), max(place) FROM Entry WHERE session_id = $session_id"
 _KEPT_BACK = ", ".join(f"'{status}'" for status in ("refused", "replaced", "unanswered"))
 # A status that is none of these is damage, and must not make a hole in the conversation.
-_SENT = f"""SELECT {", ".join(_ENTRY)} FROM Entry
+_SENT = f"""SELECT {", ".join(ENTRY)} FROM Entry
 WHERE session_id = $session_id AND place >= $first AND status NOT IN ({_KEPT_BACK}) ORDER BY place
 """  # noqa: S608 - all our own
-_LISTED = f"""SELECT {", ".join(_SESSION)} FROM Session {{where}}
+_LISTED = f"""SELECT {", ".join(SESSION)} FROM Session {{where}}
 ORDER BY last_active_at DESC, session_id DESC LIMIT $limit OFFSET $offset
 """  # noqa: S608 - all our own
 _AFTER = """WHERE (last_active_at, session_id) <
   (SELECT last_active_at, session_id FROM Session WHERE session_id = $before)
 """
-_SHOWN = f"""SELECT {", ".join(_ENTRY)} FROM Entry
+_SHOWN = f"""SELECT {", ".join(ENTRY)} FROM Entry
 WHERE session_id = $session_id AND role <> 'system' AND status <> 'replaced' {{where}}
 ORDER BY place DESC LIMIT $limit OFFSET $offset
 """  # noqa: S608 - all our own
@@ -74,12 +70,12 @@ def load(db: Any, session_id: str) -> StoredSession | None:
     """
     keys: dict[str, Any] = {"session_id": session_id}
     try:
-        session = next(_read(db, _ONE_SESSION, keys, _SESSION, _session_of), None)
+        session = next(_read(db, _ONE_SESSION, keys, SESSION, _session_of), None)
         if session is None:
             return None
-        head = next(_read(db, _NEWEST_HEAD, keys, _HEAD, _head_of), None)
+        head = next(_read(db, _NEWEST_HEAD, keys, HEAD, _head_of), None)
         keys["first"] = 0 if head is None else head.first
-        entries = list(_read(db, _SENT, keys, _ENTRY, _entry_of))
+        entries = list(_read(db, _SENT, keys, ENTRY, _entry_of))
         return StoredSession(
             session=session, head=head, entries=entries, next_place=_next_place(db, session_id)
         )
@@ -91,7 +87,7 @@ def load(db: Any, session_id: str) -> StoredSession | None:
 def listed(db: Any, limit: int, before: str | None) -> list[SessionRecord]:
     """Sessions by last activity, newest first, those after the session `before`."""
     statement = _LISTED.format(where="" if before is None else _AFTER)
-    return _sound(db, statement, {"before": before}, limit, _SESSION, _session_of)
+    return _sound(db, statement, {"before": before}, limit, SESSION, _session_of)
 
 
 def page(db: Any, session_id: str, limit: int, before: int | None) -> list[Entry] | None:
@@ -103,7 +99,7 @@ def page(db: Any, session_id: str, limit: int, before: int | None) -> list[Entry
     if not db.select("SELECT 1 FROM Session WHERE session_id = $session_id", {}, keys):
         return None
     statement = _SHOWN.format(where="" if before is None else "AND place < $before")
-    return _sound(db, statement, keys, limit, _ENTRY, _entry_of)[::-1]
+    return _sound(db, statement, keys, limit, ENTRY, _entry_of)[::-1]
 
 
 def _read(
@@ -189,7 +185,7 @@ def _head_of(values: dict[str, Any]) -> Head:
 
 
 def _entry_of(values: dict[str, Any]) -> Entry:
-    values["attached"] = {name: values.pop(name) for name in _ATTACHED}
+    values["attached"] = {name: values.pop(name) for name in ATTACHED}
     values["content"] = _json(values["content"], _content)
     sections = values["sections"]
     values["sections"] = () if sections == "[]" else msgspec.json.decode(_text(sections))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from gateway.ledger.rows import FIGURES, TURN
 from gateway.ledger.schema import MOST_PICO, from_pico
 from protocol.context import SectionWeight
 from protocol.records import (
@@ -31,15 +32,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_FIGURES = TokenCounts.__struct_fields__
-_COLUMNS = (
-    *(name for name in TurnRecord.__struct_fields__ if name not in ("counts", "cost")),
-    *_FIGURES,
-    "input_cost",
-    "output_cost",
-    "cost_estimated",
-)
-_READ = f"SELECT {', '.join(_COLUMNS)} FROM Turn"  # noqa: S608 - all our own
+_READ = f"SELECT {', '.join(TURN)} FROM Turn"  # noqa: S608 - all our own
 _LEARNED = "WHERE status <> 'open' AND steps <> '[]' ORDER BY created_at DESC LIMIT $most"
 
 _HALF = 2**32
@@ -57,11 +50,11 @@ FROM Turn WHERE {condition}
     figures=", ".join(
         f"CASE WHEN {name} BETWEEN 0 AND {MOST_SUM} THEN CAST({name} AS BIGINT) ELSE 0 END "
         f"AS {name}"
-        for name in _FIGURES
+        for name in FIGURES
     ),
     priced=f"input_cost BETWEEN 0 AND {MOST_PICO} AND output_cost BETWEEN 0 AND {MOST_PICO}",
 )
-_SUMMED = (*_FIGURES, "input_cost", "output_cost")
+_SUMMED = (*FIGURES, "input_cost", "output_cost")
 _HALVES = ", ".join(
     f"COALESCE(SUM({name} / {_HALF}), 0), COALESCE(SUM({name} % {_HALF}), 0)" for name in _SUMMED
 )
@@ -116,7 +109,7 @@ def _total(
     *counts, input_cost, output_cost = figures
     return ModelTotals(
         model=str(model),
-        counts=TokenCounts(**dict(zip(_FIGURES, counts, strict=True))),
+        counts=TokenCounts(**dict(zip(FIGURES, counts, strict=True))),
         cost=from_pico(input_cost) + from_pico(output_cost),
         requests=requests,
         unpriced=unpriced,
@@ -126,7 +119,7 @@ def _total(
 
 def _rows(db: Any, where: str, values: dict[str, Any]) -> Iterator[_Row]:
     for row in db.select(f"{_READ} {where}", {}, values):
-        yield _Row(dict(zip(_COLUMNS, row, strict=True)))
+        yield _Row(dict(zip(TURN, row, strict=True)))
 
 
 def _complain(rows: list[_Row]) -> None:
@@ -161,7 +154,7 @@ class _Row:
             stop_reason=self._text("stop_reason"),
             error_code=self._text("error_code"),
             counted_tokens=self._number("counted_tokens") or 0,
-            counts=TokenCounts(**{name: self._number(name) or 0 for name in _FIGURES}),
+            counts=TokenCounts(**{name: self._number(name) or 0 for name in FIGURES}),
             estimated=bool(self.values["estimated"]),
             cost=self._cost(),
             steps=self._steps(),

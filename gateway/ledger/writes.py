@@ -6,15 +6,25 @@ version and raises it. If it changes no row, nothing else of the change is writt
 
 They are plain SQL, not pony's entities. pony would read each row before it changes it, and it would
 remember the row for all the writes of a group, so that one would not see what the other has done.
-Names are not quoted and values are pony's `$name`: PostgreSQL takes the same statements.
+They go to pony's connection directly, in pony's transaction.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
-from typing import Any
 
-from gateway.ledger.rows import Values, entry_values, head_values, session_values, turn_values
+from gateway.ledger.rows import (
+    ENTRY,
+    HEAD,
+    SESSION,
+    TURN,
+    entry_values,
+    head_values,
+    session_values,
+    turn_values,
+)
+from gateway.ledger.statements import Statement, Values, assigned, insert, put
 from protocol.beginning import Begun, Found, judge
 from protocol.records import SENT, Change, Entry, Head, SessionRecord, TurnRecord, Withheld
 
@@ -30,43 +40,54 @@ _WITHHELD = (
 _TO_THE_END = 2**31 - 1
 _REPLACED = "(SELECT count(*) FROM Entry WHERE {withheld} AND role <> 'system')"
 
-_FIND = """
+_FIND = Statement("""
 SELECT (SELECT version FROM Session WHERE session_id = $session_id),
   (SELECT turn_id FROM Turn WHERE session_id = $session_id AND request_id = $request_id),
   (SELECT min(turn_id) FROM Turn WHERE session_id = $session_id AND status = 'open')
-"""
+""")
 _SAVE = """
 UPDATE Session SET model = $model, system = $system, tools = $tools, title = $title,
   container = $container, last_active_at = $last_active_at, version = version + 1,
   message_count = message_count + $added - {replaced}
 WHERE session_id = $session_id AND version = $version
 """
-_SAVE_ONLY = _SAVE.format(replaced="0")
-_SAVE_REPLACING = _SAVE.format(replaced=_REPLACED.format(withheld=_WITHHELD))
-_WITHHOLD = f"UPDATE Entry SET status = $status WHERE {_WITHHELD}"  # noqa: S608 - all our own
-_PUT_HEAD = """
-INSERT INTO Head ({names}) VALUES ({values})
-ON CONFLICT (session_id, epoch) DO UPDATE SET {assigned}
-"""
-_UPDATE_TURN = "UPDATE Turn SET {assigned} WHERE turn_id = $turn_id {condition}"
+_SAVE_ONLY = Statement(_SAVE.format(replaced="0"))
+_SAVE_REPLACING = Statement(_SAVE.format(replaced=_REPLACED.format(withheld=_WITHHELD)))
+_WITHHOLD = Statement(f"UPDATE Entry SET status = $status WHERE {_WITHHELD}")  # noqa: S608 - ours
+_INSERT_SESSION = insert("Session", SESSION)
+_INSERT_ENTRY = insert("Entry", ("session_id", *ENTRY))
+_PUT_HEAD = put("Head", ("session_id", *HEAD), key=("session_id", "epoch"))
+_INSERT_TURN = insert("Turn", (*TURN, "mixed"))
+_UPDATE = assigned(name for name in (*TURN, "mixed") if name not in _IDENTITY)
+_UPDATE_TURN = Statement(f"UPDATE Turn SET {_UPDATE} WHERE turn_id = $turn_id")  # noqa: S608 - ours
+_UPDATE_OPEN_TURN = Statement(
+    f"UPDATE Turn SET {_UPDATE} WHERE turn_id = $turn_id AND status = 'open'"  # noqa: S608 - ours
+)
+_DELETE_ALL = [
+    Statement(f"DELETE FROM {table} WHERE session_id = $session_id")  # noqa: S608 - ours
+    for table in ("Entry", "Head", "Session")
+]
+_INSERT_META = insert("Meta", ("name", "value"))
+_DELETE_META = Statement("DELETE FROM Meta WHERE name = $name")
 
 
-def create_session(db: Any, session: SessionRecord) -> None:
+def create_session(db: sqlite3.Connection, session: SessionRecord) -> None:
     """Insert an empty session."""
-    db.insert(db.Session, **session_values(session))
+    _INSERT_SESSION.run(db, session_values(session))
 
 
-def take_room(db: Any) -> None:
+def take_room(db: sqlite3.Connection) -> None:
     """Take as much room as a small turn needs, and give it back."""
-    db.insert(db.Meta, name=_TRIAL, value=0)
-    _execute(db, "DELETE FROM Meta WHERE name = $name", {"name": _TRIAL})
+    trial = {"name": _TRIAL, "value": 0}
+    _INSERT_META.run(db, trial)
+    _DELETE_META.run(db, trial)
 
 
-def begin_turn(db: Any, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:
+def begin_turn(db: sqlite3.Connection, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:
     """Write the change and the turn's open row, if the turn may begin."""
     session = change.session
     keys = {"session_id": session.session_id, "request_id": turn.request_id}
-    version, same_request, open_turn = _execute(db, _FIND, keys).fetchone()
+    version, same_request, open_turn = _FIND.run(db, keys).fetchone()
     found = Found(version=version, same_request=same_request, open_turn=open_turn)
     begun = judge(found, is_new=is_new, version=session.version)
     if begun.outcome != "begun":
@@ -75,48 +96,46 @@ def begin_turn(db: Any, change: Change, turn: TurnRecord, *, is_new: bool) -> Be
         _insert(db, change)
     elif not _apply(db, change):
         return Begun(outcome="stale")  # where what is found may change before the commit
-    db.insert(db.Turn, **turn_values(turn))
+    _INSERT_TURN.run(db, turn_values(turn))
     return begun
 
 
-def extend_turn(db: Any, change: Change, turn: TurnRecord) -> bool:
+def extend_turn(db: sqlite3.Connection, change: Change, turn: TurnRecord) -> bool:
     """Write the change and the turn's row; whether the row was open and the fence held."""
     return update_open_turn(db, turn) and _apply(db, change)
 
 
-def settle_turn(db: Any, change: Change, turn: TurnRecord) -> bool:
+def settle_turn(db: sqlite3.Connection, change: Change, turn: TurnRecord) -> bool:
     """Write the turn's row, and the change if the fence holds; whether it did."""
     held = _apply(db, change)
     values = turn_values(turn)
-    if not _update_turn(db, values):
+    if not _UPDATE_TURN.meets(db, values):
         _insert_settled(db, values)
     return held
 
 
-def update_open_turn(db: Any, turn: TurnRecord) -> bool:
+def update_open_turn(db: sqlite3.Connection, turn: TurnRecord) -> bool:
     """Update the turn's row unless it is settled; whether it was open."""
-    return _update_turn(db, turn_values(turn), "AND status = 'open'")
+    return _UPDATE_OPEN_TURN.meets(db, turn_values(turn))
 
 
-def delete_session(db: Any, session_id: str) -> bool:
+def delete_session(db: sqlite3.Connection, session_id: str) -> bool:
     """Delete a session, its entries and heads; whether there was one. Its turns were billed."""
-    keys = {"session_id": session_id}
-    _execute(db, "DELETE FROM Entry WHERE session_id = $session_id", keys)
-    _execute(db, "DELETE FROM Head WHERE session_id = $session_id", keys)
-    return _met(db, "DELETE FROM Session WHERE session_id = $session_id", keys)
+    *_, there_was_one = [one.meets(db, {"session_id": session_id}) for one in _DELETE_ALL]
+    return there_was_one
 
 
-def _insert(db: Any, change: Change) -> None:
+def _insert(db: sqlite3.Connection, change: Change) -> None:
     """The change of a session that is made by it."""
     session = change.session
     values = session_values(session)
     values["version"] += 1
     values["message_count"] = _shown(change.entries)
-    db.insert(db.Session, **values)
+    _INSERT_SESSION.run(db, values)
     _append(db, session.session_id, change.entries, change.head)
 
 
-def _apply(db: Any, change: Change) -> bool:
+def _apply(db: sqlite3.Connection, change: Change) -> bool:
     """The change of a session that is there; whether its version was the expected one."""
     session = change.session
     values = {**session_values(session), "added": _shown(change.entries)}
@@ -124,7 +143,7 @@ def _apply(db: Any, change: Change) -> bool:
     if change.withheld is not None and change.withheld.status == "replaced":
         values |= _places(change.withheld)
         statement = _SAVE_REPLACING
-    if not _met(db, statement, values):
+    if not statement.meets(db, values):
         return False
     if change.withheld is not None:
         _withhold(db, session.session_id, change.withheld)
@@ -132,9 +151,9 @@ def _apply(db: Any, change: Change) -> bool:
     return True
 
 
-def _withhold(db: Any, session_id: str, withheld: Withheld) -> None:
+def _withhold(db: sqlite3.Connection, session_id: str, withheld: Withheld) -> None:
     values = {"session_id": session_id, "status": withheld.status, **_places(withheld)}
-    _execute(db, _WITHHOLD, values)
+    _WITHHOLD.run(db, values)
 
 
 def _places(withheld: Withheld) -> Values:
@@ -142,34 +161,24 @@ def _places(withheld: Withheld) -> Values:
     return {"first": withheld.first, "last": last}
 
 
-def _append(db: Any, session_id: str, entries: Iterable[Entry], head: Head | None) -> None:
+def _append(
+    db: sqlite3.Connection, session_id: str, entries: Iterable[Entry], head: Head | None
+) -> None:
     for entry in entries:
-        db.insert(db.Entry, **entry_values(session_id, entry))
+        _INSERT_ENTRY.run(db, entry_values(session_id, entry))
     if head is not None:
-        _put_head(db, head_values(session_id, head))
+        _PUT_HEAD.run(db, head_values(session_id, head))
 
 
-def _put_head(db: Any, values: Values) -> None:
-    """Insert a head, or replace it: it may change until an answer follows it."""
-    names, named = ", ".join(values), ", ".join(f"${name}" for name in values)
-    assigned = _assigned(name for name in values if name not in ("session_id", "epoch"))
-    _execute(db, _PUT_HEAD.format(names=names, values=named, assigned=assigned), values)
-
-
-def _update_turn(db: Any, values: Values, condition: str = "") -> bool:
-    assigned = _assigned(name for name in values if name not in _IDENTITY)
-    return _met(db, _UPDATE_TURN.format(assigned=assigned, condition=condition), values)
-
-
-def _insert_settled(db: Any, values: Values) -> None:
+def _insert_settled(db: sqlite3.Connection, values: Values) -> None:
     """Insert the row of a turn whose beginning was never written.
 
     Its request may have had another turn since. No row may be lost, so this one is renamed.
     """
-    _, same_request, _ = _execute(db, _FIND, values).fetchone()
+    _, same_request, _ = _FIND.run(db, values).fetchone()
     if same_request is not None:
         values = {**values, "request_id": unique_request(values["request_id"], values["turn_id"])}
-    db.insert(db.Turn, **values)
+    _INSERT_TURN.run(db, values)
 
 
 def unique_request(request_id: str, turn_id: str) -> str:
@@ -180,17 +189,3 @@ def unique_request(request_id: str, turn_id: str) -> str:
 def _shown(entries: Iterable[Entry]) -> int:
     """How many of them people are shown."""
     return sum(entry.role != "system" for entry in entries)
-
-
-def _execute(db: Any, statement: str, values: Values) -> Any:
-    """Run a statement; its cursor. pony looks names up in two scopes, and writes to the outer."""
-    return db.execute(statement, {}, values)
-
-
-def _met(db: Any, statement: str, values: Values) -> bool:
-    """Run a statement; whether it has met a row."""
-    return bool(_execute(db, statement, values).rowcount > 0)
-
-
-def _assigned(names: Iterable[str]) -> str:
-    return ", ".join(f"{name} = ${name}" for name in names)

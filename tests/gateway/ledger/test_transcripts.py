@@ -232,8 +232,8 @@ async def test_a_plain_turn_takes_two_commits_and_few_statements(tmp_path: Path)
             "BEGIN IMMEDIATE TRANSACTION",
             "SELECT (SELECT version",
             "UPDATE Session SET",
-            'INSERT INTO "Entry"',
-            'INSERT INTO "Turn"',
+            "INSERT INTO Entry",
+            "INSERT INTO Turn",
             "COMMIT",
         ]
         seen.clear()
@@ -241,7 +241,7 @@ async def test_a_plain_turn_takes_two_commits_and_few_statements(tmp_path: Path)
         assert seen == [
             "BEGIN IMMEDIATE TRANSACTION",
             "UPDATE Session SET",
-            'INSERT INTO "Entry"',
+            "INSERT INTO Entry",
             "UPDATE Turn SET",
             "COMMIT",
         ]
