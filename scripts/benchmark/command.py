@@ -1,0 +1,108 @@
+"""The command line of `scripts/bench`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from scripts.benchmark.figure import Figure, Options
+from scripts.benchmark.figures.all import FIGURES
+from scripts.benchmark.machine import this_machine
+from scripts.benchmark.results import Results
+from scripts.benchmark.rounds import Sample, measure_rounds, saturated
+from scripts.benchmark.tables import Row, figure_table, goal_table
+from scripts.benchmark.targets import TARGETS
+
+console = Console(highlight=False)
+BUSY = 0.5
+"""The load average from which the machine counts as busy before anything was begun."""
+
+
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """What can be asked for."""
+    made = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument(
+        "--only", action="append", choices=FIGURES, help="measure this figure; several times: these"
+    )
+    made.add_argument("--targets", help="of these alone, with commas: " + ",".join(TARGETS))
+    made.add_argument("--rounds", type=int, default=5)
+    made.add_argument("--streams", type=int, help="at once; each figure has its own default")
+    made.add_argument("--seconds", type=float, help="of a window in which streams are watched")
+    made.add_argument("--rate", type=float, default=50.0, help="deltas a second and stream")
+    made.add_argument("--chars", type=int, default=30, help="of a delta")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
+    return made
+
+
+def main(about: str | None = None) -> None:
+    """Measure what is asked for, and show it."""
+    arguments = parser(about).parse_args()
+    figures = [FIGURES[name] for name in arguments.only or FIGURES]
+    wanted = set(arguments.targets.split(",")) if arguments.targets else set(TARGETS)
+    options = Options(
+        streams=arguments.streams,
+        seconds=arguments.seconds,
+        rate=arguments.rate,
+        chars=arguments.chars,
+    )
+    results = run(figures, wanted, arguments.rounds, options)
+    show(results, figures)
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+
+
+def run(figures: Sequence[Figure], wanted: set[str], rounds: int, options: Options) -> Results:
+    """All rounds of all figures, under a progress bar."""
+    machine = this_machine()
+    console.print(machine.line())
+    notes = []
+    if machine.load_before > BUSY:
+        notes.append(f"The machine was busy before: load {machine.load_before:.2f}.")
+    samples: list[Sample] = []
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    ]
+    with Progress(*columns, console=console) as progress:
+        total = sum(len(wanted & set(figure.targets)) for figure in figures) * rounds
+        task = progress.add_task("starting", total=total)
+        for figure in figures:
+            targets = [TARGETS[name] for name in figure.targets if name in wanted]
+
+            def done(sample: Sample) -> None:
+                progress.update(task, advance=1, description=f"{sample.figure}: {sample.target}")
+
+            mine = measure_rounds(figure, targets, rounds, options, done)
+            samples += mine
+            notes += [f"{figure.name}: {one} used up its core." for one in saturated(mine)]
+            failures = {sample.failure: None for sample in mine if sample.failure}
+            notes += [f"{figure.name}: {failure}" for failure in failures]
+    return Results(machine, samples, notes)
+
+
+def show(results: Results, figures: Sequence[Figure]) -> None:
+    """Print the tables, and what was noticed."""
+    for figure in figures:
+        console.print(_table(figure_table(results.samples, figure)))
+    console.print(_table(goal_table(results.samples, figures)))
+    for note in results.notes:
+        console.print(note)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, head in enumerate(rows[0]):
+        table.add_column(head, justify="right" if number else "left")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
