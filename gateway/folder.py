@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -23,11 +24,32 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _refusal(f"the data folder {folder} cannot be made", folder.parent, error) from error
+    _try(folder, f"the data folder {folder} cannot be written")
+
+
+def check_folder(folder: Path) -> None:
+    """See whether a start could use the folder, and leave everything as it is.
+
+    Of a folder that is not there yet, the nearest one above it that is there must be writable.
+    Raises ConfigError, and LedgerUnusable for a full disk.
+    """
+    place = nearest(folder)
+    lacks = "written" if place == folder else "made"
+    _try(place, f"the data folder {folder} cannot be {lacks}")
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, else the nearest one above it that is there."""
+    # Not `exists`: a link that leads nowhere is in the way of a folder, too.
+    return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+
+
+def _try(folder: Path, what: str) -> None:
     try:
         with tempfile.TemporaryFile(dir=folder) as trial:
             trial.write(bytes(TRIAL_BYTES))
     except OSError as error:
-        raise _refusal(f"the data folder {folder} cannot be written", folder, error) from error
+        raise _refusal(what, folder, error) from error
 
 
 def _refusal(what: str, path: Path, error: OSError) -> Exception:

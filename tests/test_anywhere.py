@@ -214,6 +214,25 @@ def test_a_busy_port_is_one_line_and_exit_2(folder: Path) -> None:
     assert ended.errors.count("\n") == 1
 
 
+def test_a_simulator_on_a_busy_port_names_the_flag(folder: Path) -> None:
+    """One line and exit 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run(folder, COMMAND, "simulate", "--port", port)
+    assert (ended.code, ended.output) == (2, "")
+    assert f"port {port}: Address already in use." in ended.errors
+    assert "--port" in ended.errors
+    assert ended.errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["agentspace", "gateway"])
+def test_the_package_runs_as_the_command(folder: Path, package: str) -> None:
+    """`python -m agentspace` is `agentspace`."""
+    ended = run(folder, PYTHON, "-m", package, "--version")
+    assert ended == run(folder, COMMAND, "--version")
+    assert ended.code == 0
+
+
 def test_a_ledger_that_is_in_use_is_one_line_and_exit_3(folder: Path, gateway: Running) -> None:
     """Two gateways would settle each other's turns."""
     ended = run(folder, COMMAND, "serve", "--port", "0")

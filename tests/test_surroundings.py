@@ -18,7 +18,7 @@ import pytest
 
 from gateway.access import find_token
 from gateway.config import ConfigError, load_settings
-from gateway.folder import prepare_folder
+from gateway.folder import check_folder, prepare_folder
 from gateway.ledger.opening import unusable
 from gateway.settings import Settings
 from gateway.vault import Vault
@@ -236,6 +236,30 @@ def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
     prepare_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
     assert [*(tmp_path / "a" / "b").iterdir()] == []
+
+
+@pytest.mark.parametrize("name", ["a", "a/b/c"])
+def test_a_folder_that_could_be_made_is_not(tmp_path: Path, name: str) -> None:
+    """A check leaves nothing behind, be the folder there or not."""
+    (tmp_path / "a").mkdir(mode=0o700)
+    check_folder(tmp_path / name)
+    assert [*tmp_path.rglob("*")] == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "link", "link/below"])
+def test_what_a_start_would_refuse_a_check_refuses(tmp_path: Path, name: str) -> None:
+    """A file in the place of a folder, and a link that leads nowhere."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for use in (check_folder, prepare_folder):
+        with pytest.raises(ConfigError, match="Make it usable, or choose another folder"):
+            use(tmp_path / name)
+
+
+def test_a_file_system_without_files_holds_no_folder() -> None:
+    """Even root, who may write everywhere, cannot make one there."""
+    with pytest.raises(ConfigError, match="the data folder /proc/nope cannot be made"):
+        check_folder(Path("/proc/nope"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -11,10 +12,10 @@ import msgspec
 from rich.console import RenderableType
 
 from gateway.cli.checks import Check, report
-from gateway.cli.configured import check_configuration
+from gateway.cli.configured import check_configuration, check_data_folder
 from gateway.cli.console import stdout
 from gateway.cli.json_line import print_json
-from gateway.cli.options import configuration_of, json_option, tell
+from gateway.cli.options import configuration_of, data_dir_option, json_option, tell
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.tables import table
 from gateway.config import ConfigError, Configuration, read_configuration
@@ -31,11 +32,14 @@ def config() -> None:
 
 
 @config.command("check")
+@data_dir_option
 @json_option
-def check(*, as_json: bool) -> None:
+def check(data_dir: Path | None, *, as_json: bool) -> None:
     """Read all that `serve` would read. Exit code 2 when something cannot be used."""
     try:
-        checks = list(check_configuration(read_configuration({}, os.environ)))
+        configuration = read_configuration({"data_dir": data_dir}, os.environ)
+        folder = check_data_folder(configuration.settings.data_dir)
+        checks = [*check_configuration(configuration), folder]
     except ConfigError as error:
         checks = [Check("settings", "fail", str(error))]
     if not report(checks, as_json=as_json):
@@ -43,10 +47,11 @@ def check(*, as_json: bool) -> None:
 
 
 @config.command("show")
+@data_dir_option
 @json_option
-def show(*, as_json: bool) -> None:
+def show(data_dir: Path | None, *, as_json: bool) -> None:
     """Show every setting's value and where it is from; secrets are hidden."""
-    configuration = configuration_of({})
+    configuration = configuration_of({"data_dir": data_dir})
     tell(configuration.notes)
     if as_json:
         print_json(msgspec.to_builtins(_told(configuration), enc_hook=str))

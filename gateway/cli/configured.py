@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from gateway.access import find_token
+from gateway.access import TOKEN_FILE, find_token
 from gateway.cli.checks import Check
 from gateway.cli.provider import provider_url
 from gateway.config import ConfigError, Configuration
+from gateway.folder import check_folder, nearest
+from gateway.ledger.unusable import LedgerUnusable
 from gateway.network import check_network
 from gateway.settings import SETTINGS, Settings
 from gateway.vault import Vault, VaultError
 
 
 def check_configuration(configuration: Configuration) -> Iterator[Check]:
-    """A check for each source: the file, the variables, and each file that a setting names."""
+    """A check for each source: the file, the variables, and each file that a setting names.
+
+    The data folder is a check of its own.
+    """
     settings = configuration.settings
     yield _file(configuration)
     yield _variables(configuration)
@@ -27,12 +33,33 @@ def check_configuration(configuration: Configuration) -> Iterator[Check]:
         key_file = Vault(settings.api_key_file, environ={})
         yield _tried("key file", settings.api_key_file, key_file.find)
     if settings.auth == "token" and settings.token is None:
-        yield _tried("token", "in the data folder", lambda: find_token(settings))
+        yield _token(settings)
     yield _tried(
         "network",
         "what the environment says of proxies and certificates",
         lambda: check_network([provider_url(settings)], os.environ),
     )
+
+
+def check_data_folder(folder: Path) -> Check:
+    """Whether a start could keep its data there; nothing is made for it."""
+    name = "data folder"
+    try:
+        check_folder(folder)
+    except (ConfigError, LedgerUnusable) as error:
+        return Check(name, "fail", str(error))
+    if nearest(folder) != folder:
+        return Check(name, "ok", f"{folder} is made by the first start.")
+    if os.name == "posix" and folder.stat().st_mode & 0o077:
+        advice = f"`chmod 700 {folder}` makes it yours alone."
+        return Check(name, "warn", f"{folder} can be looked into by others.", advice)
+    return Check(name, "ok", f"{folder} can be written.")
+
+
+def _token(settings: Settings) -> Check:
+    file = settings.data_dir / TOKEN_FILE
+    what = f"in {file}" if os.path.lexists(file) else "there is none yet: the first start makes it"
+    return _tried("token", what, lambda: find_token(settings))
 
 
 def _file(configuration: Configuration) -> Check:

@@ -7,7 +7,6 @@ import platform
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,12 +20,13 @@ from agentspace.loopback import stays_here
 from agentspace.running import find_gateway
 from gateway import __version__, system_keyring
 from gateway.cli.checks import Check, report
-from gateway.cli.configured import check_configuration
+from gateway.cli.configured import check_configuration, check_data_folder
 from gateway.cli.exit_codes import FAILED
 from gateway.cli.options import Stop, data_dir_option, json_option
 from gateway.cli.provider import list_models, provider_url
 from gateway.cli.running import run
 from gateway.config import ConfigError, Configuration, read_configuration
+from gateway.folder import nearest
 from gateway.settings import Settings
 from gateway.vault import KeySource, SourceState, Vault, VaultError
 from protocol.errors import GatewayError
@@ -63,8 +63,10 @@ def _checks(data_dir: Path | None) -> Iterator[Check]:
         return
     settings = configuration.settings
     yield _config(configuration)
-    yield _folder(settings.data_dir)
-    yield _space(settings.data_dir)
+    folder = check_data_folder(settings.data_dir)
+    yield folder
+    if folder.state != "fail":  # what is wrong with it has been told
+        yield _space(settings.data_dir)
     sources = Vault(settings.api_key_file).sources()
     yield _key(sources, settings)
     yield _keyring(sources)
@@ -87,38 +89,8 @@ def _config(configuration: Configuration) -> Check:
     return Check("config", "ok", checks[0].found)
 
 
-def _folder(folder: Path) -> Check:
-    if not folder.exists():
-        place = next(parent for parent in folder.parents if parent.exists())
-        if os.access(place, os.W_OK | os.X_OK):
-            return Check("data folder", "ok", f"{folder} is made by the first start.")
-        return _useless(folder, f"{place} cannot be written")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        return _useless(folder, error.strerror or str(error))
-    if os.name == "posix" and folder.stat().st_mode & 0o077:
-        return Check(
-            "data folder",
-            "warn",
-            f"{folder} can be looked into by others.",
-            f"`chmod 700 {folder}` makes it yours alone.",
-        )
-    return Check("data folder", "ok", f"{folder} can be written.")
-
-
-def _useless(folder: Path, reason: str) -> Check:
-    return Check(
-        "data folder",
-        "fail",
-        f"{folder} cannot be used ({reason}).",
-        "Choose another with --data-dir or AGENTSPACE_DATA_DIR, or let this user write there.",
-    )
-
-
 def _space(folder: Path) -> Check:
-    place = next(one for one in (folder, *folder.parents) if one.exists())
+    place = nearest(folder)
     free = shutil.disk_usage(place).free
     found = f"{free / 1024**3:,.1f} GiB are free at {place}."
     if free >= LITTLE_SPACE:

@@ -73,7 +73,10 @@ def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
         reason = innermost(error)
         if not isinstance(reason, OSError):
             raise
-        raise Stop(f"cannot listen on {host} port {port}: {reason}. Choose another.") from error
+        raise Stop(
+            f"cannot listen on {host} port {port}: {reason.strerror or reason}. Choose others with "
+            "--host and --port; port 0 takes a free one."
+        ) from error
 
 
 async def _stop_on_signals(scope: trio.CancelScope) -> None:

@@ -46,7 +46,6 @@ from agentspace.embed.launch import Launch
 from agentspace.embed.lines import LastLine, log_line
 from agentspace.embed.restarts import Restarts
 from agentspace.lines import LONGEST_LINE
-from gateway import __version__
 from gateway.settings import SETTINGS
 from gateway.simulator import open_simulator
 
@@ -709,16 +708,3 @@ def test_the_last_line_is_the_one_that_says_why() -> None:
     last.take("agentspace: the database is in use.")
     last.take("later")
     assert str(last) == "agentspace: the database is in use."
-
-
-def test_the_package_runs_as_the_command() -> None:
-    """`python -m gateway` is `agentspace`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", "--version"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.stdout.strip().endswith(__version__)

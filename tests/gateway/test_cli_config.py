@@ -37,8 +37,11 @@ def test_a_good_configuration_is_a_line_for_each_source_and_exit_0(tmp_path: Pat
     assert all(line.startswith("ok ") for line in lines)
     assert f"{file}: 2 settings in force, 0 MCP servers, 1 models." in done.stdout
     assert "AGENTSPACE_MAX_STEPS" in done.stdout
-    for name in ("prices file", "key file", "token", "network"):
+    for name in ("prices file", "key file", "token", "network", "data folder"):
         assert f"ok  {name} " in done.stdout
+    assert "there is none yet: the first start makes it." in done.stdout
+    assert "is made by the first start." in done.stdout
+    assert not (tmp_path / "data").exists()
     assert "sk-secret" not in done.stdout + done.stderr
 
 
@@ -55,6 +58,7 @@ def test_a_good_configuration_is_a_line_for_each_source_and_exit_0(tmp_path: Pat
         ("", {"AGENTSPACE_PROT": "1"}, "did you mean AGENTSPACE_PORT?"),
         ("", {"HTTPS_PROXY": "socks://h"}, "HTTPS_PROXY is no proxy"),
         ("", {"SSL_CERT_FILE": "/none"}, "SSL_CERT_FILE names /none"),
+        ("", {"AGENTSPACE_DATA_DIR": "/proc/none"}, "data folder /proc/none cannot be made"),
     ],
 )
 def test_what_cannot_be_used_is_told_and_exit_2(
@@ -69,6 +73,21 @@ def test_what_cannot_be_used_is_told_and_exit_2(
     as_json = run(tmp_path, "config", "check", "--json", **variables)
     assert as_json.returncode == 2
     assert [check["state"] for check in json.loads(as_json.stdout)].count("fail") == 1
+
+
+def test_a_folder_that_a_flag_names_is_the_one_that_is_looked_at(tmp_path: Path) -> None:
+    """Its token is told by its place, and one that others can look into is a warning."""
+    (tmp_path / "data").touch()
+    other = tmp_path / "other"
+    other.mkdir()
+    other.chmod(0o755)
+    (other / "token").write_text("a-token-of-some-length\n")
+    done = run(tmp_path, "config", "check", "--data-dir", str(other), COLUMNS="300")
+    assert done.returncode == 0
+    assert f"in {other / 'token'}." in done.stdout
+    assert f"chmod 700 {other}" in done.stdout
+    told = json.loads(run(tmp_path, "config", "show", "--json", "--data-dir", str(other)).stdout)
+    assert told["settings"]["data_dir"] == {"value": str(other), "source": "--data-dir"}
 
 
 def test_a_service_link_is_a_warning(tmp_path: Path) -> None:

@@ -113,8 +113,10 @@ def test_the_data_folder_must_be_one(tmp_path: Path) -> None:
     file.write_text("")
     checks = checked(tmp_path, 1, "--data-dir", str(file))
     assert checks["data folder"]["state"] == "fail"
-    checks = checked(tmp_path, 1, "--data-dir", str(file / "below"))
-    assert checks["data folder"]["state"] == "fail"
+    for unusable in (file / "below", Path("/proc/none")):
+        checks = checked(tmp_path, 1, "--data-dir", str(unusable))
+        assert checks["data folder"]["state"] == "fail"
+        assert "disk" not in checks
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o755)
     shared.chmod(0o755)
