@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+from typing import Final
+
 import msgspec
+
+from agentspace.embed.restarts import BAD_CONFIGURATION, DATABASE_UNUSABLE
+
+MEANINGS: Final = {
+    0: "it was told to stop by somebody else",
+    BAD_CONFIGURATION: "the settings cannot be used, or the port is taken",
+    DATABASE_UNUSABLE: "the database cannot be used",
+    70: "a mistake of its own",
+}
+"""What the exit codes of a gateway mean that says no more than that."""
 
 
 class GatewayStarted(msgspec.Struct, frozen=True):
@@ -31,11 +44,18 @@ class GatewayFailed(Exception):
     """The gateway is gone for good.
 
     `exit_code` is the last process's, negative for a signal, as in `subprocess`; `last_line` is
-    what it last said on stderr, for a person, without the token and the API key.
+    what it said on stderr of its end, for a person, without the token and the API key. It is empty
+    when nothing was said of that.
     """
 
     def __init__(self, exit_code: int, last_line: str) -> None:
-        how = f"by signal {-exit_code}" if exit_code < 0 else f"with exit code {exit_code}"
-        super().__init__(f"the gateway ended {how}: {last_line or 'it said nothing'}")
+        reason = last_line or MEANINGS.get(exit_code, "it did not say why")
+        super().__init__(f"the gateway ended {_how(exit_code)}: {reason}")
         self.exit_code = exit_code
         self.last_line = last_line
+
+
+def _how(exit_code: int) -> str:
+    if exit_code < 0:
+        return f"by signal {-exit_code} ({signal.strsignal(-exit_code) or 'unknown'})"
+    return f"with exit code {exit_code}"

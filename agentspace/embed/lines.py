@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Final
 
 import msgspec
@@ -26,6 +27,11 @@ class LogLine(msgspec.Struct, frozen=True):
 
 _decode = msgspec.json.Decoder(LogLine).decode
 
+_TEXT: Final = re.compile(
+    r"[0-9-]{10} [0-9:]{8},[0-9]{3} (?P<level>[A-Z]+) +(?P<logger>[^ :]+): (?P<message>.*)"
+)
+"""A line of the log in the format `text`."""
+
 
 def log_line(line: str) -> None:
     """Log a line of the gateway, at its own level; one that is no log line, as a warning."""
@@ -39,7 +45,12 @@ def log_line(line: str) -> None:
 
 
 class LastLine:
-    """The line that tells best why the gateway ended."""
+    """The line that tells best why the gateway ended.
+
+    That is the command's own line, whatever comes after it. Without one it is the very last line,
+    if that is an error of the log or no line of the log at all: a library's last word, say. What
+    the log says on the side has nothing to do with the end.
+    """
 
     def __init__(self) -> None:
         self._line = ""
@@ -50,7 +61,17 @@ class LastLine:
             self._line = line
 
     def __str__(self) -> str:
-        try:
-            return _decode(self._line).message
-        except (msgspec.DecodeError, RecursionError):
+        said = _read(self._line)
+        if said is None:
             return self._line.strip()
+        level = LEVELS.get(said.level.upper(), logging.WARNING)
+        return said.message.partition("\n")[0] if level >= logging.ERROR else ""
+
+
+def _read(line: str) -> LogLine | None:
+    """A line of the log in either format; `None` for any other line."""
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        found = _TEXT.fullmatch(line)
+        return None if found is None else LogLine(**found.groupdict())

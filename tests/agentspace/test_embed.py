@@ -415,7 +415,7 @@ def test_an_unusable_database_is_not_tried_again(backend: str, tmp_path: Path) -
     """Exit code 3: the next process would find the same file."""
 
     async def scenario() -> None:
-        with pytest.raises(GatewayFailed, match="exit code 3: it said nothing"):
+        with pytest.raises(GatewayFailed, match="exit code 3: the database cannot be used"):
             async with supervised(
                 environ=environment(tmp_path), command=stand_in("sys.exit(3)", ready=False)
             ):
@@ -698,13 +698,66 @@ def test_log_lines_keep_their_level(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_the_last_line_is_the_one_that_says_why() -> None:
-    """The command's own line before a log line that came after it; a log line without its form."""
-    last = LastLine()
-    assert not str(last)
-    last.take('{"level":"info","logger":"gateway.app","message":"draining"}')
-    last.take("  ")
-    assert str(last) == "draining"
-    last.take("agentspace: the database is in use.")
-    last.take("later")
-    assert str(last) == "agentspace: the database is in use."
+READY = "INFO    gateway.announcing: listening at ws://127.0.0.1:1/gateway"
+BROKEN = "ERROR   gateway.ledger: the disk is broken"
+
+
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        ([], ""),
+        (['{"level":"info","logger":"gateway.app","message":"draining"}'], ""),
+        (['{"level":"warning","logger":"gateway.app","message":"a turn failed"}', "  "], ""),
+        ([f"2026-11-30 09:00:00,123 {READY}"], ""),
+        ([f"2026-11-30 09:00:00,123 {BROKEN}"], "the disk is broken"),
+        (['{"level":"error","logger":"a","message":"it breaks\\nTraceback"}'], "it breaks"),
+        ([f"2026-11-30 09:00:00,123 {BROKEN}", f"2026-11-30 09:00:01,000 {READY}"], ""),
+        ([f"2026-11-30 09:00:00,123 {READY}", "  ImportError: no trio"], "ImportError: no trio"),
+        (["agentspace: the database is in use.", "later"], "agentspace: the database is in use."),
+    ],
+    ids=[
+        *("nothing", "info", "warning", "info as text", "error as text", "error", "an old error"),
+        *("no log line", "the command's own"),
+    ],
+)
+def test_the_last_line_is_one_that_says_why(lines: list[str], last: str) -> None:
+    """What the log says on the side is no reason."""
+    kept = LastLine()
+    for line in lines:
+        kept.take(line)
+    assert str(kept) == last
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "last_line", "told"),
+    [
+        (-9, "", "by signal 9 (Killed): it did not say why"),
+        (-11, "a stack", "by signal 11 (Segmentation fault): a stack"),
+        (0, "", "with exit code 0: it was told to stop by somebody else"),
+        (2, "", "with exit code 2: the settings cannot be used, or the port is taken"),
+        (70, "", "with exit code 70: a mistake of its own"),
+        (7, "", "with exit code 7: it did not say why"),
+    ],
+)
+def test_an_exit_code_says_what_no_line_does(exit_code: int, last_line: str, told: str) -> None:
+    """Negative ones are signals, which the system has names for."""
+    assert str(GatewayFailed(exit_code, last_line)) == f"the gateway ended {told}"
+
+
+def test_a_gateway_that_was_killed_blames_no_line_of_its_log(tmp_path: Path) -> None:
+    """It has said much, and nothing of its end."""
+    heard: list[GatewayEvent] = []
+
+    async def scenario() -> None:
+        async with supervised(
+            settings={"data_dir": tmp_path / "data"},
+            environ=environment(tmp_path),
+            restart_limit=0,
+            on_event=heard.append,
+        ) as gateway:
+            os.kill(gateway.pid, signal.SIGKILL)
+            await anyio.sleep_forever()
+
+    with pytest.raises(GatewayFailed, match=r"by signal 9 \(Killed\): it did not say why"):
+        run("trio", scenario)
+    assert heard[-1] == GatewayEnded(-signal.SIGKILL, "", None)
