@@ -14,6 +14,15 @@ from rich.table import Table
 from scripts.benchmark.figure import Figure, Options
 from scripts.benchmark.figures.all import FIGURES
 from scripts.benchmark.machine import this_machine
+from scripts.benchmark.quick import (
+    LIMITS,
+    MARGIN,
+    VERSION,
+    excesses,
+    limits,
+    quick_counts,
+    renew,
+)
 from scripts.benchmark.results import Results
 from scripts.benchmark.rounds import Sample, measure_rounds, saturated
 from scripts.benchmark.tables import Row, figure_table, goal_table
@@ -38,6 +47,15 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, help="of a window in which streams are watched")
     made.add_argument("--rate", type=float, default=50.0, help="deltas a second and stream")
     made.add_argument("--chars", type=int, default=30, help="of a delta")
+    made.add_argument(
+        "--quick",
+        action="store_true",
+        help="count calls and memory instead, and hold them to limits",
+    )
+    made.add_argument("--limits", type=Path, default=LIMITS, help="the file of these limits")
+    made.add_argument(
+        "--renew", action="store_true", help="with --quick: take the counts down there"
+    )
     made.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
     return made
 
@@ -45,6 +63,9 @@ def parser(about: str | None) -> argparse.ArgumentParser:
 def main(about: str | None = None) -> None:
     """Measure what is asked for, and show it."""
     arguments = parser(about).parse_args()
+    if arguments.quick:
+        quick(arguments.limits, renewing=arguments.renew)
+        return
     figures = [FIGURES[name] for name in arguments.only or FIGURES]
     wanted = set(arguments.targets.split(",")) if arguments.targets else set(TARGETS)
     options = Options(
@@ -57,6 +78,28 @@ def main(about: str | None = None) -> None:
     show(results, figures)
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+
+
+def quick(file: Path, *, renewing: bool) -> None:
+    """Count, show, and fail when a count has grown."""
+    counts = quick_counts()
+    if renewing:
+        renew(counts, file)
+    limit = limits(file).get(VERSION, {})
+    rows = [
+        [name, f"{count:,.1f}", f"{limit[name]:,.1f}" if name in limit else "none"]
+        for name, count in counts.items()
+    ]
+    console.print(_table([[f"Python {VERSION}", "counted", "limit"], *rows]))
+    if not limit:
+        console.print(f"{file.name} has no limits for Python {VERSION}: nothing is judged.")
+    if grown := excesses(counts, limit):
+        raise SystemExit(
+            "\n".join(map(str, grown))
+            + f"\nMore than {MARGIN - 1:.0%} above the limit. Find what has "
+            "grown; if it is worth it, take the new counts down:\n"
+            ".venv/bin/python scripts/bench --quick --renew"
+        )
 
 
 def run(figures: Sequence[Figure], wanted: set[str], rounds: int, options: Options) -> Results:

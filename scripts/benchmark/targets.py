@@ -54,15 +54,20 @@ def start_gateway(provider: int, folder: Path) -> Process:
     """This gateway, as a user starts it, with a ledger on disk."""
     return Process(
         [sys.executable, "-m", "gateway", "serve", "--port", "0"],
-        {
-            "AGENTSPACE_CONFIG_DIR": str(folder),
-            "AGENTSPACE_DATA_DIR": str(folder),
-            "AGENTSPACE_TOKEN": TOKEN,
-            "AGENTSPACE_LOG_LEVEL": "error",
-            "AGENTSPACE_ANTHROPIC_BASE_URL": f"http://127.0.0.1:{provider}",
-            "ANTHROPIC_API_KEY": "none-is-needed",
-        },
+        gateway_settings(provider, folder),
     )
+
+
+def gateway_settings(provider: int, folder: Path) -> dict[str, str]:
+    """The variables of a gateway whose data is in `folder`."""
+    return {
+        "AGENTSPACE_CONFIG_DIR": str(folder),
+        "AGENTSPACE_DATA_DIR": str(folder),
+        "AGENTSPACE_TOKEN": TOKEN,
+        "AGENTSPACE_LOG_LEVEL": "error",
+        "AGENTSPACE_ANTHROPIC_BASE_URL": f"http://127.0.0.1:{provider}",
+        "ANTHROPIC_API_KEY": "none-is-needed",
+    }
 
 
 def start_fastapi(provider: int, _: Path) -> Process:

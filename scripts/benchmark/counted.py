@@ -1,0 +1,59 @@
+"""A gateway that counts its calls: `python -m scripts.benchmark.counted`, then as `serve`.
+
+At SIGUSR1 it writes a line of JSON to stdout: how many Python functions were called so far by the
+thread of the loop and by the others, how many builtin ones, and how many blocks of memory it has.
+Resuming a coroutine counts as a call, as it costs like one. The counters begin at the first signal,
+so that they do not slow down the start; those of other threads begin with the thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from gateway.cli import main
+
+
+class Counter:
+    """Calls of one kind of thread."""
+
+    def __init__(self) -> None:
+        self.python = 0
+        self.builtin = 0
+
+    def take(self, _: FrameType, event: str, __: object) -> None:
+        """What the interpreter calls at each event."""
+        if event == "call":
+            self.python += 1
+        elif event == "c_call":
+            self.builtin += 1
+
+
+def counting() -> None:
+    """Serve as `agentspace serve` does, with counters."""
+    loop, others = Counter(), Counter()
+    threading.setprofile(others.take)
+
+    def tell(*_: object) -> None:
+        sys.setprofile(None)
+        gc.collect()
+        line = {
+            "loop": loop.python,
+            "loop_builtin": loop.builtin,
+            "others": others.python,
+            "blocks": sys.getallocatedblocks(),
+        }
+        os.write(1, json.dumps(line).encode() + b"\n")
+        sys.setprofile(loop.take)
+
+    signal.signal(signal.SIGUSR1, tell)
+    main()
+
+
+if __name__ == "__main__":
+    counting()
