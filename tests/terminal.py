@@ -47,6 +47,10 @@ class Terminal:
         """Type."""
         os.write(self._descriptor, keys.encode())
 
+    def tell_to_stop(self) -> None:
+        """Send SIGTSTP to the program that has the terminal, as `kill -TSTP` does."""
+        os.kill(os.tcgetpgrp(self._descriptor), signal.SIGTSTP)
+
     async def see(self, *patterns: str) -> str:
         """Wait until the screen shows these, one after another; the whole screen."""
         wanted = re.compile(".*?".join(patterns), re.DOTALL)

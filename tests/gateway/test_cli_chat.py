@@ -56,6 +56,10 @@ class Typist:
         """Remembered."""
         self.left = True
 
+    def suspend(self) -> bool:
+        """It has no terminal."""
+        return False
+
 
 class Page(io.StringIO):
     """A file that acts once a text has been written to it."""

@@ -31,6 +31,7 @@ from protocol.tools import Approval
 from tests.gateway.test_cli_chat import Page, Wire
 from tests.gateway.test_cli_commands import RUN, environ_of
 from tests.support import TOKEN, Talk, World, open_world
+from tests.terminal import open_terminal
 
 SECONDS = 20.0
 
@@ -89,6 +90,10 @@ class Person:
 
     def leave(self) -> None:
         """There is nothing to leave."""
+
+    def suspend(self) -> bool:
+        """There is no terminal."""
+        return False
 
 
 @asynccontextmanager
@@ -476,3 +481,23 @@ async def test_ctrl_c_at_a_real_terminal_denies_and_cancels(tmp_path: Path) -> N
             await terminal.wait_for(PROMPT.strip(), place)
     assert called(tmp_path) == []
     assert "Never said." not in terminal.shown
+
+
+async def test_a_question_comes_back_after_a_stop(tmp_path: Path) -> None:
+    """`kill -TSTP` while it is shown: the shell has its terminal, and after `fg` a key answers."""
+    async with workshop(tmp_path) as world:
+        echo(world, "hi")
+        environ = {**environ_of(tmp_path), "LANG": "C.UTF-8"}
+        chat = ("chat", "--url", world.url)
+        async with open_terminal(environ, *chat, shell=True, lines=60) as seen:
+            await seen.see(PROMPT.strip())
+            seen.press("go\r")
+            await seen.see("May it run?")
+            seen.tell_to_stop()
+            await seen.see("Stopped", r"shell\$$")
+            seen.press("fg\r")
+            await seen.see("fg\n", "May it run?")
+            await trio.sleep(question.STILL_SECONDS)  # since before it was shown it hears nothing
+            seen.press("y")
+            await seen.see("allowed, this once", "It said: hi", PROMPT.strip())
+    assert called(tmp_path) == ["hi"]

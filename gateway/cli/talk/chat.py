@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from typing import Final
 
 import trio
@@ -20,7 +20,7 @@ from gateway.cli.talk.desk import Desk
 from gateway.cli.talk.keyboard import Key, Keyboard
 from gateway.cli.talk.quiet import loud_terminal, quiet_terminal
 from gateway.cli.talk.screen import Screen
-from gateway.cli.talk.suspending import suspend_when_told
+from gateway.cli.talk.suspending import receive_suspends, suspend
 from gateway.cli.views.answer import REFRESH_SECONDS, AnswerView
 from gateway.cli.views.harmless import harmless
 
@@ -50,6 +50,7 @@ class Chat:
         self._keyboard = keyboard
         self._consent = Consent(conversation, keyboard.choose, policy)
         self._desk = Desk(conversation, screen)
+        self._answer: AnswerView | None = None
         self._turn: trio.CancelScope | None = None
         self._interrupts = 0
 
@@ -57,6 +58,7 @@ class Chat:
         """Talk until the end."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals, nursery.cancel_scope)
+            nursery.start_soon(receive_suspends, self._suspend)
             await self._converse()
             nursery.cancel_scope.cancel()
 
@@ -68,6 +70,7 @@ class Chat:
         self.failed = True
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals, nursery.cancel_scope)
+            nursery.start_soon(receive_suspends, self._suspend)
             await self._ask(text)
             nursery.cancel_scope.cancel()
         if self._interrupts:
@@ -124,11 +127,10 @@ class Chat:
     async def _ask(self, text: str) -> None:
         """One turn, shown while it streams. Ctrl-C cancels it."""
         self._screen.space()
-        with quiet_terminal(), self._screen.answer() as answer:
+        with quiet_terminal(), self._screen.answer() as answer, self._showing(answer):
             async with trio.open_nursery() as nursery:
                 self._turn = nursery.cancel_scope
                 nursery.start_soon(_redraw, answer.refresh)
-                nursery.start_soon(suspend_when_told, lambda: _stepping_back(answer))
                 try:
                     await self._show(text, answer, nursery)
                 finally:
@@ -152,6 +154,21 @@ class Chat:
                         self.failed = not _is_whole(message)
                         turn.take(message)
             turn.end()
+
+    @contextmanager
+    def _showing(self, answer: AnswerView) -> Iterator[None]:
+        self._answer = answer
+        try:
+            yield
+        finally:
+            self._answer = None
+
+    def _suspend(self) -> None:
+        """Stop until the shell lets it go on, with the terminal as the shell had it."""
+        if self._keyboard.suspend():
+            return
+        with nullcontext() if self._answer is None else _stepping_back(self._answer):
+            suspend()
 
     async def _watch_signals(self, everything: trio.CancelScope) -> None:
         with trio.open_signal_receiver(*SIGNALS) as signals:

@@ -62,6 +62,10 @@ class Keyboard(Protocol):
         """Let `read` return `Key.END` now, if it can."""
         ...
 
+    def suspend(self) -> bool:
+        """Suspend and give the terminal back for that, if it is taken; whether it is."""
+        ...
+
 
 class PlainLines:
     """Lines of a file descriptor: of a pipe, a file, or a terminal without abilities.
@@ -129,6 +133,10 @@ class PlainLines:
     def leave(self) -> None:
         """A read of a pipe can be abandoned: whoever cancels it need not ask."""
 
+    def suspend(self) -> bool:
+        """The terminal is as it was."""
+        return False
+
 
 class Editor:
     """A line editor with history, completion of commands, several lines and a line of status."""
@@ -164,6 +172,10 @@ class Editor:
         """Give the terminal back, if it is taken."""
         self._stage.leave()
         self._question.leave()
+
+    def suspend(self) -> bool:
+        """Suspend, if the editor or a question has the terminal; whether one has it."""
+        return self._stage.suspend() or self._question.suspend()
 
     def _is_command(self) -> bool:
         # Elsewhere no room for a menu is held free below the line.

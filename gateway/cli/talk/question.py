@@ -91,6 +91,10 @@ class KeyQuestion:
         """Nobody needs an answer any more."""
         self._stage.leave()
 
+    def suspend(self) -> bool:
+        """Suspend, if the question is shown; whether it is."""
+        return self._stage.suspend()
+
     def _ask(self, pre_run: PreRun) -> Choice:
         def begin() -> None:
             self._still_since = time.monotonic()

@@ -39,6 +39,10 @@ class NoKeyboard:
     def leave(self) -> None:
         """Nothing waits."""
 
+    def suspend(self) -> bool:
+        """No terminal is taken."""
+        return False
+
 
 class JsonScreen:
     """Answers as JSON on stdout, everything else to `notes`."""

@@ -1,9 +1,10 @@
-"""Ctrl-Z: the shell gets its terminal as it was, and after `fg` the chat goes on where it stopped.
+"""Ctrl-Z, SIGTSTP: the shell gets its terminal as it was, and `fg` goes on where the chat stopped.
 
 A program that stops while the terminal is raw or silent leaves a shell in which nobody can type
 (anthropics/claude-code#78690, openai/codex#29730). So whoever has changed the terminal undoes it
 first, and does it again afterwards. An editor reads the terminal raw and gets Ctrl-Z as a key;
-while an answer is written, it comes as a signal.
+while an answer is written, it comes as a signal. From outside (`kill -TSTP`) the signal comes at
+any time: for the length of the chat it is received, and handed to whoever has the terminal.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import trio
 from prompt_toolkit.application import run_in_terminal
@@ -41,15 +41,19 @@ def add_suspend_key(bindings: KeyBindings) -> None:
 
     @bindings.add("c-z")
     async def _suspend(_event: KeyPressEvent) -> None:
-        # Signals are for the main thread, and a stage is another one.
-        await run_in_terminal(lambda: trio.from_thread.run_sync(suspend))
+        await suspend_application()
 
 
-async def suspend_when_told(stepping_back: Callable[[], AbstractContextManager[None]]) -> None:
-    """Suspend at every Ctrl-Z that comes as a signal, while `stepping_back` from the terminal."""
+async def suspend_application() -> None:
+    """Suspend, called on the loop of the application that has the terminal and gives it back."""
+    # Signals are for the main thread, and a stage is another one.
+    await run_in_terminal(lambda: trio.from_thread.run_sync(suspend))
+
+
+async def receive_suspends(act: Callable[[], None]) -> None:
+    """Until cancelled, let SIGTSTP call `act`, which is to suspend, instead of stopping at once."""
     if sys.platform == "win32" or not can_suspend():
         return
     with trio.open_signal_receiver(signal.SIGTSTP) as signals:
         async for _ in signals:
-            with stepping_back():
-                suspend()
+            act()

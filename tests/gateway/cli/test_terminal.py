@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from gateway.simulator import Reply, ReplyText, ReplyThinking
 from tests.shell import environment
 from tests.support import TOKEN, World, open_world
-from tests.terminal import open_terminal
+from tests.terminal import Terminal, open_terminal
 
 PROMPT = "\u203a"
 BILL = r"tokens in"
@@ -135,24 +136,42 @@ async def test_pasted_lines_are_one_message(tmp_path: Path, kind: str) -> None:
         assert asked(world)[1:] == ["one\ntwo\n\nthree"]
 
 
-async def test_ctrl_z_gives_the_shell_its_terminal(tmp_path: Path) -> None:
-    """At the prompt: what was typed is there again after `fg`."""
+def ctrl_z(seen: Terminal) -> None:
+    """The key."""
+    seen.press("\x1a")
+
+
+stops = pytest.mark.parametrize(
+    "stop", [ctrl_z, Terminal.tell_to_stop], ids=["Ctrl-Z", "kill -TSTP"]
+)
+
+
+@stops
+async def test_a_stop_gives_the_shell_its_terminal(
+    tmp_path: Path, stop: Callable[[Terminal], None]
+) -> None:
+    """At the prompt: what was typed is there again after `fg`, and keys do what they did."""
     async with open_world(tmp_path) as world:
         chat = ("chat", "--url", world.url)
         async with open_terminal(surroundings(world), *chat, shell=True, lines=60) as seen:
             await seen.see(PROMPT)
             seen.press("half a ")
             await seen.see("half a")
-            seen.press("\x1a")
+            stop(seen)
             await seen.see("Stopped", r"shell\$$")
             seen.press("fg\r")
             await seen.see("fg", f"{PROMPT} half a")
-            seen.press("question\r")
+            seen.press("questions\x7f\r")
             await seen.see("half a question", BILL, PROMPT)
+            stop(seen)
+            await seen.see(BILL, "Stopped", r"shell\$$")
         assert asked(world) == ["half a question"]
 
 
-async def test_ctrl_z_in_an_answer_loses_nothing_of_it(tmp_path: Path) -> None:
+@stops
+async def test_a_stop_in_an_answer_loses_nothing_of_it(
+    tmp_path: Path, stop: Callable[[Terminal], None]
+) -> None:
     """What was unfinished is gone from the shell's screen; after `fg` it is all there."""
     async with open_world(tmp_path) as world:
         numbers = " ".join(str(number) for number in range(120))
@@ -163,7 +182,7 @@ async def test_ctrl_z_in_an_answer_loses_nothing_of_it(tmp_path: Path) -> None:
             seen.press("count\r")
             await seen.see("0 1 2 3")
             assert not seen.echoes
-            seen.press("\x1a")
+            stop(seen)
             stopped = await seen.see("Stopped", r"shell\$$")
             assert "cancels" not in stopped
             seen.press("echo b''ack\r")
@@ -172,3 +191,19 @@ async def test_ctrl_z_in_an_answer_loses_nothing_of_it(tmp_path: Path) -> None:
             text = await seen.see("back", "118 119", BILL, PROMPT)
     after = text.partition("fg\n")[2]
     assert numbers in " ".join(after.split())
+
+
+async def test_a_dumb_terminal_is_left_and_taken_up_again(tmp_path: Path) -> None:
+    """It was never changed."""
+    async with open_world(tmp_path) as world:
+        chat = ("chat", "--url", world.url)
+        dumb = surroundings(world, TERM="dumb")
+        async with open_terminal(dumb, *chat, shell=True, lines=60) as seen:
+            await seen.see(f"{PROMPT}$")
+            seen.tell_to_stop()
+            await seen.see("Stopped", r"shell\$$")
+            seen.press("fg\r")
+            await seen.see("fg\n", "gateway'$")
+            seen.press("hello\r")
+            await seen.see("hello", BILL, PROMPT)
+        assert asked(world) == ["hello"]
