@@ -1,6 +1,6 @@
 """Mailboxes: how actors speak to each other.
 
-A mailbox is a channel of envelopes with one owner, bounded in messages and in bytes. Only data
+A mailbox is a queue of envelopes with one owner, bounded in messages and in bytes. Only data
 crosses it: a message is encoded when it is told and decoded by the owner against the owner's own
 union, so an actor could live in another process. An `ask` is answered exactly once: with a reply,
 with a failure, or, when the owner ends first, with `ActorStopped`. Nobody ever waits for the dead.
@@ -8,6 +8,7 @@ with a failure, or, when the owner ends first, with `ActorStopped`. Nobody ever 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import trio
 
+from actors.bell import Bell
 from protocol.errors import Failure, GatewayError
 from protocol.mail import Mail
 from protocol.request import Request, answer_type
@@ -29,6 +31,9 @@ _encode_json = msgspec.json.Encoder().encode
 
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of the messages that wait in one mailbox: two of a client's longest."""
+
+IN_A_ROW = 16
+"""Messages that an owner takes one after another before the others have a turn."""
 
 STOPPING = Failure(
     code="DRAINING",
@@ -55,7 +60,7 @@ class PendingReply:
     __slots__ = ("_arrived", "_encoded", "_failure", "_in_json")
 
     def __init__(self) -> None:
-        self._arrived = trio.Event()
+        self._arrived = Bell()
         self._encoded: bytes | None = None
         self._in_json = False
         self._failure: Failure | None = None
@@ -68,16 +73,16 @@ class PendingReply:
             # A model's tool call, which a history shows again, may hold an integer of more than
             # 64 bits, which MessagePack lacks.
             self._encoded, self._in_json = _encode_json(answer), True
-        self._arrived.set()
+        self._arrived.ring()
 
     def fail(self, failure: Failure) -> None:
         """Answer with an expected failure, which is raised where it was asked."""
         self._failure = failure
-        self._arrived.set()
+        self._arrived.ring()
 
     def abandon(self) -> None:
         """The owner ends: an ask that has no answer yet gets `ActorStopped`."""
-        self._arrived.set()
+        self._arrived.ring()
 
     async def receive(self, request: type[Request[R]], owner: str) -> R:
         """The answer. Raises GatewayError for a failure, ActorStopped when there is none."""
@@ -124,7 +129,8 @@ class Address:
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = size
-        self._send, self._receive = trio.open_memory_channel[tuple[Any, int, PendingReply]](size)
+        self._mail: deque[tuple[Any, int, PendingReply]] = deque()
+        self._arrived = Bell()
         self._bytes = 0
         self._is_closed = False
         self._door = trio.Lock()  # who waits for room waits in a queue, and its first one below
@@ -134,7 +140,7 @@ class Address:
     @property
     def waiting(self) -> int:
         """How many messages have not been taken yet."""
-        return self._receive.statistics().current_buffer_used
+        return len(self._mail)
 
     async def tell(self, message: Mail) -> None:
         """Put `message` into the mailbox; waits while it is full. Raises ActorStopped."""
@@ -144,15 +150,9 @@ class Address:
     def offer(self, message: Mail) -> None:
         """Put `message` into the mailbox now. Raises MailboxFull, ActorStopped."""
         sealed = _encode(message)
-        try:
-            if self._is_full(len(sealed)):
-                raise trio.WouldBlock
-            self._send.send_nowait((sealed, len(sealed), PendingReply()))
-        except trio.WouldBlock:
-            raise MailboxFull(f"{self.name} takes no more now") from None
-        except (trio.ClosedResourceError, trio.BrokenResourceError):
-            raise ActorStopped(self.name) from None
-        self._bytes += len(sealed)
+        if self._is_full(len(sealed)):
+            raise MailboxFull(f"{self.name} takes no more now")
+        self._add(sealed, len(sealed), PendingReply())
 
     async def ask(self, request: Request[R]) -> R:
         """Put `request` into the mailbox and wait for its answer.
@@ -169,24 +169,25 @@ class Address:
             self._unanswered.discard(reply)
 
     async def _put(self, sealed: object, size: int, reply: PendingReply) -> None:
-        if self._bytes and (self._door.locked() or self._is_full(size)):
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._door.locked() or self._is_full(size):
             async with self._door:
                 while self._is_full(size):
                     await self._room.park()
+        self._add(sealed, size, reply)
+
+    def _add(self, sealed: object, size: int, reply: PendingReply) -> None:
+        if self._is_closed:
+            raise ActorStopped(self.name)
+        self._mail.append((sealed, size, reply))
         self._bytes += size
-        try:
-            await self._send.send((sealed, size, reply))
-        except (trio.ClosedResourceError, trio.BrokenResourceError):
-            self._let_go(size)
-            raise ActorStopped(self.name) from None
-        except BaseException:
-            self._let_go(size)
-            raise
+        self._arrived.ring()
 
     def _is_full(self, size: int) -> bool:
         """Whether so many bytes more must wait; what is larger than the bound has it alone."""
-        has_room = not self._bytes or self._bytes + size <= MOST_BYTES
-        return not (has_room or self._is_closed)
+        if self._is_closed or not self._mail:
+            return False
+        return len(self._mail) >= self.size or self._bytes + size > MOST_BYTES
 
     def _let_go(self, size: int) -> None:
         self._bytes -= size
@@ -200,6 +201,7 @@ class Mailbox(Address, Generic[MessageT]):
     def __init__(self, name: str, kind: Any, size: int) -> None:
         super().__init__(name, size)
         self._decoder: msgspec.msgpack.Decoder[MessageT] = msgspec.msgpack.Decoder(kind)
+        self._taken = 0
 
     async def keep(self, message: MessageT, size: int) -> None:
         """Put what the owner itself has made into its own mailbox; waits while it is full.
@@ -221,17 +223,32 @@ class Mailbox(Address, Generic[MessageT]):
 
     def close(self) -> None:
         """Take nothing more: what waits is still read, and then the reading ends."""
-        self._send.close()
         self._is_closed = True
         self._room.unpark()
+        self._arrived.ring()
 
     def __aiter__(self) -> Mailbox[MessageT]:
         return self
 
     async def __anext__(self) -> Envelope[MessageT]:
-        sealed, size, reply = await self._receive.__anext__()
+        if self._mail:
+            await self._rest()
+        while not self._mail:
+            if self._is_closed:
+                raise StopAsyncIteration
+            self._taken = 0
+            await self._arrived.wait()
+        sealed, size, reply = self._mail.popleft()
         self._let_go(size)
         return Envelope(sealed, size, self._decoder, reply)
+
+    async def _rest(self) -> None:
+        """Let the others have a turn, now and then: each time would be a switch of tasks."""
+        self._taken = (self._taken + 1) % IN_A_ROW
+        if self._taken:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The loop of an actor that answers requests: each in a task of its own.
+"""The loop of an actor that answers requests: each in a task of its own, or one after another.
 
 What goes wrong in one request is answered to the one who asked and ends there; what goes wrong in
 the loop ends the actor.
@@ -38,26 +38,41 @@ async def serve(
 
     async def answer(envelope: Envelope[MessageT]) -> None:
         try:
-            await _answer(envelope, respond)
+            _send(envelope, await respond(envelope.open()))
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            envelope.reply.fail(_failure(error))
         finally:
             places.release()
 
     with mailbox.owned():
         async with trio.open_nursery() as nursery:
             async for envelope in mailbox:
-                await places.acquire()
+                if places.value:
+                    places.acquire_nowait()  # and no switch of tasks
+                else:
+                    await places.acquire()
                 nursery.start_soon(answer, envelope)
 
 
-async def _answer(
-    envelope: Envelope[MessageT], respond: Callable[[MessageT], Awaitable[msgspec.Struct | None]]
+async def serve_in_turn(
+    mailbox: Mailbox[MessageT], respond: Callable[[MessageT], msgspec.Struct | None]
 ) -> None:
-    try:
-        answer = await respond(envelope.open())
-        if answer is not None:
-            envelope.reply.send(answer)
-    except GatewayError as error:
-        envelope.reply.fail(error.failure)
-    except Exception:
-        log.exception("a request could not be answered")
-        envelope.reply.fail(BUG)
+    """Answer what comes into `mailbox`, one after another: `respond` waits for nothing."""
+    with mailbox.owned():
+        async for envelope in mailbox:
+            try:
+                _send(envelope, respond(envelope.open()))
+            except Exception as error:  # noqa: BLE001 - whoever asked is told
+                envelope.reply.fail(_failure(error))
+
+
+def _send(envelope: Envelope[MessageT], answer: msgspec.Struct | None) -> None:
+    if answer is not None:
+        envelope.reply.send(answer)
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, GatewayError):
+        return error.failure
+    log.error("a request could not be answered", exc_info=error)
+    return BUG

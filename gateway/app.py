@@ -60,6 +60,9 @@ RESIDENT_MAILBOX = 1_024
 AT_ONCE = 1_024
 """Requests that a resident serves side by side."""
 
+NOTE_SECONDS = 1.0
+"""How long a turn may run before it is written down what the provider bills for its prompt."""
+
 FLUSH_SECONDS = 0.2
 """What the writers get to send the last frames in, when a drain is over."""
 
@@ -429,8 +432,8 @@ def _llm_settings(settings: Settings) -> LlmSettings:
         turn_seconds=settings.turn_seconds,
         settle_seconds=settings.settle_seconds,
         ask_seconds=settings.ask_seconds + settings.connect_seconds,
+        note_seconds=NOTE_SECONDS,
         retry=RetryPolicy(attempts=settings.retry_attempts, cap_seconds=settings.retry_cap_seconds),
-        at_once=AT_ONCE,
         max_steps=settings.max_steps,
         tools=ToolSettings(
             tool_seconds=settings.tool_seconds,

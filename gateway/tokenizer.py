@@ -86,9 +86,11 @@ class TiktokenTokenizer:
         )
 
     async def count_many(self, texts: Sequence[str]) -> list[int]:
-        """The tokens of each text: short ones at once, long ones in a worker thread."""
+        """The tokens of each text: short ones at once, long ones in a worker thread.
+
+        For short ones it is no checkpoint: a switch of tasks may cost more than counting them.
+        """
         if self._encoding.is_loaded and sum(map(len, texts)) <= INLINE_CHARACTERS:
-            await trio.lowlevel.checkpoint()
             return self._count_all(texts)
         # Whoever no longer wants the answer need not wait for it: counting changes nothing.
         return await trio.to_thread.run_sync(

@@ -16,6 +16,7 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed
 
+from gateway.app import NOTE_SECONDS
 from gateway.simulator import Bill, Reply, ReplyText, Simulator, calls, open_simulator, turn
 from gateway.simulator.request import last_text
 from tests.child import Child, log_of, open_child
@@ -31,10 +32,11 @@ Row = dict[str, Any]
 class Said:
     """One `chat.send`, and what its client heard of it."""
 
-    def __init__(self, request_id: str, place: int) -> None:
+    def __init__(self, request_id: str) -> None:
         self.request_id = request_id
-        self.place = place
-        self.first_text: int | None = None
+        self.asked_at = trio.current_time()
+        self.first_text: float | None = None
+        """When its first text was heard."""
         self.frames: list[Frame] = []
 
     def heard(self, kind: str) -> Frame | None:
@@ -48,16 +50,12 @@ class Said:
 
 
 class Crowd:
-    """Clients that talk all the time, and one journal of what they say and hear.
-
-    A place in the journal tells before from after for all of them.
-    """
+    """Clients that talk all the time, and what they say and hear."""
 
     def __init__(self, kind: str, number: int) -> None:
         self.turns: dict[str, Said] = {}
         self.moment = trio.Event()
         self._awaited, self._left = kind, number
-        self._place = count()
         self._gathered = trio.Event()
         self._here = 0
 
@@ -75,7 +73,7 @@ class Crowd:
         chance = random.Random(number)
         more: dict[str, str] = {}
         for asked in count():
-            said = Said(f"client{number}.{asked}", next(self._place))
+            said = Said(f"client{number}.{asked}")
             self.turns[said.request_id] = said
             await talk.say(
                 "chat.send",
@@ -90,20 +88,19 @@ class Crowd:
     def _note(self, said: Said, frame: Frame) -> None:
         assert frame["requestId"] == said.request_id, frame
         said.frames.append(frame)
-        place = next(self._place)
         if frame["type"] == "chat.stream.delta" and said.first_text is None:
-            said.first_text = place
+            said.first_text = trio.current_time()
         self._left -= frame["type"] == self._awaited
         if self._left == 0:
             self.moment.set()
 
     def surely_noted(self, said: Said) -> bool:
-        """Whether a turn that was asked for after this one's text was heard has its row.
+        """Whether a turn has its row that was asked for a while after this one's text was heard.
 
-        Rows are written in their order: what the provider told first has then been written too.
+        Rows are written in their order: what the provider told has then been written too.
         """
         return said.first_text is not None and any(
-            other.place > said.first_text and other.heard("chat.stream.start")
+            other.asked_at > said.first_text + NOTE_SECONDS and other.heard("chat.stream.start")
             for other in self.turns.values()
         )
 
@@ -311,7 +308,7 @@ class Leaving:
     """One client of a gateway that ends: its turn in flight, and what it hears to the end."""
 
     def __init__(self, talk: Talk, request_id: str, directive: str) -> None:
-        self.said = Said(request_id, 0)
+        self.said = Said(request_id)
         self.directive = directive
         self.others: list[Frame] = []
         self.code: int | None = None
@@ -398,9 +395,10 @@ async def test_a_drain_under_load_ends_every_turn_and_every_connection(tmp_path:
 
 
 async def check_written_so_far(child: Child) -> None:
-    """A turn more, whose row is written behind all that the ledger was given before."""
+    """A turn more, which ends after all that is due by now was written."""
     async with child.talk() as talk:
-        assert (await talk.turn("last", id="last"))[-1]["type"] == "chat.stream.end"
+        slow = f"last [[sim: delay={NOTE_SECONDS}]]"
+        assert (await talk.turn(slow, id="last"))[-1]["type"] == "chat.stream.end"
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

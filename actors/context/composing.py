@@ -25,6 +25,7 @@ from actors.context.estimate.weighing import Opening, Weigher, weigh
 from actors.context.gathering import Ground, Said
 from actors.context.sessions import Held, rendered
 from protocol.announcing import Piece, changes
+from protocol.bounds import LARGE
 from protocol.context import SectionName
 from protocol.errors import GatewayError
 from protocol.provider.request import NO_TOOLS
@@ -204,7 +205,9 @@ class Composer:
 
         A question may have megabytes: others have a turn before and after it is weighed.
         """
-        await trio.lowlevel.checkpoint()
+        is_large = sum(entry.byte_count for entry in plan.sent) > LARGE
+        if is_large:
+            await trio.lowlevel.checkpoint()
         model, caches = ground.session.model, self._caches
         rebuilt = ground.binding == "rebuilt"
         system = ground.wanted.system if rebuilt else plan.head.system
@@ -221,7 +224,8 @@ class Composer:
         has_tools = bool(ground.wanted.tools)  # what was removed is on offer no more
         scale = self._weigher.scale(model, held.billed, has_tools=has_tools)
         weight = weigh(opening, transcript, first, scale=scale, allowance=ground.allowance)
-        await trio.lowlevel.checkpoint()
+        if is_large:
+            await trio.lowlevel.checkpoint()
         rates = partial(
             self._weigher.rates,
             model,

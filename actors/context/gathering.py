@@ -19,6 +19,7 @@ from actors.context.sessions import Held
 from actors.context.toolset import Toolset, assemble_tools, eager
 from actors.ports import AgentFiles, Library, Media, Tools
 from protocol.announcing import Briefing, Definition
+from protocol.bounds import LARGE
 from protocol.client import CacheTtl, OutputFormat, ServerTool, ServerToolOptions
 from protocol.closing import closing
 from protocol.context import SectionName
@@ -197,7 +198,8 @@ class Gatherer:
         place = held.next_place + len(mended)
         blocks = _encode(user_blocks(content))  # a list: a breakpoint in it then changes nothing
         message = NewMessage(role="user", content=blocks)
-        await trio.lowlevel.checkpoint()  # it may have megabytes, and is read again
+        if len(blocks) > LARGE:
+            await trio.lowlevel.checkpoint()  # it may have megabytes, and is read again
         (question,) = await self.measured(model, turn_id, [message], place, now)
         if (refusal := too_many(question.attached, info.most_attached)) is not None:
             raise GatewayError("INVALID_MESSAGE", f"`content`: {refusal}.")

@@ -209,12 +209,16 @@ class Sessions:
         self._held.move_to_end(session_id)
         held.users += 1
         try:
-            async with held.lock:
-                size = held.size
-                try:
-                    yield held
-                finally:
-                    self._size += held.size - size
+            if held.lock.locked():
+                await held.lock.acquire()
+            else:
+                held.lock.acquire_nowait()  # and no switch of tasks
+            size = held.size
+            try:
+                yield held
+            finally:
+                self._size += held.size - size
+                held.lock.release()
         finally:
             held.users -= 1
             if held.session is None and not held.users:

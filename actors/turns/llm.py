@@ -7,7 +7,7 @@ What comes before is short and bounded. Settling comes after, and must happen in
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import assert_never
 
@@ -15,16 +15,18 @@ import msgspec
 import trio
 
 from actors.deadline import TOO_SLOW, deadline
-from actors.mailbox import STOPPING, ActorStopped, Address, Mailbox, MailboxFull
+from actors.mailbox import STOPPING, Address, Mailbox
 from actors.ports import Clock, Media, Model, Names, Prices, Tokenizer, Tools
 from actors.pricing import FREE, priced
-from actors.serving import BUG, serve
+from actors.serving import BUG, serve_in_turn
 from actors.turn_log import TurnLogs
 from actors.turns.conversation import Conversation, ConversationSettings
 from actors.turns.ending import Ending
 from actors.turns.faults import TOO_LONG, log_line
+from actors.turns.notes import Notes
 from actors.turns.outcome import completion, ended, refused, settled
 from actors.turns.running import Running
+from actors.turns.step import Step
 from actors.turns.tools import ToolRunner, ToolSettings
 from actors.turns.turn import Turn
 from actors.turns.upstream import Upstream
@@ -43,7 +45,6 @@ from protocol.mail import (
     DrainTurns,
     EndSession,
     LlmMail,
-    NoteTurn,
     StartTurn,
     TurnAccepted,
 )
@@ -57,7 +58,7 @@ class LlmSettings(ConversationSettings, frozen=True, kw_only=True):
 
     settle_seconds: float
     turn_seconds: float
-    at_once: int
+    note_seconds: float
     tools: ToolSettings
 
 
@@ -84,10 +85,16 @@ class Llm:
         self._settings = settings
         self._context = context
         self._usage = usage
-        self._upstream = Upstream(model, prices, settings, self._note)
+        self._notes = Notes(usage, settings.note_seconds)
+        self._upstream = Upstream(model, prices, settings, self._notes.add)
         self._runner = ToolRunner(tools, media, settings.tools)
         self._conversation = Conversation(
-            self._upstream, self._runner, settings, context=context, prices=prices, note=self._note
+            self._upstream,
+            self._runner,
+            settings,
+            context=context,
+            prices=prices,
+            note=self._notes.add,
         )
         self._tokenizer = tokenizer
         self._prices = prices
@@ -103,9 +110,12 @@ class Llm:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until the mailbox is closed and every turn is settled."""
-        async with trio.open_nursery() as self._nursery:
-            task_status.started()
-            await serve(self._mailbox, self._respond, at_once=self._settings.at_once)
+        async with trio.open_nursery() as notes:
+            notes.start_soon(self._notes.run)
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await serve_in_turn(self._mailbox, self._respond)
+            notes.cancel_scope.cancel()
         self.finished.set()
 
     @property
@@ -126,17 +136,17 @@ class Llm:
     def cancel_all(self) -> None:
         """Stop every turn; each settles and ends by itself."""
         for turn in self._running:
-            turn.scope.cancel()
+            turn.cancel()
         if not self._running:
             self.quiet.set()
 
-    async def _respond(self, message: LlmMail) -> msgspec.Struct | None:
+    def _respond(self, message: LlmMail) -> msgspec.Struct | None:
         match message:
             case StartTurn(send=send):
                 return self._start(send)
             case CancelTurn():
                 turn = self._running.named(message)
-                turn.scope.cancel()
+                turn.cancel()
                 return Cancelling(turn.turn_id)
             case EndSession(session_id=session_id):
                 self._running.end_session(session_id)
@@ -213,9 +223,9 @@ class Llm:
             return refused(turn, error.failure)
         turn.log.append(turn.started)
         ending = Ending()  # of a turn that is cancelled
-        with turn.scope, trio.move_on_after(self._settings.turn_seconds) as longest:
+        with turn.limited(self._settings.turn_seconds):
             ending = await self._conversation.hold(turn)
-        if longest.cancelled_caught:
+        if turn.took_too_long:
             ending = Ending(failure=TOO_LONG)
         return await self._settle(turn, ending)
 
@@ -223,8 +233,9 @@ class Llm:
         """Build what is to be sent, and write it down if it may be. Raises GatewayError."""
         turn.advance("assemble")
         turn.build(await self._context.ask(BuildContext(turn_id=turn.turn_id, send=turn.send)))
-        likely_cost = turn.built.prompt.likely_cost
-        await self._usage.ask(Admit(max_cost=turn.send.max_cost, cost_estimate=likely_cost))
+        if (most := turn.send.max_cost) is not None:
+            likely_cost = turn.built.prompt.likely_cost
+            await self._usage.ask(Admit(max_cost=most, cost_estimate=likely_cost))
         self._running.occupy(turn)
         await self._context.ask(BeginTurn(turn=turn.row))
         turn.begin()
@@ -233,7 +244,10 @@ class Llm:
     async def _settle(self, turn: Turn, ending: Ending) -> Ended | Failed:
         """Write down what was received and what it cost, whatever happened before."""
         turn.advance("settle")
-        ending = ending.but(await self._attempt(turn, self._estimate_output(turn)))
+        self._notes.drop(turn)
+        untold = [step for step in turn.steps if step.is_untold]
+        if untold:
+            ending = ending.but(await self._attempt(turn, self._estimate_output(turn, untold)))
         row = priced(settled(turn, ending, at=self._clock.now()), self._prices)
         ending = ending.but(await self._complete(turn, completion(turn, ending, row)))
         turn.advance("finish")
@@ -284,16 +298,10 @@ class Llm:
             return BUG
         return None
 
-    async def _estimate_output(self, turn: Turn) -> None:
+    async def _estimate_output(self, turn: Turn, untold: Sequence[Step]) -> None:
         """Count what came of each answer whose final figure the provider never told."""
-        for step in turn.steps:
-            if step.answer.started and not step.answer.output_is_final:
-                texts = [step.answer.text, step.answer.reasoning]
-                said, thought = await self._tokenizer.count_many(texts)
-                step.output_estimate = round(said * turn.built.ratio)
-                step.thinking_estimate = round(thought * turn.built.ratio)
-
-    def _note(self, turn: Turn) -> None:
-        """Write down what was billed so far: should we die now, it is known."""
-        with suppress(MailboxFull, ActorStopped):
-            self._usage.offer(NoteTurn(turn=turn.row))
+        for step in untold:
+            texts = [step.answer.text, step.answer.reasoning]
+            said, thought = await self._tokenizer.count_many(texts)
+            step.output_estimate = round(said * turn.built.ratio)
+            step.thinking_estimate = round(thought * turn.built.ratio)

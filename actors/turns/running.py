@@ -24,6 +24,8 @@ class Running:
         self._turns: dict[str, Turn] = {}
         self._busy: dict[str, Turn] = {}
         self._started: dict[tuple[str, str], str] = {}
+        self._requests: dict[str, set[str]] = {}
+        """By session, those that are remembered."""
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -51,10 +53,18 @@ class Running:
         """The turn is its session's, whose id is known."""
         self._busy[turn.session_id] = turn
         self._started[turn.session_id, turn.send.id] = turn.turn_id
+        self._requests.setdefault(turn.session_id, set()).add(turn.send.id)
 
     def forget_request(self, turn: Turn) -> None:
         """It has had no turn: sent again, it may find the cause mended."""
-        self._started.pop((turn.session_id, turn.send.id), None)
+        if (turn.session_id, turn.send.id) in self._started:
+            self._forget(turn.session_id, turn.send.id)
+
+    def _forget(self, session_id: str, request_id: str) -> None:
+        del self._started[session_id, request_id]
+        self._requests[session_id].remove(request_id)
+        if not self._requests[session_id]:
+            del self._requests[session_id]
 
     def remove(self, turn: Turn) -> None:
         """The turn is over."""
@@ -69,10 +79,9 @@ class Running:
         """
         turn = self._busy.pop(session_id, None)
         if turn is not None:
-            turn.scope.cancel()
-        for (session, _), turn_id in self._started.items():
-            if session == session_id:
-                self._logs.forget(turn_id)
+            turn.cancel()
+        for request_id in self._requests.get(session_id, ()):
+            self._logs.forget(self._started[session_id, request_id])
 
     # --- finding -------------------------------------------------------------------------------
 
@@ -103,7 +112,7 @@ class Running:
             oldest = next(iter(self._started))
             if self._started[oldest] in self._logs:
                 break
-            del self._started[oldest]  # logs expire in about the order of their start
+            self._forget(*oldest)  # logs expire in about the order of their start
 
     def named(self, request: CancelTurn) -> Turn:
         """The turn that is to be cancelled. Raises GatewayError(REQUEST_NOT_FOUND)."""
@@ -127,10 +136,10 @@ class Running:
 
         Calls have the provider's ids; should two turns have the same, the watched one is meant.
         """
-        running = [turn for turn in self if not turn.scope.cancel_called]
-        asking = [turn for turn in running if waits(turn)]
-        if not asking:
-            raise GatewayError(
-                "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer, or no more."
-            )
-        return next((turn for turn in asking if turn.turn_id == turn_id), asking[0])
+        watched = self._turns.get(turn_id or "")
+        for turn in self if watched is None else (watched, *self):
+            if not turn.is_ending and waits(turn):
+                return turn
+        raise GatewayError(
+            "REQUEST_NOT_FOUND", "No tool call of this id waits for an answer, or no more."
+        )

@@ -79,6 +79,11 @@ class Step:
         return is_open or self.is_repeated
 
     @property
+    def is_untold(self) -> bool:
+        """Whether it has begun to answer and never told its final figure: that must be counted."""
+        return self.answer.started and not self.answer.output_is_final
+
+    @property
     def terms(self) -> Terms:
         """What its price depends on besides its counts."""
         return self.answer.terms(self.model)

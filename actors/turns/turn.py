@@ -47,7 +47,9 @@ class Turn:
         self.session_id = send.session_id or ""  # a new session has its id once it is built
         self.state: TurnState = "admitted"
         # Made here and not in the turn's task, so that no cancel before its first step is lost.
-        self.scope = trio.CancelScope()
+        self._scope = trio.CancelScope()
+        self.is_cancelled = False
+        """Whether somebody has asked it to stop."""
         self.steps: list[Step] = []
         self.renewals: list[Renewal] = []
         """How requests that the provider refused were made anew."""
@@ -70,6 +72,28 @@ class Turn:
     def advance(self, event: TurnTransition) -> None:
         """Move to the next state; see `protocol.states`."""
         self.state = advance(TURN, self.state, event)
+
+    # --- its end -------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Stop its conversation with the provider, also if that has not begun."""
+        self.is_cancelled = True
+        self._scope.cancel()
+
+    def limited(self, seconds: float) -> trio.CancelScope:
+        """The scope of its conversation, which may take so long."""
+        self._scope.relative_deadline = seconds
+        return self._scope
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its conversation is being cut, whatever for."""
+        return self._scope.cancel_called
+
+    @property
+    def took_too_long(self) -> bool:
+        """Whether its conversation was cut because its time was over."""
+        return self._scope.cancelled_caught and not self.is_cancelled
 
     # --- its context ---------------------------------------------------------------------------
 

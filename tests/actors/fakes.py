@@ -832,8 +832,8 @@ class World:
             turn_seconds=3_600.0,
             settle_seconds=10.0,
             ask_seconds=15.0,
+            note_seconds=1.0,
             retry=RetryPolicy(attempts=2, cap_seconds=8.0),
-            at_once=64,
             max_steps=8,
             tools=self._made(
                 ToolSettings,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 
 import pytest
 import trio
 import trio.testing
 
-from actors.mailbox import ActorStopped, Mailbox
-from actors.serving import serve
+from actors.mailbox import IN_A_ROW, ActorStopped, Mailbox
+from actors.serving import serve, serve_in_turn
 from protocol.errors import GatewayError
 from protocol.mail import (
     Cancelling,
@@ -144,3 +145,62 @@ async def test_asks_being_served_are_abandoned_when_the_loop_is_cancelled() -> N
         assert (actor.serving, stopped) == (1, 0)
         actors.cancel_scope.cancel()
     assert stopped == 3
+
+
+class Clerk:
+    """Answers one request after another, without waiting for anything."""
+
+    def __init__(self) -> None:
+        self.mailbox: Mailbox[LlmMail] = Mailbox("llm", LlmMail, 64)
+        self.served = 0
+
+    async def run(self) -> None:
+        """The actor's life."""
+        await serve_in_turn(self.mailbox, self._respond)
+
+    def _respond(self, message: LlmMail) -> Cancelling | None:
+        match message:
+            case CancelTurn(turn_id="refuse"):
+                raise GatewayError("REQUEST_NOT_FOUND", "No.")
+            case CancelTurn(turn_id="break"):
+                raise ZeroDivisionError
+            case CancelTurn():
+                return Cancelling("done")
+        self.served += 1
+        return None
+
+
+async def test_what_needs_no_waiting_is_answered_in_turn(caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal, a bug and mail that needs no answer end there; the actor lives on."""
+    clerk = Clerk()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(clerk.run)
+        for name in ("refuse", "break"):
+            with pytest.raises(GatewayError):
+                await clerk.mailbox.ask(cancel(name))
+        assert [record.exc_info is not None for record in caplog.records] == [True]
+        await clerk.mailbox.tell(DrainTurns())
+        assert await clerk.mailbox.ask(cancel("a")) == Cancelling("done")
+        assert clerk.served == 1
+        clerk.mailbox.close()
+
+
+async def test_a_full_mailbox_leaves_the_others_a_turn() -> None:
+    """Nobody waits until all of it is answered."""
+    clerk = Clerk()
+    for _ in range(64):
+        clerk.mailbox.offer(DrainTurns())
+    seen: list[int] = []
+
+    async def watch() -> None:
+        while clerk.served < 64:
+            seen.append(clerk.served)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(clerk.run)
+        nursery.start_soon(watch)
+        await trio.testing.wait_all_tasks_blocked()
+        clerk.mailbox.close()
+    # Of two tasks, trio runs either one first: between two looks there may be two rows of messages.
+    assert max(later - earlier for earlier, later in pairwise(seen)) <= 2 * IN_A_ROW

@@ -52,6 +52,18 @@ async def test_a_search_costs_the_prompt_once_more(autojump_clock: MockClock) ->
         assert search["max_uses"] == 3
 
 
+async def test_searches_of_a_model_without_a_price_are_not_limited(
+    autojump_clock: MockClock,
+) -> None:
+    """Nor is it asked: `maxCost` cannot be kept there at all."""
+    async with open_world() as world:
+        error = (
+            await world.connect().converse(model="no-price", serverTools=["web_search"], maxCost=1)
+        )[-1]
+        assert (error["code"], len(world.model.bodies)) == ("BUDGET_EXCEEDED", 0)
+        assert "no known price" in error["message"]
+
+
 @pytest.mark.parametrize("fields", [{}, {"maxCost": 1.0}])
 async def test_what_costs_nothing_is_not_bounded_by_money(
     fields: dict[str, Any], autojump_clock: MockClock
