@@ -273,8 +273,23 @@ class Socket(Protocol):
         """The next frame. Raises SocketClosed."""
         ...
 
-    async def send(self, frame: str | bytes) -> None:
-        """Write one frame. Raises SocketClosed."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that was written has not left yet."""
+        ...
+
+    def write(self, payload: bytes) -> None:
+        """Send a message as far as that goes without waiting; the rest is next in line.
+
+        Raises SocketClosed, and has written nothing then.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Wait until all that was written has left; a cancel loses nothing of it.
+
+        Raises SocketClosed.
+        """
         ...
 
     async def ping(self) -> None:

@@ -64,10 +64,12 @@ class TurnLog:
 class Cursor:
     """A watcher's place in a log: the seq of the next event to take."""
 
+    __slots__ = ("_wake", "exhausted", "log", "position")
+
     def __init__(self, log: TurnLog, wake: Callable[[], None], position: int) -> None:
         self.log = log
         self._wake = wake
-        self._position = position
+        self.position = position
         self.exhausted = False
         """Whether the terminal event has been taken."""
 
@@ -76,13 +78,23 @@ class Cursor:
 
         The terminal event is never passed over, wherever the cursor began.
         """
-        first = self._position
+        first = self.position
         if self.log.finished and not self.exhausted:
             first = min(first, len(self.log.events) - 1)
             self.exhausted = True
         events = self.log.events[first:]
-        self._position = first + len(events)
+        self.position = first + len(events)
         return events, first
+
+    @property
+    def only(self) -> TurnEvent | None:
+        """The event not yet taken, when it is a single one; see `step`."""
+        events = self.log.events
+        return events[-1] if len(events) - self.position == 1 else None
+
+    def step(self) -> None:
+        """Take the single event that `only` has shown. Not for a terminal event: see `take`."""
+        self.position += 1
 
     def close(self) -> None:
         """Stop watching."""

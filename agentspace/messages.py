@@ -702,7 +702,7 @@ class ChatStreamDelta(FromGateway, frozen=True, kw_only=True, tag="chat.stream.d
     delta: str
     """The next piece of the answer."""
     content_type: ContentType | str | UnsetType = UNSET
-    """What the piece is of."""
+    """What the piece is of; `text` when it is not said."""
     seq: int
     """The place among the turn's events, from 0; it only grows."""
 

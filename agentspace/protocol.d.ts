@@ -924,7 +924,7 @@ export interface ChatStreamDelta {
    */
   delta: string;
   /**
-   * What the piece is of.
+   * What the piece is of; `text` when it is not said.
    */
   contentType?: ContentType;
   /**

@@ -13,14 +13,16 @@ from typing import Final, Protocol
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from trio_websocket import wrap_server_stream
 
 from actors.connection.connection import Connection, ConnectionEnd
 from actors.mailbox import ActorStopped, Address, MailboxFull
-from actors.ports import Socket, SocketClosed
-from gateway.door import RECEIVE_BYTES, Door, Guest
+from actors.ports import Socket
+from gateway.client_stream import ClientStream
+from gateway.door import RECEIVE_BYTES, Door
 from gateway.handshake import Admission
-from protocol.codec import CODECS, JSON, Codec, Frame
+from gateway.websocket import WebSocket
+from protocol.codec import CODECS, JSON, Codec
 from protocol.errors import CloseCode
 from protocol.mail import Drain
 
@@ -42,43 +44,6 @@ class Connect(Protocol):
     """Makes the actor of a new connection."""
 
     async def __call__(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection: ...
-
-
-class WebSocket:
-    """`actors.ports.Socket` on a trio-websocket connection."""
-
-    def __init__(self, connection: WebSocketConnection, *, max_message_bytes: int) -> None:
-        self._connection = connection
-        self._max_message_bytes = max_message_bytes
-
-    async def receive(self) -> Frame:
-        """The next frame. Raises SocketClosed."""
-        try:
-            frame: Frame = await self._connection.get_message()
-        except ConnectionClosed as closed:
-            raise SocketClosed from closed
-        # The library's limit counts the characters of a text frame, this one its bytes.
-        if isinstance(frame, str) and self._is_too_large(frame):
-            raise SocketClosed(CloseCode.TOO_LARGE, "message too large")
-        return frame
-
-    def _is_too_large(self, text: str) -> bool:
-        most = self._max_message_bytes
-        return len(text) * 4 > most and len(text.encode()) > most
-
-    async def send(self, frame: Frame) -> None:
-        """Write one frame. Raises SocketClosed."""
-        try:
-            await self._connection.send_message(frame)
-        except ConnectionClosed as closed:
-            raise SocketClosed from closed
-
-    async def ping(self) -> None:
-        """Ping and wait for the pong. Raises SocketClosed."""
-        try:
-            await self._connection.ping()
-        except ConnectionClosed as closed:
-            raise SocketClosed from closed
 
 
 class Server:
@@ -154,53 +119,56 @@ class Server:
             guest = await self._door.admit(stream)
         if guest is None:
             return
+        client = ClientStream(stream, guest.read)
         try:
-            websocket = None
+            socket = None
             with trio.move_on_at(end):
-                websocket = await self._shake_hands(nursery, stream, guest)
-            if websocket is not None:
-                await self._converse(websocket, guest.admission)
+                socket = await self._shake_hands(nursery, client, guest.admission)
+            if socket is not None:
+                await self._converse(socket, guest.admission)
         finally:
+            client.close()
             self._door.leave()
             self._note_empty()
 
     async def _shake_hands(
-        self, nursery: trio.Nursery, stream: trio.SocketStream, guest: Guest
-    ) -> WebSocketConnection:
+        self, nursery: trio.Nursery, client: ClientStream, admission: Admission
+    ) -> WebSocket:
         request = await wrap_server_stream(
             nursery,
-            _Replay(stream, guest.read),
+            client,
             max_message_size=self._settings.max_message_bytes,
             receive_buffer_size=RECEIVE_BYTES,
         )
-        return await request.accept(subprotocol=guest.admission.subprotocol)
+        return WebSocket(
+            await request.accept(subprotocol=admission.subprotocol),
+            client,
+            is_text=_codec(admission).is_text,
+            max_message_bytes=self._settings.max_message_bytes,
+        )
 
-    async def _meet(
-        self, websocket: WebSocketConnection, admission: Admission
-    ) -> Connection | None:
+    async def _meet(self, socket: WebSocket, admission: Admission) -> Connection | None:
         """The actor for a guest; `None` when the gateway's time to drain is over before."""
-        name = admission.subprotocol
-        socket = WebSocket(websocket, max_message_bytes=self._settings.max_message_bytes)
-        codec = JSON if name is None else CODECS[name]
+        codec, says_hello = _codec(admission), admission.subprotocol is not None
         connection = None
         with trio.CancelScope() as patience:
             self._arrivals.add(patience)
             try:
                 if not self._is_over:
-                    connection = await self._connect(socket, codec, says_hello=name is not None)
+                    connection = await self._connect(socket, codec, says_hello=says_hello)
             finally:
                 self._arrivals.discard(patience)
         return None if self._is_over else connection
 
-    async def _converse(self, websocket: WebSocketConnection, admission: Admission) -> None:
-        connection = await self._meet(websocket, admission)
+    async def _converse(self, socket: WebSocket, admission: Admission) -> None:
+        connection = await self._meet(socket, admission)
         if connection is None:
-            return await self._close(websocket, SENT_AWAY)
+            return await self._close(socket, SENT_AWAY)
         self._connections.add(connection)
         if self._drain is not None:  # it arrived while the others were told
             self._tell(connection, self._drain)
         try:
-            await self._close(websocket, await self._run(connection))
+            await self._close(socket, await self._run(connection))
         finally:
             self._connections.discard(connection)
 
@@ -211,33 +179,14 @@ class Server:
             log.exception("a connection ended by a mistake of the gateway")
             return ConnectionEnd(code=CloseCode.INTERNAL, reason="internal error")
 
-    async def _close(self, websocket: WebSocketConnection, closing: ConnectionEnd) -> None:
+    async def _close(self, socket: WebSocket, closing: ConnectionEnd) -> None:
         if closing.code is not CloseCode.NORMAL:
             log.info("a connection is closed with %d: %s", closing.code, closing.reason)
         if not closing.forcibly:
             with trio.move_on_after(self._settings.close_seconds):
-                await websocket.aclose(closing.code, closing.reason)
+                await socket.aclose(closing.code, closing.reason)
 
 
-class _Replay(trio.abc.Stream):
-    """A stream of which the beginning has already been read."""
-
-    def __init__(self, stream: trio.SocketStream, read: bytes) -> None:
-        self._stream = stream
-        self._read = read
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if self._read:
-            await trio.lowlevel.checkpoint()
-            data, self._read = self._read, b""
-            return data
-        return await self._stream.receive_some(max_bytes)
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+def _codec(admission: Admission) -> Codec:
+    name = admission.subprotocol
+    return JSON if name is None else CODECS[name]

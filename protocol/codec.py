@@ -63,12 +63,15 @@ class Codec:
         what: str,
         decode: Callable[[Frame], AnyClientMessage],
         decode_envelope: Callable[[Frame], _Envelope],
-        encode: Callable[[ServerMessage], Frame],
+        encode: Callable[[ServerMessage], bytes],
         notation: _Notation,
         nul: Frame,
     ) -> None:
         self.subprotocol = subprotocol
         self.encode = encode
+        """The payload of a message's frame."""
+        self.is_text = isinstance(nul, str)
+        """Whether the frames are text frames; else they are binary."""
         self._what = what
         self._decode = decode
         self._decode_envelope = decode_envelope
@@ -267,7 +270,7 @@ JSON = Codec(
     "JSON in text frames",
     msgspec.json.Decoder(AnyClientMessage).decode,
     msgspec.json.Decoder(_Envelope).decode,
-    lambda message: _json_encoder.encode(message).decode(),
+    _json_encoder.encode,
     json_frame,
     "\\u0000",
 )

@@ -157,9 +157,7 @@ REPLIES = (
     ),
     Example(
         "a piece of the answer",
-        server.ChatStreamDelta(
-            request_id="1", delta="Most likely: on two days", content_type="text", seq=2
-        ),
+        server.ChatStreamDelta(request_id="1", delta="Most likely: on two days", seq=2),
     ),
     Example(
         "a source",

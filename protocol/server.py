@@ -207,7 +207,7 @@ class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream
     delta: str
     """The next piece of the answer."""
     content_type: ContentType | UnsetType = UNSET
-    """What the piece is of."""
+    """What the piece is of; `text` when it is not said."""
     seq: int
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, assert_never
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from protocol.context import SentContext
 from protocol.errors import Failure
@@ -207,10 +207,8 @@ def _joined(events: Sequence[TurnEvent], start: int, end: int) -> str:
 
 def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterator[ServerMessage]:
     match event:
-        case Text(kind=kind):
-            yield ChatStreamDelta(request_id=request_id, delta=text, content_type=kind, seq=seq)
-        case Reasoning():
-            yield ChatStreamReasoning(request_id=request_id, delta=text, seq=seq)
+        case Text() | Reasoning():
+            yield delta_frame(event, text, seq, request_id)
         case SourceFound(url, title, file_id):
             source = Source(url=url, title=title or UNSET, file_id=file_id or UNSET)
             yield ChatStreamSource(request_id=request_id, source=source, seq=seq)
@@ -256,6 +254,17 @@ def _frames_of(event: TurnEvent, text: str, seq: int, request_id: str) -> Iterat
             yield _error(event, request_id)
         case _:
             assert_never(event)
+
+
+def delta_frame(
+    event: Text | Reasoning, text: str, seq: int, request_id: str
+) -> ChatStreamDelta | ChatStreamReasoning:
+    """The frame of a delta like `event` with this `text`: its own, or that of a whole run."""
+    if isinstance(event, Reasoning):
+        return ChatStreamReasoning(request_id=request_id, delta=text, seq=seq)
+    # What is most often sent says what it must: a piece that names no kind is text.
+    kind: Literal["code"] | UnsetType = "code" if event.kind == "code" else UNSET
+    return ChatStreamDelta(request_id=request_id, delta=text, content_type=kind, seq=seq)
 
 
 def _tool_frame(

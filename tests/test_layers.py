@@ -60,7 +60,7 @@ LIBRARIES = {
         "gateway.cli.talk.suspending",
     },
     "tiktoken": {"gateway.tokenizer"},
-    "trio_websocket": {"gateway.server"},
+    "trio_websocket": {"gateway.server", "gateway.websocket"},
     "websockets": {
         f"agentspace.client.{name}" for name in ("address", "connection", "dial", "websocket")
     },

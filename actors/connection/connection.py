@@ -3,8 +3,8 @@
 Tasks that share a connection and die with it: the *reader* turns frames into mail; one task must
 always be receiving, or nobody sees the client's close. The *owner* takes the mail and alone
 changes the state. *Queries* are answered in tasks of their own, a bounded number at a time. The
-*writer* alone writes: what waits in the outbox, then what the turn's log holds behind its cursor.
-Two *watchmen* end the connection when a write takes too long or a ping is never answered.
+*writer* alone writes (`writer.py`), and ends the connection when a frame does not leave in time. A
+*watchman* ends it when a ping is never answered.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import trio
 from actors.connection.outbox import Outbox
 from actors.connection.queries import Queries, Question
 from actors.connection.tool_mail import tool_mail
+from actors.connection.watch import Watch
+from actors.connection.writer import ReadsTooSlowly, Writer
 from actors.deadline import deadline
 from actors.mailbox import MOST_BYTES, STOPPING, Address, Mailbox
 from actors.ports import Census, Socket, SocketClosed
 from actors.serving import BUG
 from actors.steps import in_steps
-from actors.turn_log import Cursor, TurnLogs
+from actors.turn_log import TurnLogs
 from protocol.bounds import LARGE
 from protocol.client import (
     AnyClientMessage,
@@ -45,7 +47,7 @@ from protocol.mail import (
     Malformed,
     StartTurn,
 )
-from protocol.server import ChatStreamNotice, ErrorMessage, GatewayDraining, Pong, ServerMessage
+from protocol.server import ErrorMessage, GatewayDraining, Pong, ServerMessage
 from protocol.states import (
     CONNECTION,
     ConnectionEvent,
@@ -53,7 +55,6 @@ from protocol.states import (
     ImpossibleEvent,
     advance,
 )
-from protocol.turn import frames
 
 log = logging.getLogger(__name__)
 
@@ -74,20 +75,6 @@ class ConnectionEnd(msgspec.Struct, frozen=True, kw_only=True):
     code: CloseCode
     reason: str
     forcibly: bool = False
-
-
-class Watch:
-    """The stream in flight, as this connection sees it."""
-
-    def __init__(self, cursor: Cursor, request_id: str, *, cancel_when_gone: bool) -> None:
-        self.cursor = cursor
-        self.request_id = request_id
-        self.cancel_when_gone = cancel_when_gone
-
-    @property
-    def turn_id(self) -> str:
-        """The turn that is watched."""
-        return self.cursor.log.turn_id
 
 
 class Connection:
@@ -115,12 +102,19 @@ class Connection:
         self._logs = logs
         self._census = census
         self.state: ConnectionState = "idle"
-        self._watch: Watch | None = None
         self._last_ended: str | None = None
         self._hello = hello
         self._outbox = Outbox(settings.outbox_size)
+        self._writer = Writer(
+            socket,
+            codec,
+            self._outbox,
+            write_seconds=settings.write_seconds,
+            # A client of the original's gateway has no word for a notice.
+            says_notices=hello is not None,
+            stream_ended=self._stream_ended,
+        )
         self._pending = self._pending_bytes = 0
-        self._writing_since: float | None = None
         self._closing = ConnectionEnd(code=CloseCode.NORMAL, reason="")
         self._nursery: trio.Nursery | None = None
 
@@ -133,7 +127,6 @@ class Connection:
                 self._nursery.start_soon(self._read)
                 self._nursery.start_soon(self._own)
                 self._nursery.start_soon(self._write)
-                self._nursery.start_soon(self._watch_writes)
                 self._nursery.start_soon(self._watch_pulse)
         finally:
             await self._let_go()  # noqa: ASYNC102 - it shields itself, with a deadline
@@ -153,7 +146,7 @@ class Connection:
     async def _let_go(self) -> None:
         """The client is gone: its turn goes on without it, unless it asked otherwise."""
         self.state = "closed"
-        watch, self._watch = self._watch, None
+        watch, self._writer.watch = self._writer.watch, None
         if watch is None:
             return
         watch.cursor.close()
@@ -222,7 +215,8 @@ class Connection:
                 self._ask(message, size)  # mypy refuses a message that nobody answers
 
     async def _send(self, send: ChatSend) -> None:
-        if self._watch is not None and self._watch.request_id == send.id:
+        watch = self._writer.watch
+        if watch is not None and watch.request_id == send.id:
             return  # said twice: this connection is attached to its turn already
         self._begin_stream("send")
         try:
@@ -232,7 +226,7 @@ class Connection:
             gone = send.on_disconnect == "cancel"
             self._follow(accepted.turn_id, send.id, after=-1, cancel_when_gone=gone)
         finally:
-            if self._watch is None:
+            if self._writer.watch is None:
                 self._advance("turn_ended")
 
     def _resume(self, resume: ChatResume) -> None:
@@ -248,14 +242,14 @@ class Connection:
             raise _refusal(error) from None
 
     def _follow(self, turn_id: str, request_id: str, *, after: int, cancel_when_gone: bool) -> None:
-        cursor = self._logs.find(turn_id).open_cursor(self._outbox.ring, after=after)
-        self._watch = Watch(cursor, request_id, cancel_when_gone=cancel_when_gone)
+        cursor = self._logs.find(turn_id).open_cursor(self._writer.hear, after=after)
+        self._writer.watch = Watch(cursor, request_id, cancel_when_gone=cancel_when_gone)
         self._outbox.ring()
 
     async def _cancel(self, cancel: ChatCancel) -> None:
         if cancel.turn_id is None and cancel.request_id is None:
             raise GatewayError("INVALID_MESSAGE", "`requestId` or `turnId` says what to cancel.")
-        watch = self._watch
+        watch = self._writer.watch
         if watch is not None and (
             cancel.turn_id == watch.turn_id or cancel.request_id == watch.request_id
         ):
@@ -283,7 +277,8 @@ class Connection:
 
     async def _tell_turn(self, message: ToolOutput | ToolApprovalResponse) -> None:
         """What a turn asked its clients; any connection may answer."""
-        turn_id = None if self._watch is None else self._watch.turn_id
+        watch = self._writer.watch
+        turn_id = None if watch is None else watch.turn_id
         with deadline(self._settings.ask_seconds):
             await self._llm.ask(tool_mail(message, turn_id))
 
@@ -326,57 +321,26 @@ class Connection:
 
     async def _write(self) -> None:
         try:
-            while True:
-                await self._outbox.wait()
-                while self._outbox:
-                    await self._write_one(self._outbox.take())
-                await self._write_stream()
-                if self.state == "closed" and not self._outbox:
-                    return self._end(CloseCode.GOING_AWAY, "the gateway goes away")
+            await self._writer.run(lambda: self.state == "closed")
+            self._end(CloseCode.GOING_AWAY, "the gateway goes away")
+        except ReadsTooSlowly:
+            self._end(CloseCode.POLICY, "you read too slowly", forcibly=True)
         except SocketClosed as closed:
             self._end(closed.code, closed.reason)
 
-    async def _write_stream(self) -> None:
-        watch = self._watch
-        if watch is None:
-            return
-        events, first = watch.cursor.take()
-        if watch.cursor.exhausted:
-            # The guard frees here, before the terminal frame is on its way: a client that has
-            # seen it may send again at once.
-            watch.cursor.close()
-            self._watch, self._last_ended = None, watch.request_id
-            self._advance("turn_ended")
-        for message in frames(events, first, watch.request_id):
-            # A client of the original's gateway has no word for a notice.
-            if self._hello is not None or not isinstance(message, ChatStreamNotice):
-                await self._write_one(message)
+    def _stream_ended(self, watch: Watch) -> None:
+        self._last_ended = watch.request_id
+        self._advance("turn_ended")
 
-    async def _write_one(self, message: ServerMessage) -> None:
-        self._writing_since = trio.current_time()
-        frame = self._codec.encode(message)
-        if len(frame) > LARGE:  # a tool's picture: encoding it was a step, and sending it is one
-            await trio.lowlevel.checkpoint()
-        await self._socket.send(frame)
-        self._writing_since = None
-
-    # --- watchmen ------------------------------------------------------------------------------
-
-    async def _watch_writes(self) -> None:
-        longest = self._settings.write_seconds
-        while True:
-            await trio.sleep(longest / 4)
-            since = self._writing_since
-            if since is not None and trio.current_time() - since >= longest:
-                return self._end(CloseCode.POLICY, "you read too slowly", forcibly=True)
+    # --- watchman ------------------------------------------------------------------------------
 
     async def _watch_pulse(self) -> None:
         while True:
             await trio.sleep(self._settings.keepalive_seconds)
-            if self._writing_since is None and not await self._is_alive():
-                # In mid-write no close frame can be sent any more.
-                in_write = self._writing_since is not None
-                return self._end(CloseCode.POLICY, "no pong", forcibly=in_write)
+            if not self._writer.is_held_up and not await self._is_alive():
+                # A close frame would wait for what the client does not read.
+                is_held_up = self._writer.is_held_up
+                return self._end(CloseCode.POLICY, "no pong", forcibly=is_held_up)
 
     async def _is_alive(self) -> bool:
         with trio.move_on_after(self._settings.keepalive_seconds) as patience:

@@ -18,6 +18,8 @@ class Outbox:
         self._space = trio.lowlevel.ParkingLot()
         self._rung = False
         self._bell = trio.lowlevel.ParkingLot()
+        self.is_waited_for = False
+        """Whether the reader has nothing to do: it waits, and has not been rung for."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -39,10 +41,15 @@ class Outbox:
         """There is something to do for the reader: rung any number of times, heard once."""
         if not self._rung:
             self._rung = True
+            self.is_waited_for = False
             self._bell.unpark()
 
     async def wait(self) -> None:
         """Until the bell has been rung since the last time."""
         if not self._rung:
-            await self._bell.park()
+            self.is_waited_for = True
+            try:
+                await self._bell.park()
+            finally:
+                self.is_waited_for = False
         self._rung = False

@@ -625,6 +625,7 @@ class FakeSocket:
         self._reading = trio.Event()
         self._reading.set()
         self._gone = False
+        self._tail: list[str] = []
         self.answers_pings = True
         self.pings = 0
 
@@ -652,14 +653,31 @@ class FakeSocket:
         except trio.EndOfChannel:
             raise SocketClosed from None
 
-    async def send(self, frame: str | bytes) -> None:
+    @property
+    def is_behind(self) -> bool:
+        """See `Socket`."""
+        return bool(self._tail)
+
+    def write(self, payload: bytes) -> None:
+        """See `Socket`."""
+        if self._gone:
+            raise SocketClosed
+        self._tail.append(payload.decode())
+        if self._reading.is_set():
+            self._take()
+
+    async def flush(self) -> None:
         """See `Socket`."""
         await trio.lowlevel.checkpoint()
         await self._reading.wait()
         if self._gone:
             raise SocketClosed
-        assert isinstance(frame, str)
-        self._tell.send_nowait(frame)
+        self._take()
+
+    def _take(self) -> None:
+        for frame in self._tail:
+            self._tell.send_nowait(frame)
+        self._tail.clear()
 
     async def ping(self) -> None:
         """See `Socket`."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.codec import JSON, MSGPACK, Codec
 from protocol.context import SentContext
 from protocol.errors import Failure
 from protocol.server import (
@@ -78,7 +79,7 @@ def said(message: object) -> tuple[str, str]:
         case Text(text, kind):
             return kind, text
         case ChatStreamDelta(delta=text, content_type=kind):
-            return str(kind), text
+            return ("code" if kind == "code" else "text"), text
         case Reasoning(text) | ChatStreamReasoning(delta=text):
             return "reasoning", text
     return "event", type(message).__name__.removeprefix("ChatStream")[:4]
@@ -150,9 +151,16 @@ def test_neighbouring_deltas_of_one_kind_are_one_frame() -> None:
     ]
     assert shown(events, first=7) == [
         ChatStreamReasoning(request_id="r", delta="ab", seq=8),
-        ChatStreamDelta(request_id="r", delta="cd", content_type="text", seq=10),
+        ChatStreamDelta(request_id="r", delta="cd", seq=10),
         ChatStreamDelta(request_id="r", delta="e", content_type="code", seq=11),
     ]
+
+
+@pytest.mark.parametrize(("codec", "most"), [(JSON, 3.3), (MSGPACK, 2.75)])
+def test_a_delta_of_30_characters_costs_few_bytes(codec: Codec, most: float) -> None:
+    """Its frame, a header of 2 bytes included, for a byte of text; most of it is fields' names."""
+    (delta,) = frames([Text("x" * 30, "text")], 100, "1")
+    assert (2 + len(codec.encode(delta))) / 30 < most
 
 
 def test_a_turn_starts_once() -> None:

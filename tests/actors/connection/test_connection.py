@@ -543,7 +543,7 @@ async def test_a_ping_on_its_way_does_not_delay_the_end_of_a_write(
         client.socket.stop_reading()
         client.say("ping")
         closing = await ended(client)
-        assert (closing.reason, trio.current_time()) == ("you read too slowly", 25)
+        assert (closing.reason, trio.current_time()) == ("you read too slowly", 24.5)
 
 
 async def test_a_ping_that_is_never_answered_ends_the_connection(
