@@ -62,7 +62,8 @@ LIBRARIES = {
     "tiktoken": {"gateway.tokenizer"},
     "trio_websocket": {"gateway.server", "gateway.websocket"},
     "websockets": {
-        f"agentspace.client.{name}" for name in ("address", "connection", "dial", "websocket")
+        *(f"agentspace.client.{name}" for name in ("address", "connection", "dial", "websocket")),
+        "gateway.load.dial",
     },
     "yaml": {"gateway.library.skills"},
 }

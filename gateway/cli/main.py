@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "token": "Show the token that clients need.",
     "schema": "Print the protocol as AsyncAPI 3.",
     "simulate": "Serve a simulated Messages API on loopback.",
+    "load": "Load a gateway with turns, and measure.",
     "completion": "Print the script that completes commands in a shell.",
 }
 

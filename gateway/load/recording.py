@@ -1,0 +1,108 @@
+"""Client messages with their times, as lines of JSON: written by a load, played back by another.
+
+    {"at": 0.0, "client": "c1", "message": {"type": "chat.send", "id": "1", "content": "Hello"}}
+
+`at` is in seconds after the start. Each `client` is a connection of its own. Ids of the gateway's
+are not known before, so these texts stand for what the client was told last: `$session`, `$turn`
+and `$call`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from gateway.load.asking import Sendable
+from protocol.client import AnyClientMessage
+
+SESSION: Final = "$session"
+TURN: Final = "$turn"
+CALL: Final = "$call"
+
+_PLACES: Final = {"sessionId": SESSION, "turnId": TURN, "toolCallId": CALL}
+MOST_LINES: Final = 1_000_000
+LONGEST_LINE: Final = 16 * 1024 * 1024
+
+_SAMPLES: Final = {SESSION: "session", TURN: "turn", CALL: "call"}
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """One line of a recording."""
+
+    at: float
+    client: str
+    message: dict[str, Any]
+
+
+class BadRecording(ValueError):
+    """A file that cannot be played; one line, for a person."""
+
+
+_decode: Final = msgspec.json.Decoder(Recorded).decode
+_check: Final = msgspec.json.Decoder(AnyClientMessage).decode
+_encoder: Final = msgspec.json.Encoder()
+
+
+class Recorder:
+    """Writes what is sent to a file."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._began = time.perf_counter()
+
+    def take(self, client: str, message: Sendable) -> None:
+        """Write a message that is sent now."""
+        fields = msgspec.to_builtins(message)
+        fields.update({name: place for name, place in _PLACES.items() if fields.get(name)})
+        at = round(time.perf_counter() - self._began, 6)
+        self._file.write(_encoder.encode(Recorded(at, client, fields)).decode() + "\n")
+
+
+def read_recording(path: Path) -> list[Recorded]:
+    """The lines of a file, by their time. Raises BadRecording."""
+    try:
+        with path.open("rb") as file:
+            lines = list(_lines(file, path))
+    except OSError as error:
+        raise BadRecording(f"{path} cannot be read: {error.strerror}.") from error
+    if not lines:
+        raise BadRecording(f"{path} holds no message.")
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _lines(file: Iterator[bytes], path: Path) -> Iterator[Recorded]:
+    for number, line in enumerate(file, 1):
+        if number > MOST_LINES or len(line) > LONGEST_LINE:
+            raise BadRecording(f"{path} is too long at line {number}.")
+        if line.strip():
+            yield _line(line, f"{path}, line {number}")
+
+
+def _line(line: bytes, where: str) -> Recorded:
+    """One line, whose message a gateway would take. Raises BadRecording."""
+    try:
+        read = _decode(line)
+        _check(_encoder.encode(placed(read.message, _SAMPLES)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRecording(f"{where} is no recorded message: {error}.") from error
+    if not 0 <= read.at < float("inf"):
+        raise BadRecording(f"{where}: `at` is in seconds after the start.")
+    return read
+
+
+def placed(message: dict[str, Any], told: dict[str, str]) -> dict[str, Any]:
+    """The message with what was told in place of the texts that stand for it.
+
+    A field whose text stands for something that was never told is left out.
+    """
+    made: dict[str, Any] = {}
+    for name, value in message.items():
+        if name not in _PLACES or not isinstance(value, str) or value not in _SAMPLES:
+            made[name] = value
+        elif told.get(value):
+            made[name] = told[value]
+    return made
