@@ -50,13 +50,19 @@ class Histogram:
 
     def record(self, seconds: float) -> None:
         """Count a duration; one below zero counts as zero."""
-        micros = min(max(int(seconds * 1e6), 0), _LONGEST)
-        shift = max(micros.bit_length() - _BITS, 0)
+        micros = int(seconds * 1e6)
+        if not 0 <= micros <= _LONGEST:
+            micros = 0 if micros < 0 else _LONGEST
+        bits = micros.bit_length()
+        shift = bits - _BITS if bits > _BITS else 0
         self._counts[shift * _HALF + (micros >> shift)] += 1
         self.count += 1
         self._sum += seconds
-        self.least = min(self.least, seconds)
-        self.most = max(self.most, seconds)
+        # `min` and `max` would cost as much as all the rest.
+        if seconds < self.least:  # noqa: PLR1730
+            self.least = seconds
+        if seconds > self.most:  # noqa: PLR1730
+            self.most = seconds
 
     def mean(self) -> float | None:
         """The mean in seconds."""

@@ -17,7 +17,10 @@ import trio
 
 
 class SocketReader(Protocol):
-    """Who is called when its socket can be read or written. Neither call may wait."""
+    """Who is called when its socket can be read or written. Neither call may wait.
+
+    A call may come once more after the socket was removed, in the same round.
+    """
 
     def read(self) -> None:
         """Take what has come."""
@@ -53,8 +56,6 @@ class Hub:
         while True:
             await trio.lowlevel.wait_readable(descriptor)
             for key, events in self._selector.select(0):
-                if key.fileobj not in self._selector.get_map():
-                    continue  # an earlier reader of this round has let go of it
                 if events & selectors.EVENT_WRITE:
                     key.data.write()
                 if events & selectors.EVENT_READ:

@@ -17,7 +17,7 @@ from gateway.load.events import WireEvent
 from gateway.load.recording import CALL, SESSION, TURN, Recorded, placed
 from gateway.load.turn import LoadTurn
 
-Readiness = Literal["now", "later", "never"]
+WhenToSay = Literal["now", "later", "never"]
 """`later` is once the turn in flight, or a question, has brought what is needed."""
 
 
@@ -110,10 +110,10 @@ class Player:
                 client.say(message)
 
 
-def _readiness_of(role: _Role, message: dict[str, Any]) -> Readiness:
+def _readiness_of(role: _Role, message: dict[str, Any]) -> WhenToSay:
     """When a message can be said that is due."""
     client, kind = role.client, message["type"]
-    until_its_end: Readiness = "never" if client.turn is None else "later"
+    until_its_end: WhenToSay = "never" if client.turn is None else "later"
     match kind:
         case "chat.send":
             return "now" if client.turn is None else "later"

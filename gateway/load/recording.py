@@ -52,13 +52,16 @@ class Recorder:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._began = time.perf_counter()
+        self._began: float | None = None
 
     def take(self, client: str, message: Sendable) -> None:
         """Write a message that is sent now."""
         fields = msgspec.to_builtins(message)
         fields.update({name: place for name, place in _PLACES.items() if fields.get(name)})
-        at = round(time.perf_counter() - self._began, 6)
+        now = time.perf_counter()
+        if self._began is None:
+            self._began = now
+        at = round(now - self._began, 6)
         self._file.write(_encoder.encode(Recorded(at, client, fields)).decode() + "\n")
 
 
