@@ -18,9 +18,10 @@ from agentspace.client.local import Target
 from agentspace.embed import GatewayFailed
 from gateway.cli.console import can_draw, can_type, stderr, stdout
 from gateway.cli.ending import innermost
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.json_line import print_json
 from gateway.cli.options import Stop, data_dir_option, json_option
-from gateway.cli.running import FAILED, run
+from gateway.cli.running import run
 from gateway.cli.target import find_target
 from gateway.cli.timespan import Timespan
 from gateway.cli.views.load import load_progress, load_report
