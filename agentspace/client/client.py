@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -17,6 +19,7 @@ from agentspace.client.ids import new_id
 from agentspace.client.inbox import Heard, Inbox
 from agentspace.client.link import Link, LinkState
 from agentspace.client.local import Target, find_target
+from agentspace.client.tokens import exposure
 from agentspace.client.turn import DRAINING, Content, OnLeave, Turn
 from agentspace.messages import (
     REPLIES,
@@ -29,6 +32,9 @@ from agentspace.messages import (
 )
 
 ReplyT = TypeVar("ReplyT")
+
+ANSWER_SECONDS: Final = 60.0
+RECONNECT_SECONDS: Final = 60.0
 
 LONGEST_TITLE: Final = 60
 """Characters of a question's first line that name its session."""
@@ -159,23 +165,37 @@ async def connect(
     *,
     data_dir: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
-    answer_seconds: float = 60.0,
-    reconnect_seconds: float = 60.0,
+    answer_seconds: float = ANSWER_SECONDS,
+    reconnect_seconds: float = RECONNECT_SECONDS,
 ) -> AsyncIterator[Client]:
     """A client for as long as the block lasts; under asyncio or trio.
 
-    Without a `url` it is this machine's gateway, found by its `data_dir`. The token that is kept
-    there is sent to this machine alone; another host gets the `token` that is given. `ssl_context`
-    says whom to trust at a `wss://` address.
+    Without a `url` it is this machine's gateway, found by its `data_dir`, with the token that is
+    kept there; another one gets the `token`, or that of `AGENTSPACE_TOKEN`. A token that leaves
+    this machine unencrypted is a warning. `ssl_context` says whom to trust at a `wss://` address.
 
     An answer may take `answer_seconds`; a gateway that was lost may stay away for
     `reconnect_seconds`. Raises ConnectError. What the block raises comes out as it is.
     """
-    folder = None if data_dir is None else Path(data_dir)
+    find = partial(find_target, url, token, None if data_dir is None else Path(data_dir))
+    target = find()
+    if (exposed := exposure(target.url, target.token)) is not None:
+        warnings.warn(exposed, stacklevel=3)  # past contextlib, at the caller's `async with`
+    async with connect_to(find, ssl_context, answer_seconds, reconnect_seconds) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connect_to(
+    find: Callable[[], Target],
+    ssl_context: ssl.SSLContext | None = None,
+    answer_seconds: float = ANSWER_SECONDS,
+    reconnect_seconds: float = RECONNECT_SECONDS,
+) -> AsyncIterator[Client]:
+    """As `connect`, to the gateway that `find` finds; it is asked before each connection."""
 
     async def dial() -> Connection:
-        target: Target = find_target(url, token, folder)
-        return await open_connection(target, ssl_context)
+        return await open_connection(find(), ssl_context)
 
     link = Link(await dial(), dial)
     failure: BaseException | None = None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import platformdirs
 
-from agentspace.client.address import is_loopback_url, is_same_gateway, reachable, shown
+from agentspace.client.address import reachable, shown
 from agentspace.client.errors import ConnectError
+from agentspace.client.tokens import Call, choose_token, exported_token
 from agentspace.running import find_gateway
 
 DEFAULT_URL: Final = "ws://127.0.0.1:3271/gateway"
@@ -32,11 +34,7 @@ def find_target(url: str | None, token: str | None, data_dir: Path | None) -> Ta
     """The gateway that is meant: `url`, else the one that runs from the data folder.
 
     A folder that somebody named means its own gateway and no other one. Raises ConnectError when
-    none runs from it.
-
-    A token is never sent to another host than it is for. One that is given goes where the call
-    goes. The folder's own goes to the gateway that runs from the folder, and to nobody else;
-    `AGENTSPACE_TOKEN` stays on this machine.
+    none runs from it. `tokens` says which token goes where.
     """
     folder = data_dir or default_folder()
     running = find_gateway(folder)
@@ -47,12 +45,9 @@ def find_target(url: str | None, token: str | None, data_dir: Path | None) -> Ta
             f"no gateway runs from {folder}. Start one with `agentspace serve`, or give its `url`.",
             passes=True,
         )
-    where = url or own or DEFAULT_URL
-    if token is None and is_loopback_url(where):
-        token = os.environ.get("AGENTSPACE_TOKEN") or None
-        if token is None and own is not None and is_same_gateway(where, own):
-            token = _kept_token(folder)
-    return Target(where, token)
+    call = Call(url or own or DEFAULT_URL, is_named=url is not None, own=own)
+    kept = partial(_kept_token, folder)
+    return Target(call.url, choose_token(call, given=token, exported=exported_token(), kept=kept))
 
 
 def default_folder() -> Path:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 import msgspec
 
-from agentspace.client import Client, connect
-from agentspace.client.address import is_same_gateway, reachable
+from agentspace.client import Client
+from agentspace.client.address import reachable
+from agentspace.client.client import connect_to
 from agentspace.client.local import Target
+from agentspace.client.tokens import Call, choose_token, exposure
 from agentspace.messages import Request
 from agentspace.running import find_gateway
 from gateway.access import find_token
@@ -26,9 +28,6 @@ from gateway.settings import SETTINGS
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 AnswerT = TypeVar("AnswerT")
-
-CALLERS_TOKEN: Final = {SETTINGS["token"].flag, SETTINGS["token"].variable}
-"""The sources of a token that is for the gateway that is called, wherever it is."""
 
 
 class FoundGateway(msgspec.Struct, frozen=True):
@@ -48,7 +47,10 @@ def gateway_options(command: CommandT) -> CommandT:
     def with_gateway(
         *, url: str | None, token: str | None, data_dir: Path | None, **others: object
     ) -> object:
-        return command(found=find_target(url, data_dir, token), **others)
+        found = find_target(url, data_dir, token)
+        exposed = exposure(found.target.url, found.target.token)
+        tell([] if exposed is None else [exposed])
+        return command(found=found, **others)
 
     return cast(CommandT, with_gateway)
 
@@ -60,8 +62,8 @@ def find_target(url: str | None, data_dir: Path | None, token: str | None = None
     not land in another's sessions. Without a name it may also be one that listens where the
     settings say.
 
-    A token that somebody named for this call goes wherever the call goes. The folder's own goes to
-    the gateway that runs from the folder, and to nobody else. Raises Stop.
+    `agentspace.client.tokens` says which token goes where; the one of config.toml is for the
+    folder's gateway, too. Raises Stop.
     """
     configuration = configuration_of({"data_dir": data_dir, "token": token})
     tell(configuration.notes)
@@ -70,11 +72,15 @@ def find_target(url: str | None, data_dir: Path | None, token: str | None = None
     own = None if running is None else reachable(running.url)
     if url is None and own is None and "data_dir" in configuration.sources:
         raise nobody_in(settings.data_dir)
-    place = url or own or default_url(settings)
-    if configuration.sources.get("token") in CALLERS_TOKEN:
-        return FoundGateway(Target(place, settings.token), settings.data_dir)
-    is_own = own is not None and is_same_gateway(place, own)
-    return FoundGateway(Target(place, _own_token(settings) if is_own else None), settings.data_dir)
+    call = Call(url or own or default_url(settings), is_named=url is not None, own=own)
+    source = configuration.sources.get("token")
+    chosen = choose_token(
+        call,
+        given=settings.token if source == SETTINGS["token"].flag else None,
+        exported=settings.token if source == SETTINGS["token"].variable else None,
+        kept=partial(_own_token, settings),
+    )
+    return FoundGateway(Target(call.url, chosen), settings.data_dir)
 
 
 def default_url(settings: Settings) -> str:
@@ -111,4 +117,4 @@ def ask(found: FoundGateway, question: Request[AnswerT]) -> AnswerT:
 
 def open_client(target: Target) -> AbstractAsyncContextManager[Client]:
     """A client of this gateway. Raises ConnectError."""
-    return connect(target.url, target.token)
+    return connect_to(lambda: target)

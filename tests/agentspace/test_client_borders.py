@@ -101,7 +101,7 @@ def test_each_reason_for_no_connection_has_its_word(backend: str, tmp_path: Path
                     "http://127.0.0.1:1",
                     "ws://127.0.0.1:99999/gateway",
                     "ws://user:password@127.0.0.1/gateway",
-                    "ws://no-such-host.invalid/gateway",
+                    "wss://no-such-host.invalid/gateway",
                     f"ws://127.0.0.1:{port}/gateway",
                     world.url,
                     world.url.replace("gateway", "elsewhere"),
@@ -478,11 +478,11 @@ OWN = "ws://127.0.0.1:4000/gateway"
         ("ws://localhost:4000/gateway", "kept", "named"),
         ("ws://[::1]:4000/gateway", "kept", "named"),
         ("ws://127.0.0.1:5000/gateway", None, "named"),
-        ("wss://gateway.example:4000/gateway", None, None),
-        ("ws://localhost.example:4000/gateway", None, None),
-        ("ws://127.0.0.1.example:4000/gateway", None, None),
-        ("nonsense", None, None),
-        ("ws://[x", None, None),
+        ("wss://gateway.example:4000/gateway", None, "named"),
+        ("ws://localhost.example:4000/gateway", None, "named"),
+        ("ws://127.0.0.1.example:4000/gateway", None, "named"),
+        ("nonsense", None, "named"),
+        ("ws://[x", None, "named"),
     ],
 )
 def test_a_token_goes_to_the_gateway_that_it_is_for(
@@ -492,7 +492,7 @@ def test_a_token_goes_to_the_gateway_that_it_is_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The folder's to the gateway that runs from it; the environment's stays on this machine."""
+    """The folder's to the gateway that runs from it; the environment's to an address given, too."""
     monkeypatch.delenv("AGENTSPACE_TOKEN", raising=False)
     (tmp_path / "token").write_text("kept\n")
     with Presence(tmp_path) as presence:
