@@ -1,4 +1,4 @@
-"""How the gateway calls others over HTTP: the one place that makes a client.
+"""How the gateway calls others over HTTP: the one place that makes a client, or says how.
 
 Proxies and certificates come from the environment, as with curl. No call to this machine itself
 goes through a proxy, whatever NO_PROXY says: the proxy would see the key, and would look for the
@@ -9,10 +9,12 @@ library does not (report: urschrei/pyzotero 375).
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx2
 
@@ -44,10 +46,46 @@ class OutboundClient(httpx2.AsyncClient):
             headers=headers,
             event_hooks={"response": [on_response] if on_response else []},
             follow_redirects=False,
-            verify=_trust() if parts.scheme == "https" else _no_trust(),
+            verify=trust_of(url) or _no_trust(),
             trust_env=not stays_here(parts.hostname or ""),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT_ALIVE),
         )
+
+
+class NotingClient(httpx2.AsyncClient):
+    """A client that sends nothing: it notes what it would send, and answers with no content."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._notes = _Notes()
+        super().__init__(
+            headers=headers, transport=self._notes, verify=_no_trust(), trust_env=False
+        )
+
+    @property
+    def last(self) -> httpx2.Request:
+        """The request that was made last."""
+        return self._notes.requests[-1]
+
+
+class _Notes(httpx2.AsyncBaseTransport):
+    def __init__(self) -> None:
+        self.requests: deque[httpx2.Request] = deque(maxlen=1)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        return httpx2.Response(204)
+
+
+def is_direct(url: str) -> bool:
+    """Whether surely no proxy stands before the server at `url`; NO_PROXY is not looked at."""
+    if stays_here(urlsplit(url).hostname or ""):
+        return True
+    return not {"all", "http", "https"} & {name for name, value in getproxies().items() if value}
+
+
+def trust_of(url: str) -> ssl.SSLContext | None:
+    """Which certificates to trust for a server at `url`; `None` if it is called without TLS."""
+    return _trust() if urlsplit(url).scheme == "https" else None
 
 
 def is_untrusted(error: BaseException | None) -> bool:

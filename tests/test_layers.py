@@ -20,9 +20,11 @@ NAMESAKES = {"Entry", "Head", "Turn"}
 
 CLIENT_WAITS = ("client", "connection", "dial", "inbox", "link", "turn", "websocket")
 
+HTTP1 = ("body", "connection", "head", "patience", "response", "transport")
+
 # Where each library may be imported: one module, unless it has more than one face.
 LIBRARIES = {
-    "anthropic": {"gateway.anthropic.model", "gateway.anthropic.errors"},
+    "anthropic": {f"gateway.anthropic.{name}" for name in ("errors", "heads", "model")},
     "anyio": {
         *(f"agentspace.client.{name}" for name in CLIENT_WAITS),
         "agentspace.embed.child",
@@ -37,8 +39,10 @@ LIBRARIES = {
         "gateway.simulator.connection",
         "gateway.simulator.wire",
     },
+    "httptools": {"gateway.anthropic.http1.response"},
     "httpx2": {
         *(f"gateway.anthropic.{name}" for name in ("bodies", "errors", "events", "model")),
+        *(f"gateway.anthropic.http1.{name}" for name in HTTP1),
         "gateway.mcp.http",
         "gateway.network",
         "gateway.outbound",

@@ -15,6 +15,7 @@ from contextlib import suppress
 import httpx2
 import trio
 
+from gateway.anthropic.http1.patience import Patience
 from protocol.prompt import Prompt
 
 LONGEST_ERROR = 64 * 1024
@@ -55,7 +56,7 @@ def longest_answer(prompt: Prompt) -> int:
 async def bound(response: httpx2.Response) -> None:
     """Bound the body of `response`, before it is read. Raises UnreadableBody.
 
-    How long a stream may be depends on its request: that is for `pieces` to see to.
+    How long a stream may be depends on its request: that is for `Pieces` to see to.
     """
     is_error = not response.is_success
     packing = response.headers.pop("content-encoding", "identity").strip().lower()
@@ -67,18 +68,30 @@ async def bound(response: httpx2.Response) -> None:
         response.stream = _Body(response, is_packed=is_packed, is_stream=is_stream)
 
 
-async def pieces(response: httpx2.Response, longest: int) -> AsyncGenerator[bytes]:
-    """The body of a stream. Raises BodyTooLong after `longest` bytes."""
-    read = 0
-    body = response.aiter_raw()
-    try:
-        async for piece in body:
-            read += len(piece)
-            if read > longest:
-                raise BodyTooLong("the answer does not end")
-            yield piece  # noqa: ASYNC119 - used under aclosing
-    finally:
-        await leave(body)  # noqa: ASYNC102 - a cancelled read waits for nothing
+class Pieces:
+    """The body of a stream, of which no more than `longest` bytes are read."""
+
+    def __init__(self, response: httpx2.Response, longest: int, patience: Patience) -> None:
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        self._pieces = aiter(response.stream)
+        self._left = longest
+        self._patience = patience
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await anext(self._pieces)
+        self._patience.moved()
+        self._left -= len(piece)
+        if self._left < 0:
+            raise BodyTooLong("the answer does not end")
+        return piece
+
+    async def aclose(self) -> None:
+        """Read no more of it. The response is closed apart from it."""
+        if isinstance(self._pieces, AsyncGenerator):
+            await leave(self._pieces)
 
 
 async def leave(body: AsyncIterator[bytes]) -> None:

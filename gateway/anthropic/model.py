@@ -1,28 +1,35 @@
 """The provider, through its own SDK (anthropic) over HTTP.
 
-The request's body goes up as the bytes that the context actor made of it, and events come down as
-the response's bytes, cut and decoded here: a fraction of the cost of the SDK's types. The SDK
-retries nothing and follows no redirect, which would take the prompt to another host.
+The request's body goes up as the bytes that the context actor made of it, after the head that the
+SDK makes, and events come down as the response's bytes, cut and decoded here: a fraction of the
+cost of the SDK's types. A stream is read straight from the socket, or by the SDK's own HTTP layer
+where a proxy stands before the provider. Nothing is tried again here, and no redirect is followed:
+it would take the prompt to another host.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import TypeVar
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote
 
 import anthropic
 import httpx2
 import msgspec
 import trio
-from anthropic.types import RawMessageStreamEvent
 
-from gateway.anthropic.bodies import UNPACKED, bound, longest_answer, pieces
+from gateway.anthropic.bodies import UNPACKED, Pieces, UnreadableBody, bound, longest_answer
 from gateway.anthropic.errors import provider_error
 from gateway.anthropic.events import Events
-from gateway.outbound import OutboundClient
+from gateway.anthropic.heads import OutgoingHeads
+from gateway.anthropic.http1.head import OutgoingHead
+from gateway.anthropic.http1.patience import Patience
+from gateway.anthropic.http1.transport import DirectTransport
+from gateway.outbound import OutboundClient, is_direct, trust_of
 from protocol.errors import GatewayError, ProviderError
 from protocol.prompt import Prompt
 from protocol.provider.features import EAGER
@@ -51,7 +58,13 @@ CLOSE_SECONDS = 1.0
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
 _T = TypeVar("_T")
-_Stream = anthropic.AsyncStream[RawMessageStreamEvent]
+
+
+class _Sdk(NamedTuple):
+    """The SDK's client with one key, and the heads of its requests."""
+
+    client: anthropic.AsyncAnthropic
+    heads: OutgoingHeads
 
 
 class _Countable(msgspec.Struct, omit_defaults=True):
@@ -85,7 +98,12 @@ class AnthropicModel:
         self._http = OutboundClient(
             self._base_url, timeout=self._timeout, headers=UNPACKED, on_response=bound
         )
-        self._client: anthropic.AsyncAnthropic | None = None
+        self._direct = None
+        if is_direct(base_url):
+            self._direct = DirectTransport(
+                base_url, trust=trust_of(base_url), connect_seconds=connect_seconds
+            )
+        self._sdk: _Sdk | None = None
         self._open_streams = 0
         self._is_behind = False  # the provider's address does not know the field `EAGER`
 
@@ -96,6 +114,8 @@ class AnthropicModel:
 
     async def aclose(self) -> None:
         """Close the idle connections."""
+        if self._direct is not None:
+            self._direct.idle.close()
         await self._http.aclose()
 
     async def list_models(self) -> list[ModelInfo]:
@@ -121,14 +141,14 @@ class AnthropicModel:
     async def _told(self, path: str, after: str = "") -> object:
         """The JSON that the models endpoint answers, as it is."""
         query = {"limit": PAGE, "after_id": after} if after else {"limit": PAGE}
-        client = await self._connected()
+        client = (await self._connected()).client
         return await self._read(client.get(path, cast_to=object, options={"params": query}))
 
     async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
         """The provider's count of the input tokens of `body`."""
         countable = msgspec.json.encode(msgspec.json.decode(body, type=_Countable))
         with self._answer_deadline():
-            client = await self._connected()
+            client = (await self._connected()).client
 
             async def count(body: bytes) -> object:
                 return await client.post(
@@ -157,32 +177,49 @@ class AnthropicModel:
     @asynccontextmanager
     async def stream(self, prompt: Prompt) -> AsyncIterator[Events]:
         """Send the request, and give the answer's events. Leaving closes the connection."""
-        client = await self._connected()
+        sdk = await self._connected()
         headers = _with_betas(_JSON_HEADERS, prompt.betas, prompt.version)
+        with self._mapped_errors(), Patience(READ_SECONDS) as patience:
+            head = await sdk.heads.head(headers)
+            response = await self._understood(partial(self._send, head, patience), prompt.body)
+            self._open_streams += 1
+            pieces = Pieces(response, longest_answer(prompt), patience)
+            try:
+                events = Events(pieces, response)
+                yield events
+                await events.drain()
+            finally:
+                self._open_streams -= 1
+                with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                    await pieces.aclose()
+                    await response.aclose()
 
-        async def send(body: bytes) -> _Stream:
-            return await client.post(
-                "/v1/messages",
-                content=body,
-                cast_to=anthropic.types.Message,
-                options={"headers": headers},
-                stream=True,
-                stream_cls=_Stream,
-            )
-
-        with self._mapped_errors():
-            stream = await self._understood(send, prompt.body)
-        self._open_streams += 1
+    async def _send(self, head: OutgoingHead, patience: Patience, body: bytes) -> httpx2.Response:
+        """Send a request. Raises what the SDK would raise."""
         try:
-            async with aclosing(pieces(stream.response, longest_answer(prompt))) as chunks:
-                with self._mapped_errors():
-                    events = Events(chunks, stream.response)
-                    yield events
-                    await events.drain()
-        finally:
-            self._open_streams -= 1
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await stream.close()
+            response = await self._answered(head, patience, body)
+        except httpx2.TimeoutException as error:
+            raise anthropic.APITimeoutError(request=head.request) from error
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            raise anthropic.APIConnectionError(request=head.request) from error
+        if response.is_success:
+            return response
+        told = await _told_by(response)
+        raise anthropic.APIStatusError("refused", response=response, body=told)
+
+    async def _answered(
+        self, head: OutgoingHead, patience: Patience, body: bytes
+    ) -> httpx2.Response:
+        """The response to a request, whose body is bounded and not yet read."""
+        if self._direct is None:
+            return await self._http.send(head.with_body(body), stream=True)
+        response = await self._direct.send(head, body, patience)
+        try:
+            await bound(response)
+        except UnreadableBody:
+            await response.aclose()
+            raise
+        return response
 
     async def _understood(self, send: Callable[[bytes], Awaitable[_T]], body: bytes) -> _T:
         """What comes of sending a body; without the field `EAGER` where that is not known.
@@ -194,9 +231,9 @@ class AnthropicModel:
             return await send(_without_eager(body))
         try:
             return await send(body)
-        except anthropic.BadRequestError as error:
+        except anthropic.APIStatusError as error:
             plain = _without_eager(body)
-            if EAGER not in str(error.body) or plain == body:
+            if error.status_code != 400 or EAGER not in str(error.body) or plain == body:
                 raise
         self._is_behind = True
         log.warning("the provider's address does not know `%s`: it is left out from now on", EAGER)
@@ -218,12 +255,12 @@ class AnthropicModel:
         try:
             yield
         except (anthropic.AnthropicError, httpx2.HTTPError, httpx2.StreamError) as error:
-            if isinstance(error, anthropic.AuthenticationError):
-                self._client = None  # the key may have been replaced: look for it again
+            if isinstance(error, anthropic.APIStatusError) and error.status_code == 401:
+                self._sdk = None  # the key may have been replaced: look for it again
             raise provider_error(error) from error
 
-    async def _connected(self) -> anthropic.AsyncAnthropic:
-        if self._client is None:
+    async def _connected(self) -> _Sdk:
+        if self._sdk is None:
             # A keyring may wait for its owner: no cancel waits for that.
             key = await trio.to_thread.run_sync(
                 self._find_key, abandon_on_cancel=True, limiter=self._one_lookup
@@ -232,14 +269,28 @@ class AnthropicModel:
                 raise GatewayError(
                     "NO_API_KEY", f"There is no API key for the provider. {KEY_HINT}"
                 )
-            self._client = anthropic.AsyncAnthropic(
+            client = anthropic.AsyncAnthropic(
                 api_key=key,
                 base_url=self._base_url,
                 max_retries=0,
                 timeout=self._timeout,
                 http_client=self._http,
             )
-        return self._client
+            self._sdk = _Sdk(client, OutgoingHeads(client, UNPACKED))
+        return self._sdk
+
+
+async def _told_by(response: httpx2.Response) -> object:
+    """What a refusal has in its body: JSON, or a text."""
+    try:
+        await response.aread()
+    finally:
+        await response.aclose()
+    try:
+        told: object = json.loads(response.text)
+    except (ValueError, RecursionError):
+        return response.text.strip()
+    return told
 
 
 def _without_eager(body: bytes) -> bytes:

@@ -28,7 +28,7 @@ from gateway.mcp.settings import McpServer
 from gateway.mcp.state import McpTimes
 from gateway.mcp.tools import McpTools
 from gateway.network import check_network
-from gateway.outbound import OutboundClient
+from gateway.outbound import OutboundClient, is_direct
 from gateway.simulator import Simulator, open_simulator
 from protocol.errors import GatewayError
 from tests.support import open_world, text_of
@@ -130,6 +130,17 @@ async def test_a_proxy_that_lets_nothing_through_is_named(monkeypatch: pytest.Mo
         await model.aclose()
         assert proxy.heard[0].startswith(b"CONNECT provider.example:443 ")
         assert b"sk-test" not in proxy.heard[0]
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_is_never_passed_by(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Where there may be one, its own stack is taken: but not to this machine."""
+    assert is_direct(PROVIDER)
+    monkeypatch.setenv(name, "")
+    assert is_direct(PROVIDER)
+    monkeypatch.setenv(name, "http://h:1")
+    assert not is_direct(PROVIDER)
+    assert is_direct(HERE)
 
 
 def model_at(url: str) -> AnthropicModel:

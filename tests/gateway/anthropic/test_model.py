@@ -77,7 +77,8 @@ async def test_a_whole_answer_leaves_its_connection_for_the_next() -> None:
                 async for batch in events:
                     if isinstance(batch[-1], MessageStop):
                         break
-        assert len({id(c) for c in model._http._transport._pool.connections}) == 1  # type: ignore[attr-defined]
+        assert model._direct is not None
+        assert len(model._direct.idle) == 1
         await model.aclose()
 
 

@@ -1,0 +1,54 @@
+"""The body of a response, as its bytes come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import httpx2
+
+from gateway.anthropic.http1.connection import ProviderConnection
+from gateway.anthropic.http1.response import ResponseParser
+
+
+class ResponseBody(httpx2.AsyncByteStream):
+    """What `parser` makes of a connection's bytes, beginning with those that it has read already.
+
+    A connection that the next request may take is given to `keep`; any other one is closed. Raises
+    httpx2.ReadError, httpx2.RemoteProtocolError.
+    """
+
+    def __init__(
+        self,
+        connection: ProviderConnection,
+        parser: ResponseParser,
+        keep: Callable[[ProviderConnection], None],
+        begun: bytes,
+    ) -> None:
+        self._connection: ProviderConnection | None = connection
+        self._parser = parser
+        self._keep = keep
+        self._begun = begun
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            return begun
+        parser = self._parser
+        while not (parser.is_whole or self._connection is None):
+            if piece := parser.feed(await self._connection.receive()):
+                return piece
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Read no more: the provider sees it at once. Waits for nothing."""
+        if self._connection is None:
+            return
+        connection, self._connection = self._connection, None
+        self._parser.close()
+        if self._parser.leaves_connection:
+            self._keep(connection)
+        else:
+            connection.close()

@@ -1,0 +1,103 @@
+"""Requests to one origin, each on a connection of its own while its answer streams."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx2
+import trio
+
+from gateway.anthropic.http1.body import ResponseBody
+from gateway.anthropic.http1.connection import RECEIVE, ProviderConnection, connect
+from gateway.anthropic.http1.head import OutgoingHead
+from gateway.anthropic.http1.idle import IdleConnections
+from gateway.anthropic.http1.patience import Patience
+from gateway.anthropic.http1.response import ResponseParser
+
+STALE_SECONDS = 1.0
+"""The provider may close an idle connection just when it is taken; that is seen within a round
+trip. What ends a connection later is a failure of the request, which may have cost something."""
+
+_SMALL = 64 * 1024
+"""Bytes of a body that are sent with the head, in one piece."""
+
+_PORTS = {"http": 80, "https": 443}
+_BROKE = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
+
+
+class _StaleConnection(Exception):
+    """A kept connection broke before it brought a byte."""
+
+
+class DirectTransport:
+    """Sends requests to the server at `url`, over TLS with what `trust` trusts if it is given."""
+
+    def __init__(self, url: str, *, trust: ssl.SSLContext | None, connect_seconds: float) -> None:
+        origin = httpx2.URL(url)
+        self._host = origin.raw_host.decode("ascii")
+        self._port = origin.port or _PORTS[origin.scheme]
+        self._trust = trust
+        self._connect_seconds = connect_seconds
+        self._buffer = memoryview(bytearray(RECEIVE))
+        self.idle = IdleConnections()
+
+    async def send(self, head: OutgoingHead, body: bytes, patience: Patience) -> httpx2.Response:
+        """The response, whose body is still to come. Raises httpx2.TransportError.
+
+        A connection that turns out to be closed already is replaced, once.
+        """
+        kept = self.idle.take()
+        if kept is not None:
+            try:
+                return await self._exchange(kept, head, body, patience, was_idle=True)
+            except _StaleConnection:
+                pass
+        fresh = await connect(
+            self._host,
+            self._port,
+            trust=self._trust,
+            seconds=self._connect_seconds,
+            buffer=self._buffer,
+        )
+        return await self._exchange(fresh, head, body, patience, was_idle=False)
+
+    async def _exchange(
+        self,
+        connection: ProviderConnection,
+        head: OutgoingHead,
+        body: bytes,
+        patience: Patience,
+        *,
+        was_idle: bool,
+    ) -> httpx2.Response:
+        parser, began = ResponseParser(), trio.current_time()
+        try:
+            await _send(connection, head.before(body), body)
+            patience.moved()
+            begun = b""
+            while not parser.has_head:
+                begun += parser.feed(await connection.receive())
+                patience.moved()
+        except BaseException as error:
+            parser.close()
+            connection.close()
+            is_early = trio.current_time() - began < STALE_SECONDS
+            if was_idle and is_early and not parser.has_begun and isinstance(error, _BROKE):
+                raise _StaleConnection from error
+            raise
+        stream = ResponseBody(connection, parser, self.idle.keep, begun)
+        return httpx2.Response(
+            parser.status, headers=parser.headers, stream=stream, request=head.request
+        )
+
+
+async def _send(connection: ProviderConnection, head: bytes, body: bytes) -> None:
+    """Send all, or as much as the provider takes: it may answer before, and hang up."""
+    try:
+        if len(body) <= _SMALL:
+            await connection.send(head + body)
+        else:
+            await connection.send(head)
+            await connection.send(body)
+    except httpx2.WriteError:
+        return
