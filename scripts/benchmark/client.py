@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from scripts.benchmark.targets import TOKEN, Dialect
 
 MODEL: Final = "claude-haiku-5-5"
@@ -47,6 +49,7 @@ class Client:
         self.rest = b""
         self.received = 0
         self.asked = 0
+        self.listener: Callable[[bytes, float], object] | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -80,6 +83,8 @@ class Client:
         """Take note of a frame."""
         if frame.startswith(self.delta_mark):
             self.deltas += 1
+            if self.listener is not None:
+                self.listener(frame, now)
             if not self.first_at:
                 self.first_at = now
         elif frame.startswith(self.end_mark):
@@ -87,6 +92,10 @@ class Client:
             self.ended_at = now
         elif frame.startswith(self.error_mark):
             raise BrokenTarget(frame.decode(errors="replace"))
+
+    def cancel(self) -> None:
+        """Give up the answer; where there is no word for it, by hanging up."""
+        self.close()
 
     def close(self) -> None:
         """Hang up."""
@@ -150,7 +159,8 @@ class WebSocketClient(Client):
             self.rest += data
         head, _, self.rest = self.rest.partition(b"\r\n\r\n")
         if b" 101 " not in head:
-            raise BrokenTarget(head.decode(errors="replace"))
+            status = head.partition(b"\r\n")[0].decode(errors="replace")
+            raise BrokenTarget(f"the handshake was answered with {status}: {self.rest[:200]!r}")
 
     def ask(self, text: str, max_tokens: int = 64_000) -> None:
         """Send a `chat.send` in a new session."""
@@ -167,6 +177,10 @@ class WebSocketClient(Client):
                 "onDisconnect": "cancel",
             }
         )
+
+    def cancel(self) -> None:
+        """Send a `chat.cancel`; the answer still has an end."""
+        self.send({"type": "chat.cancel", "id": f"c{self.asked}", "requestId": str(self.asked)})
 
     def send(self, message: dict[str, object]) -> None:
         """Send a message as one frame."""
@@ -209,6 +223,28 @@ class PlainClient(WebSocketClient):
     delta_mark = b'{"type":"delta"'
     end_mark = b'{"type":"end"'
 
+    def cancel(self) -> None:
+        """Hang up: there is no word for it."""
+        self.close()
+
+
+class MsgpackClient(WebSocketClient):
+    """Speaks the gateway's protocol, in binary frames."""
+
+    delta_mark = b"\xa4type\xb1chat.stream.delta"
+    end_mark = b"\xa4type\xafchat.stream.end"
+    error_mark = b"\xa4type\xa5error"
+    opcode = 2
+    subprotocol = "agentspace.v1.msgpack"
+
+    def encoded(self, message: dict[str, object]) -> bytes:
+        """The payload of a frame."""
+        return msgspec.msgpack.encode(message)
+
+    def hear(self, frame: bytes, now: float) -> None:
+        """Take note of a frame; its first byte is the number of its fields."""
+        super().hear(frame[1:], now)
+
 
 CLIENTS: Final[dict[Dialect, type[Client]]] = {
     "http": HttpClient,
@@ -229,11 +265,16 @@ class Crowd:
         self.clients.append(client)
         self._selector.register(client.socket, selectors.EVENT_READ, client)
 
+    def leave(self, client: Client) -> None:
+        """Read this one no more."""
+        self.clients.remove(client)
+        self._selector.unregister(client.socket)
+
     def read_for(self, seconds: float) -> None:
         """Read whatever comes in so many seconds."""
         limit = time.perf_counter() + seconds
         while (left := limit - time.perf_counter()) > 0:
-            self._read(left)
+            self.read(left)
 
     def read_until(self, done: Callable[[], bool], patience: float = PATIENCE) -> None:
         """Read until something has come; BrokenTarget after so many seconds without it."""
@@ -241,9 +282,10 @@ class Crowd:
         while not done():
             if time.perf_counter() > limit:
                 raise BrokenTarget(f"no answer within {patience:.0f} seconds")
-            self._read(1.0)
+            self.read(1.0)
 
-    def _read(self, seconds: float) -> None:
+    def read(self, seconds: float = 0.0) -> None:
+        """Read what is there; `seconds` is how long to wait for the first of it."""
         for key, _ in self._selector.select(seconds):
             key.data.read()
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from scripts.benchmark.figure import Figure, Options
 from scripts.benchmark.figures.all import FIGURES
+from scripts.benchmark.files import raised_limit
 from scripts.benchmark.machine import this_machine
 from scripts.benchmark.quick import (
     LIMITS,
@@ -45,7 +46,7 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=5)
     made.add_argument("--streams", type=int, help="at once; each figure has its own default")
     made.add_argument("--seconds", type=float, help="of a window in which streams are watched")
-    made.add_argument("--rate", type=float, default=50.0, help="deltas a second and stream")
+    made.add_argument("--rate", type=float, help="deltas a second and stream")
     made.add_argument("--chars", type=int, default=30, help="of a delta")
     made.add_argument(
         "--quick",
@@ -104,6 +105,7 @@ def quick(file: Path, *, renewing: bool) -> None:
 
 def run(figures: Sequence[Figure], wanted: set[str], rounds: int, options: Options) -> Results:
     """All rounds of all figures, under a progress bar."""
+    raised_limit()
     machine = this_machine()
     console.print(machine.line())
     notes = []

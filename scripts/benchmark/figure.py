@@ -26,19 +26,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     streams: int | None = None
     seconds: float | None = None
-    rate: float = 50.0
+    rate: float | None = None
     chars: int = 30
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What the load is told: which figure of which target, and where that and the provider are."""
+    """What the load is told: which figure of which target, and where that and the provider are.
+
+    Without a `provider_pid` the load itself is to be the provider, at that port.
+    """
 
     figure: str
+    target: str
     dialect: Dialect
     port: int
     pid: int
     provider_port: int
-    provider_pid: int
+    provider_pid: int | None
     options: Options
 
     def client(self, *, receive_buffer: int | None = None) -> Client:
@@ -82,7 +86,7 @@ class Figure(msgspec.Struct, frozen=True):
     """Something to measure.
 
     `measure` runs in the load's process, for one target at a time. `targets` are names; what is not
-    among them is not measured.
+    among them is not measured. `provides`: the load is the provider, in place of the simulator.
     """
 
     name: str
@@ -91,13 +95,16 @@ class Figure(msgspec.Struct, frozen=True):
     goals: tuple[Goal, ...]
     targets: tuple[str, ...]
     measure: Callable[[Order], Measured]
+    provides: bool = False
 
 
 class Window:
     """A while in which the CPU time of target, provider and load is taken down."""
 
     def __init__(self, order: Order) -> None:
-        self._pids = {"target": order.pid, "provider": order.provider_pid, "load": os.getpid()}
+        self._pids = {"target": order.pid, "load": os.getpid()}
+        if order.provider_pid is not None:
+            self._pids["provider"] = order.provider_pid
         self._cpu = {name: cpu_seconds(pid) for name, pid in self._pids.items()}
         self._began = time.perf_counter()
         self.seconds = 0.0

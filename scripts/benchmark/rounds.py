@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ import msgspec
 
 from scripts.benchmark.figure import Figure, Measured, Options, Order
 from scripts.benchmark.installed import MissingTarget
-from scripts.benchmark.process import ROOT, Process, settle
+from scripts.benchmark.process import ROOT, settle
 from scripts.benchmark.targets import Running, Target, running, start_simulator
 
 LONGEST: Final = 300.0
@@ -48,11 +49,12 @@ def measure_rounds(
         done(sample)
 
     with ExitStack() as stack:
-        provider = stack.enter_context(start_simulator())
+        provider = None if figure.provides else stack.enter_context(start_simulator())
+        port = free_port() if provider is None else provider.port
         there: list[Running] = []
         for target in targets:
             try:
-                there.append(stack.enter_context(running(target, provider.port)))
+                there.append(stack.enter_context(running(target, port)))
             except MissingTarget as missing:
                 for number in range(rounds):
                     keep(
@@ -65,23 +67,28 @@ def measure_rounds(
                     )
         for number in range(rounds):
             for one in there:
-                keep(_sample(figure, one, provider, number, options))
+                order = Order(
+                    figure=figure.name,
+                    target=one.target.name,
+                    dialect=one.target.dialect,
+                    port=one.process.port,
+                    pid=one.process.pid,
+                    provider_port=port,
+                    provider_pid=provider.pid if provider else None,
+                    options=options,
+                )
+                keep(_sample(order, number))
                 settle(one.process.pid)
     return samples
 
 
-def _sample(
-    figure: Figure, one: Running, provider: Process, number: int, options: Options
-) -> Sample:
-    order = Order(
-        figure=figure.name,
-        dialect=one.target.dialect,
-        port=one.process.port,
-        pid=one.process.pid,
-        provider_port=provider.port,
-        provider_pid=provider.pid,
-        options=options,
-    )
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _sample(order: Order, number: int) -> Sample:
     command = [sys.executable, "-m", "scripts.benchmark.load", msgspec.json.encode(order).decode()]
     measured, failure = None, ""
     try:
@@ -94,8 +101,8 @@ def _sample(
     except subprocess.TimeoutExpired:
         failure = f"no figure within {LONGEST:.0f} seconds"
     return Sample(
-        figure=figure.name,
-        target=one.target.name,
+        figure=order.figure,
+        target=order.target,
         round=number,
         measured=measured,
         failure=failure,

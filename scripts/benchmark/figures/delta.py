@@ -7,26 +7,24 @@ import time
 from scripts.benchmark.client import Crowd, all_live
 from scripts.benchmark.figure import Column, Figure, Goal, Measured, Order, Window
 
-STREAMS = 40
 SECONDS = 5.0
 WARMUP = 1.0
 OPENING = 40
 """Streams that are opened a second; nothing flows until all of them are open."""
 
 
-def measure(order: Order) -> Measured:
+def measure(order: Order, usual_streams: int, usual_rate: float) -> Measured:
     """Open the streams, wait until all of them flow, and watch for a while.
 
     The divisor is what the schedule says. A target that joins deltas because it has no CPU to
     spare shows in `frames`, and in its share of a core.
     """
     options = order.options
-    streams, seconds = options.streams or STREAMS, options.seconds or SECONDS
+    streams, rate = options.streams or usual_streams, options.rate or usual_rate
+    seconds = options.seconds or SECONDS
     delay = streams / OPENING
-    count = int(options.rate * (seconds + WARMUP + delay + 10))
-    text = (
-        f"[[sim: chars={options.chars} rate={options.rate} count={count} delay={delay + 0.5}]] go"
-    )
+    count = int(rate * (seconds + WARMUP + delay + 10))
+    text = f"[[sim: chars={options.chars} rate={rate} count={count} delay={delay + 0.5}]] go"
     crowd = Crowd()
     for _ in range(streams):
         client = order.client()
@@ -41,7 +39,7 @@ def measure(order: Order) -> Measured:
     window.close()
     frames = sum(client.deltas for client in crowd.clients) - before
     crowd.close()
-    deltas = streams * options.rate * window.seconds
+    deltas = streams * rate * window.seconds
     return Measured(
         {
             "cpu": window.cpu / deltas * 1e6,
@@ -52,19 +50,25 @@ def measure(order: Order) -> Measured:
     )
 
 
-FIGURE = Figure(
-    name="delta",
-    title="CPU of a paced delta",
-    columns=(
-        Column("cpu", "us a delta"),
-        Column("frames", "frames a delta", 2),
-        Column("core", "of a core", 2),
-    ),
-    goals=(
-        Goal("cpu", 1.5, over="relay"),
-        Goal("cpu", 0.95, over="node"),
-        Goal("cpu", 0.45, over="fastapi"),
-    ),
-    targets=("relay", "gateway", "fastapi", "node"),
-    measure=measure,
-)
+def _figure(name: str, streams: int, rate: float) -> Figure:
+    return Figure(
+        name=name,
+        title=f"CPU of a delta, {streams} streams at {rate:.0f} a second",
+        columns=(
+            Column("cpu", "us a delta"),
+            Column("frames", "frames a delta", 2),
+            Column("core", "of a core", 2),
+        ),
+        goals=(
+            Goal("cpu", 1.5, over="relay"),
+            Goal("cpu", 0.95, over="node"),
+            Goal("cpu", 0.45, over="fastapi"),
+        ),
+        targets=("relay", "gateway", "fastapi", "node"),
+        measure=lambda order: measure(order, streams, rate),
+    )
+
+
+FEW = _figure("delta", 40, 50.0)
+MANY = _figure("delta_200", 200, 20.0)
+"""At a rate at which the slowest target still has CPU to spare."""
