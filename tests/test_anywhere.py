@@ -353,6 +353,38 @@ def test_a_gateway_whose_log_cannot_be_written_serves(
             process.kill()
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("inspect session_none", 1, "SESSION_NOT_FOUND"),
+        ("chat --session session_none hi", 1, "SESSION_NOT_FOUND"),
+        ("chat --continue hi --data-dir nowhere", 1, "NO_CONNECTION"),
+        ("usage --since yesterday", 1, "INVALID_MESSAGE"),
+        ("status --url ws://127.0.0.1:9/gateway", 1, "NO_CONNECTION"),
+        ("sessions show session_none", 1, "SESSION_NOT_FOUND"),
+        ("keys test", 1, "LLM_ERROR"),
+        ("token --data-dir /proc/version", 2, "BAD_CONFIGURATION"),
+        ("status --no-such-flag", 2, "BAD_USAGE"),
+        ("chat", 2, "BAD_USAGE"),
+    ],
+)
+def test_a_failure_under_json_is_one_object_and_a_line(
+    folder: Path, gateway: Running, command: str, code: int, says: str
+) -> None:
+    """By one rule for all commands; where both streams are one file, the object is alone."""
+    settings = {"AGENTSPACE_ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
+    if "token" in command:
+        settings["AGENTSPACE_TOKEN"] = ""
+    ended = shell(folder, f'"$A" {command} --json', **settings)
+    told = json.loads(ended.output)
+    assert (ended.code, told["type"], told["code"]) == (code, "error", says)
+    assert isinstance(told["retryable"], bool)
+    assert ended.errors
+    assert ended.output.count("\n") == 1
+    together = shell(folder, f'"$A" {command} --json 2>&1', **settings)
+    assert json.loads(together.output)["code"] == says
+
+
 def test_the_demo_runs_without_a_key(tmp_path: Path) -> None:
     """Gateway, simulator, a tool and a client in one; without a terminal it ends by itself."""
     ended = run(tmp_path, COMMAND, "demo", ANTHROPIC_API_KEY="")

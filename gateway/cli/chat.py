@@ -14,7 +14,7 @@ from agentspace.client.address import shown
 from agentspace.client.local import Target
 from gateway.cli.console import can_draw, can_type, is_interactive, stderr, stdout
 from gateway.cli.exit_codes import FAILED
-from gateway.cli.options import Stop, json_option
+from gateway.cli.options import BAD_USAGE, Stop, json_option
 from gateway.cli.piped import piped_text
 from gateway.cli.running import run
 from gateway.cli.session_ids import complete_session
@@ -82,29 +82,28 @@ def chat(
     topic = Topic(session_id, latest, model)
     text = _question(sound(" ".join(question)).strip())
 
-    async def converse() -> bool:
+    async def converse() -> int:
         if text:
             return await hold_answer(found, topic, text, tools, as_json=as_json)
         return await hold_chat(found.target, found.data_dir, topic, tools)
 
     if not text and as_json:
         raise click.UsageError("--json needs a question.")
-    if not run(converse):
-        raise SystemExit(FAILED)
+    raise SystemExit(run(converse))
 
 
 def _question(given: str) -> str:
     """What is asked at once; empty when a person is to type."""
     text = "\n\n".join(filter(None, [given, piped_text(optional=bool(given))]))
     if not text and not can_type():
-        raise Stop("there is no question: give one, or pipe a text.")
+        raise Stop("there is no question: give one, or pipe a text.", code=BAD_USAGE)
     return text
 
 
 async def hold_answer(
     found: FoundGateway, topic: Topic, text: str, tools: Policy, *, as_json: bool
-) -> bool:
-    """One question and its answer; whether there was one."""
+) -> int:
+    """One question and its answer; the exit code."""
     async with open_client(found.target) as client:
         conversation = await _open_session(client, topic, raw=as_json)
         screen = JsonScreen(stderr()) if as_json else _screen()
@@ -114,8 +113,11 @@ async def hold_answer(
 
 async def hold_chat(
     target: Target, history_folder: Path, topic: Topic, tools: Policy = "ask"
-) -> bool:
-    """The chat, from the first connection to the goodbye; whether the last turn went well."""
+) -> int:
+    """The chat, from the first connection to the goodbye; the exit code.
+
+    A person has seen what became of the last turn, and leaves in good order.
+    """
     async with open_client(target) as client:
         conversation = await _open_session(client, topic)
         screen = _screen()
@@ -123,7 +125,7 @@ async def hold_chat(
         if is_interactive():
             await _greet(conversation, screen, target)
         await chat.run()
-    return is_interactive() or not chat.failed
+    return 0 if is_interactive() and not chat.was_ended else chat.exit_code
 
 
 async def _open_session(client: Client, topic: Topic, *, raw: bool = False) -> ChatSession:
@@ -131,7 +133,7 @@ async def _open_session(client: Client, topic: Topic, *, raw: bool = False) -> C
     if topic.latest:
         sessions = (await conversation.sessions()).sessions
         if not sessions:
-            raise Stop(NO_SESSION, FAILED)
+            raise Stop(NO_SESSION, FAILED, code="SESSION_NOT_FOUND")
         conversation.enter(sessions[0].session_id)
     return conversation
 

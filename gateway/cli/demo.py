@@ -76,16 +76,15 @@ def demo(data_dir: Path | None, *, real: bool | None) -> None:
         kept = Path(folder) if data_dir is None else data_dir.absolute()
         settings = msgspec.structs.replace(settings, data_dir=kept)
 
-        async def show() -> bool:
+        async def show() -> int:
             return await hold_demo(settings, real=real)
 
-        succeeded = run(show)
-    if not succeeded:
-        raise SystemExit(FAILED)
+        code = run(show)
+    raise SystemExit(code)
 
 
-async def hold_demo(settings: Settings, *, real: bool | None) -> bool:
-    """Provider, gateway and client, one inside the other; whether all went well."""
+async def hold_demo(settings: Settings, *, real: bool | None) -> int:
+    """Provider, gateway and client, one inside the other; the exit code."""
     interactive = is_interactive()
     async with _provider(settings, real=real, interactive=interactive) as provider:
         settings = msgspec.structs.replace(
@@ -99,11 +98,11 @@ async def hold_demo(settings: Settings, *, real: bool | None) -> bool:
                 target = Target(url, None if settings.auth == "none" else find_token(settings))
                 _announce(url, provider, interactive=interactive)
                 if interactive:
-                    succeeded = await hold_chat(target, settings.data_dir, Topic())
+                    code = await hold_chat(target, settings.data_dir, Topic())
                 else:
-                    succeeded = await hold_showcase(target)
+                    code = 0 if await hold_showcase(target) else FAILED
                 gateway.stop()
-    return succeeded
+    return code
 
 
 @asynccontextmanager

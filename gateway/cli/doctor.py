@@ -16,6 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import click
 
+from agentspace.client.address import shown
+from agentspace.client.local import Target
 from agentspace.loopback import stays_here
 from agentspace.running import find_gateway
 from gateway import __version__, system_keyring
@@ -25,6 +27,7 @@ from gateway.cli.exit_codes import FAILED
 from gateway.cli.options import Stop, data_dir_option, json_option
 from gateway.cli.provider import list_models, provider_url
 from gateway.cli.running import run
+from gateway.cli.target import find_target, open_client, token_option, url_option
 from gateway.config import ConfigError, Configuration, read_configuration
 from gateway.folder import nearest
 from gateway.settings import Settings
@@ -42,15 +45,22 @@ NO_KEY: Final = "a-key-that-opens-nothing"
 
 
 @click.command()
+@url_option("Gateway that is to answer as well.")
+@token_option
 @data_dir_option
 @json_option
-def doctor(data_dir: Path | None, *, as_json: bool) -> None:
+def doctor(url: str | None, token: str | None, data_dir: Path | None, *, as_json: bool) -> None:
     """Look at what a gateway needs here: each with a word what to do.
 
     Exit code 1 when something is wrong. Nothing is changed, and the provider is asked only for its
     models, which costs nothing.
     """
-    if not report(list(_checks(data_dir)), as_json=as_json):
+    if token is not None and url is None:
+        raise click.UsageError("--token goes with --url.")
+    checks = list(_checks(data_dir))
+    if url is not None:
+        checks.append(_gateway(url, token, data_dir))
+    if not report(checks, as_json=as_json):
         raise SystemExit(FAILED)
 
 
@@ -165,6 +175,19 @@ def _provider(settings: Settings) -> Check:
     if key is None and answer.failure.code == "NO_API_KEY":
         return Check("provider", "ok", f"it answers, and asks for a key ({way}).")
     return Check("provider", "fail", f"{answer.failure.message} ({way})")
+
+
+def _gateway(url: str, token: str | None, data_dir: Path | None) -> Check:
+    async def greet(target: Target) -> str:
+        async with open_client(target) as client:
+            return client.hello.version
+
+    try:
+        target = find_target(url, data_dir, token).target
+        version = run(lambda: greet(target))
+    except Stop as stop:
+        return Check("gateway", "fail", stop.message)
+    return Check("gateway", "ok", f"{shown(target.url)} answers; it is version {version}.")
 
 
 def _found_key(settings: Settings) -> str | None:

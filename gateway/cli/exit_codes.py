@@ -9,6 +9,10 @@ FAILED: Final = 1
 """A command that asked in good order and was refused, or whose answer was cut short."""
 
 
+DECLINED: Final = 4
+"""The model declined to answer."""
+
+
 def of_signal(number: int) -> int:
     """The exit code of a command that a signal has ended, as shells have it."""
     return 128 + number

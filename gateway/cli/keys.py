@@ -33,8 +33,9 @@ def keys() -> None:
 @keys.command("add")
 @provider_argument
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the key from stdin.")
-def add_key(provider: str, *, from_stdin: bool) -> None:
-    """Keep a key in the keyring. It is asked for, unseen."""
+@json_option
+def add_key(provider: str, *, from_stdin: bool, as_json: bool) -> None:
+    """Keep a key in the keyring. It is asked for, unseen. As JSON, the answer is that of `list`."""
     if from_stdin:
         key = key_in(sys.stdin.buffer.readline(LONGEST_LINE))
     else:
@@ -42,7 +43,9 @@ def add_key(provider: str, *, from_stdin: bool) -> None:
     with _expected():
         vault = _vault()
         vault.add(provider, key)
-        _tell(provider, vault.find(provider))
+        if as_json:
+            return print_json(vault.sources(provider))
+        return _tell(provider, vault.find(provider))
 
 
 @keys.command("list")
@@ -60,11 +63,15 @@ def list_keys(provider: str, *, as_json: bool) -> None:
 
 @keys.command("remove")
 @provider_argument
-def remove_key(provider: str) -> None:
-    """Remove the key from the keyring."""
+@json_option
+def remove_key(provider: str, *, as_json: bool) -> None:
+    """Remove the key from the keyring. As JSON, the answer is that of `list`."""
     with _expected():
-        _vault().remove(provider)
-    click.echo(f"The keyring has no key for {provider} any more.")
+        vault = _vault()
+        vault.remove(provider)
+        if as_json:
+            return print_json(vault.sources(provider))
+    return click.echo(f"The keyring has no key for {provider} any more.")
 
 
 @keys.command("test")
@@ -78,7 +85,8 @@ def check_key(provider: str, *, as_json: bool) -> None:
     if found is None:
         raise Stop(
             f"there is no key for {provider}: `agentspace keys add {provider}` keeps one, or set "
-            f"{VARIABLES[provider]}."
+            f"{VARIABLES[provider]}.",
+            code="NO_API_KEY",
         )
 
     async def ask() -> list[ModelInfo]:

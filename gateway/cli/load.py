@@ -220,8 +220,13 @@ def _end(report: LoadReport, *, require_valid: bool) -> None:
         raise click.Abort
     failed = [judged.expression for judged in report.thresholds if judged.failed]
     if failed:
-        raise Stop(f"beyond what was allowed: {', '.join(failed)}.", FAILED)
+        raise _missed(f"beyond what was allowed: {', '.join(failed)}.")
     if require_valid and not report.valid:
-        raise Stop(f"the figures are not valid: {'; '.join(report.own.reasons)}.", FAILED)
+        raise _missed(f"the figures are not valid: {'; '.join(report.own.reasons)}.")
     if not report.turns.total.finished + report.turns.total.cancelled:
-        raise Stop("no turn came to its end.", FAILED)
+        raise _missed("no turn came to its end.")
+
+
+def _missed(why: str) -> Stop:
+    """The report is there all the same."""
+    return Stop(why, FAILED, answered=True)

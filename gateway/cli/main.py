@@ -91,28 +91,37 @@ def main() -> NoReturn:
     prepare_streams()
     try:
         code = _run()
+        sys.stdout.flush()
     except OutputLost as lost:
         let_go_of_stdout()
         code = _tell_lost(lost)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the boundary: nobody sees a traceback unasked
-        _report(error)
-        code = ExitCode.BUG
     raise SystemExit(code)
 
 
 def _run() -> int:
-    """The exit code, once all that was said is written."""
+    """The exit code of the command, once its failure, if it is one, is told."""
     try:
-        code = int(agentspace.main(prog_name="agentspace", standalone_mode=False) or 0)
+        return int(agentspace.main(prog_name="agentspace", standalone_mode=False) or 0)
     except SystemExit as ended:
-        code = int(ended.code or 0)
-    sys.stdout.flush()
-    return code
+        return int(ended.code or 0)
+    except OutputLost:
+        raise
+    except click.ClickException as error:
+        return _tell(error)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the boundary: nobody sees a traceback unasked
+        return _tell(_reported(error))
+
+
+def _tell(error: click.ClickException) -> int:
+    from gateway.cli.failures import tell_failure, wants_json  # noqa: PLC0415 - only a failure
+
+    try:
+        tell_failure(error, as_json=wants_json(sys.argv[1:]))
+    except OutputLost:
+        let_go_of_stdout()  # stderr has said what went wrong first
+    return error.exit_code
 
 
 def _tell_lost(lost: OutputLost) -> int:
@@ -123,12 +132,11 @@ def _tell_lost(lost: OutputLost) -> int:
     return FAILED
 
 
-def _report(bug: Exception) -> None:
+def _reported(bug: Exception) -> click.ClickException:
     """One line for a mistake of ours; the whole story for whoever asks for it."""
+    from gateway.cli.options import Stop  # noqa: PLC0415 - only a failure
+
     if os.environ.get("AGENTSPACE_LOG_LEVEL", "").lower() == "debug":
         traceback.print_exception(bug)
-    click.echo(
-        f"agentspace: a mistake of its own ({type(bug).__name__}). Set AGENTSPACE_LOG_LEVEL=debug "
-        "to see where.",
-        err=True,
-    )
+    what = f"a mistake of its own ({type(bug).__name__})"
+    return Stop(f"{what}. Set AGENTSPACE_LOG_LEVEL=debug to see where.", ExitCode.BUG)

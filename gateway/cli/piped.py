@@ -13,7 +13,7 @@ import sys
 from typing import Final
 
 from gateway.cli.console import can_type
-from gateway.cli.options import Stop, tell
+from gateway.cli.options import BAD_USAGE, Stop, tell
 
 PATIENCE_SECONDS: Final = 3.0
 LONGEST: Final = 64 * 1024 * 1024
@@ -32,7 +32,7 @@ def piped_text(*, optional: bool) -> str:
         return ""
     read = sys.stdin.buffer.read(LONGEST + 1)
     if len(read) > LONGEST:
-        raise Stop(f"stdin has more than {LONGEST // 2**20} MiB: send less.")
+        raise Stop(f"stdin has more than {LONGEST // 2**20} MiB: send less.", code=BAD_USAGE)
     return read.decode("utf-8-sig", "replace").strip()
 
 

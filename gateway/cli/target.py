@@ -20,7 +20,7 @@ from agentspace.messages import Request
 from agentspace.running import find_gateway
 from gateway.access import find_token
 from gateway.cli.exit_codes import FAILED
-from gateway.cli.options import Stop, configuration_of, data_dir_option, tell
+from gateway.cli.options import NO_CONNECTION, Stop, configuration_of, data_dir_option, tell
 from gateway.cli.running import run
 from gateway.config import ConfigError, Settings
 from gateway.handshake import PATH
@@ -40,8 +40,8 @@ class FoundGateway(msgspec.Struct, frozen=True):
 def gateway_options(command: CommandT) -> CommandT:
     """`--url`, `--token` and `--data-dir`; the command gets what they mean as `found`."""
 
-    @click.option("--url", metavar="URL", help="Gateway to talk to; default: the one that runs.")
-    @click.option("--token", metavar="TEXT", help="Its token; AGENTSPACE_TOKEN is seen by fewer.")
+    @url_option("Gateway to talk to; default: the one that runs.")
+    @token_option
     @data_dir_option
     @wraps(command)
     def with_gateway(
@@ -53,6 +53,18 @@ def gateway_options(command: CommandT) -> CommandT:
         return command(found=found, **others)
 
     return cast(CommandT, with_gateway)
+
+
+def url_option(meaning: str) -> Callable[[CommandT], CommandT]:
+    """`--url`."""
+    return click.option("--url", metavar="URL", help=meaning)
+
+
+def token_option(command: CommandT) -> CommandT:
+    """`--token`, which belongs to the gateway of `--url`."""
+    return click.option(
+        "--token", metavar="TEXT", help="Its token; AGENTSPACE_TOKEN is seen by fewer."
+    )(command)
 
 
 def find_target(url: str | None, data_dir: Path | None, token: str | None = None) -> FoundGateway:
@@ -94,7 +106,10 @@ def default_url(settings: Settings) -> str:
 def nobody_in(folder: Path) -> Stop:
     """No gateway runs from this folder."""
     return Stop(
-        f"no gateway runs from {folder}. Start one with `agentspace serve`, or give --url.", FAILED
+        f"no gateway runs from {folder}. Start one with `agentspace serve`, or give --url.",
+        FAILED,
+        code=NO_CONNECTION,
+        retryable=True,
     )
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 import click
 
 from gateway.access import find_token
-from gateway.cli.options import Stop, data_dir_option, settings_of
+from gateway.cli.json_line import print_json
+from gateway.cli.options import Stop, data_dir_option, json_option, settings_of
 from gateway.config import ConfigError
 
 
 @click.command()
 @data_dir_option
-def token(data_dir: Path | None) -> None:
+@json_option
+def token(data_dir: Path | None, *, as_json: bool) -> None:
     """Show the token that clients need, and nothing else."""
     settings = settings_of({"data_dir": data_dir})
     try:
@@ -24,4 +26,7 @@ def token(data_dir: Path | None) -> None:
         raise Stop(
             f"there is no token in {settings.data_dir} yet: the first `agentspace serve` makes one."
         )
-    click.echo(found)
+    if as_json:
+        print_json({"token": found})
+    else:
+        click.echo(found)

@@ -98,13 +98,58 @@ async def test_an_empty_pipe_is_no_question(tmp_path: Path) -> None:
 
 
 async def test_a_failed_turn_is_exit_1_and_nothing_on_stdout(tmp_path: Path) -> None:
-    """The reason is on stderr."""
+    """The reason is the one line on stderr, however long."""
     async with open_world(tmp_path, retry_attempts=0) as world:
         done = await chat(world, "[[sim: status=529]]", code=1)
-        missing = await chat(world, "hello", "--session", "session_none", code=1)
-    assert done.stdout == missing.stdout == b""
-    assert b"OVERLOADED" in done.stderr
-    assert b"There is no such session." in missing.stderr
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"agentspace: The provider is overloaded. Send again later.")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--session", "session_none"), "There is no such session. `agentspace sessions` lists"),
+        (("--session", "no session"), "No session is spelled like that."),
+        (("--model", "no model"), "No model is spelled like that."),
+        (("--model", "none"), "does not know this model. `/model` in `agentspace chat` lists"),
+    ],
+    ids=["unknown session", "no session", "no model", "unknown model"],
+)
+async def test_a_failure_is_told_in_words_of_the_command_line(
+    tmp_path: Path, flags: tuple[str, ...], words: str
+) -> None:
+    """Who types commands knows no field of the protocol."""
+    async with open_world(tmp_path) as world:
+        done = await chat(world, "hello", *flags, code=1)
+    assert done.stdout == b""
+    assert words in done.stderr.decode()
+    assert done.stderr.startswith(b"agentspace: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "words"),
+    [
+        ("end_turn", 0, b""),
+        ("stop_sequence", 0, b""),
+        ("refusal", 4, b"the model declined to answer"),
+        ("max_tokens", 1, b"cut: it reached the longest answer allowed"),
+        ("model_context_window_exceeded", 1, b"cut: the window is full"),
+    ],
+)
+@pytest.mark.parametrize("flags", [(), ("--json",)], ids=["text", "json"])
+async def test_an_answer_that_is_none_or_not_all_is_no_success(
+    tmp_path: Path, flags: tuple[str, ...], reason: str, code: int, words: bytes
+) -> None:
+    """What came is on stdout all the same; as JSON the object says why it ended."""
+    async with open_world(tmp_path) as world:
+        done = await chat(world, f"[[sim: count=3 stop={reason}]]", *flags, code=code)
+    if flags:
+        assert json.loads(done.stdout)["stopReason"] == reason
+    else:
+        assert done.stdout
+        assert words in done.stderr
 
 
 async def test_json_is_one_object_with_the_answer_and_its_bill(tmp_path: Path) -> None:
@@ -126,11 +171,18 @@ async def test_json_is_one_object_with_the_answer_and_its_bill(tmp_path: Path) -
 
 
 async def test_json_of_a_failure_is_the_error_as_the_wire_has_it(tmp_path: Path) -> None:
-    """A program reads the code, and the exit code is 1."""
+    """A program reads the code, and the exit code is 1; the line on stderr is for its log."""
     async with open_world(tmp_path, retry_attempts=0) as world:
         done = await chat(world, "--json", "[[sim: status=529]]", code=1)
-    answer = json.loads(done.stdout)
-    assert (answer["type"], answer["code"]) == ("error", "OVERLOADED")
+        missing = await chat(world, "--json", "--session", "session_none", "hello", code=1)
+        world.gateway.stop()
+        alone = await chat(world, "--json", "hello", code=1)
+    assert [json.loads(each.stdout)["type"] for each in (done, missing, alone)] == ["error"] * 3
+    assert json.loads(done.stdout)["code"] == "OVERLOADED"
+    assert json.loads(missing.stdout)["code"] == "SESSION_NOT_FOUND"
+    for each in (done, missing, alone):
+        assert each.stderr.startswith(b"agentspace: ")
+        assert each.stderr.count(b"\n") == 1
 
 
 async def test_the_last_session_or_a_named_one_is_gone_on_with(tmp_path: Path) -> None:
@@ -172,7 +224,9 @@ async def streaming(world: World) -> AsyncIterator[trio.Process]:
             await process.wait()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 async def test_a_question_that_was_broken_off_is_no_success(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from agentspace.client import ConnectError
 from agentspace.client.local import Target
+from gateway.cli.exit_codes import FAILED
 from gateway.cli.talk.chat import Chat
 from gateway.cli.talk.commands import Command, Meant, Say, Unknown, meaning_of
 from gateway.cli.talk.conversation import ChatSession
@@ -222,8 +223,9 @@ async def test_a_failure_is_one_line_and_the_chat_goes_on(tmp_path: Path) -> Non
         world.simulator.script(Reply(blocks=(ReplyText("half"),), fault=Fault("reset", at=4)))
         async with open_chat(world, "first", lambda: None, "second") as (chat, _, page):
             await chat.run()
-            assert not chat.failed
-    assert "LLM_ERROR" in page.getvalue()
+            assert chat.exit_code == 0
+    (told,) = (line for line in page.getvalue().splitlines() if line.startswith("agentspace: "))
+    assert told.startswith("agentspace: The connection to the provider broke in the middle")
     assert "Traceback" not in page.getvalue()
 
 
@@ -281,7 +283,7 @@ async def test_a_session_that_cannot_be_made_is_one_line(tmp_path: Path) -> None
     async with open_world(tmp_path) as world, open_chat(world, "a", "b") as (chat, talk, page):
         talk.model = "not a model"
         await chat.run()
-        assert chat.failed
+        assert chat.exit_code == FAILED
     assert page.getvalue().count("model") == 2
 
 

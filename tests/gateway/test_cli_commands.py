@@ -137,6 +137,7 @@ async def test_no_gateway_is_one_line_that_says_what_to_type(tmp_path: Path) -> 
 async def test_the_token_is_all_that_token_prints(tmp_path: Path) -> None:
     """The token alone is on stdout; without one, the line says how to get one."""
     assert (await invoke(tmp_path, "token")).stdout == f"{TOKEN}\n"
+    assert json.loads((await invoke(tmp_path, "token", "--json")).stdout) == {"token": TOKEN}
     missing = await invoke(tmp_path, "token", AGENTSPACE_TOKEN="")
     assert missing.exit_code == 2
     assert missing.stdout == ""
@@ -146,6 +147,9 @@ async def test_the_schema_is_json(tmp_path: Path) -> None:
     """What is printed is an AsyncAPI document, or one JSON Schema of all messages."""
     document = json.loads((await invoke(tmp_path, "schema")).stdout)
     assert document["asyncapi"].startswith("3.")
+    line = (await invoke(tmp_path, "schema", "--json")).stdout
+    assert line.count("\n") == 1
+    assert json.loads(line) == document
     messages = json.loads((await invoke(tmp_path, "schema", "--json-schema")).stdout)
     assert messages["$defs"].keys() == document["components"]["schemas"].keys()
 
@@ -157,6 +161,51 @@ async def test_a_machine_without_a_keyring_is_told_what_else_there_is(tmp_path: 
         assert result.exit_code == 2
         assert "ANTHROPIC_API_KEY" in result.stderr
         assert "sk-secret" not in result.output
+
+
+MEMORY = """
+from keyring.backend import KeyringBackend
+
+class Memory(KeyringBackend):
+    priority = 1
+    kept = {}
+
+    def get_password(self, service, username):
+        return self.kept.get((service, username))
+
+    def set_password(self, service, username, password):
+        self.kept[service, username] = password
+
+    def delete_password(self, service, username):
+        del self.kept[service, username]
+"""
+
+
+def test_keeping_a_key_tells_a_program_what_is_in_use(tmp_path: Path) -> None:
+    """As JSON the answer is that of `keys list`, without a key."""
+    (tmp_path / "memory_keyring.py").write_text(MEMORY)
+    program = (
+        "import sys; from gateway.cli.main import agentspace\n"
+        "for words in (['add', '--stdin'], ['remove']):\n"
+        "    agentspace.main(['keys', *words, '--json'], standalone_mode=False)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={
+            **environ_of(tmp_path),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
+            "PYTHON_KEYRING_BACKEND": "memory_keyring.Memory",
+        },
+        input="sk-secret\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    added, removed = map(json.loads, done.stdout.splitlines())
+    assert [source["wins"] for source in added] == [False, False, True]
+    assert not any(source["wins"] for source in removed)
+    assert "sk-secret" not in done.stdout
 
 
 async def test_a_key_is_never_an_argument(tmp_path: Path) -> None:

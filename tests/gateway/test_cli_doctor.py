@@ -107,6 +107,19 @@ def test_a_busy_port_is_told_from_our_own(tmp_path: Path) -> None:
         assert gateway.url in checks["port"]["found"]
 
 
+def test_a_gateway_that_a_flag_names_is_to_answer(tmp_path: Path) -> None:
+    """With the right token; the rest is looked at as well."""
+    with serving(tmp_path) as gateway:
+        there = checked(tmp_path, 1, "--url", gateway.url)
+        stranger = checked(tmp_path, 1, "--url", gateway.url, "--token", "a-wrong-token-for-it")
+    gone = checked(tmp_path, 1, "--url", gateway.url)
+    assert list(there) == [*NAMES, "gateway"]
+    assert [each["gateway"]["state"] for each in (there, stranger, gone)] == ["ok", "fail", "fail"]
+    assert f"{gateway.url} answers" in there["gateway"]["found"]
+    assert "does not take this token" in stranger["gateway"]["found"]
+    assert run(tmp_path, "doctor", "--token", "a-token-of-nobody").returncode == 2
+
+
 def test_the_data_folder_must_be_one(tmp_path: Path) -> None:
     """A file in its place fails, one that others can look into is a warning."""
     file = tmp_path / "file"

@@ -431,10 +431,11 @@ def test_a_context_that_is_too_large_shows_what_is_large() -> None:
     error = ErrorMessage(
         code="CONTEXT_TOO_LARGE", message="It does not fit.", retryable=False, sections=sections
     )
-    for text in (shown_rich(START, error, width=80), shown_plain(START, error)[1]):
-        assert "It does not fit.  CONTEXT_TOO_LARGE" in text
-        assert "user_message   36,000   9,000          -  ██████████████████" in text
-        assert "total          40,000  10,000          -" in text
+    text = shown_rich(START, error, width=80)
+    assert "It does not fit.  CONTEXT_TOO_LARGE" in text
+    assert "user_message   36,000   9,000          -  ██████████████████" in text
+    assert "total          40,000  10,000          -" in text
+    assert shown_plain(START, error)[1] == "agentspace: It does not fit.\n", "a log gets one line"
 
 
 def call(**fields: Any) -> ToolCall:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from typing import Final
 
 import trio
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from agentspace.client import AgentSpaceError, ConnectionLost, GatewayError
 from agentspace.messages import ChatStreamEnd
+from gateway.cli.exit_codes import DECLINED, FAILED, of_signal
 from gateway.cli.options import Stop
 from gateway.cli.talk.commands import Command, Say, Unknown, meaning_of
 from gateway.cli.talk.consent import Consent, ConsentingTurn, Policy
@@ -22,7 +23,9 @@ from gateway.cli.talk.quiet import loud_terminal, quiet_terminal
 from gateway.cli.talk.screen import Screen
 from gateway.cli.talk.suspending import receive_suspends, suspend
 from gateway.cli.views.answer import REFRESH_SECONDS, AnswerView
+from gateway.cli.views.ending import is_whole
 from gateway.cli.views.harmless import harmless
+from gateway.cli.views.wording import in_words
 
 GOODBYE: Final = Text("Ctrl-C again or Ctrl-D leaves.", style="dim")
 
@@ -35,7 +38,7 @@ GIVEN_UP: Final = Text(
 
 
 class Chat:
-    """Runs until the lines end or the person leaves. `failed` when a turn had no answer."""
+    """Runs until the lines end or the person leaves."""
 
     def __init__(
         self,
@@ -44,7 +47,6 @@ class Chat:
         keyboard: Keyboard,
         policy: Policy = "ask",
     ) -> None:
-        self.failed = False
         self._conversation = conversation
         self._screen = screen
         self._keyboard = keyboard
@@ -53,6 +55,18 @@ class Chat:
         self._answer: AnswerView | None = None
         self._turn: trio.CancelScope | None = None
         self._interrupts = 0
+        self._exit_code = 0
+        self._signal: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What became of the last line that asked for something, unless a signal has ended all."""
+        return self._exit_code if self._signal is None else of_signal(self._signal)
+
+    @property
+    def was_ended(self) -> bool:
+        """Whether a signal has ended it."""
+        return self._signal is not None
 
     async def run(self) -> None:
         """Talk until the end."""
@@ -62,20 +76,21 @@ class Chat:
             await self._converse()
             nursery.cancel_scope.cancel()
 
-    async def answer(self, text: str) -> bool:
-        """One turn and no other, whatever the text begins with; whether it came to its end.
+    async def answer(self, text: str) -> int:
+        """One turn and no other, whatever the text begins with; the exit code.
 
-        Raises KeyboardInterrupt when Ctrl-C cancelled it.
+        Raises KeyboardInterrupt when Ctrl-C cancelled it, and AgentSpaceError when there is no
+        answer at all.
         """
-        self.failed = True
+        self._exit_code = FAILED
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals, nursery.cancel_scope)
             nursery.start_soon(receive_suspends, self._suspend)
-            await self._ask(text)
+            await self._ask(text, nullcontext())
             nursery.cancel_scope.cancel()
         if self._interrupts:
             raise KeyboardInterrupt
-        return not self.failed
+        return self.exit_code
 
     async def _converse(self) -> None:
         while True:
@@ -96,7 +111,7 @@ class Chat:
         """Do what the line means; whether to go on."""
         match meaning_of(line):
             case Say(text):
-                await self._ask(text)
+                await self._ask(text, self._in_words())
             case Command(name="/quit"):
                 return False
             case Command(name, argument):
@@ -112,7 +127,7 @@ class Chat:
         try:
             yield
         except GatewayError as error:
-            self._complain(error.message)
+            self._complain(in_words(error.message))
         except ConnectionLost as error:
             self._complain(f"There is no connection: {str(error).rstrip('.')}.")
         except AgentSpaceError as error:
@@ -121,18 +136,18 @@ class Chat:
             self._complain(error.message)
 
     def _complain(self, text: str) -> None:
-        self.failed = True
+        self._exit_code = FAILED
         self._screen.show(Text(harmless(text), style="red"))
 
-    async def _ask(self, text: str) -> None:
-        """One turn, shown while it streams. Ctrl-C cancels it."""
+    async def _ask(self, text: str, failing: AbstractContextManager[None]) -> None:
+        """One turn, shown while it streams. Ctrl-C cancels it; `failing` has what is raised."""
         self._screen.space()
         with quiet_terminal(), self._screen.answer() as answer, self._showing(answer):
             async with trio.open_nursery() as nursery:
                 self._turn = nursery.cancel_scope
                 nursery.start_soon(_redraw, answer.refresh)
                 try:
-                    await self._show(text, answer, nursery)
+                    await self._show(text, answer, nursery, failing)
                 finally:
                     self._turn = None
                 nursery.cancel_scope.cancel()
@@ -140,7 +155,13 @@ class Chat:
             self._screen.show(GIVEN_UP)
         self._screen.space()
 
-    async def _show(self, text: str, answer: AnswerView, everything: trio.Nursery) -> None:
+    async def _show(
+        self,
+        text: str,
+        answer: AnswerView,
+        everything: trio.Nursery,
+        failing: AbstractContextManager[None],
+    ) -> None:
         async def cancel() -> None:
             await self._interrupt(everything.cancel_scope)
 
@@ -148,10 +169,10 @@ class Chat:
             turn = ConsentingTurn(
                 self._consent, answer, cancel, nursery=nursery, telling=everything
             )
-            with self._in_words():
+            with failing:
                 async with aclosing(self._conversation.turn(text)) as messages:
                     async for message in messages:
-                        self.failed = not _is_whole(message)
+                        self._exit_code = _exit_code_of(message)
                         turn.take(message)
             turn.end()
 
@@ -176,6 +197,7 @@ class Chat:
                 if number == signal.SIGINT and self._turn is not None:
                     await self._interrupt(self._turn)
                 else:
+                    self._signal = number
                     self._keyboard.leave()
                     everything.cancel()
 
@@ -190,9 +212,13 @@ class Chat:
             await self._conversation.cancel()
 
 
-def _is_whole(message: object) -> bool:
-    """Whether a turn ends with it, and nobody has cut it off: a gateway that drains does."""
-    return isinstance(message, ChatStreamEnd) and message.stop_reason != "cancelled"
+def _exit_code_of(message: object) -> int:
+    """What a turn has come to with this message, should it be the last one."""
+    if not isinstance(message, ChatStreamEnd):
+        return FAILED
+    if message.stop_reason == "refusal":
+        return DECLINED
+    return 0 if is_whole(message) else FAILED
 
 
 @contextmanager

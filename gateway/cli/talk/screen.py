@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import Console, RenderableType
 
 from gateway.cli.views.answer import AnswerView, RichAnswer
-from gateway.cli.views.plain import PlainAnswer
+from gateway.cli.views.plain import PlainAnswer, print_note
 
 
 class Screen(Protocol):
@@ -68,8 +68,9 @@ class PlainScreen:
 
     def show(self, renderable: RenderableType) -> None:
         """Show something besides an answer."""
-        self._notes.print(renderable)
+        print_note(self._notes, renderable)
 
     def space(self) -> None:
-        """Leave a line between two turns."""
-        self._notes.print()
+        """Leave a line between two turns, where both stand one below the other."""
+        if self._notes.is_terminal or self._notes is self._out:
+            self._notes.print()

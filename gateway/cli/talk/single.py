@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import msgspec
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from agentspace.messages import (
     ChatStreamDelta,
@@ -19,10 +20,14 @@ from agentspace.messages import (
     ChatStreamStart,
     ErrorMessage,
 )
+from gateway.cli.failures import share_a_file
 from gateway.cli.json_line import print_json
+from gateway.cli.options import tell
 from gateway.cli.talk.keyboard import Key, TypedLine
 from gateway.cli.talk.question import Choice
+from gateway.cli.views.plain import print_note
 from gateway.cli.views.turn import Notice, Shown
+from gateway.cli.views.wording import in_words
 
 
 class NoKeyboard:
@@ -56,7 +61,7 @@ class JsonScreen:
 
     def show(self, renderable: RenderableType) -> None:
         """Show something besides an answer."""
-        self._notes.print(renderable)
+        print_note(self._notes, renderable)
 
     def space(self) -> None:
         """Nothing stands next to the one line."""
@@ -94,9 +99,9 @@ class JsonAnswer:
             case ChatStreamEnd() | ErrorMessage():
                 self._print(message)
             case ChatStreamNotice():
-                self._notes.print(message.message, markup=False)
+                print_note(self._notes, Text(message.message))
             case Notice():
-                self._notes.print(message.text, markup=False)
+                print_note(self._notes, Text(message.text))
 
     def refresh(self) -> None:
         """Nothing is drawn."""
@@ -112,6 +117,8 @@ class JsonAnswer:
         yield
 
     def _print(self, terminal: ChatStreamEnd | ErrorMessage) -> None:
+        if isinstance(terminal, ErrorMessage) and not share_a_file():
+            tell([in_words(terminal.message)])
         answer = {**self._said, "text": "".join(self._text)}
         if self._sources:
             answer["sources"] = self._sources

@@ -14,6 +14,7 @@ from agentspace.messages import ChatStreamEnd, ErrorMessage, Source, Usage, Wire
 from gateway.cli.views.figures import count, counted, money
 from gateway.cli.views.leftover import unseen
 from gateway.cli.views.sections import weights
+from gateway.cli.views.wording import in_words
 
 _REFUSED: Final = {
     "cyber": "it could help with attacks on computers",
@@ -35,6 +36,11 @@ _WORDS: Final = {
     "pause_turn": "paused by the provider: ask it to go on",
 }
 """Stop reasons that a person should know of."""
+
+
+def is_whole(end: ChatStreamEnd) -> bool:
+    """Whether the answer came to its own end, and is one."""
+    return end.stop_reason not in _WORDS
 
 
 def sources(found: Sequence[Source]) -> RenderableType:
@@ -85,7 +91,7 @@ def left_out(end: ChatStreamEnd) -> Text | None:
 
 def failure(error: ErrorMessage) -> RenderableType:
     """Why there is no answer, what to do, what it cost all the same, and what was too large."""
-    line = Text(error.message, style="red").append(f"  {error.code}", style="dim")
+    line = Text(in_words(error.message), style="red").append(f"  {error.code}", style="dim")
     if error.cost is not UNSET and error.cost is not None:
         line.append(f" · {_paid(error.cost)}", style="dim")
     return Group(line, weights(error.sections)) if error.sections else line

@@ -26,8 +26,14 @@ from agentspace.messages import (
 )
 from gateway.cli.views.ending import failure
 from gateway.cli.views.turn import Notice, Shown, TurnView
+from gateway.cli.views.wording import in_words
 
 Voice = Literal["reasoning", "text"]
+
+
+def print_note(notes: Console, renderable: RenderableType) -> None:
+    """Print a text that no terminal shows on one line, whatever its length."""
+    notes.print(renderable, soft_wrap=isinstance(renderable, Text) and not notes.is_terminal)
 
 
 class PlainAnswer:
@@ -69,7 +75,7 @@ class PlainAnswer:
             case ChatStreamEnd():
                 self._put(self._turn.ending(message))
             case ErrorMessage():
-                self._put([failure(message)])
+                self._put([self._failure(message)])
             case ChatStreamNotice():
                 self._put([Text(message.message)])
             case Notice():
@@ -101,11 +107,17 @@ class PlainAnswer:
         self._consoles[voice].out(text, end="", highlight=False)
         self._consoles[voice].file.flush()
 
+    def _failure(self, message: ErrorMessage) -> RenderableType:
+        """All of it for a person; for a log the one line that every failure is."""
+        if self._notes.is_terminal:
+            return failure(message)
+        return Text(f"agentspace: {in_words(message.message)}")
+
     def _put(self, renderables: Sequence[RenderableType]) -> None:
         self._end_paragraph()
         self._has_noted = True
         for renderable in renderables:
-            self._notes.print(renderable)
+            print_note(self._notes, renderable)
 
     def _end_paragraph(self) -> None:
         if self._voice is not None:
