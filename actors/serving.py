@@ -46,24 +46,35 @@ async def serve(
 
     with mailbox.owned():
         async with trio.open_nursery() as nursery:
-            async for envelope in mailbox:
-                if places.value:
-                    places.acquire_nowait()  # and no switch of tasks
-                else:
-                    await places.acquire()
+
+            def begin(envelope: Envelope[MessageT]) -> bool:
+                if not places.value:
+                    return False
+                places.acquire_nowait()
                 nursery.start_soon(answer, envelope)
+                return True
+
+            with mailbox.begun_by(begin):
+                async for envelope in mailbox:
+                    await places.acquire()
+                    nursery.start_soon(answer, envelope)
 
 
 async def serve_in_turn(
     mailbox: Mailbox[MessageT], respond: Callable[[MessageT], msgspec.Struct | None]
 ) -> None:
     """Answer what comes into `mailbox`, one after another: `respond` waits for nothing."""
-    with mailbox.owned():
+
+    def answer(envelope: Envelope[MessageT]) -> bool:
+        try:
+            _send(envelope, respond(envelope.open()))
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            envelope.reply.fail(_failure(error))
+        return True
+
+    with mailbox.owned(), mailbox.begun_by(answer):
         async for envelope in mailbox:
-            try:
-                _send(envelope, respond(envelope.open()))
-            except Exception as error:  # noqa: BLE001 - whoever asked is told
-                envelope.reply.fail(_failure(error))
+            answer(envelope)
 
 
 def _send(envelope: Envelope[MessageT], answer: msgspec.Struct | None) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from protocol.errors import GatewayError
+
+DAY = 86_400_000
+"""Milliseconds."""
 
 
 def written(milliseconds: int) -> str:
@@ -15,7 +19,12 @@ def written(milliseconds: int) -> str:
 
 def day(milliseconds: int) -> str:
     """The date in UTC, as `2026-11-30`."""
-    return f"{datetime.fromtimestamp(milliseconds / 1_000, UTC):%Y-%m-%d}"
+    return _date(milliseconds // DAY)
+
+
+@lru_cache(maxsize=2)  # every turn asks for today's
+def _date(days: int) -> str:
+    return f"{datetime.fromtimestamp(days * DAY / 1_000, UTC):%Y-%m-%d}"
 
 
 def parsed(field: str, text: str) -> int:

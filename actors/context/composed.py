@@ -6,7 +6,7 @@ messages. An announcement belongs to the section that it changes, not to the his
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -48,7 +48,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     `own` is the number of the turn's first message. `head` is the epoch's, even if the model gets
     another `opening`. `is_new_epoch` says whether an epoch begins with it, `has_tools` whether any
     tool is on offer at its end, `has_served_tools` whether the provider runs one of them.
-    `most_rates` are the `rates` if it is larger than estimated.
+    `most_rates` gives the `rates` if it is larger than estimated.
     """
 
     model: str
@@ -62,7 +62,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     caches: bool
     scale: Scale
     rates: Rates
-    most_rates: Rates
+    most_rates: Callable[[], Rates]
     allowance: Allowance
     weight: Weight
 
@@ -95,7 +95,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         against what a client will pay: close to a dearer tier, it is at that tier's price.
         """
         cached = sum(self.cached(now, thinking).values()) if self.caches else 0
-        return self.most_rates.likely_cost(self.weight.total, cached)
+        return self.most_rates().likely_cost(self.weight.total, cached)
 
     # --- what is sent --------------------------------------------------------------------------
 

@@ -246,7 +246,7 @@ class Composer:
             caches=caches,
             scale=scale,
             rates=rates(),
-            most_rates=rates(margin=self._weigher.margin(model)),
+            most_rates=lambda: rates(margin=self._weigher.margin(model)),
             allowance=ground.allowance,
             weight=weight,
         )

@@ -36,7 +36,7 @@ def has_search(toolset: Toolset) -> bool:
 
 def affordable_searches(composed: Composed, price: Decimal, max_cost: float, now: int) -> int:
     """How many searches, at this `price` for one, `max_cost` USD allow for the request."""
-    prompt, rates = composed.weight.total, composed.most_rates
+    prompt, rates = composed.weight.total, composed.most_rates()
     again = rates.likely_cost(prompt, prompt if composed.caches else 0) or ZERO
     found = rates.cost(FOUND) or ZERO
     left = Decimal(str(max_cost)) - (composed.likely_cost(now, None) or ZERO)

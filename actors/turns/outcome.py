@@ -23,20 +23,21 @@ from actors.turns.ending import Ending
 from actors.turns.turn import Turn
 from protocol.errors import Failure
 from protocol.mail import CompleteTurn, NewMessage
-from protocol.records import TurnRecord, TurnStatus
-from protocol.server import Usage, WireCost
+from protocol.records import StepRecord, TurnRecord, TurnStatus
+from protocol.server import StepUsage, Usage, WireCost
 from protocol.turn import STOP_BUDGET, STOP_CANCELLED, Ended, Failed
 
 
 def settled(turn: Turn, ending: Ending, *, at: int) -> TurnRecord:
     """The turn's row as it is settled `at` this time, but for its cost."""
+    row = turn.row
     return msgspec.structs.replace(
-        turn.row,
-        model=turn.row.billed_model,
+        row,
+        model=row.billed_model,
         status=_status(turn, ending),
         stop_reason=None if ending.failure else _stop_reason(turn, ending),
         error_code=ending.failure.code if ending.failure else None,
-        estimated=any(step.is_estimated for step in turn.steps),
+        estimated=any(step.estimated for step in row.steps),
         settled_at=at,
     )
 
@@ -97,10 +98,17 @@ def ended(turn: Turn, ending: Ending, row: TurnRecord) -> Ended | Failed:
         usage=usage,
         cost=cost,
         context=turn.sent_context,
-        steps=[step.usage for step in turn.steps],
+        steps=[_usage(step) for step in row.steps],
         stop_details=turn.stop_details,
         model=turn.answered_by,
         stop_sequence=turn.stop_sequence,
+    )
+
+
+def _usage(step: StepRecord) -> StepUsage:
+    return StepUsage(
+        stop_reason=step.stop_reason or "",
+        usage=Usage.of(step.counts, estimated=step.estimated, terms=step.terms),
     )
 
 

@@ -11,7 +11,6 @@ from protocol.mail import NewMessage
 from protocol.prompt import Prompt
 from protocol.provider.content import Block
 from protocol.records import StepRecord
-from protocol.server import StepUsage, Usage
 from protocol.sizes import CHARACTERS_A_TOKEN
 from protocol.tools import CUT_OFF, NOT_RUN, ToolAnswer, tool_result
 from protocol.usage import Terms, TokenCounts
@@ -60,7 +59,7 @@ class Step:
     # --- what was billed -----------------------------------------------------------------------
 
     @property
-    def counts(self) -> TokenCounts:
+    def _counts(self) -> TokenCounts:
         """What was billed; what the provider never told of it is estimated."""
         answer = self.answer
         billed = answer.billed(self.prompt.token_estimate, self.characters_a_token)
@@ -92,7 +91,7 @@ class Step:
     def record(self) -> StepRecord:
         """The step as the ledger keeps it."""
         return StepRecord(
-            counts=self.counts,
+            counts=self._counts,
             stop_reason=self.answer.stop_reason,
             estimated=self.is_estimated,
             counted_tokens=self.prompt.counted_tokens,
@@ -102,14 +101,6 @@ class Step:
             is_opaque=self.prompt.is_opaque,
             terms=self.terms,
             cleared_tokens=sum(edit.cleared_input_tokens for edit in self.answer.edits),
-        )
-
-    @property
-    def usage(self) -> StepUsage:
-        """The step's figures for the client."""
-        return StepUsage(
-            stop_reason=self.answer.stop_reason or "",
-            usage=Usage.of(self.counts, estimated=self.is_estimated, terms=self.terms),
         )
 
     # --- what the session keeps ----------------------------------------------------------------

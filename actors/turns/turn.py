@@ -200,14 +200,10 @@ class Turn:
     # --- what is known of it -------------------------------------------------------------------
 
     @property
-    def counts(self) -> TokenCounts:
-        """What was billed, all steps together."""
-        return sum((step.counts for step in self.steps), TokenCounts())
-
-    @property
     def row(self) -> TurnRecord:
         """The row of a turn that is not settled, with what was billed so far."""
         built = self.built
+        steps = tuple(step.record for step in self.steps)
         return TurnRecord(
             turn_id=self.turn_id,
             session_id=built.session_id,
@@ -216,8 +212,8 @@ class Turn:
             status="open",
             created_at=self.created_at,
             counted_tokens=built.prompt.counted_tokens,
-            counts=self.counts,
-            steps=tuple(step.record for step in self.steps),
+            counts=sum((step.counts for step in steps), TokenCounts()),
+            steps=steps,
             token_estimate=built.prompt.token_estimate,
             cost_estimate=built.cost_estimate,
             weights=built.weights,

@@ -104,14 +104,13 @@ class FolderLibrary:
         raise Refused(f"there is no skill {shown(name)}")
 
     async def _current(self, agent_id: str) -> Reading | None:
-        path = self._agents / agent_id
+        path = f"{self._agents}{os.sep}{agent_id}"
         there = os.path.lexists(path)  # noqa: ASYNC240 - one stat costs less than a thread
         if not there or not _is_name(agent_id):
             self._readings.pop(agent_id, None)
-            await trio.lowlevel.checkpoint()
             return None
         last = self._readings.get(agent_id)
-        reading = await trio.to_thread.run_sync(self._read, path, last)
+        reading = await trio.to_thread.run_sync(self._read, Path(path), last)
         self._keep(agent_id, reading)
         return reading
 
