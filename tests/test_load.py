@@ -25,6 +25,7 @@ from gateway.load.run import LoadRun
 from gateway.load.schedule import Schedule
 from tests.shell import AGENTSPACE, environment, run
 from tests.support import SECONDS, TOKEN, World, open_world, status_when
+from tests.terminal import open_terminal
 
 CONTENT = "Tell of the sea. [[sim: count=20 chars=10 rate=50]]"
 EVERY_KIND = ("plain", "tools", "cancel", "drop", "slow")
@@ -324,6 +325,13 @@ def test_a_simulated_gateway_comes_and_goes_with_the_load(tmp_path: Path) -> Non
     assert not (tmp_path / "data").exists()
 
 
+def test_a_simulator_ends_with_the_load_that_has_started_it(tmp_path: Path) -> None:
+    """Also when the load is killed: its stdin ends then."""
+    done = run(tmp_path, "simulate", "--port", "0", "--stop-on-stdin-eof")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "simulator.ready" in done.stdout
+
+
 def a_report(lag: float) -> LoadReport:
     """Of a load of one turn whose clock was so late."""
     plan = LoadPlan(
@@ -346,3 +354,26 @@ def test_a_load_that_was_the_bottleneck_itself_says_so() -> None:
         _end(late, require_valid=True)
     assert refused.value.exit_code == 1
     assert load_report(late)
+
+
+async def test_a_terminal_shows_how_the_load_goes(tmp_path: Path) -> None:
+    """One line that is drawn anew, and gives way to the report."""
+    async with open_world(tmp_path) as world:
+        environ = environment(tmp_path, AGENTSPACE_TOKEN=TOKEN, TERM="xterm-256color")
+        arguments = ("load", "--url", world.url, "--yes", "--count", "3", "--content", CONTENT)
+        async with open_terminal(environ, *arguments, columns=140, lines=50) as seen:
+            await seen.see(r"\d sent · \d open")
+            await seen.see("first_delta", "total", "own CPU")
+            await seen.rest()
+    assert "open ·" not in seen.text
+
+
+async def test_a_person_is_asked_before_it_costs(tmp_path: Path) -> None:
+    """On a terminal; a no ends it."""
+    async with open_world(tmp_path) as world:
+        environ = environment(tmp_path, AGENTSPACE_TOKEN=TOKEN, TERM="xterm-256color")
+        async with open_terminal(environ, "load", "--url", world.url, columns=140) as seen:
+            await seen.see("150 turns cost money", "Go on")
+            seen.press("n\r")
+            await seen.rest()
+        assert world.sent() == []

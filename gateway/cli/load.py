@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -92,6 +93,8 @@ def load(
 
     Turns arrive by the clock, and are measured from the moment at which they were to be sent.
     """
+    if sys.platform == "win32":  # see gateway.load.hub
+        raise Stop("a load needs Linux or macOS.")
     thresholds = _thresholds(fail_if)
     plan = _plan(options, simulated=simulate)
     target = None

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import click
@@ -23,6 +21,7 @@ from gateway.app import Gateway
 from gateway.cli.ending import innermost, known_ending
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop, configuration_of
+from gateway.cli.parent import wait_for_eof
 from gateway.cli.setting_options import SettingsCommand, setting_options
 from gateway.config import Settings
 from gateway.presence import Presence
@@ -145,8 +144,5 @@ async def _settle_memory(gateway: Gateway) -> None:
 
 
 async def _stop_at_eof(stop: Callable[[], None]) -> None:
-    """The parent holds our stdin; when it dies, however it dies, stdin ends."""
-    with suppress(OSError):  # it was closed from the start
-        while await trio.to_thread.run_sync(os.read, 0, 4096, abandon_on_cancel=True):
-            pass
+    await wait_for_eof()
     stop()

@@ -12,6 +12,7 @@ import trio
 from gateway.cli.ending import innermost
 from gateway.cli.logs import start_logging
 from gateway.cli.options import Stop
+from gateway.cli.parent import wait_for_eof
 from gateway.cli.running import run
 from gateway.simulator import FAULTS, Simulator, SimulatorSettings, run_simulator
 from gateway.simulator.directives import listing
@@ -52,7 +53,10 @@ class _WithDirectives(click.Command):
     help="Deltas a second; 0 is as fast as it goes.",
 )
 @click.option("--seed", type=int, help="Makes ids come out the same each time.")
-def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
+@click.option("--stop-on-stdin-eof", is_flag=True, help="End when stdin does: the parent is gone.")
+def simulate(
+    host: str, port: int, rate: float, seed: int | None, *, stop_on_stdin_eof: bool
+) -> None:
     """Serve a simulated Messages API on loopback.
 
     Point a gateway at it: agentspace serve --anthropic-base-url URL. What it answers can be
@@ -63,6 +67,8 @@ def simulate(host: str, port: int, rate: float, seed: int | None) -> None:
     async def serve() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signals, nursery.cancel_scope)
+            if stop_on_stdin_eof:
+                nursery.start_soon(_stop_at_eof, nursery.cancel_scope)
             await run_simulator(
                 host, port, settings=SimulatorSettings(rate=rate), seed=seed, on_ready=_announce
             )
@@ -83,6 +89,11 @@ async def _stop_on_signals(scope: trio.CancelScope) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             scope.cancel()
+
+
+async def _stop_at_eof(scope: trio.CancelScope) -> None:
+    await wait_for_eof()
+    scope.cancel()
 
 
 def _announce(simulator: Simulator) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from agentspace.client.errors import ConnectError
 from agentspace.client.local import Target
 
 T = TypeVar("T")
+SocketT = TypeVar("SocketT", bound=socket.socket)
 
 SUBPROTOCOL: Final = Subprotocol("agentspace.v1.json")
 CONNECT_SECONDS: Final = 10.0
@@ -110,8 +111,11 @@ class Dialer:
         secure = self._context.wrap_socket(
             plain, server_hostname=self._address.host, do_handshake_on_connect=False
         )
+        return await _closed_unless(secure, self._open_over_tls)
+
+    async def _open_over_tls(self, secure: ssl.SSLSocket) -> Opened:
         await _when_ready(secure, secure.do_handshake)
-        return await _closed_unless(secure, self._shake_hands)
+        return await self._shake_hands(secure)
 
     async def _shake_hands(self, dialled: socket.socket) -> Opened:
         protocol = ClientProtocol(self._address, subprotocols=[SUBPROTOCOL], logger=_log)
@@ -147,14 +151,13 @@ async def _connected(family: int, place: Any) -> socket.socket:
     return plain
 
 
-async def _closed_unless(opened: socket.socket, use: Callable[[socket.socket], Any]) -> Opened:
+async def _closed_unless(used: SocketT, use: Callable[[SocketT], Awaitable[Opened]]) -> Opened:
     """What `use` makes of a socket, which is closed when it cannot."""
     try:
-        made: Opened = await use(opened)
+        return await use(used)
     except BaseException:
-        opened.close()
+        used.close()
         raise
-    return made
 
 
 async def _read_head(dialled: socket.socket) -> tuple[bytes, bytes]:

@@ -71,8 +71,8 @@ async def _warm_up(target: Target) -> None:
 @asynccontextmanager
 async def _simulator() -> AsyncIterator[str]:
     process = await trio.lowlevel.open_process(
-        [*COMMAND, "simulate", "--port", "0"],
-        stdin=subprocess.DEVNULL,
+        [*COMMAND, "simulate", "--port", "0", "--stop-on-stdin-eof"],
+        stdin=subprocess.PIPE,  # only we hold it: without us, it ends
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the load
     )

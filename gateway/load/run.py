@@ -47,7 +47,7 @@ class LoadRun:
         self._work.cancel()
 
     async def run(self) -> None:
-        """Until the last turn has ended. Raises ConnectError when there is no gateway."""
+        """Until the last turn has ended. Raises a group with ConnectError without a gateway."""
         with _rare_collections(), closing(Hub()) as hub:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(hub.run)
@@ -105,6 +105,7 @@ class LoadRun:
         began = time.perf_counter()
         for moment in self.plan.schedule.moments():
             await _until(began + moment)
+            self.watch.note_late(began + moment)
             is_measured = moment >= self.plan.warmup_seconds
             self.tally.scheduled += 1
             self.tally.warmup += not is_measured
@@ -120,9 +121,9 @@ class LoadRun:
         await self._finish(player)
 
     async def _finish(self, source: Crowd | Player) -> None:
-        """Wait for what is open and what waits, as long as a turn may take."""
+        """Wait for what is open and what waits, until the longest turn would be given up."""
         try:
-            with trio.move_on_after(self.plan.turn_seconds):
+            with trio.move_on_after(self.plan.turn_seconds + 2 * OVERDUE_SECONDS):
                 while self.tally.open or source.waiting:  # noqa: ASYNC110 - plain calls change these
                     await trio.sleep(0.02)
         finally:

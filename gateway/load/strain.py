@@ -1,7 +1,7 @@
 """Whether the load itself was the bottleneck: what it then measured is its own slowness.
 
-Its clock is looked at every 20 ms. When that comes late, so do the turns that it sends, and so does
-the moment at which it takes a frame to have come.
+Its clock is looked at every 20 ms, and whenever a turn is due. When that comes late, so do the
+turns that it sends, and so does the moment at which it takes a frame to have come.
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ class OwnClock:
         """Wait for the next tick, and note how late it came; the moment in seconds."""
         due = time.perf_counter() + TICK_SECONDS
         await trio.sleep(TICK_SECONDS)
+        return self.note_late(due)
+
+    def note_late(self, due: float) -> float:
+        """Note how late this is; the moment in seconds."""
         now = time.perf_counter()
         self.lag.record(now - due)
         return now
