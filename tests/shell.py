@@ -10,6 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from click.testing import CliRunner
+
+from gateway.cli.main import agentspace
 
 SECONDS = 30
 AGENTSPACE = [sys.executable, "-c", "from gateway.cli import main; main()"]
@@ -45,6 +50,18 @@ def run(
     )
     assert "Traceback" not in done.stderr
     return done
+
+
+def call(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """As `run`, but in this process: the second that a new one imports for is saved.
+
+    It is for commands of which only the words and the exit code matter.
+    """
+    with mock.patch.dict(os.environ, environment(folder, **more), clear=True):
+        done = CliRunner().invoke(agentspace, arguments)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 @contextmanager

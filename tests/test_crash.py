@@ -22,7 +22,7 @@ from gateway.simulator.request import last_text
 from tests.child import Child, log_of, open_child
 from tests.support import SECONDS, TERMINAL, Frame, Talk, text_of
 
-CLIENTS = 24
+CLIENTS = 16
 SHORT = "[[sim: count=60 rate=100 chars=9]]"
 LONG = "[[sim: count=100000 rate=100 chars=9]]"
 
@@ -212,9 +212,9 @@ async def check_goes_on(talk: Talk, session_id: str) -> None:
     ("kind", "number"),
     [
         ("chat.stream.start", CLIENTS),
-        ("chat.stream.delta", 300),
+        ("chat.stream.delta", 200),
         ("chat.stream.end", 40),
-        ("chat.stream.end", 150),
+        ("chat.stream.end", 100),
     ],
 )
 async def test_nothing_that_was_told_is_lost_when_the_process_is_killed(

@@ -221,7 +221,7 @@ def cut_at(place: Cut) -> tuple[list[Reply], dict[str, Any]]:
 
 TestCourses = Courses.TestCase
 TestCourses.settings = settings(
-    max_examples=PROGRAMS or 40,
+    max_examples=PROGRAMS or 30,
     stateful_step_count=20,
     derandomize=not PROGRAMS,
     database=None,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import SETTINGS
-from tests.shell import run
+from tests.shell import call, run
 
 PRICES = "[a-model]\ninput = 1\noutput = 2\n"
 
@@ -66,11 +66,11 @@ def test_what_cannot_be_used_is_told_and_exit_2(
 ) -> None:
     """In the words of a start; all the rest is looked at as well."""
     configure(tmp_path, text)
-    done = run(tmp_path, "config", "check", **{"COLUMNS": "300", **variables})
+    done = call(tmp_path, "config", "check", **{"COLUMNS": "300", **variables})
     assert done.returncode == 2
     (failed,) = (one for one in done.stdout.splitlines() if one.startswith("fail"))
     assert line in failed
-    as_json = run(tmp_path, "config", "check", "--json", **variables)
+    as_json = call(tmp_path, "config", "check", "--json", **variables)
     assert as_json.returncode == 2
     assert [check["state"] for check in json.loads(as_json.stdout)].count("fail") == 1
 
@@ -82,17 +82,17 @@ def test_a_folder_that_a_flag_names_is_the_one_that_is_looked_at(tmp_path: Path)
     other.mkdir()
     other.chmod(0o755)
     (other / "token").write_text("a-token-of-some-length\n")
-    done = run(tmp_path, "config", "check", "--data-dir", str(other), COLUMNS="300")
+    done = call(tmp_path, "config", "check", "--data-dir", str(other), COLUMNS="300")
     assert done.returncode == 0
     assert f"in {other / 'token'}." in done.stdout
     assert f"chmod 700 {other}" in done.stdout
-    told = json.loads(run(tmp_path, "config", "show", "--json", "--data-dir", str(other)).stdout)
+    told = json.loads(call(tmp_path, "config", "show", "--json", "--data-dir", str(other)).stdout)
     assert told["settings"]["data_dir"] == {"value": str(other), "source": "--data-dir"}
 
 
 def test_a_service_link_is_a_warning(tmp_path: Path) -> None:
     """It is harmless, and exit 0."""
-    done = run(tmp_path, "config", "check", AGENTSPACE_PORT="tcp://10.0.0.1:3271", COLUMNS="300")
+    done = call(tmp_path, "config", "check", AGENTSPACE_PORT="tcp://10.0.0.1:3271", COLUMNS="300")
     assert done.returncode == 0
     assert "warn  variable" in done.stdout
     assert "enableServiceLinks: false" in done.stdout
@@ -102,7 +102,7 @@ def test_every_setting_is_shown_with_its_value_and_source(tmp_path: Path) -> Non
     """Those of the file, of a variable and of the defaults; a secret is hidden."""
     file = configure(tmp_path, 'token = "a-secret-of-the-file"\nturn_seconds = 60\n')
     variables = {"AGENTSPACE_ALLOWED_HOSTS": "a.example,b.example", "COLUMNS": "200"}
-    shown = run(tmp_path, "config", "show", **variables)
+    shown = call(tmp_path, "config", "show", **variables)
     assert (shown.returncode, shown.stderr) == (0, "")
     rows = {row.split()[0]: row.split() for row in shown.stdout.splitlines() if row.strip()}
     assert rows["turn_seconds"][1:] == ["60", str(file)]
@@ -110,7 +110,7 @@ def test_every_setting_is_shown_with_its_value_and_source(tmp_path: Path) -> Non
     assert rows["allowed_hosts"][1:] == ["a.example,", "b.example", "AGENTSPACE_ALLOWED_HOSTS"]
     assert rows["response_format"][1:] == ["true", "default"]
     assert rows.keys() >= SETTINGS.keys()
-    told = json.loads(run(tmp_path, "config", "show", "--json", **variables).stdout)
+    told = json.loads(call(tmp_path, "config", "show", "--json", **variables).stdout)
     assert list(told["settings"]) == list(SETTINGS)
     assert told["file"] == str(file)
     assert told["settings"]["turn_seconds"] == {"value": 60, "source": str(file)}

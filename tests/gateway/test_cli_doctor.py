@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from gateway.simulator import open_simulator
-from tests.shell import run, serving
+from tests.shell import call, run, serving
 
 NAMES = ["python", "config", "data folder", "disk", "key", "keyring", "port", "provider"]
 NOBODY = "http://127.0.0.1:9"
@@ -21,7 +21,7 @@ NOBODY = "http://127.0.0.1:9"
 def checked(folder: Path, code: int, *arguments: str, **more: str) -> dict[str, dict[str, Any]]:
     """What it found, by name."""
     more = {"AGENTSPACE_ANTHROPIC_BASE_URL": NOBODY, "AGENTSPACE_PORT": "0", **more}
-    done = run(folder, "doctor", "--json", *arguments, **more)
+    done = call(folder, "doctor", "--json", *arguments, **more)
     assert done.returncode == code, done.stdout
     assert done.stderr == ""
     assert "sk-secret" not in done.stdout

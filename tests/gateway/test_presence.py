@@ -18,7 +18,7 @@ import pytest
 from agentspace.client.address import is_same_gateway
 from agentspace.running import NOTE, find_gateway
 from gateway.presence import Presence
-from tests.shell import SECONDS, run, serving
+from tests.shell import SECONDS, call, run, serving
 
 URL = "ws://127.0.0.1:3271/gateway"
 
@@ -42,6 +42,7 @@ def listener() -> Iterator[tuple[str, list[bytes]]]:
         thread = threading.Thread(target=hear, args=(server,))
         thread.start()
         yield f"ws://127.0.0.1:{server.getsockname()[1]}/gateway", heard
+        server.shutdown(socket.SHUT_RDWR)  # nobody has come: it need not wait any longer
         thread.join()
 
 
@@ -120,11 +121,12 @@ def test_commands_find_the_gateway_on_whatever_port(tmp_path: Path) -> None:
     """From the data folder alone, with the token that is kept there."""
     with serving(tmp_path) as gateway:
         for arguments in (["status"], ["sessions", "--json"], ["usage"], ["sessions", "list"]):
-            done = run(tmp_path, *arguments)
+            done = call(tmp_path, *arguments)
             assert (done.returncode, done.stderr) == (0, "")
-        named = run(tmp_path, "status", "--url", gateway.url.replace("127.0.0.1", "localhost"))
+        assert run(tmp_path, "status").returncode == 0
+        named = call(tmp_path, "status", "--url", gateway.url.replace("127.0.0.1", "localhost"))
         assert named.returncode == 0
-        elsewhere = run(
+        elsewhere = call(
             tmp_path, "status", "--data-dir", str(tmp_path / "data"), AGENTSPACE_DATA_DIR=""
         )
         assert elsewhere.returncode == 0
@@ -135,7 +137,7 @@ def test_commands_find_the_gateway_on_whatever_port(tmp_path: Path) -> None:
 def test_a_gateway_that_listens_everywhere_is_found(tmp_path: Path) -> None:
     """By the address of this machine."""
     with serving(tmp_path, "--host", "0.0.0.0"):
-        assert run(tmp_path, "status").returncode == 0
+        assert call(tmp_path, "status").returncode == 0
 
 
 def test_after_a_crash_nobody_is_asked_in_its_place(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_after_a_crash_nobody_is_asked_in_its_place(tmp_path: Path) -> None:
         ready = json.loads(note.read_bytes())
         note.write_text(json.dumps({**ready, "url": url}))
         port = url.split(":")[2].split("/")[0]
-        done = run(tmp_path, "status", AGENTSPACE_PORT=port)
+        done = call(tmp_path, "status", AGENTSPACE_PORT=port)
     assert done.returncode == 1
     assert f"no gateway runs from {tmp_path / 'data'}" in done.stderr
     assert heard == []
@@ -162,7 +164,7 @@ def test_another_host_gets_only_a_token_that_was_named(tmp_path: Path) -> None:
         for text in ("", 'token = "the-token-of-the-file"\n'):
             config.write_text(text)
             with listener() as (url, heard):
-                done = run(tmp_path, "status", "--url", url)
+                done = call(tmp_path, "status", "--url", url)
             assert done.returncode == 1
             assert b"Authorization" not in heard[0]
         named: list[tuple[list[str], dict[str, str]]] = [
@@ -171,13 +173,13 @@ def test_another_host_gets_only_a_token_that_was_named(tmp_path: Path) -> None:
         ]
         for arguments, variables in named:
             with listener() as (url, heard):
-                run(tmp_path, "status", "--url", url, *arguments, **variables)
+                call(tmp_path, "status", "--url", url, *arguments, **variables)
             assert b"Authorization: Bearer a-token-that-was-named\r\n" in heard[0]
 
 
 def test_without_a_gateway_the_line_says_how_to_start_one(tmp_path: Path) -> None:
     """Also when the settings name no port to try."""
-    done = run(tmp_path, "status", AGENTSPACE_PORT="0")
+    done = call(tmp_path, "status", AGENTSPACE_PORT="0")
     assert done.returncode == 1
     assert "agentspace serve" in done.stderr
     assert str(tmp_path / "data") in done.stderr

@@ -202,7 +202,7 @@ FIELDS = [
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=3), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_the_body_says_it_is_an_answer_or_a_refusal(
     body: dict[str, Any], counting: bool
 ) -> None:
@@ -318,7 +318,7 @@ thinking = st.fixed_dictionaries(
 
 
 @given(turns, st.none() | edits, st.none() | st.lists(tools, max_size=2), thinking, st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_the_blocks_are_it_is_an_answer_or_a_refusal(
     more: list[Any], management: Any, offered: Any, thinking: Any, counting: bool
 ) -> None:
