@@ -80,11 +80,11 @@ class Client:
             self.hear(frame, now)
 
     def hear(self, frame: bytes, now: float) -> None:
-        """Take note of a frame."""
+        """Take note of a frame, and hand it to the listener, if there is one."""
+        if self.listener is not None:
+            self.listener(frame, now)
         if frame.startswith(self.delta_mark):
             self.deltas += 1
-            if self.listener is not None:
-                self.listener(frame, now)
             if not self.first_at:
                 self.first_at = now
         elif frame.startswith(self.end_mark):

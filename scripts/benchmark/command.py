@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from scripts.benchmark.churn import Churned, churn
 from scripts.benchmark.figure import Figure, Options
 from scripts.benchmark.figures.all import FIGURES
 from scripts.benchmark.files import raised_limit
 from scripts.benchmark.machine import this_machine
+from scripts.benchmark.page import write_page
 from scripts.benchmark.quick import (
     LIMITS,
     MARGIN,
@@ -49,6 +51,9 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     made.add_argument("--rate", type=float, help="deltas a second and stream")
     made.add_argument("--chars", type=int, default=30, help="of a delta")
     made.add_argument(
+        "--churn", type=float, metavar="SECONDS", help="come and go for so long instead"
+    )
+    made.add_argument(
         "--quick",
         action="store_true",
         help="count calls and memory instead, and hold them to limits",
@@ -57,6 +62,10 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     made.add_argument(
         "--renew", action="store_true", help="with --quick: take the counts down there"
     )
+    made.add_argument(
+        "--write", type=Path, metavar="PAGE", help="write the tables into a page, and draw its plot"
+    )
+    made.add_argument("--from", type=Path, metavar="FILE", dest="source", help="of a run's --json")
     made.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
     return made
 
@@ -67,6 +76,9 @@ def main(about: str | None = None) -> None:
     if arguments.quick:
         quick(arguments.limits, renewing=arguments.renew)
         return
+    if arguments.churn:
+        show_churn(churn(arguments.churn))
+        return
     figures = [FIGURES[name] for name in arguments.only or FIGURES]
     wanted = set(arguments.targets.split(",")) if arguments.targets else set(TARGETS)
     options = Options(
@@ -75,10 +87,15 @@ def main(about: str | None = None) -> None:
         rate=arguments.rate,
         chars=arguments.chars,
     )
-    results = run(figures, wanted, arguments.rounds, options)
+    if arguments.source:
+        results = msgspec.json.decode(arguments.source.read_bytes(), type=Results)
+    else:
+        results = run(figures, wanted, arguments.rounds, options)
     show(results, figures)
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    if arguments.write:
+        write_page(arguments.write, results, figures)
 
 
 def quick(file: Path, *, renewing: bool) -> None:
@@ -101,6 +118,19 @@ def quick(file: Path, *, renewing: bool) -> None:
             "grown; if it is worth it, take the new counts down:\n"
             ".venv/bin/python scripts/bench --quick --renew"
         )
+
+
+def show_churn(churned: Churned) -> None:
+    """Show it, and fail when something has stayed behind."""
+    console.print(
+        f"{churned.turns:,} visits in {churned.seconds:.0f} s. "
+        f"Memory: {churned.warm_mb:.1f} MB when warm, {churned.end_mb:.1f} MB at the end."
+    )
+    console.print("MB over time: " + " ".join(f"{one:.0f}" for one in churned.memory_mb))
+    if churned.left:
+        raise SystemExit(f"Left behind: {churned.left}")
+    if not churned.is_flat:
+        raise SystemExit("The memory has grown.")
 
 
 def run(figures: Sequence[Figure], wanted: set[str], rounds: int, options: Options) -> Results:

@@ -87,6 +87,8 @@ class Figure(msgspec.Struct, frozen=True):
 
     `measure` runs in the load's process, for one target at a time. `targets` are names; what is not
     among them is not measured. `provides`: the load is the provider, in place of the simulator.
+    `alone`: the load starts what it measures, and what an order says of processes means nothing.
+    `subject` is what was measured when it is a part of the gateway.
     """
 
     name: str
@@ -96,6 +98,8 @@ class Figure(msgspec.Struct, frozen=True):
     targets: tuple[str, ...]
     measure: Callable[[Order], Measured]
     provides: bool = False
+    alone: bool = False
+    subject: str = ""
 
 
 class Window:

@@ -14,7 +14,7 @@ import msgspec
 from scripts.benchmark.figure import Figure, Measured, Options, Order
 from scripts.benchmark.installed import MissingTarget
 from scripts.benchmark.process import ROOT, settle
-from scripts.benchmark.targets import Running, Target, running, start_simulator
+from scripts.benchmark.targets import Target, running, start_simulator
 
 LONGEST: Final = 300.0
 """Seconds that one measurement of one target may take."""
@@ -49,37 +49,50 @@ def measure_rounds(
         done(sample)
 
     with ExitStack() as stack:
-        provider = None if figure.provides else stack.enter_context(start_simulator())
-        port = free_port() if provider is None else provider.port
-        there: list[Running] = []
-        for target in targets:
-            try:
-                there.append(stack.enter_context(running(target, port)))
-            except MissingTarget as missing:
-                for number in range(rounds):
-                    keep(
-                        Sample(
-                            figure=figure.name,
-                            target=target.name,
-                            round=number,
-                            failure=f"{target.title}: {missing}",
-                        )
-                    )
+        orders = _orders(figure, targets, options, stack)
         for number in range(rounds):
-            for one in there:
-                order = Order(
-                    figure=figure.name,
-                    target=one.target.name,
-                    dialect=one.target.dialect,
-                    port=one.process.port,
-                    pid=one.process.pid,
-                    provider_port=port,
-                    provider_pid=provider.pid if provider else None,
-                    options=options,
-                )
+            for target, order in orders.items():
+                if isinstance(order, MissingTarget):
+                    keep(_failed(figure.name, target.name, number, f"{target.title}: {order}"))
+                    continue
                 keep(_sample(order, number))
-                settle(one.process.pid)
+                if not figure.alone:
+                    settle(order.pid)
     return samples
+
+
+def _orders(
+    figure: Figure, targets: Iterable[Target], options: Options, stack: ExitStack
+) -> dict[Target, Order | MissingTarget]:
+    """What the load is told of each target, once that serves; or why it does not."""
+    provider = None
+    if not figure.alone and not figure.provides:
+        provider = stack.enter_context(start_simulator())
+    port = provider.port if provider else free_port()
+    orders: dict[Target, Order | MissingTarget] = {}
+    for target in targets:
+        process = None
+        if not figure.alone:
+            try:
+                process = stack.enter_context(running(target, port))
+            except MissingTarget as missing:
+                orders[target] = missing
+                continue
+        orders[target] = Order(
+            figure=figure.name,
+            target=target.name,
+            dialect=target.dialect,
+            port=process.port if process else 0,
+            pid=process.pid if process else 0,
+            provider_port=port,
+            provider_pid=provider.pid if provider else None,
+            options=options,
+        )
+    return orders
+
+
+def _failed(figure: str, target: str, number: int, failure: str) -> Sample:
+    return Sample(figure=figure, target=target, round=number, failure=failure)
 
 
 def free_port() -> int:

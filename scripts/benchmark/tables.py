@@ -10,6 +10,8 @@ from scripts.benchmark.rounds import Sample
 from scripts.benchmark.targets import TARGETS
 
 Row = list[str]
+WIDEST = 8
+"""Cells of a row; when there is one target alone, a wider table is turned."""
 
 
 def figure_table(samples: Sequence[Sample], figure: Figure) -> list[Row]:
@@ -22,7 +24,9 @@ def figure_table(samples: Sequence[Sample], figure: Figure) -> list[Row]:
                 "" if value is None else f"{value:,.{column.decimals}f}"
                 for column, value in zip(figure.columns, values, strict=True)
             ]
-            rows.append([TARGETS[name].title, *cells])
+            rows.append([figure.subject or TARGETS[name].title, *cells])
+    if len(rows) == 2 and len(rows[0]) > WIDEST:
+        return [list(row) for row in zip(*rows, strict=True)]
     return rows
 
 

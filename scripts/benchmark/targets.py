@@ -33,13 +33,6 @@ class Target(msgspec.Struct, frozen=True):
     start: Callable[[int, Path], Process]
 
 
-class Running(msgspec.Struct, frozen=True):
-    """A target that serves."""
-
-    target: Target
-    process: Process
-
-
 def start_simulator() -> Process:
     """The provider."""
     return Process([sys.executable, "-m", "gateway", "simulate", "--port", "0"])
@@ -98,10 +91,10 @@ TARGETS: Final = {target.name: target for target in (RELAY, GATEWAY, FASTAPI, NO
 
 
 @contextmanager
-def running(target: Target, provider: int) -> Iterator[Running]:
+def running(target: Target, provider: int) -> Iterator[Process]:
     """The target's process, in a folder of its own, once it has loaded what it loads."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
         process = stack.enter_context(target.start(provider, folder))
         settle(process.pid)
-        yield Running(target, process)
+        yield process

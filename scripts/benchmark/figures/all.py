@@ -8,11 +8,16 @@ from scripts.benchmark.figure import Figure
 from scripts.benchmark.figures import (
     burst,
     cancel,
+    commands,
     delta,
     first,
     idle,
     latency,
+    ledger,
     opened,
+    parts,
+    simulator,
+    start,
     turn,
     unpaced,
     wire,
@@ -32,5 +37,10 @@ FIGURES: Final[dict[str, Figure]] = {
         cancel.FIGURE,
         idle.FIGURE,
         wire.FIGURE,
+        ledger.FIGURE,
+        parts.FIGURE,
+        start.FIGURE,
+        commands.FIGURE,
+        simulator.FIGURE,
     )
 }
