@@ -286,7 +286,7 @@ class TurnRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_mixed(self) -> bool:
         """Whether several models were billed for its requests."""
-        return len(billed_models(self.model, self.steps)) > 1
+        return len(self.steps) > 1 and len(billed_models(self.model, self.steps)) > 1
 
     @property
     def first_counts(self) -> TokenCounts:

@@ -1,8 +1,9 @@
 """One thread that owns the database, and its commits.
 
 All that waits goes into one commit, and each asker is answered after it: what has been answered
-is on the disk. pony keeps its session in the thread, so a whole job is one plain function, run
-there.
+is on the disk. A whole job is one plain function, run in the thread: a read in a session of pony's,
+a write on pony's connection. The transaction of the writes is the thread's own: most groups are of
+one job, for which a session of pony's would do more than the job does.
 
 There are three kinds of jobs. A *read* and a *write* are withdrawn when their caller leaves before
 they were begun. A write *for good* is not: it is tried again until it is on the disk, whatever
@@ -18,6 +19,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, Literal, TypeVar
 
 import outcome
@@ -29,6 +31,8 @@ from protocol.errors import LedgerUnavailable
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+WriteWork = Callable[[sqlite3.Connection], T]
+"""What a write does: plain statements, of a transaction that it neither begins nor ends."""
 JobKind = Literal["read", "write", "for good"]
 Health = Literal["ok", "locked", "full"]
 
@@ -42,7 +46,7 @@ RETRY_SECONDS = 0.05
 class _Job(Generic[T]):
     """A plain function to run in the thread, and who waits for it."""
 
-    def __init__(self, work: Callable[[], T], kind: JobKind) -> None:
+    def __init__(self, work: Callable[..., T], kind: JobKind) -> None:
         self.work = work
         self.kind = kind
         self.wanted = True
@@ -53,11 +57,13 @@ class _Job(Generic[T]):
 class DatabaseThread:
     """Runs plain functions in a thread of its own; at most `queue_size` of them wait.
 
-    Each runs inside a session of `db`; the one that `start` is given opens the database, outside.
+    The one that `start` is given opens the database.
     """
 
     def __init__(self, db: orm.Database, *, queue_size: int, stop_seconds: float) -> None:
         self._db = db
+        self._connection: sqlite3.Connection | None = None
+        """pony's; the writes look for it again after one of them has failed."""
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._places = trio.Semaphore(queue_size)
         self._size = queue_size
@@ -87,15 +93,15 @@ class DatabaseThread:
         """The answer of `work`, which writes nothing. Raises LedgerUnavailable."""
         return await self._submit(work, "read")
 
-    async def write(self, work: Callable[[], T]) -> T:
+    async def write(self, work: WriteWork[T]) -> T:
         """Run `work`; returns after its commit. Raises LedgerUnavailable."""
         return await self._submit(work, "write")
 
-    async def write_for_good(self, work: Callable[[], T]) -> T:
+    async def write_for_good(self, work: WriteWork[T]) -> T:
         """Run `work`, now or as soon as it can be written; returns after its commit."""
         return await self._submit(work, "for good")
 
-    async def _submit(self, work: Callable[[], T], kind: JobKind) -> T:
+    async def _submit(self, work: Callable[..., T], kind: JobKind) -> T:
         job = _Job(work, kind)
         await self._take_place()
         self._jobs.put(job)
@@ -130,10 +136,10 @@ class DatabaseThread:
         jobs: list[_Job[Any] | None] = []
         try:
             jobs.append(self._jobs.get(timeout=None if wait else RETRY_SECONDS))
-            while len(jobs) < LARGEST_GROUP:
-                jobs.append(self._jobs.get_nowait())
         except queue.Empty:
-            pass
+            return jobs
+        while len(jobs) < LARGEST_GROUP and not self._jobs.empty():
+            jobs.append(self._jobs.get_nowait())
         return jobs
 
     def _finish(self, held: list[_Job[Any]]) -> None:
@@ -150,9 +156,10 @@ class DatabaseThread:
 
     def _pass(self, jobs: Sequence[_Job[Any]]) -> list[_Job[Any]]:
         """Do the `jobs` that can be done, in their order; returns those to be tried again."""
-        wanted = [job for job in jobs if job.wanted]
-        self._run_each([job for job in wanted if job.kind == "read"])
-        held = self._commit([job for job in wanted if job.kind != "read"])
+        reads = [job for job in jobs if job.wanted and job.kind == "read"]
+        writes = [job for job in jobs if job.wanted and job.kind != "read"]
+        self._run_each(reads)
+        held = self._commit(writes)
         again = set(held)
         self._answer([job for job in jobs if job not in again])
         return held
@@ -162,7 +169,7 @@ class DatabaseThread:
         if not jobs:
             return []
         try:
-            results = self._transact([job.work for job in jobs], writes=True)
+            results = self._transact(jobs)
         except Exception as error:  # noqa: BLE001 - each job hears of its own below
             self._note(_ailment(error))
             if self.health == "ok":
@@ -185,11 +192,11 @@ class DatabaseThread:
         return [job for job in jobs if job.kind == "for good"]
 
     def _run_each(self, jobs: Sequence[_Job[Any]]) -> list[_Job[Any]]:
-        """Run each in its own session; returns the writes for good that must be tried again."""
+        """Run each by itself; returns the writes for good that must be tried again."""
         held = []
         for job in jobs:
             try:
-                (result,) = self._transact([job.work], writes=job.kind != "read")
+                (result,) = [self._read(job)] if job.kind == "read" else self._transact([job])
                 job.result = outcome.Value(result)
                 self.can_write = self.can_write or job.kind != "read"
             except Exception as error:  # noqa: BLE001 - it is raised where the job came from
@@ -201,12 +208,32 @@ class DatabaseThread:
                     job.result = outcome.Error(_unavailable(error))
         return held
 
-    def _transact(self, works: Sequence[Callable[[], Any]], *, writes: bool) -> list[Any]:
+    def _read(self, job: _Job[T]) -> T:
+        if self._db.provider is None:  # the job opens the database
+            return job.work()
+        with orm.db_session:
+            return job.work()
+
+    def _transact(self, jobs: Sequence[_Job[Any]]) -> list[Any]:
         """Run all in one transaction, which locks out other writers before it looks."""
-        if self._db.provider is None:
-            return [work() for work in works]
-        with orm.db_session(immediate=writes):
-            return [work() for work in works]
+        connection = self._connection or self._connect()
+        self._connection = None
+        try:
+            connection.execute("BEGIN IMMEDIATE TRANSACTION")
+            results = [job.work(connection) for job in jobs]
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.rollback()
+            raise
+        self._connection = connection
+        return results
+
+    def _connect(self) -> sqlite3.Connection:
+        """The connection that pony has, or makes anew if it has let go of one that was broken."""
+        with orm.db_session:
+            connection: sqlite3.Connection = self._db.get_connection()
+        return connection
 
     def _note(self, health: Health) -> None:
         if health != self.health:

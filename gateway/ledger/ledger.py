@@ -77,7 +77,7 @@ class Ledger:
     async def try_to_write(self) -> None:
         """Make a small write, from which `is_well` learns whether the database can be written."""
         with suppress(LedgerUnavailable):
-            await self._thread.write(lambda: writes.take_room(self._db.get_connection()))
+            await self._thread.write(writes.take_room)
 
     def _bind(self) -> None:
         step_forward(self._path)
@@ -94,25 +94,21 @@ class Ledger:
 
     async def create_session(self, session: SessionRecord) -> None:
         """See `SessionStore`."""
-        await self._thread.write(lambda: writes.create_session(self._db.get_connection(), session))
+        await self._thread.write(lambda db: writes.create_session(db, session))
 
     async def begin_turn(self, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:
         """See `SessionStore`."""
         return await self._thread.write(
-            lambda: writes.begin_turn(self._db.get_connection(), change, turn, is_new=is_new)
+            lambda db: writes.begin_turn(db, change, turn, is_new=is_new)
         )
 
     async def extend_turn(self, change: Change, turn: TurnRecord) -> bool:
         """See `SessionStore`."""
-        return await self._thread.write(
-            lambda: writes.extend_turn(self._db.get_connection(), change, turn)
-        )
+        return await self._thread.write(lambda db: writes.extend_turn(db, change, turn))
 
     async def settle_turn(self, change: Change, turn: TurnRecord) -> bool:
         """See `SessionStore`."""
-        return await self._thread.write_for_good(
-            lambda: writes.settle_turn(self._db.get_connection(), change, turn)
-        )
+        return await self._thread.write_for_good(lambda db: writes.settle_turn(db, change, turn))
 
     async def load_session(self, session_id: str) -> StoredSession | None:
         """See `SessionStore`."""
@@ -133,9 +129,7 @@ class Ledger:
 
     async def delete_session(self, session_id: str) -> bool:
         """See `SessionStore`."""
-        return await self._thread.write(
-            lambda: writes.delete_session(self._db.get_connection(), session_id)
-        )
+        return await self._thread.write(lambda db: writes.delete_session(db, session_id))
 
     async def load_calibration(self) -> list[CalibrationRecord]:
         """See `SessionStore`."""
@@ -149,9 +143,7 @@ class Ledger:
 
     async def close_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`; a row that was settled in the meantime stays as it is."""
-        await self._thread.write_for_good(
-            lambda: writes.update_open_turn(self._db.get_connection(), turn)
-        )
+        await self._thread.write_for_good(lambda db: writes.update_open_turn(db, turn))
 
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
         """See `TurnStore`."""
@@ -160,7 +152,7 @@ class Ledger:
 
     async def note_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
-        await self._thread.write(lambda: writes.update_open_turn(self._db.get_connection(), turn))
+        await self._thread.write(lambda db: writes.update_open_turn(db, turn))
 
     async def load_open_turns(self) -> list[TurnRecord]:
         """See `TurnStore`."""

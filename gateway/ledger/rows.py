@@ -48,7 +48,8 @@ def entry_values(session_id: str, entry: Entry) -> Values:
     values.update(msgspec.structs.asdict(values.pop("attached")))
     values["content"] = entry.content.decode()
     values["sections"] = _encode(entry.sections).decode()
-    return {"session_id": session_id, **values}
+    values["session_id"] = session_id
+    return values
 
 
 def head_values(session_id: str, head: Head) -> Values:
@@ -56,7 +57,8 @@ def head_values(session_id: str, head: Head) -> Values:
     values = msgspec.structs.asdict(head)
     values["system"] = _encode(head.system).decode()
     values["tools"] = head.tools.decode()
-    return {"session_id": session_id, **values}
+    values["session_id"] = session_id
+    return values
 
 
 def turn_values(turn: TurnRecord) -> Values:

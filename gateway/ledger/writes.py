@@ -51,8 +51,19 @@ UPDATE Session SET model = $model, system = $system, tools = $tools, title = $ti
   message_count = message_count + $added - {replaced}
 WHERE session_id = $session_id AND version = $version
 """
-_SAVE_ONLY = Statement(_SAVE.format(replaced="0"))
-_SAVE_REPLACING = Statement(_SAVE.format(replaced=_REPLACED.format(withheld=_WITHHELD)))
+_REPLACING = _REPLACED.format(withheld=_WITHHELD)
+_FREE = """
+  AND NOT EXISTS (SELECT 1 FROM Turn WHERE session_id = $session_id AND request_id = $request_id)
+  AND NOT EXISTS (SELECT 1 FROM Turn WHERE session_id = $session_id AND status = 'open')
+"""
+_SAVES = {
+    (replaces, begins): Statement(
+        _SAVE.format(replaced=_REPLACING if replaces else "0") + (_FREE if begins else "")
+    )
+    for replaces in (False, True)
+    for begins in (False, True)
+}
+"""By whether entries are replaced, and whether a turn begins: then under `judge`'s conditions."""
 _WITHHOLD = Statement(f"UPDATE Entry SET status = $status WHERE {_WITHHELD}")  # noqa: S608 - ours
 _INSERT_SESSION = insert("Session", SESSION)
 _INSERT_ENTRY = insert("Entry", ("session_id", *ENTRY))
@@ -85,19 +96,25 @@ def take_room(db: sqlite3.Connection) -> None:
 
 def begin_turn(db: sqlite3.Connection, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:
     """Write the change and the turn's open row, if the turn may begin."""
-    session = change.session
-    keys = {"session_id": session.session_id, "request_id": turn.request_id}
+    if is_new:
+        begun = _look(db, change, turn, is_new=True)
+        if begun.outcome != "begun":
+            return begun
+        _insert(db, change)
+    elif not _apply(db, change, begins=turn.request_id):
+        # It looks only now: a turn that may begin, as nearly all may, takes a statement less.
+        begun = _look(db, change, turn, is_new=False)
+        return Begun(outcome="stale") if begun.outcome == "begun" else begun
+    _INSERT_TURN.run(db, turn_values(turn))
+    return Begun(outcome="begun")
+
+
+def _look(db: sqlite3.Connection, change: Change, turn: TurnRecord, *, is_new: bool) -> Begun:
+    """What is in the way of a turn."""
+    keys = {"session_id": turn.session_id, "request_id": turn.request_id}
     version, same_request, open_turn = _FIND.run(db, keys).fetchone()
     found = Found(version=version, same_request=same_request, open_turn=open_turn)
-    begun = judge(found, is_new=is_new, version=session.version)
-    if begun.outcome != "begun":
-        return begun
-    if is_new:
-        _insert(db, change)
-    elif not _apply(db, change):
-        return Begun(outcome="stale")  # where what is found may change before the commit
-    _INSERT_TURN.run(db, turn_values(turn))
-    return begun
+    return judge(found, is_new=is_new, version=change.session.version)
 
 
 def extend_turn(db: sqlite3.Connection, change: Change, turn: TurnRecord) -> bool:
@@ -135,15 +152,19 @@ def _insert(db: sqlite3.Connection, change: Change) -> None:
     _append(db, session.session_id, change.entries, change.head)
 
 
-def _apply(db: sqlite3.Connection, change: Change) -> bool:
-    """The change of a session that is there; whether its version was the expected one."""
+def _apply(db: sqlite3.Connection, change: Change, *, begins: str | None = None) -> bool:
+    """The change of a session that is there; whether its version was the expected one.
+
+    Where a turn `begins` with it, for this request, nothing may be in its way either.
+    """
     session = change.session
-    values = {**session_values(session), "added": _shown(change.entries)}
-    statement = _SAVE_ONLY
-    if change.withheld is not None and change.withheld.status == "replaced":
+    values = session_values(session)
+    values["added"] = _shown(change.entries)
+    values["request_id"] = begins
+    replaces = change.withheld is not None and change.withheld.status == "replaced"
+    if change.withheld is not None:
         values |= _places(change.withheld)
-        statement = _SAVE_REPLACING
-    if not statement.meets(db, values):
+    if not _SAVES[replaces, begins is not None].meets(db, values):
         return False
     if change.withheld is not None:
         _withhold(db, session.session_id, change.withheld)

@@ -261,6 +261,16 @@ async def test_a_write_that_fails_by_itself_is_refused_and_the_ledger_lives_on(
         await begin(ledger)
 
 
+async def test_a_connection_that_is_lost_is_made_anew(tmp_path: Path) -> None:
+    """The read that finds it broken fails, and the next write finds another."""
+    async with open_ledger(tmp_path) as ledger:
+        await begin(ledger)
+        with pytest.raises(LedgerUnavailable):
+            await ledger._thread.read(lambda: ledger._db.get_connection().close())
+        assert await ledger.settle_turn(change(1), settled(1))
+        assert await ledger.load_turn("s1", "t1") == settled(1)
+
+
 async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     """One line says what to do, and not a byte is changed."""
     garbage = b"not a database " * 1_000

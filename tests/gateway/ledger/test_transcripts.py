@@ -230,7 +230,6 @@ async def test_a_plain_turn_takes_two_commits_and_few_statements(tmp_path: Path)
         await ledger.begin_turn(change(2, entry(2)), turn(2), is_new=False)
         assert seen == [
             "BEGIN IMMEDIATE TRANSACTION",
-            "SELECT (SELECT version",
             "UPDATE Session SET",
             "INSERT INTO Entry",
             "INSERT INTO Turn",
