@@ -83,23 +83,20 @@ class LoadLine:
 
     def read(self) -> None:
         """Take what has come."""
-        while (source := self._socket) is not None:
-            try:
-                piece = source.recv(self._piece)
-            except _LATER:
-                return
-            except OSError:
-                piece = b""
-            if not piece:
-                self._lose("lost")
-                return
-            self._take(piece)
-            if self._piece == _SLOW_PIECE:
-                self._pause()
-                return
-            # The system does not know of what TLS has taken from it already.
-            if not isinstance(source, ssl.SSLSocket) or not source.pending():
-                return
+        if self._socket is None:
+            return
+        try:
+            piece = self._socket.recv(self._piece)
+        except _LATER:
+            return
+        except OSError:
+            piece = b""
+        if not piece:
+            self._lose("lost")
+            return
+        self._take(piece)
+        if self._piece == _SLOW_PIECE:
+            self._pause()
 
     def write(self) -> None:
         """Send what is left."""
@@ -114,7 +111,7 @@ class LoadLine:
     def _go_on(self) -> None:
         if self._socket is not None:
             self._watch(self._socket)
-            self.read()
+            self.read()  # what TLS holds already, no selector tells
 
     def _take(self, piece: bytes) -> None:
         now = time.perf_counter()

@@ -18,6 +18,7 @@ from websockets.trio.server import ServerConnection, serve
 from agentspace.client.errors import ConnectError
 from agentspace.client.local import Target
 from gateway.load.asking import Asking
+from gateway.load.mix import PLAIN, Mix, TurnKind
 from gateway.load.plan import LoadPlan
 from gateway.load.run import LoadRun
 from gateway.load.schedule import Schedule
@@ -46,9 +47,10 @@ class Foreign:
         """A piece of text."""
         await self.say("chat.stream.delta", request_id, delta=text, seq=seq)
 
-    async def end(self, request_id: str, seq: int = 9) -> None:
+    async def end(self, request_id: str, **more: Any) -> None:
         """End it well."""
-        await self.say("chat.stream.end", request_id, turnId="t", seq=seq, stopReason="end_turn")
+        fields = {"turnId": "t", "seq": 9, "stopReason": "end_turn", **more}
+        await self.say("chat.stream.end", request_id, **fields)
 
     async def hear(self) -> dict[str, Any]:
         """The next message."""
@@ -83,12 +85,15 @@ async def foreign_gateway(
         nursery.cancel_scope.cancel()
 
 
-async def loaded(url: str, *, turns: int = 2, turn_seconds: float = 10.0) -> LoadTally:
+async def loaded(
+    url: str, *, turns: int = 2, turn_seconds: float = 10.0, mix: Mix = PLAIN
+) -> LoadTally:
     """What a load of so many turns, one after another, has seen."""
     plan = LoadPlan(
         connections=1,
         schedule=Schedule(rate=100, count=turns),
         asking=Asking(content="hello"),
+        mix=mix,
         turn_seconds=turn_seconds,
     )
     one = LoadRun(plan, Target(url, None))
@@ -115,16 +120,17 @@ async def test_a_gateway_without_a_hello_is_loaded_too() -> None:
     assert tally.errors == {}
 
 
+@pytest.mark.parametrize(("kind", "size"), [("plain", 40_000), ("slow", 4_000)])
 async def test_a_gateway_is_loaded_over_tls(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: TurnKind, size: int
 ) -> None:
-    """Also when one record of TLS holds many frames, and one frame many records."""
+    """Also when a frame has many records of TLS, and when a record is read piece by piece."""
 
     async def much(foreign: Foreign, request_id: str) -> None:
         await foreign.start(request_id)
-        for seq in range(1, 200):
-            await foreign.delta(request_id, seq, "x" * (40_000 if seq == 100 else 10))
-        await foreign.end(request_id, 200)
+        await foreign.delta(request_id, 1)
+        await foreign.delta(request_id, 2, "x" * size)
+        await foreign.end(request_id, padding="x" * size)
 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -132,9 +138,9 @@ async def test_a_gateway_is_loaded_over_tls(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     async with foreign_gateway(much, tls=context) as url:
-        tally = await loaded(url)
+        tally = await loaded(url, mix=Mix({kind: 1.0}))
     assert tally.errors == {}
-    assert tally.characters == 2 * (198 * 10 + 40_000)
+    assert tally.characters == 2 * (len("hello") + size)
 
 
 async def test_a_certificate_that_is_not_trusted_ends_the_load() -> None:
