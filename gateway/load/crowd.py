@@ -15,10 +15,8 @@ from gateway.load.turn import LoadTurn
 MOST_WAITING: Final = 100_000
 """Turns that wait for a free client; a further one counts as unsent."""
 
-LATEST_ACT: Final = 5
-"""The last delta with which a turn is cancelled, or its connection dropped."""
-
-_ACTING: Final = frozenset({"cancel", "drop", "slow"})
+LATEST_ACT: Final[dict[TurnKind, int]] = {"cancel": 5, "drop": 5, "slow": 1}
+"""By kind, the last delta with which a turn of it does what it is for."""
 
 
 class Crowd:
@@ -80,7 +78,7 @@ class Crowd:
         client.begin(turn, question)
 
     def _acts_at(self, kind: TurnKind) -> int:
-        return self._random.randint(1, LATEST_ACT) if kind in _ACTING else 0
+        return self._random.randint(1, LATEST_ACT[kind]) if kind in LATEST_ACT else 0
 
     def _session_of(self, client: LoadClient) -> str | None:
         """The client's session, until it has had its turns."""
