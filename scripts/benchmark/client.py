@@ -145,10 +145,17 @@ class WebSocketClient(Client):
 
     def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
         super().__init__(port, receive_buffer=receive_buffer)
+        try:
+            self._shake_hands()
+        except BaseException:
+            self.close()
+            raise
+
+    def _shake_hands(self) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
         offered = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
         self.socket.sendall(
-            f"GET /gateway HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n"
+            f"GET /gateway HTTP/1.1\r\nHost: localhost:{self.port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
             f"{offered}Authorization: Bearer {TOKEN}\r\n\r\n".encode()
         )

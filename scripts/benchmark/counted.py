@@ -16,6 +16,8 @@ import sys
 import threading
 from types import FrameType
 
+from trio._core._run import GLOBAL_RUN_CONTEXT
+
 from gateway.cli import main
 
 
@@ -34,6 +36,15 @@ class Counter:
             self.builtin += 1
 
 
+def forget_deadlines() -> None:
+    """Have trio let go of the scopes whose deadlines have passed or were called off.
+
+    It keeps up to a thousand of them for a while, which would look like memory that a turn keeps.
+    There is no public way to ask for this.
+    """
+    GLOBAL_RUN_CONTEXT.runner.deadlines._prune()
+
+
 def counting() -> None:
     """Serve as `agentspace serve` does, with counters."""
     loop, others = Counter(), Counter()
@@ -41,6 +52,7 @@ def counting() -> None:
 
     def tell(*_: object) -> None:
         sys.setprofile(None)
+        forget_deadlines()
         gc.collect()
         line = {
             "loop": loop.python,

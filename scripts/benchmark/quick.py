@@ -29,8 +29,8 @@ MARGIN: Final = 1.05
 
 PIECE: Final = "A mailbox is a bounded queue. "
 WARMUP: Final = 50
-DELTAS: Final = 500
-TURNS: Final = 40
+DELTAS: Final = 2_000
+TURNS: Final = 120
 VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 Counts = dict[str, float]
