@@ -44,6 +44,7 @@ PICTURE = 6_000
 
 _MESSAGE_END = b"}]}"
 _CALL = "tool_use"
+_PLAIN = ["text"]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Block]).decode
@@ -126,21 +127,13 @@ class Transcript:
             return
         content, counted = self._content(entry)
         kinds = block_types(content)
-        results = kinds.count("tool_result")
         if not self.entries or self.entries[-1].turn_id != entry.turn_id:
             self.turns.append(len(self.entries))
-        if results:
-            self._add_results(content, results, counted, entry.media_tokens)
         if entry.role == "system":
             self.announced.append(len(self.entries))
-        if any(kind.endswith(_CALL) for kind in kinds):
-            self._add_calls(content)
         if entry.attached.edge > EDGE_AMONG_MANY:
             self.large.append(len(self.entries))
         message = b'{"role":"%b","content":%b},' % (entry.role.encode(), content)
-        self._messages += message
-        self.entries.append(entry)
-        self._places.append(entry.place)
         added = Sums(
             size=len(message),
             announced=len(message) if entry.role == "system" else 0,
@@ -149,13 +142,28 @@ class Transcript:
             pictures=entry.attached.pictures,
             documents=entry.attached.documents,
             blocks=len(kinds),
+            sealed=has_sealed_text(content),
+        )
+        if kinds != _PLAIN:
+            added = self._add_blocks(entry, content, kinds, added)
+        self._messages += message
+        self.entries.append(entry)
+        self._places.append(entry.place)
+        self._sums.append(self._sums[-1].plus(added))
+
+    def _add_blocks(self, entry: Entry, content: bytes, kinds: list[str], added: Sums) -> Sums:
+        """Note the calls of an entry, and the answers; the sums with what it has besides text."""
+        results = kinds.count("tool_result")
+        if results:
+            self._add_results(content, results, added.counted, added.media)
+        if any(kind.endswith(_CALL) for kind in kinds):
+            self._add_calls(content)
+        return added._replace(
             results=results,
             thoughts=sum(kinds.count(kind) for kind in THINKING),
             tool_changes=kinds.count("tool_addition") + kinds.count("tool_removal"),
             cited=entry.role == "user" and has_cited_document(content),
-            sealed=has_sealed_text(content),
         )
-        self._sums.append(self._sums[-1].plus(added))
 
     def _content(self, entry: Entry) -> tuple[bytes, int]:
         """What is sent of an entry, and its tokens."""

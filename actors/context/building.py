@@ -93,6 +93,7 @@ class Builder:
             )
             flight.run_in(session.container, now)
             self._parts.underway.built(flight)
+            weights = composed.weights()
             return ContextBuilt(
                 session_id=session.session_id,
                 session_key=session.key,
@@ -100,8 +101,8 @@ class Builder:
                 model=session.model,
                 is_new=is_new,
                 prompt=flight.prompt(composed, now),
-                cost_estimate=composed.cost_estimate,
-                weights=composed.weights(),
+                cost_estimate=composed.cost_of(weights),
+                weights=weights,
                 ratio=composed.scale.line.ratio,
                 capped=max_tokens < limit,
                 attached=said.entries[-1].attached,

@@ -83,11 +83,6 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
         first = next(answers, None)
         return None if first is None else block_types(first.content)[0]
 
-    @property
-    def cost_estimate(self) -> Decimal | None:
-        """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
-        return _sum([self.rates.cost(tokens) for tokens in self.weight.sections.values()])
-
     def likely_cost(self, now: int, thinking: int | None) -> Decimal | None:
         """USD for all sections, with what the provider most likely remembers at `now`.
 
@@ -178,6 +173,11 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
             )
             for name in self._names
         )
+
+    @staticmethod
+    def cost_of(weights: Sequence[SectionWeight]) -> Decimal | None:
+        """USD for all sections, for a provider that remembers nothing: the sum of their costs."""
+        return _sum([one.cost_estimate for one in weights])
 
     def sections(self, now: int) -> list[Section]:
         """Each section's text and weight, in the order in which they are sent.

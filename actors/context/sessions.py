@@ -181,49 +181,57 @@ class Sessions:
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._size = 0
 
-    @asynccontextmanager
-    async def open(self, session_id: str) -> AsyncIterator[Held]:
+    def open(self, session_id: str) -> AbstractAsyncContextManager[Held]:
         """The session, loaded and locked. Raises GatewayError(SESSION_NOT_FOUND)."""
-        async with self._locked(session_id) as held:
-            if held.session is None:
-                stored = await self._store.load_session(session_id)
-                if stored is None:
-                    raise GatewayError.of(NO_SESSION)
-                held.load(stored)
-            yield held
+        return _Place(self, session_id, loads=True)
 
     def create(self, session_id: str) -> AbstractAsyncContextManager[Held]:
         """A new session's place, locked; the caller puts it there once it is stored."""
-        return self._locked(session_id)
+        return _Place(self, session_id, loads=False)
 
     @asynccontextmanager
     async def forget(self, session_id: str) -> AsyncIterator[None]:
         """Locked while the caller deletes it; then it is out of memory too."""
-        async with self._locked(session_id) as held:
+        async with self.create(session_id) as held:
             yield
             held.forget()
 
-    @asynccontextmanager
-    async def _locked(self, session_id: str) -> AsyncIterator[Held]:
-        held = self._held.setdefault(session_id, Held())
-        self._held.move_to_end(session_id)
+    async def lock(self, session_id: str) -> Held:
+        """Wait until nobody else has the session; no checkpoint, if nobody has."""
+        held = self._held.get(session_id)
+        if held is None:
+            held = self._held[session_id] = Held()
+        else:
+            self._held.move_to_end(session_id)
         held.users += 1
+        if not held.lock.locked():
+            held.lock.acquire_nowait()
+            return held
         try:
-            if held.lock.locked():
-                await held.lock.acquire()
-            else:
-                held.lock.acquire_nowait()  # and no switch of tasks
-            size = held.size
-            try:
-                yield held
-            finally:
-                self._size += held.size - size
-                held.lock.release()
-        finally:
-            held.users -= 1
-            if held.session is None and not held.users:
-                del self._held[session_id]
-            self._evict()
+            await held.lock.acquire()
+        except BaseException:
+            self._leave(session_id, held)
+            raise
+        return held
+
+    async def load(self, session_id: str, held: Held) -> None:
+        """Load a session that is locked. Raises GatewayError(SESSION_NOT_FOUND)."""
+        stored = await self._store.load_session(session_id)
+        if stored is None:
+            raise GatewayError.of(NO_SESSION)
+        held.load(stored)
+
+    def release(self, session_id: str, held: Held, grown: int) -> None:
+        """Let others have the session, which has `grown` by so many bytes."""
+        self._size += grown
+        held.lock.release()
+        self._leave(session_id, held)
+
+    def _leave(self, session_id: str, held: Held) -> None:
+        held.users -= 1
+        if held.session is None and not held.users:
+            del self._held[session_id]
+        self._evict()
 
     def _evict(self) -> None:
         while self._size > self._keep_bytes:
@@ -232,3 +240,29 @@ class Sessions:
                 return
             del self._held[session_id]
             self._size -= held.size
+
+
+class _Place:
+    """A session's place in memory, for as long as one task has it."""
+
+    def __init__(self, sessions: Sessions, session_id: str, *, loads: bool) -> None:
+        self._sessions = sessions
+        self._session_id = session_id
+        self._loads = loads
+
+    async def __aenter__(self) -> Held:
+        self._held = await self._sessions.lock(self._session_id)
+        self._size = self._held.size
+        if self._loads and self._held.session is None:
+            try:
+                await self._sessions.load(self._session_id, self._held)
+            except BaseException:
+                self._release()
+                raise
+        return self._held
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        self._sessions.release(self._session_id, self._held, self._held.size - self._size)

@@ -7,6 +7,7 @@ are bound to the transcript by their signatures.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -98,7 +99,7 @@ class _Typed(msgspec.Struct):
 
 
 _CITED = b'"citations":{"enabled":true}'
-_SEALED = (b'{"encrypted_', b',"encrypted_')
+_SEALED = re.compile(rb'[{,]"encrypted_')
 _typed = msgspec.json.Decoder(list[_Typed] | str)
 
 
@@ -130,7 +131,7 @@ def has_sealed_text(content: bytes) -> bool:
     It stands in fields whose names begin with `encrypted_`. A text that speaks of such a field has
     its quotes escaped.
     """
-    return any(sealed in content for sealed in _SEALED)
+    return _SEALED.search(content) is not None
 
 
 def plain_text(content: bytes) -> str | None:

@@ -12,7 +12,7 @@ than half of it, teaches only once the next one of its kind is off by about as m
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -24,9 +24,6 @@ from protocol.records import CalibrationRecord
 
 DECAY = 0.9
 """The weight of a sample, compared with that of the next one."""
-
-KEPT = 64
-"""Samples of a model; older ones weigh a thousandth."""
 
 LATEST = 20
 """Estimates over which the miss is averaged."""
@@ -65,24 +62,35 @@ class Line(msgspec.Struct, frozen=True):
 PRIOR = Line(1.0, 0.0)
 
 
-def fit(samples: Sequence[tuple[int, int]], prior: Line = PRIOR) -> Line:
-    """The line through (counted, billed) pairs, oldest first, drawn to the `prior` one."""
-    sum_x = sum_y = sum_xx = sum_xy = weights = 0.0
-    for age, (counted, billed) in enumerate(reversed(samples)):
-        weight = DECAY**age / (NOISE * (counted + SMALL)) ** 2
-        weights += weight
-        sum_x += weight * counted
-        sum_y += weight * billed
-        sum_xx += weight * counted * counted
-        sum_xy += weight * counted * billed
-    sum_xx += RATIO_SPREAD**-2
-    sum_xy += prior.ratio * RATIO_SPREAD**-2
-    weights += OVERHEAD_SPREAD**-2
-    sum_y += prior.overhead * OVERHEAD_SPREAD**-2
-    overhead = (sum_xx * sum_y - sum_x * sum_xy) / (weights * sum_xx - sum_x * sum_x)
-    overhead = _within(0.0, overhead, MOST_OVERHEAD)
-    ratio = (sum_xy - overhead * sum_x) / sum_xx
-    return Line(_within(LEAST_RATIO, ratio, MOST_RATIO), overhead)
+class Bills(NamedTuple):
+    """What was counted (x) and billed (y), summed; each sample weighs less than the next one."""
+
+    weights: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+
+    def plus(self, counted: int, billed: int) -> Bills:
+        """The sums with one sample more."""
+        weight = (NOISE * (counted + SMALL)) ** -2
+        return Bills(
+            weights=DECAY * self.weights + weight,
+            x=DECAY * self.x + weight * counted,
+            y=DECAY * self.y + weight * billed,
+            xx=DECAY * self.xx + weight * counted * counted,
+            xy=DECAY * self.xy + weight * counted * billed,
+        )
+
+    def line(self, prior: Line) -> Line:
+        """The line through the samples, drawn to the `prior` one."""
+        weights = self.weights + OVERHEAD_SPREAD**-2
+        y = self.y + prior.overhead * OVERHEAD_SPREAD**-2
+        xx = self.xx + RATIO_SPREAD**-2
+        xy = self.xy + prior.ratio * RATIO_SPREAD**-2
+        overhead = (xx * y - self.x * xy) / (weights * xx - self.x * self.x)
+        overhead = _within(0.0, overhead, MOST_OVERHEAD)
+        return Line(_within(LEAST_RATIO, (xy - overhead * self.x) / xx, MOST_RATIO), overhead)
 
 
 def _within(least: float, value: float, most: float) -> float:
@@ -111,16 +119,16 @@ class _Learned:
 
     def __init__(self, prior: Line) -> None:
         self._prior = prior
-        self.samples: deque[tuple[int, int]] = deque(maxlen=KEPT)
+        self._bills = Bills()
         self.misses: deque[float] = deque(maxlen=LATEST)
         self.count = 0
         self.line = prior
 
     def add(self, sample: _Sample) -> None:
         self.misses.append(abs(sample.estimate - sample.billed) / sample.billed)
-        self.samples.append((sample.counted, sample.billed))
+        self._bills = self._bills.plus(sample.counted, sample.billed)
         self.count += 1
-        self.line = fit(self.samples, self._prior)
+        self.line = self._bills.line(self._prior)
 
 
 class Calibrations:

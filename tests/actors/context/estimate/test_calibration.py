@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,15 +13,23 @@ from actors.context.estimate.calibration import (
     MOST_OVERHEAD,
     MOST_RATIO,
     PRIOR,
+    Bills,
     Calibrations,
     Line,
-    fit,
 )
 from protocol.context import Calibration
 from protocol.provider.limits import TOOLS_PROMPT
 from protocol.records import CalibrationRecord
 
 counts = st.integers(1, 200_000)
+
+
+def fit(samples: Iterable[tuple[int, int]]) -> Line:
+    """The line through (counted, billed) pairs, oldest first."""
+    bills = Bills()
+    for counted, billed in samples:
+        bills = bills.plus(counted, billed)
+    return bills.line(PRIOR)
 
 
 def sample(counted: int, billed: int, *, has_tools: bool = False) -> CalibrationRecord:
