@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -101,7 +101,7 @@ class RandomNames:
 
     def new(self, kind: str) -> str:
         """An id such as `turn_4nX…`."""
-        return f"{kind}_{secrets.token_urlsafe(12)}"
+        return f"{kind}_{urlsafe_b64encode(os.urandom(12)).decode()}"
 
 
 class Gateway:

@@ -104,7 +104,7 @@ class Inspector:
         sections = scaled(composed.weight.sections, tokens)
         return msgspec.structs.replace(
             composed,
-            weight=Weight(sections=sections, cleared=composed.weight.cleared),
+            weight=Weight.of(sections, composed.weight.cleared),
             rates=self._parts.weigher.rates(
                 composed.model,
                 tokens,

@@ -39,6 +39,8 @@ class Held:
     def __init__(self) -> None:
         self.lock = trio.Lock()
         self.users = 0
+        self.counted_size = 0
+        """Its size when it was last let go of."""
         self.forget()
 
     def forget(self) -> None:
@@ -221,9 +223,11 @@ class Sessions:
             raise GatewayError.of(NO_SESSION)
         held.load(stored)
 
-    def release(self, session_id: str, held: Held, grown: int) -> None:
-        """Let others have the session, which has `grown` by so many bytes."""
-        self._size += grown
+    def release(self, session_id: str, held: Held) -> None:
+        """Let others have the session."""
+        size = held.size
+        self._size += size - held.counted_size
+        held.counted_size = size
         held.lock.release()
         self._leave(session_id, held)
 
@@ -239,7 +243,7 @@ class Sessions:
             if held.users:
                 return
             del self._held[session_id]
-            self._size -= held.size
+            self._size -= held.counted_size
 
 
 class _Place:
@@ -252,17 +256,13 @@ class _Place:
 
     async def __aenter__(self) -> Held:
         self._held = await self._sessions.lock(self._session_id)
-        self._size = self._held.size
         if self._loads and self._held.session is None:
             try:
                 await self._sessions.load(self._session_id, self._held)
             except BaseException:
-                self._release()
+                self._sessions.release(self._session_id, self._held)
                 raise
         return self._held
 
     async def __aexit__(self, *_: object) -> None:
-        self._release()
-
-    def _release(self) -> None:
-        self._sessions.release(self._session_id, self._held, self._held.size - self._size)
+        self._sessions.release(self._session_id, self._held)

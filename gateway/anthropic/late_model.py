@@ -74,7 +74,8 @@ class LateModel:
     @asynccontextmanager
     async def stream(self, prompt: Prompt) -> AsyncIterator[ProviderEvents]:
         """Send the request, and give the answer's events. Leaving closes the connection."""
-        client = await self._client.wait()
+        # A turn's way to the provider is no place to rest at, once all is loaded.
+        client = self._client.get() if self._client.is_loaded else await self._client.wait()
         async with client.stream(prompt) as events:
             yield events
 

@@ -85,11 +85,13 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
 
     sections: dict[SectionName, int]
     cleared: Cleared
+    total: int
+    """All sections together, as the provider would bill."""
 
-    @property
-    def total(self) -> int:
-        """All sections together, as the provider would bill."""
-        return sum(self.sections.values())
+    @classmethod
+    def of(cls, sections: dict[SectionName, int], cleared: Cleared) -> Weight:
+        """The weight of these sections."""
+        return cls(sections=sections, cleared=cleared, total=sum(sections.values()))
 
     @property
     def needed(self) -> int:
@@ -123,9 +125,7 @@ def weigh(
     sections["history"] = max(0.0, history - of_history)
     sections["user_message"] = max(0.0, mine - (cleared.tokens - of_history))
     sections[OVERHEAD] = scale.line.overhead
-    return Weight(
-        sections={name: round(tokens) for name, tokens in sections.items()}, cleared=cleared
-    )
+    return Weight.of({name: round(tokens) for name, tokens in sections.items()}, cleared)
 
 
 def scaled(figures: dict[SectionName, int], total: int) -> dict[SectionName, int]:
