@@ -27,7 +27,7 @@ from scripts.benchmark.quick import (
     renew,
 )
 from scripts.benchmark.results import Results
-from scripts.benchmark.rounds import Sample, measure_rounds, saturated
+from scripts.benchmark.rounds import Sample, measure_rounds, rounds_of, saturated
 from scripts.benchmark.tables import Row, figure_table, goal_table
 from scripts.benchmark.targets import TARGETS
 
@@ -149,7 +149,9 @@ def run(figures: Sequence[Figure], wanted: set[str], rounds: int, options: Optio
         TimeElapsedColumn(),
     ]
     with Progress(*columns, console=console) as progress:
-        total = sum(len(wanted & set(figure.targets)) for figure in figures) * rounds
+        total = sum(
+            len(wanted & set(figure.targets)) * rounds_of(figure, rounds) for figure in figures
+        )
         task = progress.add_task("starting", total=total)
         for figure in figures:
             targets = [TARGETS[name] for name in figure.targets if name in wanted]

@@ -88,6 +88,7 @@ class Figure(msgspec.Struct, frozen=True):
     `measure` runs in the load's process, for one target at a time. `targets` are names; what is not
     among them is not measured. `provides`: the load is the provider, in place of the simulator.
     `alone`: the load starts what it measures, and what an order says of processes means nothing.
+    `once`: one round is enough, since it repeats itself within, or does not depend on time.
     `subject` is what was measured when it is a part of the gateway.
     """
 
@@ -100,6 +101,7 @@ class Figure(msgspec.Struct, frozen=True):
     provides: bool = False
     alone: bool = False
     subject: str = ""
+    once: bool = False
 
 
 class Window:

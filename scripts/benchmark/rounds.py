@@ -43,6 +43,7 @@ def measure_rounds(
     are not asked do nothing meanwhile.
     """
     samples: list[Sample] = []
+    rounds = rounds_of(figure, rounds)
 
     def keep(sample: Sample) -> None:
         samples.append(sample)
@@ -59,6 +60,11 @@ def measure_rounds(
                 if not figure.alone:
                     settle(order.pid)
     return samples
+
+
+def rounds_of(figure: Figure, rounds: int) -> int:
+    """How many rounds of the wanted ones a figure takes."""
+    return min(rounds, 1) if figure.once else rounds
 
 
 def _orders(

@@ -51,5 +51,6 @@ FIGURE = Figure(
     goals=(),
     targets=("gateway",),
     measure=measure,
+    once=True,
     alone=True,
 )

@@ -7,9 +7,9 @@ import time
 from scripts.benchmark.client import Crowd, all_live
 from scripts.benchmark.figure import Column, Figure, Goal, Measured, Order, Window
 
-SECONDS = 5.0
-WARMUP = 1.0
-OPENING = 40
+SECONDS = 4.0
+WARMUP = 0.5
+OPENING = 80
 """Streams that are opened a second; nothing flows until all of them are open."""
 
 
@@ -23,14 +23,14 @@ def measure(order: Order, usual_streams: int, usual_rate: float) -> Measured:
     streams, rate = options.streams or usual_streams, options.rate or usual_rate
     seconds = options.seconds or SECONDS
     delay = streams / OPENING
-    count = int(rate * (seconds + WARMUP + delay + 10))
+    count = int(rate * (seconds + WARMUP + delay + 30))
     text = f"[[sim: chars={options.chars} rate={rate} count={count} delay={delay + 0.5}]] go"
     crowd = Crowd()
     for _ in range(streams):
         client = order.client()
         client.ask(text)
         crowd.join(client)
-        time.sleep(1 / OPENING / 2)
+        time.sleep(1 / OPENING)
     crowd.read_until(lambda: all_live(crowd.clients))
     crowd.read_for(WARMUP)
     before = sum(client.deltas for client in crowd.clients)

@@ -8,9 +8,9 @@ import time
 from scripts.benchmark.client import Client, Crowd
 from scripts.benchmark.figure import Column, Figure, Goal, Measured, Order, Window
 
-TURNS = 60
+TURNS = 50
 WARMUP = 10
-PAUSE = 0.03
+PAUSE = 0.015
 QUESTION = "[[sim: count=5 chars=30]] What is a mailbox?"
 
 

@@ -70,4 +70,5 @@ FIGURE = Figure(
     goals=(Goal("each", 20.0), Goal("there", 300.0), Goal("kept", 0.25)),
     targets=("gateway", "fastapi", "node"),
     measure=measure,
+    once=True,
 )

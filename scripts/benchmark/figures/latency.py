@@ -9,7 +9,7 @@ from scripts.benchmark.provider import Provider
 from scripts.benchmark.statistic import percentile
 
 STREAMS = 200
-SECONDS = 4.0
+SECONDS = 3.0
 WARMUP = 1.0
 RATE = 10.0
 """Deltas a second and stream: so many that the slowest target has CPU to spare."""

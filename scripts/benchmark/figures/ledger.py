@@ -60,6 +60,7 @@ FIGURE = Figure(
     goals=(Goal("most", 3_000.0, at_least=True),),
     targets=("gateway",),
     measure=measure,
+    once=True,
     alone=True,
     subject="the ledger",
 )

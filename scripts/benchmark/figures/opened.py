@@ -93,5 +93,6 @@ FIGURE = Figure(
     goals=(Goal("ratio", 1.2),),
     targets=("gateway",),
     measure=measure,
+    once=True,
     provides=True,
 )

@@ -68,5 +68,6 @@ FIGURE = Figure(
     goals=(),
     targets=("gateway",),
     measure=measure,
+    once=True,
     alone=True,
 )

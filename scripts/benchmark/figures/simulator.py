@@ -41,6 +41,7 @@ FIGURE = Figure(
     goals=(),
     targets=("gateway",),
     measure=measure,
+    once=True,
     alone=True,
     subject="the simulator",
 )

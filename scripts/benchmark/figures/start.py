@@ -110,5 +110,6 @@ FIGURE = Figure(
     goals=(Goal("ready", 0.5), Goal("memory", 60.0)),
     targets=("gateway", "fastapi", "node"),
     measure=measure,
+    once=True,
     alone=True,
 )

@@ -39,4 +39,5 @@ FIGURE = Figure(
     goals=(Goal("json", 3.5), Goal("msgpack", 2.2)),
     targets=("relay", "gateway", "fastapi", "node"),
     measure=measure,
+    once=True,
 )

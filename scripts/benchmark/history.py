@@ -1,13 +1,12 @@
-#!/usr/bin/env python3
 """What a session's length costs: asking and inspecting at 20 turns and at 2,000, in one run.
 
 The context actor works on a real ledger, with the real tokenizer; only the provider is not asked.
 What the request's own bytes cost (they are copied a few times on their way) is measured apart and
 taken off, since no gateway can send a long prompt for nothing. The longest time for which the loop
 was held is that of the whole step, bytes included.
-
-    scripts/bench_history [TURNS] [REPEATS]
 """
+
+from __future__ import annotations
 
 import gc
 import logging
@@ -17,26 +16,24 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import trio
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from actors.context.catalog import Catalog  # noqa: E402
-from actors.context.context import Context  # noqa: E402
-from actors.context.gathering import ContextSettings  # noqa: E402
-from actors.mailbox import Mailbox  # noqa: E402
-from actors.ports import AgentFiles  # noqa: E402
-from gateway.app import RandomNames, SystemClock  # noqa: E402
-from gateway.cli.serve import GC_THRESHOLDS, SWITCH_SECONDS  # noqa: E402
-from gateway.ledger.ledger import Ledger  # noqa: E402
-from gateway.media.media import PictureMedia  # noqa: E402
-from gateway.prices import GenaiPrices  # noqa: E402
-from gateway.tokenizer import TiktokenTokenizer  # noqa: E402
-from protocol.client import ChatSend, ContextInspect  # noqa: E402
-from protocol.mail import (  # noqa: E402
+from actors.context.catalog import Catalog
+from actors.context.context import Context
+from actors.context.gathering import ContextSettings
+from actors.mailbox import Mailbox
+from actors.ports import AgentFiles, Model, Tools
+from gateway.app import RandomNames, SystemClock
+from gateway.cli.serve import GC_THRESHOLDS, SWITCH_SECONDS
+from gateway.ledger.ledger import Ledger
+from gateway.media.media import PictureMedia
+from gateway.prices import GenaiPrices
+from gateway.tokenizer import TiktokenTokenizer
+from protocol.client import ChatSend, ContextInspect
+from protocol.mail import (
     BeginTurn,
     BuildContext,
     CompleteTurn,
@@ -44,14 +41,13 @@ from protocol.mail import (  # noqa: E402
     ContextMail,
     NewMessage,
 )
-from protocol.provider.models import ModelInfo, fallback  # noqa: E402
-from protocol.records import StepRecord, TurnRecord  # noqa: E402
-from protocol.usage import TokenCounts  # noqa: E402
+from protocol.provider.model_info import ModelInfo
+from protocol.provider.models import fallback
+from protocol.records import StepRecord, TurnRecord
+from protocol.usage import TokenCounts
 
 MODEL = "claude-sonnet-5-5"
 SHORT = 20
-GOAL_RATIO = 1.5
-GOAL_HELD = 5.0
 WORDS = "The tide is the rise and fall of the sea that the moon and the sun bring about together. "
 
 
@@ -84,7 +80,7 @@ class Bench:
 
     def __init__(self, ledger: Ledger) -> None:
         prices = GenaiPrices(None)
-        offline, nothing = Offline(), NoFiles()
+        offline, nothing = cast(Model, Offline()), NoFiles()
         self.box: Mailbox[ContextMail] = Mailbox("context", ContextMail, 64)
         self.context = Context(
             self.box,
@@ -108,7 +104,7 @@ class Bench:
             media=PictureMedia(),
             prices=prices,
             library=nothing,
-            tools=nothing,
+            tools=cast(Tools, nothing),
             clock=SystemClock(),
             names=RandomNames(),
         )
@@ -225,16 +221,18 @@ def showing(text: str, repeats: int) -> float:
     return statistics.median(times) * 1_000
 
 
-async def main(turns: int, repeats: int) -> None:
-    """Make the sessions, measure, and say how it compares."""
+async def costs(turns: int, repeats: int) -> dict[str, float]:
+    """Make the sessions and measure: milliseconds, and how they compare."""
     logging.disable()
-    sys.setswitchinterval(SWITCH_SECONDS)  # as `agentspace serve` does, and the next two
+    sys.setswitchinterval(SWITCH_SECONDS)  # as `agentspace serve` does, and the next three
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    with tempfile.TemporaryDirectory() as folder:
+    gc.enable()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         ledger = Ledger(Path(folder) / "ledger.db", queue_size=1_000)
         await ledger.open()
         sessions: dict[int, str] = {}
+        rows: dict[int, dict[str, float]] = {}
         async with trio.open_nursery() as nursery:
             bench = Bench(ledger)
             await nursery.start(bench.context.run)
@@ -243,7 +241,6 @@ async def main(turns: int, repeats: int) -> None:
                 for _ in range(length):
                     session = await bench.turn(session)
                 sessions[length] = session or ""
-            rows = {}
             for length, session_id in sessions.items():
                 rows[length] = await figures(bench, session_id, repeats)
             bench.box.close()
@@ -251,10 +248,19 @@ async def main(turns: int, repeats: int) -> None:
             fresh = Bench(ledger)
             await nursery.start(fresh.context.run)
             await fresh.ask(None, "Load the vocabulary.")
-            loading = await watched(lambda: fresh.ask(sessions[turns], "The first after a start."))
+            first, held = await watched(lambda: fresh.ask(sessions[turns], "After a start."))
             fresh.box.close()
         await ledger.close()
-    report(rows, turns, loading)
+    short, long = rows[SHORT], rows[turns]
+    return {
+        "ask_short": short["ask net"],
+        "ask_long": long["ask net"],
+        "ask_ratio": long["ask net"] / short["ask net"],
+        "inspect_ratio": long["inspect net"] / short["inspect net"],
+        "held": max(long["ask held"], long["inspect held"]),
+        "first": first,
+        "first_held": held,
+    }
 
 
 async def figures(bench: Bench, session_id: str, repeats: int) -> dict[str, float]:
@@ -275,26 +281,3 @@ async def figures(bench: Bench, session_id: str, repeats: int) -> dict[str, floa
         "inspect net": inspecting - showing(content, repeats),
         "inspect held": inspecting_held,
     }
-
-
-def report(rows: dict[int, dict[str, float]], turns: int, loading: tuple[float, float]) -> None:
-    """Print the table, and each figure beside its goal."""
-    short, long = rows[SHORT], rows[turns]
-    print(f"{'':>24}{SHORT:>12,} turns{turns:>12,} turns")
-    print(f"{'request, bytes':>24}{short['bytes']:>18,.0f}{long['bytes']:>18,.0f}")
-    for name in ("ask", "ask net", "ask held", "inspect", "inspect net", "inspect held"):
-        print(f"{name + ', ms':>24}{short[name]:>18.2f}{long[name]:>18.2f}")
-    for name in ("ask net", "inspect net"):
-        ratio = long[name] / short[name]
-        print(f"{name}: {ratio:.2f} x what it is at {SHORT} turns (goal {GOAL_RATIO})")
-    most = max(long["ask held"], long["inspect held"])
-    print(f"the loop is held for {most:.1f} ms at the most (goal {GOAL_HELD})")
-    print(f"the first request after a start: {loading[0]:.0f} ms, held for {loading[1]:.1f} ms")
-
-
-if __name__ == "__main__":
-    trio.run(
-        main,
-        int(sys.argv[1]) if len(sys.argv) > 1 else 2_000,
-        int(sys.argv[2]) if len(sys.argv) > 2 else 30,
-    )
