@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -26,7 +27,7 @@ from gateway.cli.running import run
 from gateway.cli.target import find_target
 from gateway.cli.timespan import Timespan
 from gateway.cli.views.load import load_progress, load_report
-from gateway.descriptors import connections_for
+from gateway.descriptors import EACH, connections_for
 from gateway.load.asking import PLAIN, SIMULATED, Asking
 from gateway.load.mix import BadMix, read_mix
 from gateway.load.plan import LoadPlan
@@ -130,7 +131,7 @@ def _plan(options: dict[str, Any], *, simulated: bool) -> LoadPlan:
         recorded = _recorded(options)
     except (BadMix, BadRecording) as error:
         raise Stop(str(error)) from error
-    if connections_for(options["connections"]) < options["connections"]:
+    if EACH * connections_for(math.ceil(options["connections"] / EACH)) < options["connections"]:
         raise Stop("the system gives no file descriptors for so many connections (ulimit -n).")
     return LoadPlan(
         connections=options["connections"],
@@ -165,7 +166,8 @@ def _recorded(options: dict[str, Any]) -> list[Recorded]:
 
 def _ask_leave(plan: LoadPlan, url: str) -> None:
     """Nothing tells whether a gateway's provider is a simulator: so a person must know."""
-    turns = len(plan.recorded) or sum(1 for _ in plan.schedule.moments())
+    played = sum(line.message["type"] == "chat.send" for line in plan.recorded)
+    turns = played if plan.recorded else sum(1 for _ in plan.schedule.moments())
     costs = f"{shown(url)} may ask a real provider, so {turns:,} turns cost money"
     if not can_type():
         raise Stop(f"{costs}: give --yes, or --simulate for a load that costs nothing.")

@@ -6,8 +6,11 @@ from decimal import Decimal
 
 import msgspec
 
+from agentspace.client.address import shown
 from gateway.load.histogram import Percentiles
+from gateway.load.mix import TurnKind
 from gateway.load.run import LoadRun
+from gateway.load.schedule import Schedule
 from gateway.load.strain import Strain
 from gateway.load.tally import KindTally, LoadTally
 from gateway.load.thresholds import Threshold, ThresholdReport
@@ -66,9 +69,14 @@ class LoadReport(
 ):
     """All of it; durations in milliseconds, by the names of `gateway.load.tally.DURATIONS`.
 
+    `connections`, `schedule` and `mix` are what the load was to be; its times are in seconds.
     `own` is how busy the load itself was, and `valid` whether it was not the bottleneck.
     """
 
+    url: str
+    connections: int
+    schedule: Schedule
+    mix: dict[TurnKind, float]
     seconds: float
     interrupted: bool
     valid: bool
@@ -85,6 +93,10 @@ def report_of(run: LoadRun, thresholds: list[Threshold]) -> LoadReport:
     """The report of a load that has ended, or of what of it has run."""
     tally, own = run.tally, run.watch.strain()
     return LoadReport(
+        url=shown(run.url),
+        connections=run.plan.connections,
+        schedule=run.plan.schedule,
+        mix=run.plan.mix.weights,
         seconds=round(run.watch.seconds, 3),
         interrupted=run.is_interrupted,
         valid=not own.reasons,

@@ -40,7 +40,7 @@ class LoadRun:
         self.watch = OwnClock(self.tally.durations["lag"])
         self.is_interrupted = False
         self._dialer = Dialer(target)
-        self._url = target.url
+        self.url = target.url
         self._work = trio.CancelScope()
         self._clients: list[LoadClient] = []
 
@@ -93,7 +93,7 @@ class LoadRun:
         try:
             await first.open()
         except DialFailed as failed:
-            raise failed.for_a_person(self._url) from failed
+            raise failed.for_a_person(self.url) from failed
         async with trio.open_nursery() as nursery:
             for client in others:
                 nursery.start_soon(self._open, client)

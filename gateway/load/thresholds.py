@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -41,6 +41,9 @@ SHARES: Final[dict[str, Callable[[LoadTally, OwnClock], float]]] = {
 }
 
 
+ThresholdUnit = Literal["ms", "share", ""]
+
+
 class BadThreshold(ValueError):
     """What was given is no threshold; one line, for a person."""
 
@@ -48,12 +51,13 @@ class BadThreshold(ValueError):
 class ThresholdReport(msgspec.Struct, frozen=True, kw_only=True):
     """A threshold and what came of it.
 
-    `value` is in milliseconds for a duration, a share of 1 for a percentage, and `None` when
-    nothing was measured, in which case it has `failed`.
+    `unit` is `ms` for a duration, `share` (of 1) for a percentage, else empty. Without a `value`
+    nothing was measured, and it has `failed`.
     """
 
     expression: str
     value: float | None
+    unit: ThresholdUnit
     failed: bool
 
 
@@ -70,14 +74,17 @@ class Threshold(msgspec.Struct, frozen=True):
         """What came of it."""
         value = self._value(tally, watch)
         failed = value is None or OPERATORS[self.operator](value, self.limit)
-        if value is not None and self._is_duration:
-            value *= 1e3
-        shown = None if value is None else round(value, 6)
-        return ThresholdReport(expression=self.expression, value=shown, failed=failed)
+        if value is not None:
+            value = round(value * 1e3 if self._unit == "ms" else value, 6)
+        return ThresholdReport(
+            expression=self.expression, value=value, unit=self._unit, failed=failed
+        )
 
     @property
-    def _is_duration(self) -> bool:
-        return self.name in DURATIONS and self.part != "count"
+    def _unit(self) -> ThresholdUnit:
+        if self.name in DURATIONS and self.part != "count":
+            return "ms"
+        return "share" if self.name in SHARES else ""
 
     def _value(self, tally: LoadTally, watch: OwnClock) -> float | None:
         if self.name in DURATIONS:

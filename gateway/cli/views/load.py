@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -15,9 +16,12 @@ from gateway.load.histogram import Percentiles
 from gateway.load.report import KindReport, LoadReport
 from gateway.load.run import LoadRun
 from gateway.load.tally import DURATIONS
+from gateway.load.thresholds import ThresholdReport
 
 _FIGURES: Final = ("count", "min", "mean", "p50", "p90", "p95", "p99", "p999", "max")
 _GIVING_WAY: Final = ("min", "mean", "p95", "p90", "p999", "count", "max", "p50")
+_COUNTS: Final = KindReport.__struct_fields__
+_COUNTS_GIVING_WAY: Final = ("admitted", "cancelled", "sent")
 _SIGNIFICANT: Final = 100.0
 
 
@@ -57,7 +61,7 @@ def load_report(report: LoadReport) -> RenderableType:
     """All of the report; tables leave out figures on a narrow terminal."""
     parts: list[RenderableType] = [
         Fitting(lambda figures: _durations(report, figures), _FIGURES, _GIVING_WAY),
-        _turns(report),
+        Fitting(lambda figures: _turns(report, figures), _COUNTS, _COUNTS_GIVING_WAY),
         Pairs(_pairs(report), "dim"),
     ]
     if report.interrupted:
@@ -66,16 +70,15 @@ def load_report(report: LoadReport) -> RenderableType:
     return Group(*parts)
 
 
-def _durations(report: LoadReport, figures: list[str] | tuple[str, ...] | object) -> Table:
+def _durations(report: LoadReport, figures: Sequence[str]) -> Table:
     shown = table()
-    shown.add_column("duration", no_wrap=True)
-    names = [name for name in _FIGURES if name in figures]  # type: ignore[operator]
-    for name in names:
+    shown.add_column("duration", no_wrap=True, overflow="fold")
+    for name in figures:
         shown.add_column("p99.9" if name == "p999" else name, justify="right", no_wrap=True)
     for name in DURATIONS:
         if name in report.durations:
             row = _row(report.durations[name])
-            shown.add_row(name, *(row[figure] for figure in names))
+            shown.add_row(name, *(row[figure] for figure in figures))
     return shown
 
 
@@ -86,14 +89,14 @@ def _row(durations: Percentiles) -> dict[str, str]:
     }
 
 
-def _turns(report: LoadReport) -> Table:
+def _turns(report: LoadReport, figures: Sequence[str]) -> Table:
     shown = table()
-    shown.add_column("turns", no_wrap=True)
-    for name in KindReport.__struct_fields__:
+    shown.add_column("turns", no_wrap=True, overflow="fold")
+    for name in figures:
         shown.add_column(name, justify="right", no_wrap=True)
     for kind, one in (*report.turns.kinds.items(), ("total", report.turns.total)):
-        figures = (count(getattr(one, name)) for name in KindReport.__struct_fields__)
-        shown.add_row(kind, *figures, style="bold" if kind == "total" else "")
+        row = (count(getattr(one, name)) for name in figures)
+        shown.add_row(kind, *row, style="bold" if kind == "total" else "")
     return shown
 
 
@@ -114,7 +117,15 @@ def _pairs(report: LoadReport) -> list[tuple[str, RenderableType]]:
         ("own CPU", per_cent(report.own.cpu)),
     ]
     for judged in report.thresholds:
-        value = "not measured" if judged.value is None else f"{judged.value:g}"
         verdict = "FAILED" if judged.failed else "ok"
-        pairs.append((judged.expression, f"{verdict} ({value})"))
+        pairs.append((judged.expression, f"{verdict} ({_measured(judged)})"))
     return pairs
+
+
+def _measured(judged: ThresholdReport) -> str:
+    """What a threshold's figure was."""
+    if judged.value is None:
+        return "not measured"
+    if judged.unit == "ms":
+        return millis(judged.value)
+    return per_cent(judged.value) if judged.unit else f"{judged.value:g}"
