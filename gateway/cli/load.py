@@ -26,6 +26,7 @@ from gateway.cli.options import Stop, data_dir_option, json_option
 from gateway.cli.running import run
 from gateway.cli.target import find_target
 from gateway.cli.timespan import Timespan
+from gateway.cli.views.harmless import harmless
 from gateway.cli.views.load import load_progress, load_report
 from gateway.descriptors import EACH, connections_for
 from gateway.load.asking import PLAIN, SIMULATED, Asking
@@ -110,7 +111,7 @@ def load(
     if as_json:
         print_json(report)
     else:
-        stdout().print(load_report(report))
+        stdout().print(load_report(harmless(report)))
     _end(report, require_valid=require_valid)
 
 

@@ -123,14 +123,14 @@ class LoadClient:
         try:
             event = event_of(frame)
         except BadEvent:
-            tally.errors["bad_message"] += 1
+            tally.count_error("bad_message")
             return
         if turn is None or event.request_id != turn.request_id:
             self._take_aside(event, now)
             return
         if event.seq is not None:
             if event.seq <= turn.seq:
-                tally.errors["out_of_order"] += 1
+                tally.count_error("out_of_order")
             turn.seq = event.seq
         if turn.lost_at is not None:
             self._measure(turn, "resume", now - turn.lost_at)
@@ -179,7 +179,7 @@ class LoadClient:
         if event.type == "gateway.draining":
             self._tally.draining += 1
         elif event.type == "error" and event.code != "REQUEST_NOT_FOUND":
-            self._tally.errors[event.code] += 1
+            self._tally.count_error(event.code)
         self._stage.on_answer(self, event, now)
 
     def lost(self, reason: str) -> None:
@@ -226,7 +226,7 @@ class LoadClient:
         self._leave_turn()
 
     def _fail(self, turn: LoadTurn, reason: str) -> None:
-        self._tally.errors[reason] += 1
+        self._tally.count_error(reason)
         self._tally.kinds[turn.kind].failed += 1
         self.session_id = None
         self._leave_turn()

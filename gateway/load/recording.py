@@ -10,7 +10,7 @@ and `$call`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -24,8 +24,7 @@ TURN: Final = "$turn"
 CALL: Final = "$call"
 
 _PLACES: Final = {"sessionId": SESSION, "turnId": TURN, "toolCallId": CALL}
-MOST_LINES: Final = 1_000_000
-LONGEST_LINE: Final = 16 * 1024 * 1024
+LARGEST_FILE: Final = 256 * 1024 * 1024
 
 _SAMPLES: Final = {SESSION: "session", TURN: "turn", CALL: "call"}
 
@@ -68,8 +67,10 @@ class Recorder:
 def read_recording(path: Path) -> list[Recorded]:
     """The lines of a file, by their time. Raises BadRecording."""
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadRecording(f"{path} is larger than {LARGEST_FILE:,} bytes.")
         with path.open("rb") as file:
-            lines = list(_lines(file, path))
+            lines = [_line(line, f"{path}, line {number}") for number, line in _numbered(file)]
     except OSError as error:
         raise BadRecording(f"{path} cannot be read: {error.strerror}.") from error
     if not lines:
@@ -77,12 +78,9 @@ def read_recording(path: Path) -> list[Recorded]:
     return sorted(lines, key=lambda line: line.at)
 
 
-def _lines(file: Iterator[bytes], path: Path) -> Iterator[Recorded]:
-    for number, line in enumerate(file, 1):
-        if number > MOST_LINES or len(line) > LONGEST_LINE:
-            raise BadRecording(f"{path} is too long at line {number}.")
-        if line.strip():
-            yield _line(line, f"{path}, line {number}")
+def _numbered(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not empty, with their numbers."""
+    return ((number, line) for number, line in enumerate(file, 1) if line.strip())
 
 
 def _line(line: bytes, where: str) -> Recorded:

@@ -102,7 +102,7 @@ class LoadRun:
         try:
             await client.open()
         except DialFailed as failed:
-            self.tally.errors[failed.reason] += 1
+            self.tally.count_error(failed.reason)
 
     async def _send(self, crowd: Crowd) -> None:
         began = time.perf_counter()

@@ -22,6 +22,9 @@ DURATIONS: Final = {
 }
 """What is measured, and what each means."""
 
+_MOST_CODES: Final = 64
+_LONGEST_CODE: Final = 64
+
 KINDS: Final = get_args(TurnKind)
 
 
@@ -60,6 +63,13 @@ class LoadTally:
     def record(self, name: str, seconds: float) -> None:
         """Count a duration, by one of the names of `DURATIONS`."""
         self.durations[name].record(seconds)
+
+    def count_error(self, code: str) -> None:
+        """Count an error by its code; a gateway that invents one code after another is bounded."""
+        known = code[:_LONGEST_CODE]
+        if known not in self.errors and len(self.errors) >= _MOST_CODES:
+            known = "other"
+        self.errors[known] += 1
 
     def total(self, what: str) -> int:
         """A count of all kinds together: `sent`, `admitted`, `finished`, `cancelled`, `failed`."""

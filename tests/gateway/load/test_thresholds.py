@@ -50,6 +50,16 @@ def test_a_threshold_judges_its_figure(expression: str, value: float, failed: bo
     assert judged.failed is failed
 
 
+def test_a_gateway_cannot_fill_the_memory_with_codes() -> None:
+    """Beyond some dozens they are one."""
+    tally = LoadTally()
+    for number in range(1_000):
+        tally.count_error(f"CODE_{number}" * 100)
+    assert tally.errors.total() == 1_000
+    assert len(tally.errors) < 100
+    assert max(map(len, tally.errors)) < 100
+
+
 def test_what_was_never_measured_has_failed() -> None:
     """A check that could not look must not pass."""
     judged = read_threshold("resume.p99>10s").judge(a_tally(), OwnClock(Histogram()))
