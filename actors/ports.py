@@ -6,7 +6,7 @@ border that knows the library.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -31,17 +31,24 @@ from protocol.server import GatewayStatusReport
 from protocol.tools import LeftOutTool, OfferedTool, ToolAnswer
 from protocol.usage import PLAIN_TERMS, Cost, Terms, TokenCounts
 
+TakeEvents = Callable[[Sequence[ProviderEvent]], bool]
+"""Takes a batch of events; whether that is enough."""
+
 
 class ProviderEvents(Protocol):
-    """The events of an answer, in batches that are never empty: what came at once is one batch.
-
-    The provider calls the request `request_id`, if it says so.
-    """
+    """The events of an answer; the provider calls the request `request_id`, if it says so."""
 
     @property
     def request_id(self) -> str | None: ...
 
-    def __aiter__(self) -> AsyncIterator[list[ProviderEvent]]: ...
+    async def each(self, take: TakeEvents) -> bool:
+        """Give the events to `take` in batches, as they come, until it says that it has enough.
+
+        Whether it has; otherwise the answer is over. What came at once is one batch, none is empty.
+        `take` may be called by another task, while this one waits, and must be done soon. What it
+        raises is raised here.
+        """
+        ...
 
 
 class Model(Protocol):

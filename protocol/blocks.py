@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import UnionType
+from typing import get_args
 
 import msgspec
 
@@ -27,6 +28,7 @@ _BEGINNINGS: dict[str, dict[str, type | UnionType]] = {
 }
 """What the fields of a block must be, by its type. A block of another type may have any fields."""
 
+_ANY: tuple[type[BlockDelta], ...] = get_args(BlockDelta)
 _GROWTHS: dict[str, tuple[type[BlockDelta], ...]] = {
     "text": (TextDelta, CitationsDelta),
     "thinking": (ThinkingDelta, SignatureDelta),
@@ -70,6 +72,10 @@ def _cited(block: Block) -> Block:
     return {**block, "citations": [one for one in told if goes_back(one)]}
 
 
+def _growths(kind: str) -> tuple[type[BlockDelta], ...]:
+    return _GROWTHS.get(kind, () if kind.endswith("tool_result") else _ANY)
+
+
 class OpenBlock:
     """A block that still grows: what it began with, and its pieces.
 
@@ -79,6 +85,7 @@ class OpenBlock:
     def __init__(self, begun: Block) -> None:
         _check(begun)
         self.begun = _cited(begun)
+        self._growths = _growths(begun["type"])
         self.text: list[str] = []
         self.thinking: list[str] = []
         self.json: list[str] = []
@@ -89,7 +96,7 @@ class OpenBlock:
 
     def grow(self, delta: BlockDelta) -> None:
         """Add a piece. One that is of another type than the block has no place in it."""
-        if not self._takes(delta):
+        if not isinstance(delta, self._growths):
             self.is_known = False
             return
         match delta:
@@ -103,12 +110,6 @@ class OpenBlock:
                 self.signature.append(signature)
             case CitationsDelta(citation) if goes_back(citation):
                 self.citations.append(citation)
-
-    def _takes(self, delta: BlockDelta) -> bool:
-        kind = self.begun["type"]
-        if kind in _GROWTHS:
-            return isinstance(delta, _GROWTHS[kind])
-        return not kind.endswith("tool_result")
 
     def whole(self) -> Block:
         """The block with all of its pieces."""

@@ -104,31 +104,26 @@ class Upstream:
             await trio.sleep(delay)
 
     async def _stream(self, turn: Turn) -> str | None:
-        step, idle = turn.step, self._settings.idle_seconds
-        # Moving a deadline at every delta would cost more than the delta.
-        coarse = min(idle / 10, 1.0)
-        guard = self._guard(turn)
+        step = turn.step
         limit = self._settings.first_content_seconds
         with self._listening(turn), trio.move_on_after(limit) as watch:
-            moved = -math.inf
+            watchdog = _Watchdog(watch, self._settings)
+            guard = self._guard(turn)
+
+            def take(batch: Sequence[ProviderEvent]) -> bool:
+                if not self._take(turn, batch):
+                    if step.answer.is_working and any(map(_is_sign_of_life, batch)):
+                        watchdog.hear_sign_of_life()
+                    return False
+                if watchdog.hear_content():
+                    self._heard[turn.turn_id] = watchdog.heard
+                return step.answer.complete or guard.is_spent(step.answer)
+
             step.asked, step.request_id = True, None
             async with self._model.stream(step.prompt) as events:
                 step.taken, step.request_id = True, events.request_id
-                async for batch in events:
-                    brought_content = self._take(turn, batch)
-                    now = trio.current_time()
-                    if not brought_content:
-                        if step.answer.is_working and any(map(_is_sign_of_life, batch)):
-                            until = min(now + idle, moved + self._settings.working_seconds)
-                            watch.deadline = max(watch.deadline, until)
-                        continue
-                    if now - moved > coarse:
-                        watch.deadline, moved = now + idle, now
-                        self._heard[turn.turn_id] = now
-                    if step.answer.complete:
-                        return None
-                    if guard.is_spent(step.answer):
-                        return STOP_BUDGET
+                if await events.each(take):
+                    return None if step.answer.complete else STOP_BUDGET
         raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
 
     def _take(self, turn: Turn, batch: Sequence[ProviderEvent]) -> bool:
@@ -201,6 +196,32 @@ class Upstream:
             yield
         finally:
             del self._heard[turn.turn_id]
+
+
+class _Watchdog:
+    """Ends a stream that is silent for too long: it moves the deadline of `watch`."""
+
+    def __init__(self, watch: trio.CancelScope, settings: UpstreamSettings) -> None:
+        self.heard = -math.inf
+        """When content came last, to a second."""
+        self._watch = watch
+        self._idle = settings.idle_seconds
+        self._working = settings.working_seconds
+        # Moving a deadline at every delta would cost more than the delta.
+        self._coarse = min(self._idle / 10, 1.0)
+
+    def hear_content(self) -> bool:
+        """Content came; whether that is counted, as it is once in a while."""
+        now = trio.current_time()
+        if now - self.heard <= self._coarse:
+            return False
+        self._watch.deadline, self.heard = now + self._idle, now
+        return True
+
+    def hear_sign_of_life(self) -> None:
+        """The model works on without a word."""
+        until = min(trio.current_time() + self._idle, self.heard + self._working)
+        self._watch.deadline = max(self._watch.deadline, until)
 
 
 def _is_sign_of_life(event: ProviderEvent) -> bool:

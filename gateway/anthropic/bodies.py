@@ -15,6 +15,7 @@ from contextlib import suppress
 import httpx2
 import trio
 
+from gateway.anthropic.http1.body import ResponseBody, TakePiece
 from gateway.anthropic.http1.patience import Patience
 from protocol.prompt import Prompt
 
@@ -73,20 +74,30 @@ class Pieces:
 
     def __init__(self, response: httpx2.Response, longest: int, patience: Patience) -> None:
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        self._pieces = aiter(response.stream)
+        self._body = response.stream
+        self._pieces = aiter(self._body)
         self._left = longest
         self._patience = patience
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
+    async def each(self, take: TakePiece) -> bool:
+        """Give the pieces to `take` until it has enough. Raises BodyTooLong.
 
-    async def __anext__(self) -> bytes:
-        piece = await anext(self._pieces)
-        self._patience.moved()
-        self._left -= len(piece)
-        if self._left < 0:
-            raise BodyTooLong("the answer does not end")
-        return piece
+        Whether it has; otherwise the body is over.
+        """
+
+        def take_bounded(piece: bytes) -> bool:
+            self._patience.moved()
+            self._left -= len(piece)
+            if self._left < 0:
+                raise BodyTooLong("the answer does not end")
+            return take(piece)
+
+        if isinstance(self._body, ResponseBody):
+            return await self._body.each(take_bounded)
+        async for piece in self._pieces:
+            if take_bounded(piece):
+                return True
+        return False
 
     async def aclose(self) -> None:
         """Read no more of it. The response is closed apart from it."""

@@ -7,13 +7,15 @@ so is what comes at once and is many.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import chain
+from typing import Protocol
 
 import httpx2
 import trio
 
+from actors.ports import TakeEvents
 from gateway.anthropic.errors import clean, request_id_of
 from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
@@ -28,43 +30,73 @@ AT_ONCE = 64
 """Events that are handed on without a rest for the other tasks; a read may bring thousands."""
 
 
+class EventSource(Protocol):
+    """A body in pieces; see `gateway.anthropic.bodies.Pieces`."""
+
+    async def each(self, take: Callable[[bytes], bool]) -> bool: ...
+
+
 class Events:
     """The events in a response's bytes, in batches; the provider calls the request `request_id`.
 
-    A batch is never empty. Nothing follows a `message_stop` in it.
+    `actors.ports.ProviderEvents`. Nothing follows a `message_stop` in its batch.
     """
 
-    def __init__(self, chunks: AsyncIterator[bytes], response: httpx2.Response) -> None:
+    def __init__(self, pieces: EventSource, response: httpx2.Response) -> None:
         self.request_id = request_id_of(response)
         self._request = response.request
-        self._chunks = chunks
+        self._pieces = pieces
         self._reader = EventReader()
         self._decoder = EventDecoder()
         self._ready: list[ServerSentEvent] = []
         self._large: deque[ProviderEvent] = deque()
-        self._over: Exception | None = None
+        self._is_over = False
+        self._fault: Exception | None = None
         self._complete = False
 
-    def __aiter__(self) -> AsyncIterator[list[ProviderEvent]]:
-        return self
+    async def each(self, take: TakeEvents) -> bool:
+        """Give the events to `take`; see `ProviderEvents`. Raises MalformedEvent, httpx2.HTTPError.
 
-    async def __anext__(self) -> list[ProviderEvent]:
-        while True:
-            if self._large or self._ready:
+        What one read brings is given as soon as it is read; the rest of it with rests.
+        """
+        enough = False
+
+        def feed(piece: bytes) -> bool:
+            nonlocal enough
+            self._ready = self._reader.feed(piece)
+            enough = self._give(take)
+            return enough or self._has_more
+
+        while not enough:
+            if self._ready or self._large:
                 await trio.lowlevel.checkpoint()
-            elif self._over is not None:
-                raise self._over
+                enough = self._give(take)
+            elif self._fault is not None:
+                raise self._fault
+            elif self._is_over:
+                return False
             else:
-                await self._read()
-            if batch := self._batch():
-                self._complete = isinstance(batch[-1], MessageStop)
-                return batch
+                await self._read(feed)
+        return True
 
-    async def _read(self) -> None:
+    @property
+    def _has_more(self) -> bool:
+        return bool(self._ready or self._large or self._fault)
+
+    def _give(self, take: TakeEvents) -> bool:
+        batch = self._batch()
+        if not batch:
+            return False
+        self._complete = isinstance(batch[-1], MessageStop)
+        return take(batch)
+
+    async def _read(self, feed: Callable[[bytes], bool]) -> None:
         try:
-            self._ready = self._reader.feed(await anext(self._chunks))
-        except (StopAsyncIteration, httpx2.HTTPError) as over:
-            self._over = over
+            has_more = await self._pieces.each(feed)
+        except httpx2.HTTPError as error:
+            has_more, self._fault = False, error
+        if not has_more:
+            self._is_over = True
             self._wait_with(self._last())
 
     def _batch(self) -> list[ProviderEvent]:
@@ -90,7 +122,7 @@ class Events:
 
     def _broken(self, batch: list[ProviderEvent], error: MalformedEvent) -> list[ProviderEvent]:
         """What came before an event that cannot be read; the error is raised after it."""
-        self._over, self._ready = error, []
+        self._fault, self._ready = error, []
         return batch
 
     def _wait_with(self, events: Iterable[ProviderEvent]) -> None:
@@ -115,5 +147,4 @@ class Events:
         """
         if self._complete:
             with suppress(httpx2.HTTPError, httpx2.StreamError), trio.move_on_after(DRAIN_SECONDS):
-                async for _ in self._chunks:
-                    pass
+                await self._pieces.each(lambda _: False)

@@ -115,7 +115,7 @@ class AnthropicModel:
     async def aclose(self) -> None:
         """Close the idle connections."""
         if self._direct is not None:
-            self._direct.idle.close()
+            self._direct.close()
         await self._http.aclose()
 
     async def list_models(self) -> list[ModelInfo]:

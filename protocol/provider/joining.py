@@ -8,10 +8,12 @@ characters at most, and only texts, thinking and arguments are joined.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from protocol.provider.decoding import LONGEST_TEXT
 from protocol.provider.events import (
+    BlockDelta,
     ContentBlockDelta,
     InputJsonDelta,
     ProviderEvent,
@@ -19,45 +21,61 @@ from protocol.provider.events import (
     ThinkingDelta,
 )
 
+_TEXTS: dict[type[BlockDelta], Callable[[BlockDelta], str]] = {
+    TextDelta: attrgetter("text"),
+    ThinkingDelta: attrgetter("thinking"),
+    InputJsonDelta: attrgetter("partial_json"),
+}
+
 
 def joined(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
     """The same events, where neighbouring pieces of one kind and block are one."""
     whole: list[ProviderEvent] = []
-    at = 0
-    while at < len(events):
-        texts = _run(events, at)
-        whole.append(_piece(events[at], texts) if len(texts) > 1 else events[at])
-        at += max(len(texts), 1)
-    return whole
+    run = _Run()
+    for event in events:
+        if isinstance(event, ContentBlockDelta) and run.takes(event):
+            continue
+        whole += run.end()
+        if not (isinstance(event, ContentBlockDelta) and run.begins_with(event)):
+            whole.append(event)
+    return [*whole, *run.end()]
 
 
-def _run(events: Sequence[ProviderEvent], start: int) -> list[str]:
-    """The texts of the run that begins at `start`; none if no text is there."""
-    texts: list[str] = []
-    first, length = events[start], 0
-    for event in events[start:]:
-        text = _text(event)
-        if text is None or length + len(text) > LONGEST_TEXT or not _continues(first, event):
-            break
-        texts.append(text)
-        length += len(text)
-    return texts
+class _Run:
+    """Pieces that can be one."""
 
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._length = 0
+        self._index = 0
+        self._kind: type[BlockDelta] = TextDelta
 
-def _text(event: ProviderEvent) -> str | None:
-    match event:
-        case ContentBlockDelta(delta=TextDelta(text) | ThinkingDelta(text) | InputJsonDelta(text)):
-            return text
-    return None
+    def begins_with(self, event: ContentBlockDelta) -> bool:
+        """Begin with `event`, if it is such a piece."""
+        kind = type(event.delta)
+        if kind not in _TEXTS:
+            return False
+        self._index, self._kind, self._length = event.index, kind, 0
+        self._add(event)
+        return True
 
+    def takes(self, event: ContentBlockDelta) -> bool:
+        """Add `event`, if it goes on with the run and does not make it too long."""
+        if not self._texts or type(event.delta) is not self._kind or event.index != self._index:
+            return False
+        if self._length + len(_TEXTS[self._kind](event.delta)) > LONGEST_TEXT:
+            return False
+        self._add(event)
+        return True
 
-def _continues(first: ProviderEvent, event: ProviderEvent) -> bool:
-    assert isinstance(first, ContentBlockDelta)
-    assert isinstance(event, ContentBlockDelta)
-    return first.index == event.index and type(first.delta) is type(event.delta)
+    def _add(self, event: ContentBlockDelta) -> None:
+        text = _TEXTS[self._kind](event.delta)
+        self._texts.append(text)
+        self._length += len(text)
 
-
-def _piece(first: ProviderEvent, texts: list[str]) -> ContentBlockDelta:
-    assert isinstance(first, ContentBlockDelta)
-    assert isinstance(first.delta, TextDelta | ThinkingDelta | InputJsonDelta)
-    return ContentBlockDelta(first.index, type(first.delta)("".join(texts)))
+    def end(self) -> list[ProviderEvent]:
+        """The run as one piece, and nothing is left; none if there is no run."""
+        if not self._texts:
+            return []
+        text, self._texts = "".join(self._texts), []
+        return [ContentBlockDelta(self._index, self._kind(text))]

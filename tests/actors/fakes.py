@@ -20,7 +20,7 @@ from actors.context.catalog import Catalog
 from actors.context.context import Context
 from actors.context.gathering import ContextSettings
 from actors.mailbox import Mailbox
-from actors.ports import AgentFiles, MediaWeight, ProviderEvents, SocketClosed
+from actors.ports import AgentFiles, MediaWeight, ProviderEvents, SocketClosed, TakeEvents
 from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm, LlmSettings
 from actors.turns.retry import RetryPolicy
@@ -192,24 +192,29 @@ class _Events:
         self._script = script
         self._asked = asked
 
-    def __aiter__(self) -> AsyncIterator[list[ProviderEvent]]:
-        return self
-
-    async def __anext__(self) -> list[ProviderEvent]:
+    async def each(self, take: TakeEvents) -> bool:
+        """See `ProviderEvents`."""
         await trio.lowlevel.checkpoint()
         while self._script:
-            match self._script.popleft():
-                case float(pause) | int(pause):
-                    await trio.sleep(pause)
-                case trio.Event() as event:
-                    await event.wait()
-                case Exception() as error:
-                    raise error
-                case MessageStart(message=message) if message.model == MODEL:
-                    return [MessageStart(msgspec.structs.replace(message, model=self._asked))]
-                case event:
-                    return [event]
-        raise StopAsyncIteration
+            event = await self._next()
+            if event is not None and take([event]):
+                return True
+            await trio.lowlevel.checkpoint()
+        return False
+
+    async def _next(self) -> ProviderEvent | None:
+        match self._script.popleft():
+            case float(pause) | int(pause):
+                await trio.sleep(pause)
+            case trio.Event() as event:
+                await event.wait()
+            case Exception() as error:
+                raise error
+            case MessageStart(message=message) if message.model == MODEL:
+                return MessageStart(msgspec.structs.replace(message, model=self._asked))
+            case event:
+                return event
+        return None
 
 
 # --- the small ports ---------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from protocol.provider.events import (
     ProviderEvent,
     TextDelta,
 )
+from tests.answers import all_of, next_of
 from tests.prompts import prompt_of
 from tests.support import open_world, text_of
 
@@ -82,7 +83,7 @@ def bounded_memory(most: int) -> Iterator[None]:
 async def events_of(model: AnthropicModel, max_tokens: int = 100) -> list[ProviderEvent]:
     """All events of an answer."""
     async with model.stream(prompt_of(REQUEST, max_tokens=max_tokens)) as events:
-        return [event async for batch in events for event in batch]
+        return await all_of(events)
 
 
 async def endless(send: Send, head: bytes, piece: bytes) -> None:
@@ -288,7 +289,7 @@ async def test_a_body_that_breaks_off_after_the_last_event_is_whole() -> None:
         model.stream(prompt_of(REQUEST)) as events,
     ):
         while not seen or not isinstance(seen[-1], MessageStop):
-            seen += await anext(aiter(events))
+            seen += await next_of(events)
     assert len(seen) == 3
 
 

@@ -9,6 +9,9 @@ import httpx2
 from gateway.anthropic.http1.connection import ProviderConnection
 from gateway.anthropic.http1.response import ResponseParser
 
+TakePiece = Callable[[bytes], bool]
+"""Takes a piece of a body; whether that is enough."""
+
 
 class ResponseBody(httpx2.AsyncByteStream):
     """What `parser` makes of a connection's bytes, beginning with those that it has read already.
@@ -41,6 +44,26 @@ class ResponseBody(httpx2.AsyncByteStream):
             if piece := parser.feed(await self._connection.receive()):
                 return piece
         raise StopAsyncIteration
+
+    async def each(self, take: TakePiece) -> bool:
+        """Give the body to `take`, piece by piece, until it has enough.
+
+        Whether it has; otherwise the body is over. Raises what `take` raises, too.
+        """
+        parser, enough = self._parser, False
+
+        def feed(data: memoryview) -> bool:
+            nonlocal enough
+            if piece := parser.feed(data):
+                enough = take(piece)
+            return enough or parser.is_whole
+
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            enough = take(begun)
+        if not (enough or parser.is_whole or self._connection is None):
+            await self._connection.each(feed)
+        return enough
 
     async def aclose(self) -> None:
         """Read no more: the provider sees it at once. Waits for nothing."""

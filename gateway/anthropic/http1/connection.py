@@ -2,10 +2,10 @@
 
 Problem: trio's streams try to read before they wait. For an answer that comes piece by piece the
 first try fails each time, and trio's TLS stream copies each piece through two more buffers. Trick:
-wait until there is something to read, then read once, into a buffer that all connections of one
-loop share. The standard library's TLS sockets work the same way, and what they have decrypted
-already is read without waiting. Limits: what `receive` gives is overwritten by the next read of any
-connection, so it is used up before the next await.
+wait until there is something to read (for a body, all connections of a loop together), then read
+once, into a buffer that they share. The standard library's TLS sockets work the same way, and what
+they have decrypted already is read without waiting. Limits: what is read is overwritten by the next
+read of any connection, so it is used up before the next await.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import httpx2
 import trio
 from trio.lowlevel import checkpoint, notify_closing, wait_readable, wait_writable
+
+from gateway.anthropic.http1.hub import SocketHub
 
 RECEIVE = 64 * 1024
 """Bytes that are read at once."""
@@ -25,16 +28,28 @@ RECEIVE = 64 * 1024
 SEND = 256 * 1024
 """Bytes that are sent without a rest for the other tasks."""
 
+TakeBytes = Callable[[memoryview], bool]
+"""Takes bytes, which hold until it returns; whether that is enough."""
+
 _WOULD_READ = (BlockingIOError, ssl.SSLWantReadError)
+
+
+class SharedReading:
+    """What the connections of one loop share: who watches them, and where they read to."""
+
+    def __init__(self) -> None:
+        self.hub = SocketHub()
+        self.buffer = memoryview(bytearray(RECEIVE))
 
 
 class ProviderConnection:
     """A connection that stands. Its sides never work at once."""
 
-    def __init__(self, sock: socket.socket, buffer: memoryview) -> None:
+    def __init__(self, sock: socket.socket, shared: SharedReading) -> None:
         self._socket = sock
         self._number = sock.fileno()
-        self._buffer = buffer
+        self._hub = shared.hub
+        self._buffer = shared.buffer
         self._held: Callable[[], int] = sock.pending if isinstance(sock, ssl.SSLSocket) else _none
 
     async def send(self, data: bytes) -> None:
@@ -69,6 +84,34 @@ class ProviderConnection:
             except OSError as error:
                 raise httpx2.ReadError(str(error)) from error
 
+    async def each(self, take: TakeBytes) -> None:
+        """Give what comes to `take` until it has enough; an empty piece is the end.
+
+        Raises httpx2.ReadError, and what `take` raises.
+        """
+        while self._held():
+            await checkpoint()
+            if self._read(take):
+                return
+        while True:
+            try:
+                await self._hub.watch(self._number, partial(self._read, take))
+            except ssl.SSLWantWriteError:
+                await wait_writable(self._number)
+            else:
+                return
+
+    def _read(self, take: TakeBytes) -> bool:
+        try:
+            count = self._socket.recv_into(self._buffer)
+        except _WOULD_READ:
+            return False
+        except ssl.SSLWantWriteError:
+            raise
+        except OSError as error:
+            raise httpx2.ReadError(str(error)) from error
+        return take(self._buffer[:count])
+
     def is_quiet(self) -> bool:
         """Whether it can be used again: the other side has neither closed it nor said anything."""
         try:
@@ -88,7 +131,7 @@ class ProviderConnection:
 
 
 async def connect(
-    host: str, port: int, *, trust: ssl.SSLContext | None, seconds: float, buffer: memoryview
+    host: str, port: int, *, trust: ssl.SSLContext | None, seconds: float, shared: SharedReading
 ) -> ProviderConnection:
     """A new connection, over TLS where there is a `trust`, within so many `seconds`.
 
@@ -105,7 +148,7 @@ async def connect(
         raise httpx2.ConnectTimeout("the connection took too long") from error
     except OSError as error:
         raise httpx2.ConnectError(str(error)) from error
-    return ProviderConnection(sock, buffer)
+    return ProviderConnection(sock, shared)
 
 
 async def _secured(sock: socket.socket, trust: ssl.SSLContext, host: str) -> ssl.SSLSocket:

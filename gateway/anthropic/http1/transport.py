@@ -8,7 +8,7 @@ import httpx2
 import trio
 
 from gateway.anthropic.http1.body import ResponseBody
-from gateway.anthropic.http1.connection import RECEIVE, ProviderConnection, connect
+from gateway.anthropic.http1.connection import ProviderConnection, SharedReading, connect
 from gateway.anthropic.http1.head import OutgoingHead
 from gateway.anthropic.http1.idle import IdleConnections
 from gateway.anthropic.http1.patience import Patience
@@ -38,7 +38,7 @@ class DirectTransport:
         self._port = origin.port or _PORTS[origin.scheme]
         self._trust = trust
         self._connect_seconds = connect_seconds
-        self._buffer = memoryview(bytearray(RECEIVE))
+        self._shared = SharedReading()
         self.idle = IdleConnections()
 
     async def send(self, head: OutgoingHead, body: bytes, patience: Patience) -> httpx2.Response:
@@ -57,9 +57,14 @@ class DirectTransport:
             self._port,
             trust=self._trust,
             seconds=self._connect_seconds,
-            buffer=self._buffer,
+            shared=self._shared,
         )
         return await self._exchange(fresh, head, body, patience, was_idle=False)
+
+    def close(self) -> None:
+        """Close the idle connections, and watch no others."""
+        self.idle.close()
+        self._shared.hub.close()
 
     async def _exchange(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 
 import httpx2
 import pytest
@@ -17,6 +17,7 @@ from protocol.provider.events import (
     ProviderPing,
     TextDelta,
 )
+from tests.answers import next_of
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 NEWS = b'event: news\ndata: {"type":"news"}\n\n'
@@ -26,15 +27,12 @@ class AtOnce:
     """A body that comes with one read."""
 
     def __init__(self, chunk: bytes) -> None:
-        self._chunks = iter([chunk])
+        self._chunks = [chunk]
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for chunk in self._chunks:
-            return chunk
-        raise StopAsyncIteration
+    async def each(self, take: Callable[[bytes], bool]) -> bool:
+        """See `Pieces`."""
+        await trio.lowlevel.checkpoint()
+        return bool(self._chunks) and take(self._chunks.pop())
 
 
 def events_in(chunk: bytes) -> Events:
@@ -60,7 +58,7 @@ async def test_many_events_of_one_read_leave_room_for_other_tasks(event: bytes) 
         await nursery.start(another)
         before = rests
         while came < 1_000:
-            batch = len(await anext(events))
+            batch = len(await next_of(events))
             came += batch
             taken = taken + batch if rests == before else batch
             before, longest = rests, max(longest, taken)
@@ -77,31 +75,33 @@ def delta(text: str) -> bytes:
 async def test_the_texts_of_one_read_are_one() -> None:
     """A stream that is written faster than it is read costs one pass a read."""
     events = events_in(delta("a") + delta("b") + PING + delta("c"))
-    batch = await anext(events)
+    batch = await next_of(events)
     assert batch == [text("ab"), ProviderPing(), text("c")]
 
 
 async def test_what_came_before_a_broken_event_is_told_first() -> None:
     """Then the fault is, once and again."""
     events = events_in(delta("a") + b"data: {\n\n" + delta("b"))
-    assert await anext(events) == [text("a")]
+    assert await next_of(events) == [text("a")]
     for _ in range(2):
         with pytest.raises(MalformedEvent):
-            await anext(events)
+            await next_of(events)
 
 
 async def test_nothing_follows_the_end_in_its_batch() -> None:
     """Whoever takes the batch need not look for it but at the end."""
     events = events_in(delta("a") + b'data: {"type":"message_stop"}\n\n' + PING)
-    assert await anext(events) == [text("a"), MessageStop()]
-    assert await anext(events) == [ProviderPing()]
+    assert await next_of(events) == [text("a"), MessageStop()]
+    assert await next_of(events) == [ProviderPing()]
 
 
 async def test_a_long_text_comes_in_pieces_in_its_place() -> None:
     """Each piece is a batch, and what was small before and after it is not mixed with it."""
     long = "x" * 10_000
     events = events_in(delta("a") + delta(long) + delta("b"))
-    batches = [batch async for batch in events]
+    batches = []
+    while batch := await next_of(events):
+        batches.append(batch)
     texts = [event.delta.text for [event] in batches]  # type: ignore[union-attr]
     assert (texts[0], "".join(texts[1:-1]), texts[-1]) == ("a", long, "b")
     assert max(map(len, texts)) <= LONGEST_TEXT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import anthropic
 import httpx2
@@ -18,6 +18,7 @@ from gateway.anthropic.model import AnthropicModel
 from gateway.outbound import OutboundClient
 from protocol.errors import ProviderError
 from protocol.prompt import Prompt
+from tests.answers import all_of
 from tests.gateway.anthropic.http1.support import open_server, request_of
 from tests.prompts import prompt_of
 
@@ -66,8 +67,7 @@ def model_at(url: str, keys: Iterable[str] = ("sk-test",)) -> AnthropicModel:
 async def ask(model: AnthropicModel, prompt: Prompt = PROMPT) -> None:
     """Send a request, whatever comes of it."""
     async with model.stream(prompt) as events:
-        with suppress(StopAsyncIteration):
-            await anext(aiter(events))
+        assert await all_of(events) == []
 
 
 async def test_the_head_is_what_the_sdk_would_send() -> None:

@@ -16,6 +16,7 @@ from gateway.simulator import ErrorReply, Reply, ReplyText, Simulator, open_simu
 from gateway.simulator.models import ModelSpec
 from protocol.errors import GatewayError, ProviderError
 from protocol.provider.events import MessageStart, MessageStop
+from tests.answers import all_of, next_of
 from tests.prompts import prompt_of
 
 
@@ -49,7 +50,7 @@ async def test_events_come_typed_from_the_first_to_the_last() -> None:
         model = model_of(simulator)
         async with model.stream(prompt_of(body())) as events:
             assert model.open_streams == 1
-            seen = [event async for batch in events for event in batch]
+            seen = await all_of(events)
         assert isinstance(seen[0], MessageStart)
         assert isinstance(seen[-1], MessageStop)
         assert model.open_streams == 0
@@ -61,8 +62,7 @@ async def test_the_body_goes_up_to_the_byte() -> None:
     async with open_simulator() as simulator:
         model = model_of(simulator)
         async with model.stream(prompt_of(body("ünï"))) as events:
-            async for _ in events:
-                pass
+            await all_of(events)
         assert simulator.requests[-1].raw == body("ünï")
         assert simulator.requests[-1].headers["content-type"] == "application/json"
         await model.aclose()
@@ -74,9 +74,7 @@ async def test_a_whole_answer_leaves_its_connection_for_the_next() -> None:
         model = model_of(simulator)
         for _ in range(2):
             async with model.stream(prompt_of(body())) as events:
-                async for batch in events:
-                    if isinstance(batch[-1], MessageStop):
-                        break
+                await events.each(lambda batch: isinstance(batch[-1], MessageStop))
         assert model._direct is not None
         assert len(model._direct.idle) == 1
         await model.aclose()
@@ -87,7 +85,7 @@ async def test_a_stream_that_is_left_is_closed_upstream() -> None:
     async with open_simulator() as simulator:
         model = model_of(simulator)
         async with model.stream(prompt_of(body("[[sim: count=100000 rate=50]]"))) as events:
-            await anext(events)
+            await next_of(events)
         with trio.fail_after(0.5):
             await simulator.wait_idle()
         assert simulator.billed[-1].outcome == "aborted"
@@ -103,12 +101,12 @@ async def test_nothing_of_a_stream_is_left_to_the_collector(how: str) -> None:
             warnings.simplefilter("always")
             with trio.CancelScope() as scope, suppress(ZeroDivisionError):
                 async with model.stream(prompt_of(body("[[sim: count=9999 rate=50]]"))) as events:
-                    await anext(events)
+                    await next_of(events)
                     if how == "broken":
                         raise ZeroDivisionError
                     if how == "cancelled":
                         scope.cancel()
-                        await anext(events)
+                        await next_of(events)
             gc.collect()
         assert left == []
         await model.aclose()
