@@ -76,7 +76,7 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
         return f"agent:{self.agent_id}:{self.session_id}"
 
 
-class Attached(msgspec.Struct, frozen=True):
+class Attached(msgspec.Struct, frozen=True, gc=False):
     """A message's pictures and documents: how many, and the longest side of a picture in pixels."""
 
     pictures: Quantity = 0
@@ -91,7 +91,7 @@ class Attached(msgspec.Struct, frozen=True):
         )
 
 
-class Announced(msgspec.Struct, frozen=True, array_like=True):
+class Announced(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one block of a `system` entry adds to a section: UTF-8 bytes, and tokens as counted."""
 
     section: SectionName
@@ -99,7 +99,7 @@ class Announced(msgspec.Struct, frozen=True, array_like=True):
     token_count: Quantity
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # many, and in no cycle
     """One entry of a session's transcript: written once, measured once.
 
     `place` is its number in the session, from 0 without a gap. `byte_count` is of `content`,

@@ -11,6 +11,7 @@ import trio
 
 from gateway.simulator import ErrorReply, Fault, Reply, ReplyText, ReplyThinking
 from gateway.simulator.request import last_text
+from tests.gateway.ledger.support import statements
 from tests.support import kinds_of, open_world, reasoning_of, text_block, text_of
 
 
@@ -35,6 +36,21 @@ async def test_an_answer_is_streamed_with_one_start_and_one_end(tmp_path: Path) 
     assert end["stopReason"] == "end_turn"
     seqs = [frame["seq"] for frame in frames if "seq" in frame]
     assert seqs == sorted(set(seqs))
+
+
+async def test_a_turn_of_a_session_in_memory_reads_nothing_of_the_database(tmp_path: Path) -> None:
+    """Its writes find out by themselves whether another process has written in between."""
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        session_id = (await talk.turn("Hi"))[0]["sessionId"]
+        assert world.gateway.ledger is not None
+        seen = await statements(world.gateway.ledger)
+        assert (await talk.turn("And now?", sessionId=session_id))[-1]["type"] == "chat.stream.end"
+        assert {statement.split()[0] for statement in seen} == {
+            "BEGIN",
+            "UPDATE",
+            "INSERT",
+            "COMMIT",
+        }
 
 
 @pytest.mark.parametrize("subprotocol", [None, "agentspace.v1.json", "agentspace.v1.msgpack"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 from typing import Any
 
 from pony import orm
@@ -25,8 +26,8 @@ def from_pico(pico: int) -> Decimal:
     return Decimal(pico).scaleb(-PLACES).normalize() + Decimal(0)
 
 
-def _text(stored: bytes) -> str:
-    return stored.decode(errors="replace")
+_text = partial(str, encoding="utf-8", errors="replace")
+"""How a column's text is read: by itself, SQLite fails a whole query for one broken character."""
 
 
 def define(db: orm.Database) -> None:
@@ -113,7 +114,7 @@ def define(db: orm.Database) -> None:
 
     @db.on_connect(provider="sqlite")  # type: ignore[untyped-decorator]
     def _prepare(_db: orm.Database, connection: Any) -> None:
-        connection.text_factory = _text  # by itself, one broken character fails the whole query
+        connection.text_factory = _text
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")

@@ -1,5 +1,6 @@
 """What the ledger keeps."""
 
+import gc
 from typing import Any, get_args
 
 import msgspec
@@ -88,6 +89,14 @@ def test_every_record_crosses_a_mailbox(kind: Any, data: st.DataObject) -> None:
 def test_what_was_never_answered_or_is_told_again_is_not_sent() -> None:
     """Every other status is."""
     assert set(get_args(EntryStatus)) - SENT == {"unanswered", "refused", "replaced"}
+
+
+@FEW
+@given(values(Entry))
+def test_the_collector_looks_at_no_entry(entry: Entry) -> None:
+    """A long session has thousands: each look at them would hold the loop."""
+    assert not gc.is_tracked(entry)
+    assert not gc.is_tracked(entry.attached)
 
 
 def test_attachments_add_up() -> None:
