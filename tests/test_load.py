@@ -28,6 +28,9 @@ from tests.support import SECONDS, TOKEN, World, open_world, status_when
 from tests.terminal import open_terminal
 
 CONTENT = "Tell of the sea. [[sim: count=20 chars=10 rate=50]]"
+LONG = "Tell of the sea. [[sim: count=60 chars=10 rate=50]]"
+"""A second more than it takes to cancel it, on a busy machine too."""
+
 EVERY_KIND = ("plain", "tools", "cancel", "drop", "slow")
 
 
@@ -82,7 +85,8 @@ async def test_every_kind_of_turn_is_sent_and_measured(tmp_path: Path) -> None:
     """Each does what it is for, and the ledger has a row for each."""
     async with open_world(tmp_path) as world:
         mix = ",".join(EVERY_KIND)
-        done = await load(world, "--count", "25", "--rate", "25", "--mix", mix, "--seed", "1")
+        arguments = ("--count", "25", "--rate", "25", "--mix", mix, "--seed", "1")
+        done = await load(world, *arguments, content=LONG)
         billed = await rows(world)
     turns, durations = done.report["turns"], done.report["durations"]
     assert (done.code, done.stderr) == (0, "")
@@ -259,7 +263,7 @@ async def test_what_a_load_sends_can_be_recorded_and_played(tmp_path: Path) -> N
     recording = tmp_path / "recording.jsonl"
     async with open_world(tmp_path) as world:
         arguments = ("--count", "9", "--rate", "30", "--mix", "plain,tools,cancel", "--seed", "4")
-        first = await load(world, *arguments, "--record", str(recording))
+        first = await load(world, *arguments, "--record", str(recording), content=LONG)
         second = await load(world, "--play", str(recording))
     assert second.report["turns"]["total"] == first.report["turns"]["total"]
     assert second.report["flow"]["toolCalls"] == first.report["flow"]["toolCalls"] > 0
