@@ -25,7 +25,7 @@ from gateway.cli.json_line import print_json
 from gateway.cli.options import Stop, data_dir_option, json_option
 from gateway.cli.running import run
 from gateway.cli.target import find_target
-from gateway.cli.timespan import Timespan
+from gateway.cli.timespan import timespan
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.load import load_progress, load_report
 from gateway.descriptors import EACH, connections_for
@@ -58,9 +58,13 @@ REDRAW_SECONDS: Final = 0.5
     default=5.0,
     help="Turns that arrive a second. Default: 5.",
 )
-@click.option("--duration", type=Timespan(), help="How long, as 30s or 5m. Default: 30s.")
+@click.option(
+    "--duration", type=timespan, metavar="TIME", help="How long, as 30s or 5m. Default: 30s."
+)
 @click.option("--count", type=click.IntRange(1), help="So many turns, instead or at most.")
-@click.option("--warmup", type=Timespan(), default=0.0, help="Measure nothing for so long.")
+@click.option(
+    "--warmup", type=timespan, metavar="TIME", default="0s", help="Measure nothing for so long."
+)
 @click.option(
     "--arrivals",
     type=click.Choice(["even", "poisson"]),
@@ -73,7 +77,9 @@ REDRAW_SECONDS: Final = 0.5
 @click.option("--model", metavar="ID", help="Model to ask.")
 @click.option("--max-tokens", type=click.IntRange(1), help="Longest answer.")
 @click.option("--session-turns", type=click.IntRange(1), default=1, help="Turns of one session.")
-@click.option("--turn-timeout", type=Timespan(), default=120.0, help="Longest turn: 120s.")
+@click.option(
+    "--turn-timeout", type=timespan, metavar="TIME", default="120s", help="Longest turn: 120s."
+)
 @click.option("--record", type=click.Path(path_type=Path), help="Write what is sent to a file.")
 @click.option("--play", type=click.Path(path_type=Path), help="Send what a file holds.")
 @click.option("--fail-if", multiple=True, help="As 'first_delta.p99>200ms': then exit code 1.")
