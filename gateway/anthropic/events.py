@@ -103,20 +103,20 @@ class Events:
         """The next events of what has been read: a piece of a large one, or several small ones."""
         if self._large:
             return [self._large.popleft()]
-        ready, self._ready = self._ready[:AT_ONCE], self._ready[AT_ONCE:]
+        ready, self._ready = self._ready, []
         batch: list[ProviderEvent] = []
         for at, (name, data) in enumerate(ready):
             try:
                 events = self._decoder.decode(data, name)
             except MalformedEvent as error:
                 return self._broken(batch, error)
-            is_large = len(events) > 1 or len(data) > LONGEST_TEXT
-            if is_large or isinstance(events[0], StreamError):
+            if len(events) > 1 or len(data) > LONGEST_TEXT or isinstance(events[0], StreamError):
                 self._wait_with(events)
-            else:
-                batch += events
-            if is_large or isinstance(events[0], StreamError | MessageStop):
-                self._ready = [*ready[at + 1 :], *self._ready]
+                self._ready = ready[at + 1 :]
+                break
+            batch += events
+            if len(batch) == AT_ONCE or isinstance(events[0], MessageStop):
+                self._ready = ready[at + 1 :]
                 break
         return joined(batch) if len(batch) > 1 else batch
 

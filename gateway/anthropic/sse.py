@@ -49,8 +49,8 @@ class EventReader:
         return [] if end is None else [*self.finish(), *self._cut(data[end:])]
 
     def _cut(self, data: bytes) -> list[ServerSentEvent]:
-        *texts, rest = data.split(b"\n\n")
-        if rest:
+        texts = data.split(b"\n\n")
+        if rest := texts.pop():
             self._hold(rest)
         return self._parse(texts)
 
@@ -84,18 +84,18 @@ class EventReader:
         if self._is_first and texts:
             texts[0] = texts[0].removeprefix(_BYTE_ORDER_MARK)
             self._is_first = False
-        return [event for text in texts if text and (event := _event(text)) is not None]
-
-
-def _event(text: bytes) -> ServerSentEvent | None:
-    """The event in its lines; `None` if it has no data, as a comment has none."""
-    name, _, data = text.partition(b"\ndata: ")
-    if data and name[:7] == b"event: " and b"\n" not in name and b"\n" not in data:
-        return name[7:], data  # as the provider itself writes it
-    return _odd_event(text)
+        events: list[ServerSentEvent] = []
+        for text in texts:
+            name, _, data = text.partition(b"\ndata: ")
+            if data and name[:7] == b"event: " and b"\n" not in name and b"\n" not in data:
+                events.append((name[7:], data))  # as the provider itself writes it
+            elif text and (odd := _odd_event(text)) is not None:
+                events.append(odd)
+        return events
 
 
 def _odd_event(text: bytes) -> ServerSentEvent | None:
+    """The event in its lines; `None` if it has no data, as a comment has none."""
     name, data = b"", []
     for line in text.split(b"\n"):
         if line[:5] == b"data:":
