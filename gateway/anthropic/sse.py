@@ -11,6 +11,7 @@ all is taken for the data of an event: some providers answer so.
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 from protocol.free_form import HEAVIEST, weight
@@ -21,6 +22,10 @@ LONGEST_EVENT = 16 * 1024 * 1024
 
 A_LINE = 4
 """What a line of an event weighs, beside the JSON in it: an event of a million lines is work."""
+
+_PLAIN = re.compile(rb"^event: ([^\n]*)\ndata: ([^\n]+)\n\n", re.MULTILINE)
+"""An event as the provider itself writes it: it has three line ends. Where there are no other line
+ends than those of such events, there is nothing else."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -49,8 +54,15 @@ class EventReader:
         return [] if end is None else [*self.finish(), *self._cut(data[end:])]
 
     def _cut(self, data: bytes) -> list[ServerSentEvent]:
-        texts = data.split(b"\n\n")
-        if rest := texts.pop():
+        end = data.rfind(b"\n\n") + 2
+        plain: list[ServerSentEvent] = _PLAIN.findall(data, 0, end)
+        if plain and 3 * len(plain) == data.count(b"\n", 0, end):
+            self._is_first = False
+            if end < len(data):
+                self._hold(data[end:])
+            return plain
+        *texts, rest = data.split(b"\n\n")
+        if rest:
             self._hold(rest)
         return self._parse(texts)
 
@@ -84,17 +96,10 @@ class EventReader:
         if self._is_first and texts:
             texts[0] = texts[0].removeprefix(_BYTE_ORDER_MARK)
             self._is_first = False
-        events: list[ServerSentEvent] = []
-        for text in texts:
-            name, _, data = text.partition(b"\ndata: ")
-            if data and name[:7] == b"event: " and b"\n" not in name and b"\n" not in data:
-                events.append((name[7:], data))  # as the provider itself writes it
-            elif text and (odd := _odd_event(text)) is not None:
-                events.append(odd)
-        return events
+        return [event for text in texts if text and (event := _event(text)) is not None]
 
 
-def _odd_event(text: bytes) -> ServerSentEvent | None:
+def _event(text: bytes) -> ServerSentEvent | None:
     """The event in its lines; `None` if it has no data, as a comment has none."""
     name, data = b"", []
     for line in text.split(b"\n"):

@@ -57,6 +57,18 @@ def test_every_line_end_is_one(cuts: list[int], end: bytes, last: int) -> None:
     assert read(cut(body, cuts)) == [(b"a", b"1"), (b"", b"2\n3")]
 
 
+PLAIN = [b"event: %d\ndata: {%d}\n\n" % (number, number) for number in range(6)]
+ODD = [b"data: odd\n\n", b": quiet\n\n", b"\n", b"event: 9\n\n", b"event: x\ndata: \n\n", b"x"]
+
+
+@given(st.lists(st.sampled_from(PLAIN) | st.sampled_from(ODD)), CUTS)
+def test_plain_events_are_cut_as_all_others_are(events: list[bytes], cuts: list[int]) -> None:
+    """Where only such come with one read, and where something else stands between them."""
+    body = b"".join(events)
+    spelled = body.replace(b"event: ", b"event:").replace(b"data: ", b"data:")
+    assert read(cut(body, cuts)) == read([spelled])
+
+
 @pytest.mark.parametrize("end", [b"\r\r", b"\n\n", b"\r\n\r\n"])
 def test_an_event_is_given_out_once_it_is_whole(end: bytes) -> None:
     """Also where a further line feed may follow, which belongs to the line end."""
