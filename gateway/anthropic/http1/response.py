@@ -1,8 +1,8 @@
 """The bytes of one response as its head and its body.
 
-httptools parses, as strictly as Node does, but for two things that the HTTP library lets pass: a
-line may end without a carriage return, and a length does not matter to a body in chunks. What is
-not body is bounded here: it would be kept.
+httptools parses, as strictly as Node does, but for three things that the HTTP library lets pass: a
+line may end without a carriage return, blanks may follow a chunk's size (some servers pad it), and
+a length does not matter to a body in chunks. What is not body is bounded here: it would be kept.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class ResponseParser:
         self.on_body = self._pieces.append
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
-            lenient_chunked_length=True, lenient_optional_cr_before_lf=True
+            lenient_chunked_length=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
         )
 
     def feed(self, data: memoryview) -> bytes:

@@ -91,8 +91,9 @@ def test_what_follows_the_end_is_of_nothing(more: bytes) -> None:
         (HEAD.replace(b"\r", b"") + b"Content-Length: 11\n\n", WORDS),
         (HEAD + b"Content-Length: 3\r\nTransfer-Encoding: Chunked\r\n\r\n", IN_CHUNKS),
         (PLAIN.replace(b"X-One", b"Connection: Upgrade\r\nUpgrade: h2\r\nX-One"), WORDS),
+        (CHUNKED, b"5   \r\nhello\r\n6 ;more=1\r\n world\r\n0 \r\n\r\n"),
     ],
-    ids=["line feeds", "two lengths", "offers another protocol"],
+    ids=["line feeds", "two lengths", "offers another protocol", "sizes with blanks"],
 )
 def test_what_some_proxies_send_is_read(head: bytes, body: bytes) -> None:
     """The HTTP library reads it too."""
