@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from scripts.benchmark.client import CLIENTS, BrokenTarget, Crowd, MsgpackClient, WebSocketClient
+from scripts.benchmark.command import notes_on
 from scripts.benchmark.figure import Column, Figure, Goal, Measured, Order
 from scripts.benchmark.figures.all import FIGURES
 from scripts.benchmark.installed import MissingTarget
-from scripts.benchmark.machine import Machine, processor, this_machine
+from scripts.benchmark.machine import Busy, Machine, processor, this_machine
 from scripts.benchmark.page import NoMarks, markdown_table, panels_of, results_text, with_results
 from scripts.benchmark.quick import LIMITS, VERSION, excesses, limits, renew
 from scripts.benchmark.results import Results, median_of, ratio_of, verdicts
@@ -22,7 +24,7 @@ from scripts.benchmark.rounds import Sample, saturated
 from scripts.benchmark.sampled import part_of
 from scripts.benchmark.statistic import percentile
 from scripts.benchmark.tables import figure_table, goal_table
-from scripts.benchmark.targets import TARGETS, running, start_simulator
+from scripts.benchmark.targets import TARGETS, USUAL, running, start_simulator
 
 ROOT = Path(__file__).parent.parent
 
@@ -137,6 +139,21 @@ def test_the_machine_is_described_in_one_line() -> None:
     assert here.python.endswith(f"{VERSION}.{sys.version_info.micro}")
 
 
+def test_what_others_do_meanwhile_is_told() -> None:
+    """As a share of a core; what this process does is not theirs."""
+    busy, limit = Busy(), time.process_time() + 0.2
+    while time.process_time() < limit:
+        pass
+    assert 0 <= busy.others() <= this_machine().cores
+    calm = Machine(2, "Some processor", 8.0, "CPython 3.11.2", "Linux 6.1", 0.0)
+    failed = Sample(figure="delta", target="node", round=0, failure="Node: there is none")
+    notes = notes_on(MACHINE, busy, [failed, failed, sample("relay", 0, 50.0, share=0.99)])
+    assert notes[-2:] == ["delta: relay used up its core.", "delta: Node: there is none"]
+    assert "The machine was busy before: load 0.90." not in notes_on(calm, busy, [])
+    busier = Machine(2, "Some processor", 8.0, "CPython 3.11.2", "Linux 6.1", 0.9)
+    assert notes_on(busier, busy, [])[0] == "The machine was busy before: load 0.90."
+
+
 def test_the_processor_is_what_the_system_calls_it() -> None:
     """Or its architecture, where the system has no name for it."""
     assert processor("processor\t: 0\nmodel name\t: AMD EPYC 9\nflags\t: fpu\n") == "AMD EPYC 9"
@@ -187,7 +204,7 @@ def test_a_sample_belongs_to_the_first_part_that_fits() -> None:
     assert part_of("<string>") == "other"
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", USUAL)
 def test_each_target_answers_a_turn(name: str) -> None:
     """All of the deltas, and the end; twice on one connection."""
     target = TARGETS[name]

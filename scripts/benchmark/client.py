@@ -142,6 +142,8 @@ class WebSocketClient(Client):
     end_mark = b'{"type":"chat.stream.end"'
     opcode = 1
     subprotocol = ""
+    path = "/gateway"
+    token = TOKEN
 
     def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
         super().__init__(port, receive_buffer=receive_buffer)
@@ -155,9 +157,9 @@ class WebSocketClient(Client):
         key = base64.b64encode(os.urandom(16)).decode()
         offered = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
         self.socket.sendall(
-            f"GET /gateway HTTP/1.1\r\nHost: localhost:{self.port}\r\nUpgrade: websocket\r\n"
+            f"GET {self.path} HTTP/1.1\r\nHost: localhost:{self.port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-            f"{offered}Authorization: Bearer {TOKEN}\r\n\r\n".encode()
+            f"{offered}Authorization: Bearer {self.token}\r\n\r\n".encode()
         )
         while b"\r\n\r\n" not in self.rest:
             data = self.socket.recv(READ_BYTES)
@@ -235,6 +237,29 @@ class PlainClient(WebSocketClient):
         self.close()
 
 
+class ResponsesClient(PlainClient):
+    """Speaks the Responses API over a WebSocket, as far as a question and its text need it."""
+
+    delta_mark = b'{"type":"response.output_text.delta"'
+    end_mark = b'{"type":"response.completed"'
+    path = f"/v1/responses?model={MODEL}"
+    token = f"sk-{TOKEN}"
+
+    def ask(self, text: str, max_tokens: int = 64_000) -> None:
+        """Send a `response.create` of which nothing is to be kept."""
+        self.asked += 1
+        self.begin()
+        self.send(
+            {
+                "type": "response.create",
+                "model": MODEL,
+                "input": text,
+                "max_output_tokens": max_tokens,
+                "store": False,
+            }
+        )
+
+
 class MsgpackClient(WebSocketClient):
     """Speaks the gateway's protocol, in binary frames."""
 
@@ -257,6 +282,7 @@ CLIENTS: Final[dict[Dialect, type[Client]]] = {
     "http": HttpClient,
     "gateway": WebSocketClient,
     "plain": PlainClient,
+    "responses": ResponsesClient,
 }
 
 

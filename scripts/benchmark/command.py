@@ -15,7 +15,7 @@ from scripts.benchmark.churn import Churned, churn
 from scripts.benchmark.figure import Figure, Options
 from scripts.benchmark.figures.all import FIGURES
 from scripts.benchmark.files import raised_limit
-from scripts.benchmark.machine import this_machine
+from scripts.benchmark.machine import Busy, Machine, this_machine
 from scripts.benchmark.page import write_page
 from scripts.benchmark.quick import (
     LIMITS,
@@ -29,11 +29,14 @@ from scripts.benchmark.quick import (
 from scripts.benchmark.results import Results
 from scripts.benchmark.rounds import Sample, measure_rounds, rounds_of, saturated
 from scripts.benchmark.tables import Row, figure_table, goal_table
-from scripts.benchmark.targets import TARGETS
+from scripts.benchmark.targets import LITELLM, TARGETS, USUAL
 
 console = Console(highlight=False)
 BUSY = 0.5
 """The load average from which the machine counts as busy before anything was begun."""
+
+OTHERS = 0.1
+"""The share of a core that processes of others may use without a word."""
 
 
 def parser(about: str | None) -> argparse.ArgumentParser:
@@ -45,6 +48,7 @@ def parser(about: str | None) -> argparse.ArgumentParser:
         "--only", action="append", choices=FIGURES, help="measure this figure; several times: these"
     )
     made.add_argument("--targets", help="of these alone, with commas: " + ",".join(TARGETS))
+    made.add_argument("--litellm", action="store_true", help="of LiteLLM, too (installs 700 MB)")
     made.add_argument("--rounds", type=int, default=5)
     made.add_argument("--streams", type=int, help="at once; each figure has its own default")
     made.add_argument("--seconds", type=float, help="of a window in which streams are watched")
@@ -80,7 +84,9 @@ def main(about: str | None = None) -> None:
         show_churn(churn(arguments.churn))
         return
     figures = [FIGURES[name] for name in arguments.only or FIGURES]
-    wanted = set(arguments.targets.split(",")) if arguments.targets else set(TARGETS)
+    wanted = set(arguments.targets.split(",")) if arguments.targets else set(USUAL)
+    if arguments.litellm:
+        wanted.add(LITELLM.name)
     options = Options(
         streams=arguments.streams,
         seconds=arguments.seconds,
@@ -134,37 +140,46 @@ def show_churn(churned: Churned) -> None:
 
 
 def run(figures: Sequence[Figure], wanted: set[str], rounds: int, options: Options) -> Results:
-    """All rounds of all figures, under a progress bar."""
+    """All rounds of all figures, under a progress bar; Ctrl-C ends it with what was measured."""
     raised_limit()
-    machine = this_machine()
+    machine, busy = this_machine(), Busy()
     console.print(machine.line())
+    samples: list[Sample] = []
+    stopped = []
+    total = sum(len(wanted & set(figure.targets)) * rounds_of(figure, rounds) for figure in figures)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(TextColumn("{task.description}"), *columns, console=console) as progress:
+        task = progress.add_task("starting", total=total)
+
+        def done(sample: Sample) -> None:
+            samples.append(sample)
+            progress.update(task, advance=1, description=f"{sample.figure}: {sample.target}")
+            if not console.is_terminal:
+                print(f"{sample.figure}: {sample.target}", flush=True)
+
+        try:
+            for figure in figures:
+                targets = [TARGETS[name] for name in figure.targets if name in wanted]
+                measure_rounds(figure, targets, rounds, options, done)
+        except KeyboardInterrupt:
+            stopped.append("It was stopped before its end.")
+    return Results(machine, samples, [*notes_on(machine, busy, samples), *stopped])
+
+
+def notes_on(machine: Machine, busy: Busy, samples: Sequence[Sample]) -> list[str]:
+    """What makes a reader doubt the figures: a busy machine, a full core, what was not measured."""
     notes = []
     if machine.load_before > BUSY:
         notes.append(f"The machine was busy before: load {machine.load_before:.2f}.")
-    samples: list[Sample] = []
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    ]
-    with Progress(*columns, console=console) as progress:
-        total = sum(
-            len(wanted & set(figure.targets)) * rounds_of(figure, rounds) for figure in figures
-        )
-        task = progress.add_task("starting", total=total)
-        for figure in figures:
-            targets = [TARGETS[name] for name in figure.targets if name in wanted]
-
-            def done(sample: Sample) -> None:
-                progress.update(task, advance=1, description=f"{sample.figure}: {sample.target}")
-
-            mine = measure_rounds(figure, targets, rounds, options, done)
-            samples += mine
-            notes += [f"{figure.name}: {one} used up its core." for one in saturated(mine)]
-            failures = {sample.failure: None for sample in mine if sample.failure}
-            notes += [f"{figure.name}: {failure}" for failure in failures]
-    return Results(machine, samples, notes)
+    if (share := busy.others()) > OTHERS:
+        notes.append(f"Other processes used {share:.0%} of a core meanwhile.")
+    for name in dict.fromkeys(sample.figure for sample in samples):
+        mine = [sample for sample in samples if sample.figure == name]
+        notes += [f"{name}: {one} used up its core." for one in saturated(mine)]
+        notes += [
+            f"{name}: {one}" for one in dict.fromkeys(sample.failure for sample in mine) if one
+        ]
+    return notes
 
 
 def show(results: Results, figures: Sequence[Figure]) -> None:

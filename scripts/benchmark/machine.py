@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import time
 from pathlib import Path
 
 import msgspec
@@ -56,3 +58,23 @@ def busy_seconds() -> float:
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     user, nice, system, _, _, irq, softirq, steal = (int(field) for field in fields[:8])
     return (user + nice + system + irq + softirq + steal) / TICKS
+
+
+def our_seconds() -> float:
+    """CPU seconds of this process, and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+class Busy:
+    """Watches how much CPU goes to processes that are not of this run."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._all, self._ours = busy_seconds(), our_seconds()
+
+    def others(self) -> float:
+        """The share of one core that they have used since; all of our children must have ended."""
+        passed = time.monotonic() - self._began
+        everything, ours = busy_seconds() - self._all, our_seconds() - self._ours
+        return max(0.0, everything - ours) / max(passed, 1e-9)

@@ -16,14 +16,15 @@ from scripts.benchmark.installed import HERE, node_folder, python_of
 from scripts.benchmark.process import Process, settle
 
 TOKEN: Final = "a-token-for-the-benchmark"
-Dialect = Literal["http", "gateway", "plain"]
+Dialect = Literal["http", "gateway", "plain", "responses"]
 
 
 class Target(msgspec.Struct, frozen=True):
     """Something between a client and the provider.
 
     `dialect` is how a client speaks to it: `http` is the provider's own stream, `gateway` our
-    protocol, `plain` a `delta` for each piece of text and an `end`. `start` takes the provider's
+    protocol, `plain` a `delta` for each piece of text and an `end`, `responses` the Responses
+    API over a WebSocket. `start` takes the provider's
     port and a folder, and raises MissingTarget where this machine lacks what it needs.
     """
 
@@ -75,6 +76,12 @@ def start_node(provider: int, _: Path) -> Process:
     return Process([shutil.which("node") or "node", "server.mjs"], _provided(provider), folder)
 
 
+def start_litellm(provider: int, _: Path) -> Process:
+    """LiteLLM's proxy, of which one kind of WebSocket speaks to this provider."""
+    script = HERE / "litellm" / "serve.py"
+    return Process([str(python_of("litellm")), str(script)], _provided(provider), script.parent)
+
+
 def _provided(provider: int) -> dict[str, str]:
     """Where the SDKs look for the provider."""
     return {
@@ -87,7 +94,10 @@ RELAY: Final = Target("relay", "trio byte relay", "http", start_relay)
 GATEWAY: Final = Target("gateway", "this gateway", "gateway", start_gateway)
 FASTAPI: Final = Target("fastapi", "FastAPI + uvloop + SDK", "plain", start_fastapi)
 NODE: Final = Target("node", "Node + ws + SDK", "plain", start_node)
-TARGETS: Final = {target.name: target for target in (RELAY, GATEWAY, FASTAPI, NODE)}
+LITELLM: Final = Target("litellm", "LiteLLM proxy, Responses WebSocket", "responses", start_litellm)
+TARGETS: Final = {target.name: target for target in (RELAY, GATEWAY, FASTAPI, NODE, LITELLM)}
+USUAL: Final = [name for name in TARGETS if name != LITELLM.name]
+"""What is measured unless somebody asks for more: LiteLLM installs 700 MB."""
 
 
 @contextmanager

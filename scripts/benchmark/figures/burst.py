@@ -37,6 +37,6 @@ FIGURE = Figure(
     title="A hundred ask at once: the first delta",
     columns=(Column("p50", "ms, p50"), Column("p99", "ms, p99")),
     goals=(Goal("p99", 1.0, over="fastapi"),),
-    targets=("relay", "gateway", "fastapi", "node"),
+    targets=("relay", "gateway", "fastapi", "node", "litellm"),
     measure=measure,
 )

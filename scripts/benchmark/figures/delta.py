@@ -64,7 +64,7 @@ def _figure(name: str, streams: int, rate: float) -> Figure:
             Goal("cpu", 0.95, over="node"),
             Goal("cpu", 0.45, over="fastapi"),
         ),
-        targets=("relay", "gateway", "fastapi", "node"),
+        targets=("relay", "gateway", "fastapi", "node", "litellm"),
         measure=lambda order: measure(order, streams, rate),
     )
 

@@ -46,6 +46,6 @@ FIGURE = Figure(
     title="The first delta, idle",
     columns=(Column("whole", "ms after asking", 2), Column("added", "ms added", 2)),
     goals=(Goal("added", 2.0),),
-    targets=("relay", "gateway", "fastapi", "node"),
+    targets=("relay", "gateway", "fastapi", "node", "litellm"),
     measure=measure,
 )

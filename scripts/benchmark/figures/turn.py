@@ -40,6 +40,6 @@ FIGURE = Figure(
     title="A whole small turn",
     columns=(Column("cpu", "ms of CPU", 2), Column("wall", "ms from asking to the end", 2)),
     goals=(Goal("cpu", 1.2, over="fastapi"),),
-    targets=("relay", "gateway", "fastapi", "node"),
+    targets=("relay", "gateway", "fastapi", "node", "litellm"),
     measure=measure,
 )

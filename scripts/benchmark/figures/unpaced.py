@@ -38,6 +38,6 @@ FIGURE = Figure(
     title="Unpaced throughput",
     columns=(Column("rate", "thousand deltas a second"), Column("cpu", "us of CPU a delta")),
     goals=(Goal("rate", 8.0, over="fastapi", at_least=True),),
-    targets=("relay", "gateway", "fastapi", "node"),
+    targets=("relay", "gateway", "fastapi", "node", "litellm"),
     measure=measure,
 )
