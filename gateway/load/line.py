@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from contextlib import suppress
 from typing import Final, Protocol
 
 from gateway.load.dial import Opened
@@ -70,7 +71,8 @@ class LoadLine:
     def slow_down(self) -> None:
         """Read a piece now and then from now on, and let the system hold little for us."""
         if self._socket is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _SLOW_PIECE)
+            with suppress(OSError):  # it is lost already, and reading tells of it
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _SLOW_PIECE)
             self._piece = _SLOW_PIECE
 
     def close(self, *, politely: bool = True) -> None:

@@ -61,9 +61,16 @@ class Foreign:
 
 @asynccontextmanager
 async def foreign_gateway(
-    answer: Answer, *, tls: ssl.SSLContext | None = None, seen: list[Any] | None = None
+    answer: Answer,
+    *,
+    tls: ssl.SSLContext | None = None,
+    seen: list[Any] | None = None,
+    sizes: list[int] | None = None,
 ) -> AsyncIterator[str]:
-    """A gateway that answers every question like this; its address."""
+    """A gateway that answers every question like this; its address.
+
+    `seen` takes the headers of each connection, `sizes` the characters of each message.
+    """
 
     async def handle(socket: ServerConnection) -> None:
         foreign = Foreign(socket)
@@ -72,6 +79,8 @@ async def foreign_gateway(
             seen.append(socket.request.headers)
         async for frame in socket:
             message = json.loads(frame)
+            if sizes is not None:
+                sizes.append(len(frame))
             if message["type"] == "chat.send":
                 await answer(foreign, message["id"])
 
@@ -79,20 +88,25 @@ async def foreign_gateway(
     port = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            partial(serve, handle, listeners=listeners, ssl=tls, close_timeout=1, max_queue=1)
+            partial(serve, handle, listeners=listeners, ssl=tls, close_timeout=1, max_size=None)
         )
         yield f"{'ws' if tls is None else 'wss'}://127.0.0.1:{port}/gateway"
         nursery.cancel_scope.cancel()
 
 
 async def loaded(
-    url: str, *, turns: int = 2, turn_seconds: float = 10.0, mix: Mix = PLAIN
+    url: str,
+    *,
+    turns: int = 2,
+    turn_seconds: float = 10.0,
+    mix: Mix = PLAIN,
+    content: str = "hello",
 ) -> LoadTally:
     """What a load of so many turns, one after another, has seen."""
     plan = LoadPlan(
         connections=1,
         schedule=Schedule(rate=100, count=turns),
-        asking=Asking(content="hello"),
+        asking=Asking(content=content),
         mix=mix,
         turn_seconds=turn_seconds,
     )
@@ -170,6 +184,16 @@ async def test_a_message_in_fragments_is_one_and_pings_are_answered() -> None:
         tally = await loaded(url)
     assert tally.errors == {}
     assert tally.characters == 10
+
+
+async def test_a_long_message_goes_out_whole() -> None:
+    """More than a socket takes at once."""
+    heard: list[int] = []
+
+    async with foreign_gateway(well, sizes=heard) as url:
+        tally = await loaded(url, turns=1, content="x" * 8_000_000)
+    assert tally.total("finished") == 1
+    assert heard[0] > 8_000_000
 
 
 async def test_what_breaks_the_protocol_is_counted() -> None:
