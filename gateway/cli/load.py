@@ -24,7 +24,7 @@ from gateway.cli.exit_codes import FAILED
 from gateway.cli.json_line import print_json
 from gateway.cli.options import Stop, data_dir_option, json_option
 from gateway.cli.running import run
-from gateway.cli.target import find_target
+from gateway.cli.target import find_target, tell_exposure
 from gateway.cli.timespan import timespan
 from gateway.cli.views.harmless import harmless
 from gateway.cli.views.load import load_progress, load_report
@@ -111,6 +111,7 @@ def load(
             raise Stop("--simulate starts a gateway of its own: leave out --url and the like.")
     else:
         target = find_target(url, data_dir, token).target
+        tell_exposure(target)
         if not yes:
             _ask_leave(plan, target.url)
     report = run(partial(_hold, plan, target, thresholds))

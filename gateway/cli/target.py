@@ -48,8 +48,7 @@ def gateway_options(command: CommandT) -> CommandT:
         *, url: str | None, token: str | None, data_dir: Path | None, **others: object
     ) -> object:
         found = find_target(url, data_dir, token)
-        exposed = exposure(found.target.url, found.target.token)
-        tell([] if exposed is None else [exposed])
+        tell_exposure(found.target)
         return command(found=found, **others)
 
     return cast(CommandT, with_gateway)
@@ -93,6 +92,12 @@ def find_target(url: str | None, data_dir: Path | None, token: str | None = None
         kept=partial(_own_token, settings),
     )
     return FoundGateway(Target(call.url, chosen), settings.data_dir)
+
+
+def tell_exposure(target: Target) -> None:
+    """Say on stderr that a token leaves this machine unencrypted, if one will."""
+    exposed = exposure(target.url, target.token)
+    tell([] if exposed is None else [exposed])
 
 
 def default_url(settings: Settings) -> str:

@@ -184,3 +184,15 @@ def test_without_a_gateway_the_line_says_how_to_start_one(tmp_path: Path) -> Non
     assert "agentspace serve" in done.stderr
     assert str(tmp_path / "data") in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["status"], ["load", "--yes", "--duration", "1"]])
+def test_a_token_that_leaves_this_machine_unencrypted_is_told_of(
+    tmp_path: Path, command: list[str]
+) -> None:
+    """By every command that takes an address; this one has no such port."""
+    url = "ws://gateway.example:99999/gateway"
+    done = call(tmp_path, *command, "--url", url, "--token", "a-token-that-was-named")
+    assert done.returncode != 0
+    assert f"the token goes to {url} unencrypted" in done.stderr.splitlines()[0]
+    assert "a-token-that-was-named" not in done.stderr
