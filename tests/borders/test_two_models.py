@@ -17,6 +17,7 @@ import pytest
 import trio
 from msgspec.structs import replace
 
+from gateway.app import NOTE_SECONDS
 from gateway.simulator import Fault, Reply, ReplyText, calls, open_simulator
 from tests.child import open_child
 from tests.support import SECONDS, TERMINAL, Frame, Talk, World, open_world, status_when
@@ -137,11 +138,17 @@ async def test_a_turn_that_dies_with_the_process_is_told_by_model_too(tmp_path: 
     """The next start settles it; what the second model had begun is an estimate."""
     async with open_simulator() as simulator:
         simulator.script(CALLED, ENDLESS)
-        async with open_child(tmp_path, simulator) as child, child.talk() as talk:
+        # Its queue has no bound: one that is full would wait for ever to close.
+        async with (
+            open_child(tmp_path, simulator) as child,
+            child.talk(max_queue=None) as talk,
+        ):
             await ask(talk)
             while (await talk.hear())["type"] != "chat.stream.delta":
                 pass
-            await talk.ask("usage.query")  # answered after what was noted before it
+            await trio.sleep(NOTE_SECONDS)  # younger answers are settled as they were estimated
+            async with child.talk() as other:
+                await other.ask("usage.query")  # answered after what was noted before it
             child.kill()
         with trio.fail_after(SECONDS):
             await simulator.wait_idle()
