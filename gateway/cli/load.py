@@ -193,12 +193,10 @@ async def _hold(plan: LoadPlan, target: Target | None, thresholds: list[Threshol
                 await one.run()
                 nursery.cancel_scope.cancel()
             return report_of(one, thresholds)
-    except (BaseExceptionGroup, GatewayFailed, RigFailed, OSError) as error:
+    except (BaseExceptionGroup, GatewayFailed, RigFailed) as error:
         reason = innermost(error)
-        if isinstance(reason, GatewayFailed | RigFailed):
+        if isinstance(reason, GatewayFailed | RigFailed | BadRecording):
             raise Stop(f"{str(reason).rstrip('.')}.", FAILED) from error
-        if isinstance(reason, OSError) and plan.record_to is not None:
-            raise Stop(f"{plan.record_to} cannot be written: {reason.strerror}.") from error
         raise
 
 

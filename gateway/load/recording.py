@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -38,12 +39,26 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class BadRecording(ValueError):
-    """A file that cannot be played; one line, for a person."""
+    """A file that cannot be played, or written; one line, for a person."""
 
 
 _decode: Final = msgspec.json.Decoder(Recorded).decode
 _check: Final = msgspec.json.Decoder(AnyClientMessage).decode
 _encoder: Final = msgspec.json.Encoder()
+
+
+@contextmanager
+def open_recorder(path: Path) -> Iterator[Recorder]:
+    """Writes what is sent to this file. Raises BadRecording when it cannot be."""
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            yield Recorder(file)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: object, error: OSError) -> BadRecording:
+    return BadRecording(f"{path} cannot be written: {error.strerror}.")
 
 
 class Recorder:
@@ -54,14 +69,17 @@ class Recorder:
         self._began: float | None = None
 
     def take(self, client: str, message: Sendable) -> None:
-        """Write a message that is sent now."""
+        """Write a message that is sent now. Raises BadRecording."""
         fields = msgspec.to_builtins(message)
         fields.update({name: place for name, place in _PLACES.items() if fields.get(name)})
         now = time.perf_counter()
         if self._began is None:
             self._began = now
         at = round(now - self._began, 6)
-        self._file.write(_encoder.encode(Recorded(at, client, fields)).decode() + "\n")
+        try:
+            self._file.write(_encoder.encode(Recorded(at, client, fields)).decode() + "\n")
+        except OSError as error:
+            raise _unwritable(self._file.name, error) from error
 
 
 def read_recording(path: Path) -> list[Recorded]:

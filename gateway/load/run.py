@@ -17,7 +17,7 @@ from gateway.load.dial import Dialer, DialFailed
 from gateway.load.hub import Hub
 from gateway.load.plan import LoadPlan
 from gateway.load.player import Player
-from gateway.load.recording import Recorder
+from gateway.load.recording import open_recorder
 from gateway.load.strain import OwnClock
 from gateway.load.tally import LoadTally
 
@@ -158,8 +158,7 @@ class LoadRun:
         if self.plan.record_to is None:
             yield
             return
-        with self.plan.record_to.open("w", encoding="utf-8") as file:
-            stage.recorder = Recorder(file)
+        with open_recorder(self.plan.record_to) as stage.recorder:
             yield
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentspace.messages import ChatSend, ToolOutput
-from gateway.load.recording import BadRecording, Recorder, placed, read_recording
+from gateway.load.recording import BadRecording, Recorder, open_recorder, placed, read_recording
 
 HELLO = {"type": "chat.send", "id": "1", "content": "hello"}
 
@@ -77,3 +77,18 @@ def test_what_was_told_takes_its_place() -> None:
     told = {"$session": "session_1", "$turn": ""}
     assert placed(message, told) == {"content": "$session", "sessionId": "session_1"}
     assert placed({"sessionId": "session_2"}, told) == {"sessionId": "session_2"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_full_disk_ends_the_recording_in_one_line() -> None:
+    """Whether it shows while something is sent or at the end."""
+    message = ChatSend(id="1", content="x" * 100_000)
+
+    def record(times: int) -> None:
+        with open_recorder(Path("/dev/full")) as recorder:
+            for _ in range(times):
+                recorder.take("c1", message)
+
+    for times in (1, 2):
+        with pytest.raises(BadRecording, match="/dev/full cannot be written: No space left"):
+            record(times)
