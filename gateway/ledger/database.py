@@ -1,4 +1,4 @@
-"""One thread that owns the database, and its commits.
+"""A thread that works on the database, and its commits.
 
 All that waits goes into one commit, and each asker is answered after it: what has been answered
 is on the disk. A whole job is one plain function, run in the thread: a read in a session of pony's,
@@ -57,10 +57,12 @@ class _Job(Generic[T]):
 class DatabaseThread:
     """Runs plain functions in a thread of its own; at most `queue_size` of them wait.
 
-    The one that `start` is given opens the database.
+    Each thread has a connection of its own.
     """
 
-    def __init__(self, db: orm.Database, *, queue_size: int, stop_seconds: float) -> None:
+    def __init__(
+        self, db: orm.Database, name: str, *, queue_size: int, stop_seconds: float
+    ) -> None:
         self._db = db
         self._connection: sqlite3.Connection | None = None
         """pony's; the writes look for it again after one of them has failed."""
@@ -69,20 +71,22 @@ class DatabaseThread:
         self._size = queue_size
         self._stop_seconds = stop_seconds
         self._token = trio.lowlevel.current_trio_token()
-        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.health: Health = "ok"
         self.can_write = True
         """Whether the database let the last write through, whatever was the matter."""
 
-    async def start(self, prepare: Callable[[], None]) -> None:
-        """Start the thread with `prepare`; raises what it raises, mapped as for any job."""
+    async def start(self, prepare: Callable[[], None] | None = None) -> None:
+        """Start the thread. Raises what `prepare`, which opens the database in it, raises."""
         self._thread.start()
-        await self._submit(prepare, "read")
+        if prepare is not None:
+            await self._submit(prepare, "read")
 
     async def stop(self) -> None:
         """Finish what waits, within `stop_seconds` when it cannot be written, and end."""
         self._jobs.put(None)
-        await trio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
+        if self._thread.is_alive():
+            await trio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
 
     @property
     def waiting(self) -> int:

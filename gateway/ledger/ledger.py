@@ -1,7 +1,7 @@
 """The ledger: sessions, their entries and turns in a database (pony, SQLite).
 
-Every method hands one plain function to the database's thread; plain records come back, never
-entities.
+Every method hands one plain function to a thread; plain records come back, never entities. One
+thread writes and another reads, so that no turn waits for a long report.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class Ledger:
     def __init__(self, path: Path, *, queue_size: int, stop_seconds: float = 2.0) -> None:
         self._path = path
         self._db = orm.Database()
-        self._thread = DatabaseThread(self._db, queue_size=queue_size, stop_seconds=stop_seconds)
+        self._thread, self._reader = (
+            DatabaseThread(self._db, name, queue_size=queue_size, stop_seconds=stop_seconds)
+            for name in ("ledger", "ledger reader")
+        )
         self._lock: IO[str] | None = None
 
     async def open(self) -> None:
@@ -48,6 +51,7 @@ class Ledger:
         self._lock = lock(self._path.with_suffix(".lock"))
         try:
             await self._thread.start(self._bind)
+            await self._reader.start()
         except LedgerUnavailable as error:
             with trio.CancelScope(shield=True):  # bounded: nothing waits in the thread
                 await self.close()
@@ -55,6 +59,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what waits and let the file go."""
+        await self._reader.stop()
         await self._thread.stop()
         if self._lock is not None:
             self._lock.close()
@@ -113,19 +118,19 @@ class Ledger:
     async def load_session(self, session_id: str) -> StoredSession | None:
         """See `SessionStore`."""
 
-        return await self._thread.read(lambda: sessions.load(self._db, session_id))
+        return await self._reader.read(lambda: sessions.load(self._db, session_id))
 
     async def list_sessions(self, limit: int, before: str | None) -> list[SessionRecord]:
         """See `SessionStore`."""
 
-        return await self._thread.read(lambda: sessions.listed(self._db, limit, before))
+        return await self._reader.read(lambda: sessions.listed(self._db, limit, before))
 
     async def page_entries(
         self, session_id: str, limit: int, before: int | None
     ) -> list[Entry] | None:
         """See `SessionStore`."""
 
-        return await self._thread.read(lambda: sessions.page(self._db, session_id, limit, before))
+        return await self._reader.read(lambda: sessions.page(self._db, session_id, limit, before))
 
     async def delete_session(self, session_id: str) -> bool:
         """See `SessionStore`."""
@@ -137,7 +142,7 @@ class Ledger:
         def work() -> list[CalibrationRecord]:
             return turns.samples(self._db, LEARNED_FROM)
 
-        return await self._thread.read(work)
+        return await self._reader.read(work)
 
     # --- turns ---------------------------------------------------------------------------------
 
@@ -148,7 +153,7 @@ class Ledger:
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
         """See `TurnStore`."""
 
-        return await self._thread.read(lambda: turns.find(self._db, session_id, turn_id))
+        return await self._reader.read(lambda: turns.find(self._db, session_id, turn_id))
 
     async def note_turn(self, turn: TurnRecord) -> None:
         """See `TurnStore`."""
@@ -157,11 +162,11 @@ class Ledger:
     async def load_open_turns(self) -> list[TurnRecord]:
         """See `TurnStore`."""
 
-        return await self._thread.read(lambda: turns.open_ones(self._db))
+        return await self._reader.read(lambda: turns.open_ones(self._db))
 
     async def total_usage(
         self, session_id: str | None, since: int | None, until: int | None
     ) -> UsageTotals:
         """See `TurnStore`."""
 
-        return await self._thread.read(lambda: turns.totals(self._db, session_id, since, until))
+        return await self._reader.read(lambda: turns.totals(self._db, session_id, since, until))

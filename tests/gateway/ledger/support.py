@@ -149,13 +149,14 @@ async def page(
 
 
 async def statements(ledger: Ledger) -> list[str]:
-    """The first words of every statement from now on."""
+    """The first words of every statement from now on, in either thread."""
     seen: list[str] = []
 
     def work() -> None:
         connection: Any = ledger._db.get_connection()
         connection.set_trace_callback(lambda sql: seen.append(" ".join(sql.split()[:3])))
 
-    await ledger._thread.read(work)
+    for thread in (ledger._thread, ledger._reader):
+        await thread.read(work)
     seen.clear()
     return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -259,6 +260,26 @@ async def test_a_write_that_fails_by_itself_is_refused_and_the_ledger_lives_on(
         other.commit()
         other.close()
         await begin(ledger)
+
+
+async def test_no_turn_waits_for_a_long_report(tmp_path: Path) -> None:
+    """A turn begins and ends while the sums of all others are still being made."""
+    async with open_ledger(tmp_path) as ledger, trio.open_nursery() as nursery:
+        begun, go_on = trio.Event(), threading.Event()
+        token = trio.lowlevel.current_trio_token()
+
+        def sums(*_: object) -> UsageTotals:
+            token.run_sync_soon(begun.set)
+            assert go_on.wait(5)
+            return UsageTotals()
+
+        with pytest.MonkeyPatch.context() as slow:
+            slow.setattr("gateway.ledger.turns.totals", sums)
+            nursery.start_soon(ledger.total_usage, None, None, None)
+            await begun.wait()
+            await begin(ledger)
+            assert await ledger.settle_turn(change(1), settled(1))
+            go_on.set()
 
 
 async def test_a_connection_that_is_lost_is_made_anew(tmp_path: Path) -> None:
