@@ -214,7 +214,6 @@ async def check_goes_on(talk: Talk, session_id: str) -> None:
         ("chat.stream.start", CLIENTS),
         ("chat.stream.delta", 200),
         ("chat.stream.end", 40),
-        ("chat.stream.end", 100),
     ],
 )
 async def test_nothing_that_was_told_is_lost_when_the_process_is_killed(

@@ -22,7 +22,7 @@ from tests.courses.replies import tide
 from tests.support import SECONDS, TERMINAL, Frame, Talk
 
 MORE = int(os.environ.get("AGENTSPACE_COURSES", "0"))
-KILLS = MORE or 5
+KILLS = MORE or 3
 LONGEST = 0.7
 """Seconds of a turn before the gateway is killed."""
 STEPS = 3

@@ -35,6 +35,7 @@ def test_a_stale_file_is_written_anew(
     stale.write_text("old")
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "MESSAGES", stale)
+    monkeypatch.setattr(script, "python_types", lambda: current)
     assert script.main(["--check"]) == 1
     assert stale.read_text() == "old"
     assert script.main([]) == 0
