@@ -128,11 +128,13 @@ class Upstream:
 
     def _take(self, turn: Turn, batch: Sequence[ProviderEvent]) -> bool:
         """Add a batch of events to the answer; whether it brought content."""
-        brought_content = False
+        answer, brought_content = turn.step.answer, False
         shown: list[TurnEvent] = []
         try:
             for event in batch:
-                shown += self._shown(turn, event)
+                # A piece of a block begins no pass, and there are thousands: nothing is compared.
+                is_piece = isinstance(event, ContentBlockDelta)
+                shown += answer.feed(event) if is_piece else self._shown(turn, event)
                 brought_content = brought_content or brings_content(event)
         finally:  # what came before a fault is shown
             if shown:
@@ -140,12 +142,9 @@ class Upstream:
         return brought_content
 
     def _shown(self, turn: Turn, event: ProviderEvent) -> Iterable[TurnEvent]:
-        """Add an event to the answer; what it shows."""
+        """Add an event that is no piece of a block to the answer; what it shows."""
         answer = turn.step.answer
         match event:
-            # A piece of a block begins no pass, and there are thousands: nothing is compared.
-            case ContentBlockDelta():
-                return answer.feed(event)
             case ProviderPing():
                 self.pings += 1
                 return ()

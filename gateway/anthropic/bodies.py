@@ -16,7 +16,6 @@ import httpx2
 import trio
 
 from gateway.anthropic.http1.body import ResponseBody, TakePiece
-from gateway.anthropic.http1.patience import Patience
 from protocol.prompt import Prompt
 
 LONGEST_ERROR = 64 * 1024
@@ -72,12 +71,11 @@ async def bound(response: httpx2.Response) -> None:
 class Pieces:
     """The body of a stream, of which no more than `longest` bytes are read."""
 
-    def __init__(self, response: httpx2.Response, longest: int, patience: Patience) -> None:
+    def __init__(self, response: httpx2.Response, longest: int) -> None:
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         self._body = response.stream
         self._pieces = aiter(self._body)
         self._left = longest
-        self._patience = patience
 
     async def each(self, take: TakePiece) -> bool:
         """Give the pieces to `take` until it has enough. Raises BodyTooLong.
@@ -86,7 +84,6 @@ class Pieces:
         """
 
         def take_bounded(piece: bytes) -> bool:
-            self._patience.moved()
             self._left -= len(piece)
             if self._left < 0:
                 raise BodyTooLong("the answer does not end")

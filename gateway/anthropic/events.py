@@ -65,7 +65,7 @@ class Events:
             nonlocal enough
             self._ready = self._reader.feed(piece)
             enough = self._give(take)
-            return enough or self._has_more
+            return enough or bool(self._ready or self._large or self._fault)
 
         while not enough:
             if self._ready or self._large:
@@ -78,10 +78,6 @@ class Events:
             else:
                 await self._read(feed)
         return True
-
-    @property
-    def _has_more(self) -> bool:
-        return bool(self._ready or self._large or self._fault)
 
     def _give(self, take: TakeEvents) -> bool:
         batch = self._batch()

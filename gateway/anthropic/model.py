@@ -45,7 +45,7 @@ for _name in ("anthropic", "httpx2", "httpcore2"):
 log = logging.getLogger(__name__)
 
 READ_SECONDS = 600.0
-"""Bytes may take so long; the turn's own watchdog ends a silence much earlier."""
+"""Bytes may take so long; those of a stream may as long as the turn's own watchdog lets them."""
 
 PAGE = 100
 MOST_MODELS = 1_000
@@ -182,8 +182,9 @@ class AnthropicModel:
         with self._mapped_errors(), Patience(READ_SECONDS) as patience:
             head = await sdk.heads.head(headers)
             response = await self._understood(partial(self._send, head, patience), prompt.body)
+            patience.end()
             self._open_streams += 1
-            pieces = Pieces(response, longest_answer(prompt), patience)
+            pieces = Pieces(response, longest_answer(prompt))
             try:
                 events = Events(pieces, response)
                 yield events

@@ -21,7 +21,7 @@ import trio
 AT_ONCE = 64
 """Sockets that are asked for at once."""
 
-LONGEST_RUN = 0.005
+LONGEST_RUN = 0.002
 """Seconds between two rests for the other tasks, but for the last function's."""
 
 ReadSome = Callable[[], bool]

@@ -8,7 +8,7 @@ import trio
 
 from gateway.anthropic.http1.connection import ProviderConnection
 
-MOST_IDLE = 64
+MOST_IDLE = 256
 """Connections that are kept."""
 
 IDLE_SECONDS = 55.0

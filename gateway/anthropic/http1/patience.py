@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 
 import httpx2
@@ -33,6 +34,10 @@ class Patience:
         self._scope.__exit__(kind, error, trace)
         if self._scope.cancelled_caught:
             raise httpx2.ReadTimeout("the provider sent nothing for too long")
+
+    def end(self) -> None:
+        """Whoever reads from here on has a deadline of its own."""
+        self._scope.deadline = math.inf
 
     def moved(self) -> None:
         """Bytes have moved."""

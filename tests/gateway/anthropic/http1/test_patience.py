@@ -33,3 +33,10 @@ async def test_an_end_of_another_kind_is_let_through(autojump_clock: MockClock) 
     with trio.move_on_after(1.0) as scope, Patience(10.0):
         await trio.sleep_forever()
     assert scope.cancelled_caught
+
+
+async def test_it_can_be_ended(autojump_clock: MockClock) -> None:
+    """Whoever waits then has a deadline of its own."""
+    with Patience(10.0) as patience:
+        patience.end()
+        await trio.sleep(1_000.0)
