@@ -59,8 +59,8 @@ class Ledger:
 
     async def close(self) -> None:
         """Finish what waits and let the file go."""
+        await self._thread.stop()  # first: a report may take longer than there is time
         await self._reader.stop()
-        await self._thread.stop()
         if self._lock is not None:
             self._lock.close()
 
