@@ -27,6 +27,7 @@ _EXPLANATION_LENGTH = 240
 _SHORTEST_KEY = 6
 """Characters: a shorter one may be a word of any text."""
 _NAME_LENGTH = 64
+_HUNG_UP = (httpx2.ReadError, httpx2.RemoteProtocolError)
 
 
 def provider_error(error: Exception) -> ProviderError:
@@ -63,6 +64,13 @@ def provider_error(error: Exception) -> ProviderError:
                 "LLM_ERROR",
                 "The proxy does not let the gateway through to the provider. Check HTTPS_PROXY, "
                 "HTTP_PROXY and ALL_PROXY, and what the proxy allows.",
+                retryable=True,
+            )
+        case anthropic.APIConnectionError() if isinstance(error.__cause__, _HUNG_UP):
+            return ProviderError(
+                "LLM_ERROR",
+                "The connection to the provider broke before its answer began. Send again; if it "
+                "happens again, check the base address, and what stands in between.",
                 retryable=True,
             )
         case anthropic.APIConnectionError() | httpx2.ConnectError():

@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import trio
+
 from actors.ports import Model, ProviderEvents
 from gateway.late import Late
+from protocol.errors import ProviderError
 from protocol.prompt import Prompt
 from protocol.provider.model_info import ModelInfo
 
@@ -44,6 +47,7 @@ class LateModel:
             )
 
         self._client = Late(load)
+        self._answer_seconds = answer_seconds
 
     async def ready(self) -> None:
         """Wait until the SDK is loaded."""
@@ -64,8 +68,12 @@ class LateModel:
         return await (await self._client.wait()).list_models()
 
     async def describe(self, model: str) -> ModelInfo:
-        """What `model` can do, from the provider."""
-        return await (await self._client.wait()).describe(model)
+        """What `model` can do, from the provider; a turn's start waits no longer for loading."""
+        with trio.move_on_after(self._answer_seconds):
+            return await (await self._client.wait()).describe(model)
+        raise ProviderError(
+            "LLM_TIMEOUT", "The gateway is still starting. Try again.", retryable=True
+        )
 
     async def count_tokens(self, body: bytes, betas: Sequence[str] = ()) -> int:
         """The provider's count of the input tokens of `body`."""

@@ -133,3 +133,23 @@ def test_the_provider_says_whether_to_try_again(status: int, said: str, *, retry
     assert error.failure.retryable is retryable
     told = 2_000 if retryable or status != 400 else None
     assert error.failure.retry_after_ms == told
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (httpx2.ConnectError("refused"), "cannot be reached"),
+        (httpx2.ReadError("reset"), "broke before its answer began"),
+        (httpx2.RemoteProtocolError("no HTTP"), "broke before its answer began"),
+    ],
+)
+def test_an_address_that_hangs_up_is_told_from_one_that_is_not_there(
+    cause: Exception, words: str
+) -> None:
+    """The network is not to be looked at for the one, and the server not for the other."""
+    request = httpx2.Request("POST", "https://provider.example/v1/messages")
+    error = anthropic.APIConnectionError(request=request)
+    error.__cause__ = cause
+    told = provider_error(error).failure
+    assert words in told.message
+    assert (told.code, told.retryable) == ("LLM_ERROR", True)
