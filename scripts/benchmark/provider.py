@@ -15,7 +15,7 @@ from typing import Final
 from scripts.benchmark.client import MODEL, BrokenTarget
 
 READ_BYTES: Final = 1 << 16
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 
 HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_1\r\n"
