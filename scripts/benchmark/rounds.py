@@ -14,7 +14,7 @@ import msgspec
 from scripts.benchmark.figure import Figure, Measured, Options, Order
 from scripts.benchmark.installed import MissingTarget
 from scripts.benchmark.process import ROOT, settle
-from scripts.benchmark.targets import Target, running, start_simulator
+from scripts.benchmark.targets import TARGETS, Target, running, start_simulator
 
 LONGEST: Final = 300.0
 """Seconds that one measurement of one target may take."""
@@ -124,7 +124,7 @@ def _sample(order: Order, number: int) -> Sample:
         target=order.target,
         round=number,
         measured=measured,
-        failure=failure,
+        failure=f"{TARGETS[order.target].title}: {failure}" if failure else "",
     )
 
 
