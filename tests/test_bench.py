@@ -176,7 +176,7 @@ def test_a_page_has_the_machine_the_tables_and_what_was_noticed() -> None:
     """As Markdown."""
     text = results_text(Results(MACHINE, SAMPLES, ["The machine was busy."]), [FIGURE])
     assert "Some processor" in text
-    assert "Medians of 3 rounds." in text
+    assert "Medians of up to 3 rounds." in text
     assert "| this gateway | 120.0 | 1.00 |" in text
     assert text.endswith("- The machine was busy.")
     assert markdown_table([["a|b", "c"], ["d", "1"]]).startswith("| a\\|b | c |\n| --- | ---: |")

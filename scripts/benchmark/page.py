@@ -55,8 +55,9 @@ def with_results(page: str, text: str) -> str:
 def results_text(results: Results, figures: Sequence[Figure]) -> str:
     """The machine, the goals, a table for each figure, and what was noticed."""
     rounds = 1 + max((sample.round for sample in results.samples), default=0)
+    said = "One round." if rounds == 1 else f"Medians of up to {rounds} rounds."
     parts = [
-        f"Measured on {results.machine.line()}. Medians of {rounds} rounds.",
+        f"Measured on {results.machine.line()}. {said}",
         markdown_table(goal_table(results.samples, figures)),
         f"![{', '.join(_plotted_titles(results, figures))}]({PLOT})",
     ]
