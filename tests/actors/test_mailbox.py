@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.mailbox import MOST_BYTES, ActorStopped, Mailbox, MailboxFull
+from actors.mailbox import MOST_BYTES, ActorStopped, Envelope, Mailbox, MailboxFull
 from protocol.client import ChatSend, SessionHistory
 from protocol.errors import Failure, GatewayError
 from protocol.mail import (
@@ -261,3 +261,48 @@ async def test_whoever_gave_up_is_not_missed() -> None:
     mailbox.close()
     async for envelope in mailbox:
         envelope.reply.send(TurnAccepted("turn_1"))
+
+
+async def test_what_comes_while_nothing_waits_is_begun_in_the_senders_step() -> None:
+    """It is sealed all the same, and its answer is there without a switch of tasks."""
+    mailbox = make_mailbox()
+    seen: list[LlmMail] = []
+
+    def begin(envelope: Envelope[LlmMail]) -> bool:
+        seen.append(envelope.open())
+        envelope.reply.send(Cancelling("turn_1"))
+        return True
+
+    others = trio.Event()
+
+    async def other() -> None:
+        others.set()
+
+    async with trio.open_nursery() as nursery:
+        with mailbox.begun_by(begin):
+            nursery.start_soon(other)
+            assert await mailbox.ask(CANCEL) == Cancelling("turn_1")
+            assert not others.is_set()
+    assert (seen, mailbox.waiting) == ([CANCEL], 0)
+    assert seen[0] is not CANCEL
+    mailbox.offer(DrainTurns())
+    assert (len(seen), mailbox.waiting) == (1, 1)
+
+
+async def test_what_comes_behind_others_waits_for_its_turn() -> None:
+    """Nothing is begun before what came earlier, nor without room for it."""
+    mailbox = make_mailbox()
+    offered: list[LlmMail] = []
+
+    def refuse(envelope: Envelope[LlmMail]) -> bool:
+        offered.append(envelope.open())
+        return False
+
+    with mailbox.begun_by(refuse):
+        await mailbox.tell(DrainTurns())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mailbox.ask, CANCEL)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (offered, mailbox.waiting) == ([DrainTurns()], 2)
+            assert [(await anext(mailbox)).open() for _ in range(2)] == [DrainTurns(), CANCEL]
+            nursery.cancel_scope.cancel()
