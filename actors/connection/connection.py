@@ -32,9 +32,11 @@ from protocol.client import (
     ChatCancel,
     ChatResume,
     ChatSend,
+    ContextInspect,
     GatewayStatus,
     Ping,
     SessionDelete,
+    SessionHistory,
     ToolApprovalResponse,
     ToolOutput,
 )
@@ -57,6 +59,9 @@ from protocol.states import (
 )
 
 log = logging.getLogger(__name__)
+
+_BULKY = (ContextInspect, SessionHistory)
+"""Questions whose answers hold a session's text: megabytes, where others are some kilobytes."""
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +120,7 @@ class Connection:
             stream_ended=self._stream_ended,
         )
         self._pending = self._pending_bytes = 0
+        self._one_bulky = trio.Lock()
         self._closing = ConnectionEnd(code=CloseCode.NORMAL, reason="")
         self._nursery: trio.Nursery | None = None
 
@@ -302,20 +308,29 @@ class Connection:
         self._nursery.start_soon(self._answer, question, size)
 
     async def _answer(self, question: Question, size: int) -> None:
+        if isinstance(question, _BULKY):
+            # One at a time, and only when the last one is on its way: a client that asks much and
+            # reads little would have one session many times in memory.
+            async with self._one_bulky:
+                await self._outbox.empty()
+                await self._outbox.put(await self._reply(question))
+        else:
+            await self._outbox.put(await self._reply(question))
+        # Not before: a client that never reads must not be answered without end.
+        self._pending -= 1
+        self._pending_bytes -= size
+
+    async def _reply(self, question: Question) -> ServerMessage:
         try:
             # A deletion is done whole: were its client to leave in the middle, a turn would go on.
             whole = isinstance(question, SessionDelete)
             with deadline(self._settings.ask_seconds, shield=whole):
-                answer = await self._queries.answer(question)
+                return await self._queries.answer(question)
         except GatewayError as error:
-            answer = ErrorMessage.of(error.failure, question.id)
+            return ErrorMessage.of(error.failure, question.id)
         except Exception:
             log.exception("a client's question could not be answered")
-            answer = ErrorMessage.of(BUG, question.id)
-        await self._outbox.put(answer)
-        # Not before: a client that never reads must not be answered without end.
-        self._pending -= 1
-        self._pending_bytes -= size
+            return ErrorMessage.of(BUG, question.id)
 
     # --- writer --------------------------------------------------------------------------------
 

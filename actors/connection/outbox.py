@@ -16,6 +16,7 @@ class Outbox:
         self._size = size
         self._messages: deque[ServerMessage] = deque()
         self._space = trio.lowlevel.ParkingLot()
+        self._emptied = trio.lowlevel.ParkingLot()
         self._rung = False
         self._bell = trio.lowlevel.ParkingLot()
         self.is_waited_for = False
@@ -35,7 +36,14 @@ class Outbox:
         """The oldest message."""
         message = self._messages.popleft()
         self._space.unpark()
+        if not self._messages:
+            self._emptied.unpark_all()
         return message
+
+    async def empty(self) -> None:
+        """Until all messages have been taken."""
+        while self._messages:
+            await self._emptied.park()
 
     def ring(self) -> None:
         """There is something to do for the reader: rung any number of times, heard once."""

@@ -633,6 +633,25 @@ async def test_only_so_many_queries_wait_at_once(autojump_clock: MockClock) -> N
         await client.expect("session.list")
 
 
+@pytest.mark.parametrize("kind", ["session.history", "context.inspect"])
+async def test_one_who_never_reads_has_a_sessions_text_in_memory_twice_at_most(
+    kind: str, autojump_clock: MockClock
+) -> None:
+    """One answer is on its way, the next one waits, and the rest is not asked for until then."""
+    async with open_world() as world:
+        client = world.connect()
+        client.say("session.create", id="s")
+        session = (await client.expect("session.created"))["sessionId"]
+        client.socket.stop_reading()
+        for number in range(4):
+            client.say(kind, id=f"q{number}", sessionId=session)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(client.connection._outbox) == 1
+        client.socket.read_on()
+        answered = [(await client.hear())["requestId"] for _ in range(4)]
+        assert sorted(answered) == ["q0", "q1", "q2", "q3"]
+
+
 @pytest.mark.parametrize("kinds", [["ping"], ["session.list"], ["ping", "session.list"]])
 async def test_a_flood_by_one_who_never_reads_is_bounded_and_ends(
     kinds: list[str], autojump_clock: MockClock

@@ -36,6 +36,22 @@ async def test_a_full_outbox_makes_whoever_puts_wait() -> None:
     assert len(outbox) == 0
 
 
+async def test_whoever_needs_it_empty_waits_for_the_last_message() -> None:
+    """An empty one is not waited for."""
+    outbox = Outbox(2)
+    await outbox.empty()
+    for number in range(2):
+        await outbox.put(pong(number))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.empty)
+        for _ in range(2):
+            await trio.testing.wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            outbox.take()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not nursery.child_tasks
+
+
 @pytest.mark.parametrize("rings", [1, 5])
 async def test_the_bell_is_heard_once(rings: int) -> None:
     """However often it was rung, and also when it was rung before anybody listened."""
