@@ -285,9 +285,10 @@ async def test_a_client_that_reads_slowly_but_steadily_stays(tmp_path: Path) -> 
             [frame for frame in frames if frame["type"] == "chat.stream.delta"]
             for frames in (slow, fast)
         ]
-        assert len(deltas[0]) * 3 < len(deltas[1])
+        assert len(deltas[0]) < len(deltas[1])
         assert max(len(delta["delta"]) for delta in deltas[0]) >= LONGEST_JOINED
-        assert [some[-1]["seq"] for some in deltas] == [1_000, 1_000]
+        # What came with one read is one event of the turn, for both.
+        assert deltas[0][-1]["seq"] == deltas[1][-1]["seq"] <= 1_000
 
 
 async def test_a_client_that_never_answers_a_ping_is_closed_and_its_turn_goes_on(
