@@ -17,7 +17,14 @@ from scripts.benchmark.figure import Column, Figure, Goal, Measured, Order
 from scripts.benchmark.figures.all import FIGURES
 from scripts.benchmark.installed import MissingTarget
 from scripts.benchmark.machine import Busy, Machine, processor, this_machine
-from scripts.benchmark.page import NoMarks, markdown_table, panels_of, results_text, with_results
+from scripts.benchmark.page import (
+    NoMarks,
+    markdown_table,
+    merged,
+    panels_of,
+    results_text,
+    with_results,
+)
 from scripts.benchmark.quick import LIMITS, VERSION, excesses, limits, renew
 from scripts.benchmark.results import Results, median_of, ratio_of, verdicts
 from scripts.benchmark.rounds import Sample, saturated
@@ -180,6 +187,15 @@ def test_a_page_has_the_machine_the_tables_and_what_was_noticed() -> None:
     assert "| this gateway | 120.0 | 1.00 |" in text
     assert text.endswith("- The machine was busy.")
     assert markdown_table([["a|b", "c"], ["d", "1"]]).startswith("| a\\|b | c |\n| --- | ---: |")
+
+
+def test_a_page_can_be_renewed_in_parts() -> None:
+    """What was not measured now stays, with what was noticed on it; the rest is replaced."""
+    turn = Sample(figure="turn", target="gateway", round=0, measured=Measured({"cpu": 3.0}, {}))
+    old = Results(MACHINE, [turn, sample("relay", 0, 1.0)], ["turn: a", "delta: b", "Busy."])
+    both = merged(old, Results(MACHINE, SAMPLES, ["delta: c"]))
+    assert both.samples == [turn, *SAMPLES]
+    assert both.notes == ["turn: a", "delta: c"]
 
 
 def test_ours_is_marked_in_the_plot() -> None:

@@ -67,7 +67,7 @@ def parser(about: str | None) -> argparse.ArgumentParser:
         "--renew", action="store_true", help="with --quick: take the counts down there"
     )
     made.add_argument(
-        "--write", type=Path, metavar="PAGE", help="write the tables into a page, and draw its plot"
+        "--write", type=Path, metavar="PAGE", help="write tables, plot and samples there"
     )
     made.add_argument("--from", type=Path, metavar="FILE", dest="source", help="of a run's --json")
     made.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
@@ -101,7 +101,7 @@ def main(about: str | None = None) -> None:
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     if arguments.write:
-        write_page(arguments.write, results, figures)
+        write_page(arguments.write, results, FIGURES)
 
 
 def quick(file: Path, *, renewing: bool) -> None:

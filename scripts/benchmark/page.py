@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from scripts.benchmark.figure import Column, Figure
 from scripts.benchmark.installed import HERE, python_of
@@ -35,8 +37,33 @@ class NoMarks(Exception):
     """The page lacks the marks between which results stand."""
 
 
-def write_page(page: Path, results: Results, figures: Sequence[Figure]) -> None:
-    """Put the results into the page, and the plot into its folder. Raises NoMarks."""
+def write_page(page: Path, results: Results, figures: Mapping[str, Figure]) -> None:
+    """Put the results into the page, and the plot and all samples beside it. Raises NoMarks.
+
+    What the samples there say of figures that were not measured now is kept, so that a page can be
+    renewed in parts; the machine is that of the last run. `figures` are all there are, by name.
+    """
+    kept = page.with_suffix(".json")
+    if kept.exists():
+        results = merged(msgspec.json.decode(kept.read_bytes(), type=Results), results)
+    kept.write_bytes(msgspec.json.encode(results) + b"\n")
+    _write(page, results, [one for name, one in figures.items() if name in _measured(results)])
+
+
+def merged(old: Results, new: Results) -> Results:
+    """The new results, and the old ones of other figures, with the notes on them."""
+    renewed = _measured(new)
+    samples = [sample for sample in old.samples if sample.figure not in renewed]
+    others = {sample.figure for sample in samples}
+    notes = [note for note in old.notes if note.partition(":")[0] in others]
+    return Results(new.machine, samples + new.samples, notes + new.notes)
+
+
+def _measured(results: Results) -> set[str]:
+    return {sample.figure for sample in results.samples}
+
+
+def _write(page: Path, results: Results, figures: Sequence[Figure]) -> None:
     panels = panels_of(results, figures)
     if panels:
         draw(panels, page.parent / PLOT)
