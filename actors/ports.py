@@ -6,9 +6,9 @@ border that knows the library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import msgspec
 
@@ -276,8 +276,11 @@ class Names(Protocol):
 class Socket(Protocol):
     """One client's WebSocket."""
 
-    async def receive(self) -> str | bytes:
-        """The next frame. Raises SocketClosed."""
+    async def listen(self, take: Callable[[str | bytes], Awaitable[None]]) -> NoReturn:
+        """Hand over each message, one after the other, until the client goes. Raises SocketClosed.
+
+        What `take` raises leaves as it is.
+        """
         ...
 
     @property

@@ -12,11 +12,13 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import trio
 
 from actors.connection.connection import Connection, ConnectionSettings
 from actors.connection.queries import Queries
+from actors.connection.rounds import Rounds
 from actors.context.catalog import Catalog
 from actors.context.context import Context
 from actors.context.gathering import ContextSettings
@@ -176,6 +178,7 @@ class Gateway:
                     self.url = _url(settings.host, sockets)
                     listeners.start_soon(_listen, server, sockets, connections)
                     listeners.start_soon(door.tell_refusals)
+                    listeners.start_soon(parts.rounds.run)
                     tell_if_fewer(settings.max_connections, door.max_connections)
                     task_status.started(self.url)
                     listeners.start_soon(self._load_rest, parts, turns)
@@ -294,6 +297,14 @@ class Wiring:
             llm=self.llm_mailbox,
             usage=self.usage_mailbox,
         )
+        self.rounds = Rounds(settings.keepalive_seconds)
+        self._connection_settings = ConnectionSettings(
+            write_seconds=settings.write_seconds,
+            keepalive_seconds=settings.keepalive_seconds,
+            ask_seconds=settings.ask_seconds,
+            outbox_size=settings.outbox_size,
+            max_pending=settings.max_pending_queries,
+        )
         self._census = GatewayCensus(
             server=self._serving,
             llm=self.llm,
@@ -334,17 +345,12 @@ class Wiring:
             socket,
             codec,
             mailbox,
-            ConnectionSettings(
-                write_seconds=settings.write_seconds,
-                keepalive_seconds=settings.keepalive_seconds,
-                ask_seconds=settings.ask_seconds,
-                outbox_size=settings.outbox_size,
-                max_pending=settings.max_pending_queries,
-            ),
+            self._connection_settings,
             llm=self.llm_mailbox,
             queries=self._queries,
             logs=self._logs,
             census=self._census,
+            rounds=self.rounds,
             hello=hello if says_hello else None,
         )
 
@@ -356,7 +362,8 @@ class Wiring:
 async def _listen(
     server: Server, sockets: list[trio.SocketListener], connections: trio.Nursery
 ) -> None:
-    await trio.serve_listeners(server.accept, sockets, handler_nursery=connections)
+    accept = partial(server.accept, connections)
+    await trio.serve_listeners(accept, sockets, handler_nursery=connections)
 
 
 @contextmanager

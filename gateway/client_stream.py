@@ -37,7 +37,7 @@ class ClientStream(trio.abc.Stream):
         self._socket.setblocking(False)
         self._read = read
         self._tail = bytearray()
-        self._flushing = trio.Lock()
+        self._flushing: trio.Lock | None = None  # for most clients nobody ever waits
 
     @property
     def is_behind(self) -> bool:
@@ -55,6 +55,8 @@ class ClientStream(trio.abc.Stream):
         if not self._tail:
             await trio.lowlevel.checkpoint()
             return
+        if self._flushing is None:
+            self._flushing = trio.Lock()
         async with self._flushing:
             while self._tail:
                 self._check_open()

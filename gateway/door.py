@@ -28,10 +28,11 @@ Judgement = Admission | Refusal
 
 
 class Guest(msgspec.Struct, frozen=True):
-    """Who was let in, and all that has been read of it."""
+    """Who was let in, its request's head, and what came right behind it."""
 
     admission: Admission
-    read: bytes
+    head: bytes
+    rest: bytes
 
 
 class Door:
@@ -66,8 +67,9 @@ class Door:
             return None
         judgement = self._judge(head, stream)
         if isinstance(judgement, Admission):
+            assert isinstance(head, bytes)
             self._guests += 1  # without an await since it was judged
-            return Guest(judgement, read)
+            return Guest(judgement, head, read[len(head) :])
         self._log_refusal(_peer(stream), f"{judgement.status:d} {judgement.reason}")
         await self._answer(stream, judgement.response(is_head=is_head))
         return None

@@ -1,27 +1,27 @@
-"""Listen, shake hands, contain, drain (trio-websocket).
+"""Shake hands, contain, drain.
 
 What goes wrong in a connection ends that connection alone. trio-websocket's own server would end
 with it, since an exception there leaves its nursery, even one that an unauthenticated request
-provokes; so each connection has its own nursery and one boundary around it.
+provokes; so each connection has one boundary around it.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
 import msgspec
 import trio
-from trio_websocket import wrap_server_stream
 
 from actors.connection.connection import Connection, ConnectionEnd
 from actors.mailbox import ActorStopped, Address, MailboxFull
 from actors.ports import Socket
 from gateway.client_stream import ClientStream
-from gateway.door import RECEIVE_BYTES, Door
+from gateway.door import Door, Guest
 from gateway.handshake import Admission
-from gateway.websocket import WebSocket
+from gateway.websocket import WebSocket, shake_hands
 from protocol.codec import CODECS, JSON, Codec
 from protocol.errors import CloseCode
 from protocol.mail import Drain
@@ -100,50 +100,37 @@ class Server:
         with suppress(MailboxFull, ActorStopped):  # then it is cut at the deadline
             connection.mailbox.offer(drain)
 
-    async def accept(self, stream: trio.SocketStream) -> None:
-        """Serve one client. The boundary of a connection: nothing leaves it but a cancel."""
-        try:
-            async with trio.open_nursery() as nursery:
-                await self._serve(nursery, stream)
-                nursery.cancel_scope.cancel()
-        except* Exception as group:  # noqa: BLE001 - nothing may leave but a cancel
-            # Broken handshakes are the network's everyday; bugs are logged where they happen.
-            log.debug("a connection ended: %r", group.exceptions)
-        finally:
-            await trio.aclose_forcefully(stream)
-
-    async def _serve(self, nursery: trio.Nursery, stream: trio.SocketStream) -> None:
-        end = trio.current_time() + self._settings.handshake_seconds
-        guest = None
-        with trio.move_on_at(end):
+    async def accept(self, connections: trio.Nursery, stream: trio.SocketStream) -> None:
+        """Let a client in, as a task in `connections`: an idle one keeps nothing of its arrival."""
+        with _contained(), trio.move_on_after(self._settings.handshake_seconds):
             guest = await self._door.admit(stream)
-        if guest is None:
-            return
-        client = ClientStream(stream, guest.read)
-        try:
-            socket = None
-            with trio.move_on_at(end):
-                socket = await self._shake_hands(nursery, client, guest.admission)
-            if socket is not None:
-                await self._converse(socket, guest.admission)
-        finally:
-            client.close()
-            self._door.leave()
-            self._note_empty()
+            if guest is not None:
+                client = ClientStream(stream, guest.rest)
+                try:
+                    socket = await self._shake_hands(client, guest)
+                except BaseException:
+                    self._see_off(client)
+                    raise
+                connections.start_soon(self._stay, client, socket, guest.admission)
 
-    async def _shake_hands(
-        self, nursery: trio.Nursery, client: ClientStream, admission: Admission
-    ) -> WebSocket:
-        request = await wrap_server_stream(
-            nursery,
-            client,
-            max_message_size=self._settings.max_message_bytes,
-            receive_buffer_size=RECEIVE_BYTES,
-        )
+    async def _stay(self, client: ClientStream, socket: WebSocket, admission: Admission) -> None:
+        try:
+            with _contained():
+                await self._converse(socket, admission)
+        finally:
+            socket.let_go()
+            self._see_off(client)
+
+    def _see_off(self, client: ClientStream) -> None:
+        client.close()
+        self._door.leave()
+        self._note_empty()
+
+    async def _shake_hands(self, client: ClientStream, guest: Guest) -> WebSocket:
         return WebSocket(
-            await request.accept(subprotocol=admission.subprotocol),
             client,
-            is_text=_codec(admission).is_text,
+            await shake_hands(client, guest.head, guest.admission.subprotocol),
+            is_text=_codec(guest.admission).is_text,
             max_message_bytes=self._settings.max_message_bytes,
         )
 
@@ -185,6 +172,16 @@ class Server:
         if not closing.forcibly:
             with trio.move_on_after(self._settings.close_seconds):
                 await socket.aclose(closing.code, closing.reason)
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    """The boundary of a connection: nothing leaves it but a cancel."""
+    try:
+        yield
+    except* Exception as group:  # noqa: BLE001 - nothing may leave but a cancel
+        # Broken handshakes are the network's everyday; bugs are logged where they happen.
+        log.debug("a connection ended: %r", group.exceptions)
 
 
 def _codec(admission: Admission) -> Codec:

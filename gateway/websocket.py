@@ -1,20 +1,27 @@
 """A client's WebSocket, as its connection's actor uses it.
 
-trio-websocket shakes hands, reads, answers pings and closes. A message for the client is written
-below it: a frame of a server is a header of 2 to 10 bytes and the payload, without a mask (RFC
-6455, 5.2), and trio-websocket makes several objects and copies of each.
+trio-websocket reads, answers pings and closes. It is given a connection that has shaken hands
+already, for the door has judged the request; what it would keep of that weighs as much as all else
+of an idle client. A message from the client goes straight to the actor. A message for the client
+is written below trio-websocket: a frame of a server is a header of 2 to 10 bytes and the payload,
+without a mask (RFC 6455, 5.2), and trio-websocket makes several objects of each.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Final
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, NoReturn
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, BytesMessage, TextMessage
+from wsproto.handshake import H11Handshake
 
 from actors.ports import SocketClosed
-from gateway.client_stream import ClientStream
+from gateway.client_stream import RECEIVE_BYTES, ClientStream
 from protocol.codec import Frame
 from protocol.errors import CloseCode
 
@@ -35,36 +42,106 @@ def frame_of(kind: int, payload: bytes) -> bytes:
     return struct.pack("!BBQ", kind, 127, size) + payload
 
 
-class WebSocket:
-    """`actors.ports.Socket` on a trio-websocket connection and the stream below it."""
+_HAPPENED: Final = trio.Event()
+_OVER: Final = H11Handshake(ConnectionType.SERVER)
+"""Stands for every handshake that is over: the real one keeps the request in many objects."""
+
+
+async def shake_hands(client: ClientStream, head: bytes, subprotocol: str | None) -> WSConnection:
+    """Answer the request in `head` that it may go on as a WebSocket."""
+    rules = WSConnection(ConnectionType.SERVER)
+    rules.receive_data(head)
+    for _ in rules.events():  # the request
+        pass
+    await client.send_all(rules.send(AcceptConnection(subprotocol=subprotocol)))
+    rules.handshake = _OVER
+    return rules
+
+
+class _Nothing:
+    """In place of what trio-websocket waits for and we need not: see `_Connection`."""
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+_NOTHING: Final[Any] = _Nothing()
+
+
+class _Connection(WebSocketConnection):
+    """trio-websocket's, whose messages go straight to whoever reads.
+
+    Its queue, its lock (the stream keeps frames whole by itself) and what is only of use in a
+    handshake or a test of its own would be a quarter of an idle connection.
+    """
 
     def __init__(
-        self,
-        connection: WebSocketConnection,
-        stream: ClientStream,
-        *,
-        is_text: bool,
-        max_message_bytes: int,
+        self, stream: ClientStream, rules: WSConnection, *, max_message_bytes: int
     ) -> None:
-        self._connection = connection
-        self._stream = stream
-        self._kind = TEXT if is_text else BINARY
+        super().__init__(stream, rules, receive_buffer_size=RECEIVE_BYTES)
+        self._send_channel = self._recv_channel = self._stream_lock = _NOTHING
+        self._connection_proposal = None
+        self._open_handshake = self._for_testing_peer_closed_connection = _HAPPENED
         self._max_message_bytes = max_message_bytes
+        self.take: Callable[[Frame], Awaitable[None]] | None = None
+        """Gets each message; without it they are dropped."""
+        self.mistake: Exception | None = None
+        """What `take` has raised: nothing that the client has done."""
 
-    async def receive(self) -> Frame:
-        """The next frame. Raises SocketClosed."""
-        try:
-            frame: Frame = await self._connection.get_message()
-        except ConnectionClosed as closed:
-            raise SocketClosed from closed
-        # The library's limit counts the characters of a text frame, this one its bytes.
-        if isinstance(frame, str) and self._is_too_large(frame):
+    def read(self) -> Awaitable[None]:
+        """Read until the client goes."""
+        return self._reader_task()
+
+    async def _handle_message_event(self, event: TextMessage | BytesMessage) -> None:
+        if self.take is None:
+            return
+        part = event.data if isinstance(event.data, str) else bytes(event.data)
+        self._message_size += len(part.encode() if isinstance(part, str) else part)
+        if self._message_size > self._max_message_bytes:
             raise SocketClosed(CloseCode.TOO_LARGE, "message too large")
-        return frame
+        self._message_parts.append(part)
+        if event.message_finished:
+            whole = type(part)().join(self._message_parts)  # type: ignore[arg-type]
+            self._message_parts, self._message_size = [], 0
+            try:
+                await self.take(whole)
+            except Exception as error:
+                self.mistake = error
+                raise
 
-    def _is_too_large(self, text: str) -> bool:
-        most = self._max_message_bytes
-        return len(text) * 4 > most and len(text.encode()) > most
+
+class WebSocket:
+    """`actors.ports.Socket` on a client's stream after the handshake, whose outcome is `rules`."""
+
+    def __init__(
+        self, stream: ClientStream, rules: WSConnection, *, is_text: bool, max_message_bytes: int
+    ) -> None:
+        self._stream = stream
+        self._rules = rules
+        self._connection = _Connection(stream, rules, max_message_bytes=max_message_bytes)
+        self._kind = TEXT if is_text else BINARY
+
+    async def listen(self, take: Callable[[Frame], Awaitable[None]]) -> NoReturn:
+        """Hand over each message, one after the other, until the client goes. Raises SocketClosed.
+
+        What `take` raises leaves as it is.
+        """
+        self._connection.take = take
+        try:
+            await self._connection.read()
+        except Exception as error:
+            if isinstance(error, SocketClosed) or error is self._connection.mistake:
+                raise
+            raise SocketClosed from error  # what came is more than wsproto can bear
+        finally:
+            self._connection.take = None
+        raise SocketClosed
 
     @property
     def is_behind(self) -> bool:
@@ -97,4 +174,18 @@ class WebSocket:
 
     async def aclose(self, code: CloseCode, reason: str) -> None:
         """Say that this is the end, and wait for the client's answer."""
-        await self._connection.aclose(code, reason)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read_out)
+            await self._connection.aclose(code, reason)
+            nursery.cancel_scope.cancel()
+
+    def let_go(self) -> None:
+        """Keep nothing alive once the client has gone."""
+        # wsproto's parser is a generator that refers to itself: thousands of them would wait for
+        # the collector, which comes rarely, and hold the memory around them.
+        assert self._rules.connection is not None  # it shook hands
+        self._rules.connection._proto._parse_more.close()
+
+    async def _read_out(self) -> None:
+        with suppress(Exception):  # whatever else comes, this is the end
+            await self._connection.read()

@@ -64,11 +64,12 @@ LIBRARIES = {
         "gateway.cli.talk.suspending",
     },
     "tiktoken": {"gateway.tokenizer"},
-    "trio_websocket": {"gateway.server", "gateway.websocket"},
+    "trio_websocket": {"gateway.websocket"},
     "websockets": {
         *(f"agentspace.client.{name}" for name in ("address", "connection", "dial", "websocket")),
         "gateway.load.dial",
     },
+    "wsproto": {"gateway.websocket"},
     "yaml": {"gateway.library.skills"},
 }
 EVERYWHERE_IN_CLI = {"click", "rich"}

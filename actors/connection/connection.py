@@ -3,8 +3,9 @@
 Tasks that share a connection and die with it: the *reader* turns frames into mail; one task must
 always be receiving, or nobody sees the client's close. The *owner* takes the mail and alone
 changes the state. *Queries* are answered in tasks of their own, a bounded number at a time. The
-*writer* alone writes (`writer.py`), and ends the connection when a frame does not leave in time. A
-*watchman* ends it when a ping is never answered.
+*writer* alone writes (`writer.py`); it has a task while it has something to do, and ends the
+connection when a frame does not leave in time. On the *rounds* of all connections each is pinged,
+and ended when no pong comes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from contextlib import suppress
 import msgspec
 import trio
 
-from actors.connection.outbox import Outbox
 from actors.connection.queries import Queries, Question
+from actors.connection.rounds import Rounds
 from actors.connection.tool_mail import tool_mail
 from actors.connection.watch import Watch
 from actors.connection.writer import ReadsTooSlowly, Writer
@@ -96,6 +97,7 @@ class Connection:
         queries: Queries,
         logs: TurnLogs,
         census: Census,
+        rounds: Rounds,
         hello: ServerMessage | None,
     ) -> None:
         self._socket = socket
@@ -108,34 +110,36 @@ class Connection:
         self._census = census
         self.state: ConnectionState = "idle"
         self._last_ended: str | None = None
+        self._rounds = rounds
         self._hello = hello
-        self._outbox = Outbox(settings.outbox_size)
         self._writer = Writer(
             socket,
             codec,
-            self._outbox,
+            outbox_size=settings.outbox_size,
             write_seconds=settings.write_seconds,
             # A client of the original's gateway has no word for a notice.
             says_notices=hello is not None,
-            stream_ended=self._stream_ended,
         )
         self._pending = self._pending_bytes = 0
-        self._one_bulky = trio.Lock()
+        self._one_bulky: trio.Lock | None = None  # an idle client has none
         self._closing = ConnectionEnd(code=CloseCode.NORMAL, reason="")
         self._nursery: trio.Nursery | None = None
 
     async def run(self) -> ConnectionEnd:
         """Serve until the client goes or is sent away; the answer is how to close the socket."""
-        if self._hello is not None:
-            await self._outbox.put(self._hello)
         try:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self._read)
-                self._nursery.start_soon(self._own)
-                self._nursery.start_soon(self._write)
-                self._nursery.start_soon(self._watch_pulse)
+                self._writer.open(self)
+                self._rounds.join(self._check_pulse)
+                try:
+                    await self._own()
+                finally:  # nothing may begin in a nursery that has ended
+                    self._rounds.leave(self._check_pulse)
+                    self._writer.close()
         finally:
             await self._let_go()  # noqa: ASYNC102 - it shields itself, with a deadline
+            self._nursery = None
         return self._closing
 
     def send_away(self) -> None:
@@ -143,8 +147,7 @@ class Connection:
         self._end(CloseCode.GOING_AWAY, "the gateway goes away")
 
     def _end(self, code: CloseCode, reason: str, *, forcibly: bool = False) -> None:
-        assert self._nursery is not None
-        if self._nursery.cancel_scope.cancel_called:
+        if self._nursery is None or self._nursery.cancel_scope.cancel_called:
             return  # what ended it first is why
         self._closing = ConnectionEnd(code=code, reason=reason, forcibly=forcibly)
         self._nursery.cancel_scope.cancel()
@@ -164,11 +167,12 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            while True:
-                frame = await self._socket.receive()
-                await self.mailbox.keep(await self._understood(frame), len(frame))
+            await self._socket.listen(self._hear)
         except SocketClosed as closed:
             self._end(closed.code, closed.reason)
+
+    async def _hear(self, frame: str | bytes) -> None:
+        await self.mailbox.keep(await self._understood(frame), len(frame))
 
     async def _understood(self, frame: str | bytes) -> FromClient | Malformed:
         try:
@@ -181,6 +185,9 @@ class Connection:
     # --- owner ---------------------------------------------------------------------------------
 
     async def _own(self) -> None:
+        if self._hello is not None:
+            await self._writer.put(self._hello)
+            self._hello = None  # an idle client would keep it for good
         with self.mailbox.owned():
             async for envelope in self.mailbox:
                 match envelope.open():
@@ -188,9 +195,9 @@ class Connection:
                         await self._take(message, envelope.size)
                     case Malformed(explanation=explanation, request_id=request_id):
                         failure = Failure(code="INVALID_MESSAGE", message=explanation)
-                        await self._outbox.put(ErrorMessage.of(failure, request_id))
+                        await self._writer.put(ErrorMessage.of(failure, request_id))
                     case drain:
-                        await self._outbox.put(GatewayDraining(deadline_ms=drain.deadline_ms))
+                        await self._writer.put(GatewayDraining(deadline_ms=drain.deadline_ms))
                         self._advance("drain")
 
     async def _take(self, message: AnyClientMessage, size: int) -> None:
@@ -198,10 +205,10 @@ class Connection:
         try:
             await self._obey(message, size)
         except GatewayError as error:
-            await self._outbox.put(ErrorMessage.of(error.failure, message.id))
+            await self._writer.put(ErrorMessage.of(error.failure, message.id))
         except Exception:
             log.exception("a client's message could not be obeyed")
-            await self._outbox.put(ErrorMessage.of(BUG, message.id))
+            await self._writer.put(ErrorMessage.of(BUG, message.id))
 
     async def _obey(self, message: AnyClientMessage, size: int) -> None:
         match message:
@@ -212,9 +219,9 @@ class Connection:
             case ChatCancel():
                 await self._cancel(message)
             case Ping(id=request_id):
-                await self._outbox.put(Pong(request_id=request_id))
+                await self._writer.put(Pong(request_id=request_id))
             case GatewayStatus(id=request_id):
-                await self._outbox.put(self._census.report(request_id))
+                await self._writer.put(self._census.report(request_id))
             case ToolOutput() | ToolApprovalResponse():
                 await self._tell_turn(message)
             case _:
@@ -250,7 +257,7 @@ class Connection:
     def _follow(self, turn_id: str, request_id: str, *, after: int, cancel_when_gone: bool) -> None:
         cursor = self._logs.find(turn_id).open_cursor(self._writer.hear, after=after)
         self._writer.watch = Watch(cursor, request_id, cancel_when_gone=cancel_when_gone)
-        self._outbox.ring()
+        self._writer.ring()
 
     async def _cancel(self, cancel: ChatCancel) -> None:
         if cancel.turn_id is None and cancel.request_id is None:
@@ -290,7 +297,7 @@ class Connection:
 
     def _advance(self, event: ConnectionEvent) -> None:
         self.state = advance(CONNECTION, self.state, event)
-        self._outbox.ring()
+        self._writer.ring()
 
     # --- queries -------------------------------------------------------------------------------
 
@@ -311,11 +318,12 @@ class Connection:
         if isinstance(question, _BULKY):
             # One at a time, and only when the last one is on its way: a client that asks much and
             # reads little would have one session many times in memory.
+            self._one_bulky = self._one_bulky or trio.Lock()
             async with self._one_bulky:
-                await self._outbox.empty()
-                await self._outbox.put(await self._reply(question))
+                await self._writer.empty()
+                await self._writer.put(await self._reply(question))
         else:
-            await self._outbox.put(await self._reply(question))
+            await self._writer.put(await self._reply(question))
         # Not before: a client that never reads must not be answered without end.
         self._pending -= 1
         self._pending_bytes -= size
@@ -334,28 +342,38 @@ class Connection:
 
     # --- writer --------------------------------------------------------------------------------
 
+    def begin_writing(self) -> None:
+        """See `WriterOwner`."""
+        assert self._nursery is not None
+        self._nursery.start_soon(self._write)
+
     async def _write(self) -> None:
         try:
-            await self._writer.run(lambda: self.state == "closed")
-            self._end(CloseCode.GOING_AWAY, "the gateway goes away")
+            await self._writer.run()
+            if self.state == "closed":
+                self._end(CloseCode.GOING_AWAY, "the gateway goes away")
         except ReadsTooSlowly:
             self._end(CloseCode.POLICY, "you read too slowly", forcibly=True)
         except SocketClosed as closed:
             self._end(closed.code, closed.reason)
 
-    def _stream_ended(self, watch: Watch) -> None:
+    def stream_ended(self, watch: Watch) -> None:
+        """See `WriterOwner`."""
         self._last_ended = watch.request_id
         self._advance("turn_ended")
 
-    # --- watchman ------------------------------------------------------------------------------
+    # --- rounds --------------------------------------------------------------------------------
 
-    async def _watch_pulse(self) -> None:
-        while True:
-            await trio.sleep(self._settings.keepalive_seconds)
-            if not self._writer.is_held_up and not await self._is_alive():
-                # A close frame would wait for what the client does not read.
-                is_held_up = self._writer.is_held_up
-                return self._end(CloseCode.POLICY, "no pong", forcibly=is_held_up)
+    def _check_pulse(self) -> None:
+        assert self._nursery is not None
+        if not self._writer.is_held_up:  # a write has its own deadline
+            self._nursery.start_soon(self._ping)
+
+    async def _ping(self) -> None:
+        if not await self._is_alive():
+            # A close frame would wait for what the client does not read.
+            is_held_up = self._writer.is_held_up
+            self._end(CloseCode.POLICY, "no pong", forcibly=is_held_up)
 
     async def _is_alive(self) -> bool:
         with trio.move_on_after(self._settings.keepalive_seconds) as patience:

@@ -1,18 +1,18 @@
-"""Writes to one client: what waits in the outbox, then what a turn's log holds behind its cursor.
+"""Writes to one client: messages that wait, then what a turn's log holds behind its cursor.
 
-While nothing waits to be written, a delta needs no task of its own: the turn that appends it
-writes it, in `hear`, without an await. As soon as the socket does not take a frame whole, or
-anything else is to be said, the writer's own task takes over until it has caught up. Then a slow
+An idle client has no task for this. While nothing waits to be written, the turn that appends a
+delta writes it itself, in `hear`, without an await. Where a frame does not leave whole, or
+anything else is to be said, a task begins, and lives until it has caught up. Meanwhile a slow
 client gets fewer and larger frames, and nobody waits for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from typing import Protocol
 
 import trio
 
-from actors.connection.outbox import Outbox
 from actors.connection.watch import Watch
 from actors.ports import Socket
 from protocol.bounds import LARGE
@@ -25,49 +25,107 @@ class ReadsTooSlowly(Exception):
     """A frame did not leave in time, so no close frame would either: the client is to be cut."""
 
 
+class WriterOwner(Protocol):
+    """The connection that a writer writes for."""
+
+    def begin_writing(self) -> None:
+        """Start a task that runs the writer."""
+        ...
+
+    def stream_ended(self, watch: Watch) -> None:
+        """The terminal frame of the turn is about to be written."""
+        ...
+
+
 class Writer:
     """The only one that sends messages to a client.
 
-    A frame has `write_seconds` to leave. `stream_ended` is called before a turn's terminal frame
-    is written. Without `says_notices` the client has no word for `chat.stream.notice`.
+    At most `outbox_size` messages wait. A frame has `write_seconds` to leave. Without
+    `says_notices` the client has no word for `chat.stream.notice`.
     """
 
     def __init__(
         self,
         socket: Socket,
         codec: Codec,
-        outbox: Outbox,
         *,
+        outbox_size: int,
         write_seconds: float,
         says_notices: bool,
-        stream_ended: Callable[[Watch], None],
     ) -> None:
         self._socket = socket
         self._encode = codec.encode
-        self._outbox = outbox
+        self._outbox_size = outbox_size
         self._write_seconds = write_seconds
         self._says_notices = says_notices
-        self._stream_ended = stream_ended
+        self._owner: WriterOwner | None = None
+        # Most clients are idle, and need none of these.
+        self._messages: deque[ServerMessage] | None = None
+        self._space: trio.lowlevel.ParkingLot | None = None
+        self._emptied: trio.lowlevel.ParkingLot | None = None
+        self._has_work = False
+        self._is_idle = False
         self.watch: Watch | None = None
         self.is_held_up = False
         """Whether a frame waits for the client to read."""
 
-    async def run(self, is_over: Callable[[], bool]) -> None:
-        """Write until nothing is left and `is_over`. Raises SocketClosed, ReadsTooSlowly."""
-        while True:
-            await self._outbox.wait()
-            if self._socket.is_behind:  # what `hear` began
-                await self._flush()
-            while self._outbox:
-                await self._write(self._outbox.take())
-            await self._write_stream()
-            if is_over() and not self._outbox:
-                return
+    def open(self, owner: WriterOwner) -> None:
+        """Begin; first with what waits already."""
+        self._owner = owner
+        self._is_idle = True
+        if self._has_work:
+            self.ring()
+
+    def close(self) -> None:
+        """Begin nothing more: the connection ends."""
+        self._owner = None
+        self._is_idle = False
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
+        return 0 if self._messages is None else len(self._messages)
+
+    async def put(self, message: ServerMessage) -> None:
+        """Add a message; waits while there is no space."""
+        while self.waiting >= self._outbox_size:
+            if self._space is None:
+                self._space = trio.lowlevel.ParkingLot()
+            await self._space.park()
+        if self._messages is None:
+            self._messages = deque()
+        self._messages.append(message)
+        self.ring()
+
+    async def empty(self) -> None:
+        """Until no message waits any more."""
+        while self._messages:
+            if self._emptied is None:
+                self._emptied = trio.lowlevel.ParkingLot()
+            await self._emptied.park()
+
+    def ring(self) -> None:
+        """There is something to do; said any number of times."""
+        self._has_work = True
+        if self._is_idle:
+            self._is_idle = False
+            assert self._owner is not None
+            self._owner.begin_writing()
 
     def hear(self) -> None:
         """The watched turn has said something. Its own task calls this: nothing may go wrong."""
-        if not (self._outbox.is_waited_for and self._write_delta()):
-            self._outbox.ring()
+        if not (self._is_idle and self._write_delta()):
+            self.ring()
+
+    async def run(self) -> None:
+        """Write until nothing is left. Raises SocketClosed, ReadsTooSlowly."""
+        while self._has_work:
+            self._has_work = False
+            if self._socket.is_behind:  # what `hear` began
+                await self._flush()
+            await self._write_messages()
+            await self._write_stream()
+        self._is_idle = self._owner is not None
 
     def _write_delta(self) -> bool:
         """Write the one delta that is new; whether no more is to be done."""
@@ -87,6 +145,16 @@ class Writer:
         watch.cursor.step()
         return not self._socket.is_behind
 
+    async def _write_messages(self) -> None:
+        while self._messages:
+            message = self._messages.popleft()
+            if self._space is not None:
+                self._space.unpark()
+            if self._emptied is not None and not self._messages:
+                self._emptied.unpark_all()
+            await self._write(message)
+        self._messages = None
+
     async def _write_stream(self) -> None:
         watch = self.watch
         if watch is None:
@@ -97,7 +165,8 @@ class Writer:
             # seen it may send again at once.
             watch.cursor.close()
             self.watch = None
-            self._stream_ended(watch)
+            if self._owner is not None:
+                self._owner.stream_ended(watch)
         for message in frames(events, first, watch.request_id):
             if self._says_notices or not isinstance(message, ChatStreamNotice):
                 await self._write(message)

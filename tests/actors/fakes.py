@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import trio
 
 from actors.connection.connection import Connection, ConnectionEnd, ConnectionSettings
 from actors.connection.queries import Queries
+from actors.connection.rounds import Rounds
 from actors.context.catalog import Catalog
 from actors.context.context import Context
 from actors.context.gathering import ContextSettings
@@ -651,12 +652,11 @@ class FakeSocket:
         """The client reads again."""
         self._reading.set()
 
-    async def receive(self) -> str | bytes:
+    async def listen(self, take: Callable[[str | bytes], Awaitable[None]]) -> NoReturn:
         """See `Socket`."""
-        try:
-            return await self._said.receive()
-        except trio.EndOfChannel:
-            raise SocketClosed from None
+        async for frame in self._said:
+            await take(frame)
+        raise SocketClosed
 
     @property
     def is_behind(self) -> bool:
@@ -910,12 +910,20 @@ class World:
             ),
             logs=self.logs,
             census=self.census,
+            rounds=self._rounds(settings.keepalive_seconds),
             hello=hello,
         )
         client = Client(connection, socket)
         assert self.nursery is not None
         self.nursery.start_soon(client.run)
         return client
+
+    def _rounds(self, seconds: float) -> Rounds:
+        """Of its own for each client, so that a test may choose the time."""
+        rounds = Rounds(seconds)
+        assert self.nursery is not None
+        self.nursery.start_soon(rounds.run)
+        return rounds
 
     @property
     def row(self) -> TurnRecord:

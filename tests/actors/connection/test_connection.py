@@ -646,7 +646,7 @@ async def test_one_who_never_reads_has_a_sessions_text_in_memory_twice_at_most(
         for number in range(4):
             client.say(kind, id=f"q{number}", sessionId=session)
         await trio.testing.wait_all_tasks_blocked()
-        assert len(client.connection._outbox) == 1
+        assert client.connection._writer.waiting == 1
         client.socket.read_on()
         answered = [(await client.hear())["requestId"] for _ in range(4)]
         assert sorted(answered) == ["q0", "q1", "q2", "q3"]
@@ -667,7 +667,7 @@ async def test_a_flood_by_one_who_never_reads_is_bounded_and_ends(
         tasks = len(client.connection._nursery.child_tasks)
         assert tasks <= 5 + 4
         assert client.connection.mailbox.waiting <= 8
-        assert len(client.connection._outbox) <= 8
+        assert client.connection._writer.waiting <= 8
         assert world.store.calls.count("list_sessions") <= 8 + 4 + 1
         closing = await ended(client)
         assert (closing.code, closing.forcibly) == (CloseCode.POLICY, True)

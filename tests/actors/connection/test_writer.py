@@ -11,7 +11,6 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from actors.connection.outbox import Outbox
 from actors.connection.watch import Watch
 from actors.connection.writer import ReadsTooSlowly, Writer
 from actors.ports import SocketClosed
@@ -28,30 +27,44 @@ END = Failed(turn_id="turn_1", failure=Failure(code="LLM_ERROR", message=""), us
 class Desk:
     """A writer with a client, and the log of a turn that it watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, nursery: trio.Nursery, *, is_open: bool = True) -> None:
         self.socket = FakeSocket()
-        self.outbox = Outbox(8)
         self.ended: list[str] = []
-        self.is_over = False
+        self.runs = 0
+        self.failures: list[Exception] = []
+        self._nursery = nursery
         self.writer = Writer(
             self.socket,
             JSON,
-            self.outbox,
+            outbox_size=2,
             write_seconds=10.0,
             says_notices=False,
-            stream_ended=lambda watch: self.ended.append(watch.request_id),
         )
+        if is_open:
+            self.writer.open(self)
 
-    def follow(self, log: TurnLog, after: int = -1) -> None:
-        """Watch a turn."""
+    def stream_ended(self, watch: Watch) -> None:
+        """See `WriterOwner`."""
+        self.ended.append(watch.request_id)
+
+    def begin_writing(self) -> None:
+        """See `WriterOwner`."""
+        self.runs += 1
+        self._nursery.start_soon(self._run)
+
+    async def _run(self) -> None:
+        try:
+            await self.writer.run()
+        except Exception as error:  # noqa: BLE001 - a test looks at it
+            self.failures.append(error)
+
+    async def follow(self, log: TurnLog, after: int = -1) -> None:
+        """Watch a turn, from here on with nothing to do."""
         cursor = log.open_cursor(self.writer.hear, after=after)
         self.writer.watch = Watch(cursor, "r1", cancel_when_gone=False)
-        self.outbox.ring()
-
-    async def fails(self, error: type[Exception]) -> None:
-        """Write until this goes wrong."""
-        with pytest.raises(error):
-            await self.writer.run(lambda: self.is_over)
+        self.writer.ring()
+        await trio.testing.wait_all_tasks_blocked()
+        self.runs = 0
 
     def heard(self) -> list[str]:
         """What the client has got since the last time: the deltas' text, else the types."""
@@ -65,35 +78,23 @@ class Desk:
 
 
 @asynccontextmanager
-async def running(desk: Desk) -> AsyncIterator[None]:
-    """The writer runs, and waits for something to do."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(desk.writer.run, lambda: desk.is_over)
-        await trio.testing.wait_all_tasks_blocked()
-        yield
-        nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
 async def watching() -> AsyncIterator[tuple[Desk, TurnLog]]:
     """A writer that has nothing to do, and the turn that it watches."""
-    desk, log = Desk(), TurnLog("turn_1")
-    async with running(desk):
-        desk.follow(log)
-        await trio.testing.wait_all_tasks_blocked()
+    log = TurnLog("turn_1")
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery)
+        await desk.follow(log)
         yield desk, log
 
 
 @pytest.mark.parametrize("kind", [lambda text: Text(text, "code"), Reasoning])
 async def test_a_delta_has_left_when_it_is_appended(kind: Callable[[str], TurnEvent]) -> None:
-    """No task is switched, and the writer is not woken for it."""
+    """No task has anything to do with it."""
     async with watching() as (desk, log):
         for text in ("one", "two"):
             log.append(kind(text))
             assert desk.heard() == [text]
-        assert desk.outbox.is_waited_for
-        await trio.testing.wait_all_tasks_blocked()
-        assert desk.heard() == []
+        assert desk.runs == 0
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ async def test_all_else_is_the_writers_own_work(events: list[TurnEvent], frames:
 async def test_a_message_that_waits_goes_before_a_later_delta() -> None:
     """The client gets both in the order in which they came about."""
     async with watching() as (desk, log):
-        await desk.outbox.put(Pong(request_id="p"))
+        await desk.writer.put(Pong(request_id="p"))
         log.append(Text("a", "text"))
         assert desk.heard() == []
         await trio.testing.wait_all_tasks_blocked()
@@ -157,14 +158,12 @@ async def test_a_frame_that_does_not_leave_in_time_ends_the_writing(
     autojump_clock: MockClock,
 ) -> None:
     """Also when the turn's own task began it."""
-    desk, log = Desk(), TurnLog("turn_1")
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(desk.fails, ReadsTooSlowly)
-        desk.follow(log)
-        await trio.testing.wait_all_tasks_blocked()
+    async with watching() as (desk, log):
         desk.socket.stop_reading()
         log.append(Text("a", "text"))
-    assert trio.current_time() == 10
+        await trio.sleep(60)
+        assert [type(error) for error in desk.failures] == [ReadsTooSlowly]
+    assert desk.writer.is_held_up
 
 
 @pytest.mark.parametrize("error", [SocketClosed(), ZeroDivisionError()])
@@ -176,25 +175,80 @@ async def test_what_goes_wrong_at_one_client_is_not_its_turns_trouble(
     def fail(payload: bytes) -> None:
         raise error
 
-    async with watching() as (other, log), trio.open_nursery() as nursery:
-        desk = Desk()
-        nursery.start_soon(desk.fails, type(error))
-        desk.follow(log)
-        await trio.testing.wait_all_tasks_blocked()
+    async with watching() as (other, log), watching() as (desk, _):
+        await desk.follow(log)
         monkeypatch.setattr(desk.socket, "write", fail)
         for text in ("a", "b"):
             log.append(Text(text, "text"))
             assert other.heard() == [text]
+        await trio.testing.wait_all_tasks_blocked()
+        assert desk.failures == [error]
 
 
-async def test_it_ends_when_all_is_over_and_written() -> None:
-    """What came last is still written."""
-    desk = Desk()
-    async with running(desk):
-        desk.is_over = True
-        await desk.outbox.put(Pong(request_id="p"))
+async def test_a_message_that_finds_no_room_waits_for_it() -> None:
+    """All come, in the order in which they were put."""
+    async with watching() as (desk, _):
+        desk.socket.stop_reading()
+        async with trio.open_nursery() as nursery:
+
+            async def put_all() -> None:
+                for number in range(6):
+                    await desk.writer.put(Pong(request_id=f"p{number}"))
+
+            nursery.start_soon(put_all)
+            await trio.testing.wait_all_tasks_blocked()
+            assert desk.writer.waiting == 2
+            desk.socket.read_on()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (desk.heard(), desk.writer.waiting) == (["pong"] * 6, 0)
+
+
+async def test_whoever_needs_it_empty_waits_for_the_last_message() -> None:
+    """An empty one is not waited for."""
+    async with watching() as (desk, _):
+        await desk.writer.empty()
+        desk.socket.stop_reading()
+        for _ in range(2):
+            await desk.writer.put(Pong(request_id="p"))
+            await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.writer.empty)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (desk.writer.waiting, len(nursery.child_tasks)) == (1, 1)
+            desk.socket.read_on()
+
+
+async def test_one_task_at_a_time_writes() -> None:
+    """However often it is said that there is something to do."""
+    async with watching() as (desk, log):
+        for _ in range(3):
+            desk.writer.ring()
+        await desk.writer.put(Pong(request_id="p"))
+        log.append(Text("a", "text"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (desk.heard(), desk.runs) == (["pong", "a"], 1)
+
+
+async def test_no_task_begins_after_the_close() -> None:
+    """It would begin in a nursery that has ended; the one that writes already goes on."""
+    async with watching() as (desk, log):
+        desk.socket.stop_reading()
+        await desk.writer.put(Pong(request_id="p"))
+        await trio.testing.wait_all_tasks_blocked()
+        log.append(END)
+        desk.writer.close()
+        desk.socket.read_on()
+        await trio.testing.wait_all_tasks_blocked()
+        await desk.writer.put(Pong(request_id="q"))
+        assert (desk.heard(), desk.ended, desk.runs) == (["pong", "error"], [], 1)
+
+
+async def test_what_was_put_before_it_opened_is_written_then() -> None:
+    """And not before."""
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, is_open=False)
+        await desk.writer.put(Pong(request_id="p"))
+        assert desk.runs == 0
+        desk.writer.open(desk)
         await trio.testing.wait_all_tasks_blocked()
         assert desk.heard() == ["pong"]
-        desk.outbox.ring()
-        await trio.testing.wait_all_tasks_blocked()
-        assert not desk.outbox.is_waited_for
