@@ -7,6 +7,7 @@ provokes; so each connection has one boundary around it.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,9 @@ from protocol.errors import CloseCode
 from protocol.mail import Drain
 
 log = logging.getLogger(__name__)
+
+MANY: Final = 1_000
+"""Clients; when so many have gone, and at most a quarter of them is left, memory is given back."""
 
 SENT_AWAY: Final = ConnectionEnd(code=CloseCode.GOING_AWAY, reason="the gateway goes away")
 """How a guest ends that came before the drain, and whose actor came too late for it."""
@@ -53,6 +57,7 @@ class Server:
         self._settings = settings
         self._door = door
         self._connect = connect
+        self._gone = 0
         self._arrivals: set[trio.CancelScope] = set()  # guests that wait for their actor
         self._is_over = False
         self._connections: set[Connection] = set()
@@ -125,6 +130,13 @@ class Server:
         client.close()
         self._door.leave()
         self._note_empty()
+        self._gone += 1
+        if self._gone >= MANY and self._gone >= 4 * len(self._connections):
+            self._gone = 0
+            # CPython keeps some thousands of small objects to use them again. Strewn over the
+            # memory of the clients that have gone, they keep most of it from the system; a full
+            # collection lets go of them. So few clients are left that it takes some milliseconds.
+            gc.collect()
 
     async def _shake_hands(self, client: ClientStream, guest: Guest) -> WebSocket:
         return WebSocket(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import trio.testing
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import connect
 
+from gateway import server
 from gateway.head import LONGEST_HEAD
 from gateway.prices import GenaiPrices
-from tests.support import TOKEN, Frame, World, open_world
+from tests.support import TOKEN, Frame, World, open_world, status_when
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 
@@ -161,6 +163,25 @@ async def test_too_large_a_message_closes_with_1009(tmp_path: Path) -> None:
         async with world.talk() as talk:
             await talk.socket.send('{"type":"ping","id":"a","filler":"' + "世" * 900 + '"}')
             assert await talk.close_code() == 1009
+
+
+async def test_when_many_have_gone_their_memory_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with each of them, and not while many are left."""
+    collections: list[int] = []
+    monkeypatch.setattr(server, "MANY", 2)
+    monkeypatch.setattr(gc, "collect", lambda: collections.append(1))
+    async with open_world(tmp_path) as world, world.talk() as talk:
+        for _ in range(3):
+            async with world.talk():
+                pass
+        await status_when(talk, lambda now: bool(now["connections"] == 1))
+        assert collections == []
+        async with world.talk():
+            pass
+        await status_when(talk, lambda now: bool(now["connections"] == 1))
+        assert collections == [1]
 
 
 async def test_one_client_more_than_allowed_gets_503(tmp_path: Path) -> None:
