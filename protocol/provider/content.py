@@ -7,7 +7,6 @@ are bound to the transcript by their signatures.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -99,7 +98,7 @@ class _Typed(msgspec.Struct):
 
 
 _CITED = b'"citations":{"enabled":true}'
-_SEALED = re.compile(rb'[{,]"encrypted_')
+_SEALED = (b'{"encrypted_', b',"encrypted_')
 _typed = msgspec.json.Decoder(list[_Typed] | str)
 
 
@@ -131,7 +130,8 @@ def has_sealed_text(content: bytes) -> bool:
     It stands in fields whose names begin with `encrypted_`. A text that speaks of such a field has
     its quotes escaped.
     """
-    return _SEALED.search(content) is not None
+    # A pattern takes several times as long to go through a picture.
+    return any(sealed in content for sealed in _SEALED)
 
 
 def plain_text(content: bytes) -> str | None:
