@@ -64,9 +64,9 @@ class TiktokenTokenizer:
         self._limiter = trio.CapacityLimiter(2)
 
     def load(self) -> _Encoding:
-        """Load the vocabulary (blocking: 0.3 s, 80 MB). Raises ValueError when it is damaged.
+        """Load the vocabulary (blocking: 0.3 s). Raises ValueError when it is damaged.
 
-        For half of that the library keeps the interpreter to itself, and the loop waits.
+        It takes 80 MB, and keeps 52. For half of the time the library keeps the interpreter to itself, and the loop waits.
         """
         return self._encoding.get()
 
@@ -104,12 +104,15 @@ class TiktokenTokenizer:
 def _load() -> _Encoding:
     import tiktoken  # noqa: PLC0415 - and the vocabulary takes longer
 
-    return tiktoken.Encoding(
+    encoding = tiktoken.Encoding(
         "o200k_base",
         pat_str=PATTERN,
         mergeable_ranks=_read_ranks(),
         special_tokens=SPECIAL_TOKENS,
     )
+    # What counts has made a table of its own of it; to be pickled is all that it is kept for.
+    vars(encoding).pop("_mergeable_ranks", None)
+    return encoding
 
 
 def _read_ranks() -> dict[bytes, int]:
