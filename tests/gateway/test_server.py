@@ -148,6 +148,52 @@ async def test_broken_frames_end_their_connection_alone(tmp_path: Path, frames: 
         assert (await bystander.ask("gateway.status"))["connections"] == 1
 
 
+def masked(first: int, payload: bytes) -> bytes:
+    """A client's frame; a mask of zeros leaves the payload as it is."""
+    return bytes((first, 0x80 | len(payload))) + bytes(4) + payload
+
+
+GOODBYE = masked(0x88, b"\x03\xe8")
+"""A close frame with the code 1000."""
+
+
+async def test_a_ping_between_the_pieces_of_a_message_is_answered_at_once(tmp_path: Path) -> None:
+    """And the message is whole, though a character is cut in two."""
+    data = '{"type":"ping","id":"a","more":"é"}'.encode()
+    cut = data.index("é".encode()) + 1
+    frames = masked(0x01, data[:cut]) + masked(0x89, b"now") + masked(0x80, data[cut:])
+    async with open_world(tmp_path) as world, await tcp(world) as stream:
+        await stream.send_all(upgrade(KEY))
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 101")
+        await stream.send_all(frames)
+        reply = b'{"type":"pong","requestId":"a"}'
+        wanted = b"\x8a\x03now" + bytes((0x81, len(reply))) + reply
+        said = b""
+        with trio.fail_after(5):
+            while len(said) < len(wanted):
+                said += await stream.receive_some()
+        assert said == wanted
+
+
+async def test_a_message_right_behind_the_handshake_is_heard(tmp_path: Path) -> None:
+    """It came with the same read."""
+    message = masked(0x81, b'{"type":"ping","id":"a"}')
+    async with open_world(tmp_path) as world, await tcp(world) as stream:
+        await stream.send_all(upgrade(KEY) + message)
+        said = b""
+        with trio.fail_after(5):
+            while b'{"type":"pong","requestId":"a"}' not in said:
+                said += await stream.receive_some()
+
+
+async def test_a_message_that_is_too_large_in_pieces_closes_with_1009(tmp_path: Path) -> None:
+    """As soon as its pieces are too much together."""
+    async with open_world(tmp_path, max_message_bytes=300) as world:
+        frames = masked(0x01, b"x" * 120) + masked(0x00, b"x" * 120) * 2
+        said = await answer(world, upgrade(KEY), frames + GOODBYE)
+    assert b"\x03\xf1message too large" in said
+
+
 async def test_a_client_that_says_nothing_is_let_go(tmp_path: Path) -> None:
     """The handshake has a deadline."""
     async with open_world(tmp_path, handshake_seconds=0.2) as world:
