@@ -66,7 +66,8 @@ class TiktokenTokenizer:
     def load(self) -> _Encoding:
         """Load the vocabulary (blocking: 0.3 s). Raises ValueError when it is damaged.
 
-        It takes 80 MB, and keeps 52. For half of the time the library keeps the interpreter to itself, and the loop waits.
+        It takes 80 MB, and keeps 52. For half of the time the library keeps the interpreter to
+        itself, and the loop waits.
         """
         return self._encoding.get()
 
