@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Final, Protocol
 
 import msgspec
@@ -106,23 +105,40 @@ class Server:
             connection.mailbox.offer(drain)
 
     async def accept(self, connections: trio.Nursery, stream: trio.SocketStream) -> None:
-        """Let a client in, as a task in `connections`: an idle one keeps nothing of its arrival."""
-        with _contained(), trio.move_on_after(self._settings.handshake_seconds):
-            guest = await self._door.admit(stream)
-            if guest is not None:
-                client = ClientStream(stream, guest.rest)
-                try:
-                    socket = await self._shake_hands(client, guest)
-                except BaseException:
-                    self._see_off(client)
-                    raise
-                connections.start_soon(self._stay, client, socket, guest.admission)
+        """Let a client in, as a task in `connections`: an idle one keeps nothing of its arrival.
+
+        Here and in that task is the boundary of a connection: nothing leaves it but a cancel.
+        """
+        try:
+            with trio.move_on_after(self._settings.handshake_seconds):
+                await self._let_in(connections, stream)
+        except* Exception as group:  # noqa: BLE001 - nothing may leave but a cancel
+            _tell_of(group)
+
+    async def _let_in(self, connections: trio.Nursery, stream: trio.SocketStream) -> None:
+        guest = await self._door.admit(stream)
+        if guest is None:
+            return
+        client = ClientStream(stream, guest.rest)
+        try:
+            socket = await self._shake_hands(client, guest)
+        except BaseException:
+            self._see_off(client)
+            raise
+        connections.start_soon(self._stay, client, socket, guest.admission)
 
     async def _stay(self, client: ClientStream, socket: WebSocket, admission: Admission) -> None:
+        """A client's life: one coroutine, and few below it, for an idle client is made of them."""
+        connection = None
         try:
-            with _contained():
-                await self._converse(socket, admission)
+            connection = await self._meet(socket, admission)
+            end = SENT_AWAY if connection is None else await self._run(connection)
+            await self._close(socket, end)
+        except* Exception as group:  # noqa: BLE001 - nothing may leave but a cancel
+            _tell_of(group)
         finally:
+            if connection is not None:
+                self._connections.discard(connection)
             socket.let_go()
             self._see_off(client)
 
@@ -159,19 +175,10 @@ class Server:
                 self._arrivals.discard(patience)
         return None if self._is_over else connection
 
-    async def _converse(self, socket: WebSocket, admission: Admission) -> None:
-        connection = await self._meet(socket, admission)
-        if connection is None:
-            return await self._close(socket, SENT_AWAY)
+    async def _run(self, connection: Connection) -> ConnectionEnd:
         self._connections.add(connection)
         if self._drain is not None:  # it arrived while the others were told
             self._tell(connection, self._drain)
-        try:
-            await self._close(socket, await self._run(connection))
-        finally:
-            self._connections.discard(connection)
-
-    async def _run(self, connection: Connection) -> ConnectionEnd:
         try:
             return await connection.run()
         except Exception:
@@ -186,14 +193,9 @@ class Server:
                 await socket.aclose(closing.code, closing.reason)
 
 
-@contextmanager
-def _contained() -> Iterator[None]:
-    """The boundary of a connection: nothing leaves it but a cancel."""
-    try:
-        yield
-    except* Exception as group:  # noqa: BLE001 - nothing may leave but a cancel
-        # Broken handshakes are the network's everyday; bugs are logged where they happen.
-        log.debug("a connection ended: %r", group.exceptions)
+def _tell_of(group: ExceptionGroup[Exception]) -> None:
+    # Broken handshakes are the network's everyday; bugs are logged where they happen.
+    log.debug("a connection ended: %r", group.exceptions)
 
 
 def _codec(admission: Admission) -> Codec:
