@@ -20,6 +20,13 @@ import trio
 RECEIVE_BYTES: Final = 16_384
 """Bytes of one read, unless it is said otherwise."""
 
+SEND_BYTES: Final = 65_536
+"""Bytes that the system is asked to take before the client has them; Linux doubles it.
+
+By itself it would take megabytes. A pong would wait behind them, and so would a slow client: the
+system says that there is room only when a third of them is gone.
+"""
+
 
 class ClientStream(trio.abc.Stream):
     """Takes over the socket of `stream`, of which `read` has been read already.
@@ -35,6 +42,7 @@ class ClientStream(trio.abc.Stream):
         # trio's own socket offers no send without a checkpoint.
         self._socket = socket.socket(taken.family, taken.type, taken.proto, taken.detach())
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         self._read = read
         self._tail = bytearray()
         self._flushing: trio.Lock | None = None  # for most clients nobody ever waits

@@ -190,9 +190,11 @@ def _run_end(events: Sequence[TurnEvent], start: int) -> int:
     length = 0
     for at in range(start, len(events)):
         event = events[at]
-        if type(event) is not type(first) or length >= LONGEST_JOINED:
+        if type(event) is not type(first):
             return at
         assert isinstance(event, Text | Reasoning)
+        if length and length + len(event.text) > LONGEST_JOINED:
+            return at
         if isinstance(event, Text) and event.kind != first.kind:  # type: ignore[union-attr]
             return at
         length += len(event.text)

@@ -126,7 +126,7 @@ class Reader:
         due = trio.current_time()
         with trio.fail_after(3 * SECONDS):
             while not self.has_its_end:
-                assert not self.is_over, "the connection ended early"
+                assert not self.is_over, f"the connection ended early: {self._rules.close_exc}"
                 await self.read(most)
                 due += every
                 await trio.sleep_until(due)
@@ -149,11 +149,11 @@ class Reader:
 
 
 @asynccontextmanager
-async def open_reader(world: World) -> AsyncIterator[Reader]:
-    """Connect; the hello has been heard."""
+async def open_reader(world: World, receive_bytes: int = TINY) -> AsyncIterator[Reader]:
+    """Connect, with so many bytes of the system's between; the hello has been heard."""
     address = urlsplit(world.url)
     raw = trio.socket.socket()
-    raw.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF, TINY)
+    raw.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF, receive_bytes)
     await raw.connect((address.hostname, address.port))
     rules = ClientProtocol(
         parse_uri(world.url), subprotocols=[Subprotocol("agentspace.v1.json")], max_size=None
@@ -265,19 +265,22 @@ async def test_a_client_that_stops_reading_is_cut_and_its_turn_goes_on(tmp_path:
 
 async def test_a_client_that_reads_slowly_but_steadily_stays(tmp_path: Path) -> None:
     """However long the whole takes, as long as single frames get through in time; it gets fewer
-    and larger frames than a fast one, and the same text."""
+    and larger frames than a fast one, and the same text.
+
+    Its receive buffer is not tiny: then TCP itself may pause for seconds.
+    """
     async with (
-        open_world(tmp_path, write_seconds=2.5) as world,
+        open_world(tmp_path, write_seconds=5.0, keepalive_seconds=5.0) as world,
         world.talk() as talk,
-        open_reader(world) as reader,
+        open_reader(world, receive_bytes=32_768) as reader,
     ):
         began = trio.current_time()
         turn_id = await started(reader, "[[sim: count=1000 chars=300 rate=1000]]")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(reader.read_steadily, 1_024, 0.01)
+            nursery.start_soon(reader.read_steadily, 1_024, 0.02)
             fast = await talk.rest(await talk.say("chat.resume", turnId=turn_id))
         slow = reader.heard
-        assert trio.current_time() - began > 2.5
+        assert trio.current_time() - began > 5.0
         assert text_of(slow) == text_of(fast) == await stored_text(talk, fast)
         assert len(text_of(slow)) == 300_000
         assert slow[-1]["usage"] == fast[-1]["usage"]
@@ -286,7 +289,7 @@ async def test_a_client_that_reads_slowly_but_steadily_stays(tmp_path: Path) -> 
             for frames in (slow, fast)
         ]
         assert len(deltas[0]) < len(deltas[1])
-        assert max(len(delta["delta"]) for delta in deltas[0]) >= LONGEST_JOINED
+        assert max(len(delta["delta"]) for delta in deltas[0]) > LONGEST_JOINED / 2
         # What came with one read is one event of the turn, for both.
         assert deltas[0][-1]["seq"] == deltas[1][-1]["seq"] <= 1_000
 
