@@ -252,3 +252,23 @@ async def test_what_was_put_before_it_opened_is_written_then() -> None:
         desk.writer.open(desk)
         await trio.testing.wait_all_tasks_blocked()
         assert desk.heard() == ["pong"]
+
+
+async def test_all_who_wait_until_nothing_is_left_are_told_together() -> None:
+    """However many they are, and not before the last message has been taken."""
+    told: list[str] = []
+
+    async def wait_as(name: str) -> None:
+        await desk.writer.empty()
+        told.append(name)
+
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery, is_open=False)
+        await desk.writer.put(Pong(request_id="p"))
+        nursery.start_soon(wait_as, "one")
+        nursery.start_soon(wait_as, "other")
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == []
+        desk.writer.open(desk)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sorted(told) == ["one", "other"]
