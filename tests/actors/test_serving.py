@@ -72,6 +72,7 @@ async def test_only_so_many_are_served_at_once() -> None:
     actor = Actor(at_once=2)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
+        await trio.testing.wait_all_tasks_blocked()  # it takes requests before the first one comes
         for _ in range(5):
             nursery.start_soon(actor.mailbox.ask, cancel("wait"))
         await trio.testing.wait_all_tasks_blocked()
