@@ -43,7 +43,7 @@ class TurnLog:
             self.finished = True
 
     def _wake(self) -> None:
-        for wake in self._watchers:
+        for wake in [*self._watchers]:  # who has seen the end watches no more
             wake()
 
     def open_cursor(self, wake: Callable[[], None], *, after: int = -1) -> Cursor:
@@ -85,6 +85,11 @@ class Cursor:
         events = self.log.events[first:]
         self.position = first + len(events)
         return events, first
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are events not yet taken."""
+        return self.position < len(self.log.events) or (self.log.finished and not self.exhausted)
 
     @property
     def only(self) -> TurnEvent | None:

@@ -257,7 +257,8 @@ class Connection:
     def _follow(self, turn_id: str, request_id: str, *, after: int, cancel_when_gone: bool) -> None:
         cursor = self._logs.find(turn_id).open_cursor(self._writer.hear, after=after)
         self._writer.watch = Watch(cursor, request_id, cancel_when_gone=cancel_when_gone)
-        self._writer.ring()
+        if cursor.is_behind:
+            self._writer.ring()
 
     async def _cancel(self, cancel: ChatCancel) -> None:
         if cancel.turn_id is None and cancel.request_id is None:
@@ -297,7 +298,8 @@ class Connection:
 
     def _advance(self, event: ConnectionEvent) -> None:
         self.state = advance(CONNECTION, self.state, event)
-        self._writer.ring()
+        if self.state == "closed":
+            self._writer.ring()  # it ends the connection, once all is written
 
     # --- queries -------------------------------------------------------------------------------
 

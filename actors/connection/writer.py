@@ -1,15 +1,16 @@
 """Writes to one client: messages that wait, then what a turn's log holds behind its cursor.
 
-An idle client has no task for this. While nothing waits to be written, the turn that appends a
-delta writes it itself, in `hear`, without an await. Where a frame does not leave whole, or
-anything else is to be said, a task begins, and lives until it has caught up. Meanwhile a slow
-client gets fewer and larger frames, and nobody waits for it.
+An idle client has no task for this. While nothing waits to be written, the turn that appends an
+event writes it itself, in `hear`, without an await. Where a frame does not leave whole, or what is
+to be said may be long, a task begins, and lives until it has caught up. Meanwhile a slow client
+gets fewer and larger frames, and nobody waits for it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
 
 import trio
 
@@ -18,7 +19,25 @@ from actors.ports import Socket
 from protocol.bounds import LARGE
 from protocol.codec import Codec
 from protocol.server import ChatStreamNotice, ServerMessage
-from protocol.turn import LONGEST_JOINED, Reasoning, Text, delta_frame, frames
+from protocol.turn import (
+    LONGEST_JOINED,
+    Ended,
+    Failed,
+    Noticed,
+    Reasoning,
+    SourceFound,
+    Started,
+    Text,
+    TurnEvent,
+    delta_frame,
+    frames,
+)
+
+_SHORT: Final = frozenset({Started, SourceFound, Noticed, Ended, Failed})
+"""Events that have some hundred bytes; what a tool gets or answers may have megabytes."""
+
+IN_A_ROW: Final = 16
+"""Frames that are written one after another before the other tasks have a turn."""
 
 
 class ReadsTooSlowly(Exception):
@@ -65,6 +84,7 @@ class Writer:
         self._emptied: trio.lowlevel.ParkingLot | None = None
         self._has_work = False
         self._is_idle = False
+        self._in_a_row = 0
         self.watch: Watch | None = None
         self.is_held_up = False
         """Whether a frame waits for the client to read."""
@@ -114,7 +134,7 @@ class Writer:
 
     def hear(self) -> None:
         """The watched turn has said something. Its own task calls this: nothing may go wrong."""
-        if not (self._is_idle and self._write_delta()):
+        if not (self._is_idle and (self._write_delta() or self._write_short())):
             self.ring()
 
     async def run(self) -> None:
@@ -145,6 +165,23 @@ class Writer:
         watch.cursor.step()
         return not self._socket.is_behind
 
+    def _write_short(self) -> bool:
+        """Write the one event that is new, if it is a short one; whether no more is to be done."""
+        watch = self.watch
+        assert watch is not None
+        event = watch.cursor.only
+        if type(event) not in _SHORT or self._socket.is_behind:
+            return False
+        assert event is not None
+        try:
+            payloads = [*map(self._encode, self._frames([event], watch.cursor.position, watch))]
+            for payload in payloads:
+                self._socket.write(payload)
+        except Exception:  # noqa: BLE001 - as above
+            return False
+        self._take(watch)
+        return not self._socket.is_behind
+
     async def _write_messages(self) -> None:
         while self._messages:
             message = self._messages.popleft()
@@ -159,7 +196,13 @@ class Writer:
         watch = self.watch
         if watch is None:
             return
-        events, first = watch.cursor.take()
+        events, first = self._take(watch)
+        for message in self._frames(events, first, watch):
+            await self._write(message)
+
+    def _take(self, watch: Watch) -> tuple[list[TurnEvent], int]:
+        """The events not yet taken, and the seq of the first; see `Cursor.take`."""
+        taken = watch.cursor.take()
         if watch.cursor.exhausted:
             # The guard frees here, before the terminal frame is on its way: a client that has
             # seen it may send again at once.
@@ -167,9 +210,14 @@ class Writer:
             self.watch = None
             if self._owner is not None:
                 self._owner.stream_ended(watch)
+        return taken
+
+    def _frames(
+        self, events: Sequence[TurnEvent], first: int, watch: Watch
+    ) -> Iterator[ServerMessage]:
         for message in frames(events, first, watch.request_id):
             if self._says_notices or not isinstance(message, ChatStreamNotice):
-                await self._write(message)
+                yield message
 
     async def _write(self, message: ServerMessage) -> None:
         payload = self._encode(message)
@@ -179,8 +227,11 @@ class Writer:
         await self._flush()
 
     async def _flush(self) -> None:
+        """Wait until what was written has left; others have a turn now and then."""
         if not self._socket.is_behind:
-            await trio.lowlevel.checkpoint()
+            self._in_a_row = (self._in_a_row + 1) % IN_A_ROW
+            if not self._in_a_row:
+                await trio.lowlevel.checkpoint()
             return
         self.is_held_up = True
         with trio.move_on_after(self._write_seconds) as patience:

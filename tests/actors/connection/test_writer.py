@@ -1,4 +1,4 @@
-"""The writer: a delta leaves in the task that appends it while nothing waits, else in order."""
+"""The writer: what is short leaves in the task that appends it, while nothing waits before it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ import trio.testing
 from trio.testing import MockClock
 
 from actors.connection.watch import Watch
-from actors.connection.writer import ReadsTooSlowly, Writer
+from actors.connection.writer import IN_A_ROW, ReadsTooSlowly, Writer
 from actors.ports import SocketClosed
 from actors.turn_log import TurnLog
 from protocol.codec import JSON
 from protocol.errors import Failure
 from protocol.server import Pong
-from protocol.turn import LONGEST_JOINED, Failed, Noticed, Reasoning, Text, TurnEvent
+from protocol.turn import (
+    LONGEST_JOINED,
+    Failed,
+    Noticed,
+    Reasoning,
+    SourceFound,
+    Started,
+    Text,
+    ToolCalled,
+    TurnEvent,
+)
 from tests.actors.fakes import FakeSocket
 
+STARTED = Started(session_id="s", model="m", turn_id="turn_1", new_session_key="key")
 END = Failed(turn_id="turn_1", failure=Failure(code="LLM_ERROR", message=""), usage=None, cost=None)
 
 
@@ -97,23 +108,78 @@ async def test_a_delta_has_left_when_it_is_appended(kind: Callable[[str], TurnEv
         assert desk.runs == 0
 
 
+async def test_the_end_has_left_when_it_is_appended() -> None:
+    """So has what else is short; and what this client has no word for is passed over."""
+    async with watching() as (desk, log):
+        for event, frames in (
+            (STARTED, ["session.created", "chat.stream.start"]),
+            (SourceFound("https://example.org", None), ["chat.stream.source"]),
+            (Noticed(kind="retry", message="wait"), []),
+            (Text("a", "text"), ["a"]),
+            (END, ["error"]),
+        ):
+            log.append(event)
+            assert desk.heard() == frames
+        assert (desk.ended, desk.runs, log.watchers) == (["r1"], 0, 0)
+
+
+async def test_an_end_that_cannot_be_written_is_the_writers_own_trouble() -> None:
+    """It is not taken for told: the writer's task meets it again."""
+    async with watching() as (desk, log):
+        desk.socket.leave()
+        log.append(END)
+        assert desk.ended == []
+        await trio.testing.wait_all_tasks_blocked()
+        assert [type(error) for error in desk.failures] == [SocketClosed]
+
+
+async def test_the_tail_of_an_end_is_waited_for() -> None:
+    """It counts as told, and the writer's task sees to it that it leaves."""
+    async with watching() as (desk, log):
+        desk.socket.stop_reading()
+        log.append(END)
+        assert (desk.ended, desk.heard()) == (["r1"], [])
+        await trio.testing.wait_all_tasks_blocked()
+        desk.socket.read_on()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (desk.heard(), desk.runs, desk.writer.is_held_up) == (["error"], 1, False)
+
+
 @pytest.mark.parametrize(
     ("events", "frames"),
     [
-        ([END], ["error"]),
+        ([ToolCalled("t", "look", {}, client_side=False)], ["tool.call"]),
         ([Text("a", "text"), Text("b", "text")], ["ab"]),
         ([Noticed(kind="retry", message="wait"), Text("a", "text")], ["a"]),
         ([Text("x" * (LONGEST_JOINED + 1), "text")], ["x" * (LONGEST_JOINED + 1)]),
+        ([Text("a", "text"), END], ["a", "error"]),
     ],
 )
 async def test_all_else_is_the_writers_own_work(events: list[TurnEvent], frames: list[str]) -> None:
-    """An end, several events at once, what this client has no word for, and what is large."""
+    """What tools do, several events at once, and what is large."""
     async with watching() as (desk, log):
         log.extend(events)
         assert desk.heard() == []
         await trio.testing.wait_all_tasks_blocked()
         assert desk.heard() == frames
         assert desk.ended == (["r1"] if log.finished else [])
+
+
+async def test_others_have_a_turn_while_many_frames_are_written() -> None:
+    """A client that resumes may be owed thousands."""
+    log = TurnLog("turn_1")
+    for number in range(IN_A_ROW * 6):
+        log.append(SourceFound(f"https://example.org/{number}", None))
+    async with trio.open_nursery() as nursery:
+        desk = Desk(nursery)
+        cursor = log.open_cursor(desk.writer.hear)
+        desk.writer.watch = Watch(cursor, "r1", cancel_when_gone=False)
+        desk.writer.ring()
+        heard: list[int] = []
+        while sum(heard) < len(log.events):
+            await trio.lowlevel.checkpoint()
+            heard.append(len(desk.heard()))
+        assert max(heard) <= 2 * IN_A_ROW  # in one pass it may come first, in the next one last
 
 
 async def test_a_message_that_waits_goes_before_a_later_delta() -> None:

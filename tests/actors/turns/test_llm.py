@@ -401,10 +401,10 @@ async def test_a_second_cancel_changes_nothing(autojump_clock: MockClock) -> Non
         client = world.connect()
         world.store.slow["settle_turn"] = 1
         world.model.will(half(trio.Event()))
-        start = await client.begun()
+        begun = [await client.begun(), await client.expect("chat.stream.delta")]
         for _ in range(2):
-            client.say("chat.cancel", turnId=start["turnId"])
-        check_cancelled([start, *await client.hear_out("r1")], "Hel")
+            client.say("chat.cancel", turnId=begun[0]["turnId"])
+        check_cancelled([*begun, *await client.hear_out("r1")], "Hel")
         await client.silence()
 
 
