@@ -20,7 +20,7 @@ NAMESAKES = {"Entry", "Head", "Turn"}
 
 CLIENT_WAITS = ("client", "connection", "dial", "inbox", "link", "turn", "websocket")
 
-HTTP1 = ("body", "connection", "head", "patience", "response", "transport")
+HTTP1 = ("body", "connection", "head", "response", "transport")
 
 # Where each library may be imported: one module, unless it has more than one face.
 LIBRARIES = {

@@ -37,7 +37,10 @@ SERVED = 64 * 1024 * 1024
 PIECE = 64 * 1024
 """Bytes that are unpacked at once."""
 
-UNPACKED = {"accept-encoding": "identity"}
+CLOSE_SECONDS = 1.0
+
+PLAIN = "identity"
+UNPACKED = {"accept-encoding": PLAIN}
 
 
 class BodyTooLong(httpx2.StreamError):
@@ -53,15 +56,20 @@ def longest_answer(prompt: Prompt) -> int:
     return prompt.max_tokens * A_TOKEN + BESIDE_TOKENS + SERVED * prompt.has_served_tools
 
 
+def is_stream_as_asked(body: ResponseBody) -> bool:
+    """Whether this is the body of a stream that needs neither unpacking nor a bound of `bound`."""
+    return body.is_success and body.header(b"content-encoding") in (None, PLAIN)
+
+
 async def bound(response: httpx2.Response) -> None:
     """Bound the body of `response`, before it is read. Raises UnreadableBody.
 
     How long a stream may be depends on its request: that is for `Pieces` to see to.
     """
     is_error = not response.is_success
-    packing = response.headers.pop("content-encoding", "identity").strip().lower()
+    packing = response.headers.pop("content-encoding", PLAIN).strip().lower()
     is_packed = packing in ("gzip", "x-gzip", "deflate")
-    if not is_packed and packing != "identity" and not is_error:
+    if not is_packed and packing != PLAIN and not is_error:
         raise UnreadableBody("the answer is packed")
     is_stream = response.request.url.path.endswith("/messages") and not is_error
     if is_packed or not is_stream:
@@ -71,11 +79,15 @@ async def bound(response: httpx2.Response) -> None:
 class Pieces:
     """The body of a stream, of which no more than `longest` bytes are read."""
 
-    def __init__(self, response: httpx2.Response, longest: int) -> None:
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        self._body = response.stream
+    def __init__(self, body: httpx2.AsyncByteStream, longest: int) -> None:
+        self._body = body
         self._pieces = aiter(self._body)
         self._left = longest
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is known that all has been read."""
+        return isinstance(self._body, ResponseBody) and self._body.is_whole
 
     async def each(self, take: TakePiece) -> bool:
         """Give the pieces to `take` until it has enough. Raises BodyTooLong.
@@ -97,9 +109,14 @@ class Pieces:
         return False
 
     async def aclose(self) -> None:
-        """Read no more of it. The response is closed apart from it."""
-        if isinstance(self._pieces, AsyncGenerator):
-            await leave(self._pieces)
+        """Read no more of it; what the HTTP library has opened has a second to close."""
+        if isinstance(self._body, ResponseBody):
+            self._body.close()
+            return
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            if isinstance(self._pieces, AsyncGenerator):
+                await leave(self._pieces)
+            await self._body.aclose()
 
 
 async def leave(body: AsyncIterator[bytes]) -> None:

@@ -87,9 +87,13 @@ def provider_error(error: Exception) -> ProviderError:
     )
 
 
-def request_id_of(response: httpx2.Response) -> str | None:
-    """The provider's id of the request, from the header `request-id`."""
-    return _request_id(response.headers.get("request-id"))
+REQUEST_ID = "request-id"
+"""The header in which the provider tells how it calls the request."""
+
+
+def request_id(told: object) -> str | None:
+    """The provider's id of a request, if what it has told is one."""
+    return told if isinstance(told, str) and _REQUEST_ID.fullmatch(told) else None
 
 
 def _status_error(error: anthropic.APIStatusError) -> ProviderError:
@@ -104,7 +108,7 @@ def _status_error(error: anthropic.APIStatusError) -> ProviderError:
             failure, retry_after_ms=retry_after_ms(headers, time.time())
         )
     in_body = error.body.get("request_id") if isinstance(error.body, dict) else None
-    meant.failure = failure.of_request(request_id_of(error.response) or _request_id(in_body))
+    meant.failure = failure.of_request(request_id(headers.get(REQUEST_ID)) or request_id(in_body))
     return meant
 
 
@@ -144,7 +148,3 @@ def _clean(text: str, key: str) -> str:
 
 def _name(value: object) -> str:
     return value[:_NAME_LENGTH] if isinstance(value, str) else ""
-
-
-def _request_id(value: object) -> str | None:
-    return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else None

@@ -16,7 +16,7 @@ import httpx2
 import trio
 
 from actors.ports import TakeEvents
-from gateway.anthropic.errors import clean, request_id_of
+from gateway.anthropic.errors import clean
 from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
 from protocol.provider.events import MalformedEvent, MessageStop, ProviderEvent, StreamError
@@ -33,18 +33,23 @@ AT_ONCE = 64
 class EventSource(Protocol):
     """A body in pieces; see `gateway.anthropic.bodies.Pieces`."""
 
+    @property
+    def is_whole(self) -> bool: ...
+
     async def each(self, take: Callable[[bytes], bool]) -> bool: ...
 
 
 class Events:
-    """The events in a response's bytes, in batches; the provider calls the request `request_id`.
+    """The events in the bytes that answer `request`, which the provider calls `request_id`.
 
-    `actors.ports.ProviderEvents`. Nothing follows a `message_stop` in its batch.
+    They come in batches: see `actors.ports.ProviderEvents`. A `message_stop` ends its batch.
     """
 
-    def __init__(self, pieces: EventSource, response: httpx2.Response) -> None:
-        self.request_id = request_id_of(response)
-        self._request = response.request
+    def __init__(
+        self, pieces: EventSource, request: httpx2.Request, request_id: str | None
+    ) -> None:
+        self.request_id = request_id
+        self._request = request
         self._pieces = pieces
         self._reader = EventReader()
         self._decoder = EventDecoder()
@@ -141,6 +146,6 @@ class Events:
 
         Whatever comes there, and should the body break off, the answer is whole.
         """
-        if self._complete:
+        if self._complete and not self._pieces.is_whole:
             with suppress(httpx2.HTTPError, httpx2.StreamError), trio.move_on_after(DRAIN_SECONDS):
                 await self._pieces.each(lambda _: False)

@@ -22,12 +22,19 @@ import httpx2
 import msgspec
 import trio
 
-from gateway.anthropic.bodies import UNPACKED, Pieces, UnreadableBody, bound, longest_answer
-from gateway.anthropic.errors import provider_error
+from gateway.anthropic.bodies import (
+    UNPACKED,
+    Pieces,
+    UnreadableBody,
+    bound,
+    is_stream_as_asked,
+    longest_answer,
+)
+from gateway.anthropic.errors import REQUEST_ID, provider_error, request_id
 from gateway.anthropic.events import Events
 from gateway.anthropic.heads import OutgoingHeads
+from gateway.anthropic.http1.body import ResponseBody
 from gateway.anthropic.http1.head import OutgoingHead
-from gateway.anthropic.http1.patience import Patience
 from gateway.anthropic.http1.transport import DirectTransport
 from gateway.outbound import OutboundClient, is_direct, trust_of
 from protocol.errors import GatewayError, ProviderError
@@ -45,7 +52,7 @@ for _name in ("anthropic", "httpx2", "httpcore2"):
 log = logging.getLogger(__name__)
 
 READ_SECONDS = 600.0
-"""Bytes may take so long; those of a stream may as long as the turn's own watchdog lets them."""
+"""Bytes of what is read whole may take so long; for a stream the turn has a watchdog of its own."""
 
 PAGE = 100
 MOST_MODELS = 1_000
@@ -54,7 +61,6 @@ MOST_MODELS = 1_000
 NO_MODELS = (
     "The provider's models endpoint answers nothing that names a model. Is the base address right?"
 )
-CLOSE_SECONDS = 1.0
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
 _T = TypeVar("_T")
@@ -65,6 +71,13 @@ class _Sdk(NamedTuple):
 
     client: anthropic.AsyncAnthropic
     heads: OutgoingHeads
+
+
+class _Stream(NamedTuple):
+    """The body of an answer that streams, and how the provider calls the request."""
+
+    body: httpx2.AsyncByteStream
+    request_id: str | None
 
 
 class _Countable(msgspec.Struct, omit_defaults=True):
@@ -179,42 +192,43 @@ class AnthropicModel:
         """Send the request, and give the answer's events. Leaving closes the connection."""
         sdk = await self._connected()
         headers = _with_betas(_JSON_HEADERS, prompt.betas, prompt.version)
-        with self._mapped_errors(), Patience(READ_SECONDS) as patience:
+        with self._mapped_errors():
             head = await sdk.heads.head(headers)
-            response = await self._understood(partial(self._send, head, patience), prompt.body)
-            patience.end()
+            opened = await self._understood(partial(self._send, head), prompt.body)
             self._open_streams += 1
-            pieces = Pieces(response, longest_answer(prompt))
+            pieces = Pieces(opened.body, longest_answer(prompt))
             try:
-                events = Events(pieces, response)
+                events = Events(pieces, head.request, opened.request_id)
                 yield events
                 await events.drain()
             finally:
                 self._open_streams -= 1
-                with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                    await pieces.aclose()
-                    await response.aclose()
+                await pieces.aclose()  # noqa: ASYNC102 - it shields itself, with a deadline
 
-    async def _send(self, head: OutgoingHead, patience: Patience, body: bytes) -> httpx2.Response:
+    async def _send(self, head: OutgoingHead, body: bytes) -> _Stream:
         """Send a request. Raises what the SDK would raise."""
         try:
-            response = await self._answered(head, patience, body)
+            answer = await self._answered(head, body)
         except httpx2.TimeoutException as error:
             raise anthropic.APITimeoutError(request=head.request) from error
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise anthropic.APIConnectionError(request=head.request) from error
-        if response.is_success:
-            return response
-        told = await _told_by(response)
-        raise anthropic.APIStatusError("refused", response=response, body=told)
+        if isinstance(answer, ResponseBody):
+            return _Stream(answer, request_id(answer.header(REQUEST_ID.encode())))
+        if not answer.is_success:
+            told = await _told_by(answer)
+            raise anthropic.APIStatusError("refused", response=answer, body=told)
+        assert isinstance(answer.stream, httpx2.AsyncByteStream)
+        return _Stream(answer.stream, request_id(answer.headers.get(REQUEST_ID)))
 
-    async def _answered(
-        self, head: OutgoingHead, patience: Patience, body: bytes
-    ) -> httpx2.Response:
-        """The response to a request, whose body is bounded and not yet read."""
+    async def _answered(self, head: OutgoingHead, body: bytes) -> ResponseBody | httpx2.Response:
+        """The answer to a request: a stream as it was asked for, or a response with bounds."""
         if self._direct is None:
             return await self._http.send(head.with_body(body), stream=True)
-        response = await self._direct.send(head, body, patience)
+        answer = await self._direct.send(head, body)
+        if is_stream_as_asked(answer):
+            return answer
+        response = answer.response(head.request)
         try:
             await bound(response)
         except UnreadableBody:

@@ -32,6 +32,25 @@ class ResponseBody(httpx2.AsyncByteStream):
         self._keep = keep
         self._begun = begun
 
+    def header(self, name: bytes) -> str | None:
+        """The value of the header of this name, which is in lower case."""
+        return self._parser.header(name)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the provider has done what it was asked."""
+        return 200 <= self._parser.status < 300
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all been read."""
+        return self._parser.is_whole and not self._begun
+
+    def response(self, request: httpx2.Request) -> httpx2.Response:
+        """The response to `request` with this body, for the HTTP library."""
+        parser = self._parser
+        return httpx2.Response(parser.status, headers=parser.headers, stream=self, request=request)
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -66,7 +85,11 @@ class ResponseBody(httpx2.AsyncByteStream):
         return enough
 
     async def aclose(self) -> None:
-        """Read no more: the provider sees it at once. Waits for nothing."""
+        """As `close`."""
+        self.close()
+
+    def close(self) -> None:
+        """Read no more: the provider sees it at once."""
         if self._connection is None:
             return
         connection, self._connection = self._connection, None

@@ -71,6 +71,12 @@ class ResponseParser:
         pieces.clear()
         return body
 
+    def header(self, name: bytes) -> str | None:
+        """The value of the first header of this name, which is in lower case."""
+        found = (value for known, value in self.headers if known.lower() == name)
+        value = next(found, None)
+        return None if value is None else value.decode("latin-1")
+
     def close(self) -> None:
         """Let go of the parser: each of the two holds the other."""
         self._parser = None

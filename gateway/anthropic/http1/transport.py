@@ -11,7 +11,6 @@ from gateway.anthropic.http1.body import ResponseBody
 from gateway.anthropic.http1.connection import ProviderConnection, SharedReading, connect
 from gateway.anthropic.http1.head import OutgoingHead
 from gateway.anthropic.http1.idle import IdleConnections
-from gateway.anthropic.http1.patience import Patience
 from gateway.anthropic.http1.response import ResponseParser
 
 STALE_SECONDS = 1.0
@@ -41,15 +40,16 @@ class DirectTransport:
         self._shared = SharedReading()
         self.idle = IdleConnections()
 
-    async def send(self, head: OutgoingHead, body: bytes, patience: Patience) -> httpx2.Response:
-        """The response, whose body is still to come. Raises httpx2.TransportError.
+    async def send(self, head: OutgoingHead, body: bytes) -> ResponseBody:
+        """The body of the response, which is still to come. Raises httpx2.TransportError.
 
-        A connection that turns out to be closed already is replaced, once.
+        A connection that turns out to be closed already is replaced, once. It waits for the head as
+        long as its caller lets it.
         """
         kept = self.idle.take()
         if kept is not None:
             try:
-                return await self._exchange(kept, head, body, patience, was_idle=True)
+                return await self._exchange(kept, head, body, was_idle=True)
             except _StaleConnection:
                 pass
         fresh = await connect(
@@ -59,7 +59,7 @@ class DirectTransport:
             seconds=self._connect_seconds,
             shared=self._shared,
         )
-        return await self._exchange(fresh, head, body, patience, was_idle=False)
+        return await self._exchange(fresh, head, body, was_idle=False)
 
     def close(self) -> None:
         """Close the idle connections, and watch no others."""
@@ -67,22 +67,14 @@ class DirectTransport:
         self._shared.hub.close()
 
     async def _exchange(
-        self,
-        connection: ProviderConnection,
-        head: OutgoingHead,
-        body: bytes,
-        patience: Patience,
-        *,
-        was_idle: bool,
-    ) -> httpx2.Response:
+        self, connection: ProviderConnection, head: OutgoingHead, body: bytes, *, was_idle: bool
+    ) -> ResponseBody:
         parser, began = ResponseParser(), trio.current_time()
         try:
             await _send(connection, head.before(body), body)
-            patience.moved()
             begun = b""
             while not parser.has_head:
                 begun += parser.feed(await connection.receive())
-                patience.moved()
         except BaseException as error:
             parser.close()
             connection.close()
@@ -90,10 +82,7 @@ class DirectTransport:
             if was_idle and is_early and not parser.has_begun and isinstance(error, _BROKE):
                 raise _StaleConnection from error
             raise
-        stream = ResponseBody(connection, parser, self.idle.keep, begun)
-        return httpx2.Response(
-            parser.status, headers=parser.headers, stream=stream, request=head.request
-        )
+        return ResponseBody(connection, parser, self.idle.keep, begun)
 
 
 async def _send(connection: ProviderConnection, head: bytes, body: bytes) -> None:

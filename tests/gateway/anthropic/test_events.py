@@ -29,6 +29,11 @@ class AtOnce:
     def __init__(self, chunk: bytes) -> None:
         self._chunks = [chunk]
 
+    @property
+    def is_whole(self) -> bool:
+        """See `Pieces`."""
+        return not self._chunks
+
     async def each(self, take: Callable[[bytes], bool]) -> bool:
         """See `Pieces`."""
         await trio.lowlevel.checkpoint()
@@ -38,7 +43,7 @@ class AtOnce:
 def events_in(chunk: bytes) -> Events:
     """The events of a body that comes with one read."""
     request = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
-    return Events(AtOnce(chunk), httpx2.Response(200, request=request))
+    return Events(AtOnce(chunk), request, None)
 
 
 @pytest.mark.parametrize("event", [PING, NEWS])

@@ -10,8 +10,8 @@ from functools import partial
 import httpx2
 import trio
 
+from gateway.anthropic.http1.body import ResponseBody
 from gateway.anthropic.http1.head import OutgoingHead
-from gateway.anthropic.http1.patience import Patience
 from gateway.anthropic.http1.transport import DirectTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -77,7 +77,15 @@ async def answer_of(
     transport: DirectTransport, body: bytes = b"{}", *, seconds: float = 10.0
 ) -> httpx2.Response:
     """The whole response to a request."""
-    with Patience(seconds) as patience:
-        response = await transport.send(head_of(), body, patience)
+    head = head_of()
+    with trio.fail_after(seconds):
+        response = (await transport.send(head, body)).response(head.request)
         await response.aread()
     return response
+
+
+async def read(body: ResponseBody) -> bytes:
+    """All of a body, which is closed then."""
+    whole = b"".join([piece async for piece in body])
+    body.close()
+    return whole
