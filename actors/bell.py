@@ -19,6 +19,11 @@ class Bell:
         self._rung = False
         self._sleeper: trio.lowlevel.Task | None = None
 
+    @property
+    def is_rung(self) -> bool:
+        """Whether it has been rung, and not been heard yet."""
+        return self._rung
+
     def ring(self) -> None:
         """Wake the task that waits, now or as soon as it waits."""
         if self._rung:

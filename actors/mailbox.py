@@ -22,6 +22,7 @@ import msgspec
 import trio
 
 from actors.bell import Bell
+from actors.deadline import deadline
 from protocol.errors import Failure, GatewayError
 from protocol.mail import Mail
 from protocol.request import Request, answer_type
@@ -91,6 +92,15 @@ class PendingReply:
     async def receive(self, request: type[Request[R]], owner: str) -> R:
         """The answer. Raises GatewayError for a failure, ActorStopped when there is none."""
         await self._arrived.wait()
+        return self.read(request, owner)
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether there is an answer, or there will be none."""
+        return self._arrived.is_rung
+
+    def read(self, request: type[Request[R]], owner: str) -> R:
+        """The answer that has arrived. Raises as `receive` does."""
         if self._failure is not None:
             raise GatewayError.of(self._failure)
         if self._encoded is None:
@@ -171,6 +181,26 @@ class Address:
             sealed = _encode(request)
             await self._put(sealed, len(sealed), reply)
             return await reply.receive(type(request), self.name)
+        finally:
+            self._unanswered.discard(reply)
+
+    async def ask_within(self, seconds: float, request: Request[R], *, shield: bool = False) -> R:
+        """As `ask`, for at most so many `seconds`. Raises GatewayError(OVERLOADED) after them.
+
+        What the owner answers in this step needs no deadline, and is no checkpoint.
+        """
+        reply, sealed = PendingReply(), _encode(request)
+        has_room = not (self._door.locked() or self._is_full(len(sealed)))
+        self._unanswered.add(reply)
+        try:
+            if has_room:
+                self._add(sealed, len(sealed), reply)
+            if not reply.has_arrived:
+                with deadline(seconds, shield=shield):
+                    if not has_room:
+                        await self._put(sealed, len(sealed), reply)
+                    return await reply.receive(type(request), self.name)
+            return reply.read(type(request), self.name)
         finally:
             self._unanswered.discard(reply)
 

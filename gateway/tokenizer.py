@@ -80,11 +80,11 @@ class TiktokenTokenizer:
 
         What looks like a special token is ordinary text; a lone surrogate counts as U+FFFD.
         """
-        encoding = self.load()
-        return sum(
-            len(encoding.encode_ordinary(text[start : start + LONGEST_PIECE]))
-            for start in range(0, len(text), LONGEST_PIECE)
-        )
+        encode = self.load().encode_ordinary
+        if len(text) <= LONGEST_PIECE:
+            return len(encode(text))
+        starts = range(0, len(text), LONGEST_PIECE)
+        return sum(len(encode(text[start : start + LONGEST_PIECE])) for start in starts)
 
     async def count_many(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text: short ones at once, long ones in a worker thread.

@@ -234,8 +234,8 @@ class Connection:
         self._begin_stream("send")
         try:
             # Shielded: were the client to leave now, a turn would run that nobody can cancel.
-            with deadline(self._settings.ask_seconds, shield=True):
-                accepted = await self._llm.ask(StartTurn(send=send))
+            seconds = self._settings.ask_seconds
+            accepted = await self._llm.ask_within(seconds, StartTurn(send=send), shield=True)
             gone = send.on_disconnect == "cancel"
             self._follow(accepted.turn_id, send.id, after=-1, cancel_when_gone=gone)
         finally:
@@ -286,15 +286,13 @@ class Connection:
             # It has just ended: its terminal frame is on its way.
 
     async def _ask_to_cancel(self, request: CancelTurn) -> None:
-        with deadline(self._settings.ask_seconds, shield=True):
-            await self._llm.ask(request)
+        await self._llm.ask_within(self._settings.ask_seconds, request, shield=True)
 
     async def _tell_turn(self, message: ToolOutput | ToolApprovalResponse) -> None:
         """What a turn asked its clients; any connection may answer."""
         watch = self._writer.watch
         turn_id = None if watch is None else watch.turn_id
-        with deadline(self._settings.ask_seconds):
-            await self._llm.ask(tool_mail(message, turn_id))
+        await self._llm.ask_within(self._settings.ask_seconds, tool_mail(message, turn_id))
 
     def _advance(self, event: ConnectionEvent) -> None:
         self.state = advance(CONNECTION, self.state, event)

@@ -18,7 +18,7 @@ class Answers(Generic[AnswerT]):
 
     def __init__(self) -> None:
         self._given: dict[str, AnswerT] = {}
-        self._waiting = trio.lowlevel.ParkingLot()
+        self._waiting: trio.lowlevel.ParkingLot | None = None  # for most turns nobody ever waits
 
     def __contains__(self, call_id: str) -> bool:
         return call_id in self._given
@@ -26,11 +26,14 @@ class Answers(Generic[AnswerT]):
     def give(self, call_id: str, answer: AnswerT) -> None:
         """Here is the answer."""
         self._given.setdefault(call_id, answer)
-        self._waiting.unpark_all()
+        if self._waiting is not None:
+            self._waiting.unpark_all()
 
     async def wait(self, call_id: str) -> AnswerT:
         """The answer, once it is there."""
         while call_id not in self._given:
+            if self._waiting is None:
+                self._waiting = trio.lowlevel.ParkingLot()
             await self._waiting.park()
         return self._given[call_id]
 

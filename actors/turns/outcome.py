@@ -94,7 +94,7 @@ def ended(turn: Turn, ending: Ending, row: TurnRecord) -> Ended | Failed:
         )
     return Ended(
         turn_id=turn.turn_id,
-        stop_reason=_stop_reason(turn, ending),
+        stop_reason=row.stop_reason or "",
         usage=usage,
         cost=cost,
         context=turn.sent_context,

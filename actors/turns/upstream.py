@@ -19,6 +19,7 @@ from actors.turns.budget import BudgetGuard, left_of
 from actors.turns.faults import BROKE_OFF, SILENT, fault
 from actors.turns.notices import left_out, thinking_dropped, waiting
 from actors.turns.retry import RetryPolicy
+from actors.turns.step import Step
 from actors.turns.turn import Turn
 from protocol.errors import ProviderError
 from protocol.provider.events import (
@@ -128,35 +129,35 @@ class Upstream:
 
     def _take(self, turn: Turn, batch: Sequence[ProviderEvent]) -> bool:
         """Add a batch of events to the answer; whether it brought content."""
-        answer, brought_content = turn.step.answer, False
+        step, answer, brought_content = turn.step, turn.step.answer, False
         shown: list[TurnEvent] = []
         try:
             for event in batch:
                 # A piece of a block begins no pass, and there are thousands: nothing is compared.
                 is_piece = isinstance(event, ContentBlockDelta)
-                shown += answer.feed(event) if is_piece else self._shown(turn, event)
+                shown += answer.feed(event) if is_piece else self._shown(turn, step, event)
                 brought_content = brought_content or brings_content(event)
         finally:  # what came before a fault is shown
             if shown:
                 turn.log.extend(shown)
         return brought_content
 
-    def _shown(self, turn: Turn, event: ProviderEvent) -> Iterable[TurnEvent]:
-        """Add an event that is no piece of a block to the answer; what it shows."""
-        answer = turn.step.answer
+    def _shown(self, turn: Turn, step: Step, event: ProviderEvent) -> Iterable[TurnEvent]:
+        """Add an event that is no piece of a block to the step's answer; what it shows."""
+        answer = step.answer
         match event:
             case ProviderPing():
                 self.pings += 1
                 return ()
             case StreamError():
-                turn.step.taken = False
+                step.taken = False
                 raise fault(event)
         readings = answer.readings()
         shown = answer.feed(event)
         if answer.readings() != readings:
             self._note(turn)  # the provider bills one more pass, whatever becomes of this process
         if isinstance(event, MessageStart):
-            turn.step.let_go()
+            step.let_go()
             self._note(turn)
             shown += self._told(turn)
         return shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import trio
@@ -79,12 +79,15 @@ class LateModel:
         """The provider's count of the input tokens of `body`."""
         return await (await self._client.wait()).count_tokens(body, betas)
 
-    @asynccontextmanager
-    async def stream(self, prompt: Prompt) -> AsyncIterator[ProviderEvents]:
+    def stream(self, prompt: Prompt) -> AbstractAsyncContextManager[ProviderEvents]:
         """Send the request, and give the answer's events. Leaving closes the connection."""
-        # A turn's way to the provider is no place to rest at, once all is loaded.
-        client = self._client.get() if self._client.is_loaded else await self._client.wait()
-        async with client.stream(prompt) as events:
+        if self._client.is_loaded:
+            return self._client.get().stream(prompt)
+        return self._stream_late(prompt)
+
+    @asynccontextmanager
+    async def _stream_late(self, prompt: Prompt) -> AsyncIterator[ProviderEvents]:
+        async with (await self._client.wait()).stream(prompt) as events:
             yield events
 
 

@@ -26,6 +26,7 @@ import outcome
 import trio
 from pony import orm
 
+from actors.bell import Bell
 from protocol.errors import LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class _Job(Generic[T]):
         self.kind = kind
         self.wanted = True
         self.result: outcome.Outcome[T] | None = None
-        self.done = trio.Event()
+        self.done = Bell()
 
 
 class DatabaseThread:
@@ -250,7 +251,7 @@ class DatabaseThread:
         def answer() -> None:
             for job in jobs:
                 self._places.release()
-                job.done.set()
+                job.done.ring()
 
         if not jobs:
             return

@@ -21,14 +21,14 @@ LARGEST_STEP = 100_000
 def mail(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every message that is put into another actor's mailbox from now on, as it crosses."""
     seen: list[bytes] = []
-    put = Address._put
+    add = Address._add
 
-    async def watched(self: Address, sealed: object, size: int, reply: PendingReply) -> None:
+    def watched(self: Address, sealed: object, size: int, reply: PendingReply) -> None:
         if isinstance(sealed, bytes):  # what an owner keeps for itself crosses nothing
             seen.append(sealed)
-        await put(self, sealed, size, reply)
+        add(self, sealed, size, reply)
 
-    monkeypatch.setattr(Address, "_put", watched)
+    monkeypatch.setattr(Address, "_add", watched)
     return seen
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
 from actors.mailbox import MOST_BYTES, ActorStopped, Envelope, Mailbox, MailboxFull
 from protocol.client import ChatSend, SessionHistory
@@ -306,3 +307,60 @@ async def test_what_comes_behind_others_waits_for_its_turn() -> None:
             assert (offered, mailbox.waiting) == ([DrainTurns()], 2)
             assert [(await anext(mailbox)).open() for _ in range(2)] == [DrainTurns(), CANCEL]
             nursery.cancel_scope.cancel()
+
+
+async def test_what_is_answered_at_once_needs_no_deadline() -> None:
+    """It is no checkpoint either: a cancel comes before the question or after the answer."""
+    mailbox = make_mailbox()
+
+    def begin(envelope: Envelope[LlmMail]) -> bool:
+        envelope.reply.send(Cancelling("turn_1"))
+        return True
+
+    with mailbox.begun_by(begin), trio.CancelScope() as scope:
+        scope.cancel()
+        answer = await mailbox.ask_within(0.0, CANCEL)
+    assert answer == Cancelling("turn_1")
+
+
+@pytest.mark.parametrize("size", [1, 4])
+async def test_an_ask_has_an_end(autojump_clock: MockClock, size: int) -> None:
+    """Whether there is no room for it, or no answer."""
+    mailbox = make_mailbox(size)
+    mailbox.offer(DrainTurns())
+    with pytest.raises(GatewayError, match="OVERLOADED"):
+        await mailbox.ask_within(10.0, CANCEL)
+    assert trio.current_time() == 10.0
+    assert mailbox.waiting == min(size, 2)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+async def test_what_comes_before_the_end_counts(autojump_clock: MockClock, size: int) -> None:
+    """The room, and then the answer."""
+    mailbox = make_mailbox(size)
+    mailbox.offer(DrainTurns())
+
+    async def answer() -> None:
+        await trio.sleep(5.0)
+        assert (await anext(mailbox)).open() == DrainTurns()
+        (await anext(mailbox)).reply.send(Cancelling("turn_1"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        assert await mailbox.ask_within(10.0, CANCEL) == Cancelling("turn_1")
+
+
+async def test_a_shielded_ask_outlives_a_cancel() -> None:
+    """Its answer is not lost."""
+    mailbox = make_mailbox()
+    answers: list[Cancelling] = []
+
+    async def ask() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            answers.append(await mailbox.ask_within(10.0, CANCEL, shield=True))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        (await anext(mailbox)).reply.send(Cancelling("turn_1"))
+    assert answers == [Cancelling("turn_1")]

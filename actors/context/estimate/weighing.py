@@ -103,8 +103,9 @@ def weigh(
     opening: Opening, transcript: Transcript, own: int, *, scale: Scale, allowance: Allowance
 ) -> Weight:
     """A request's weight; its messages from number `own` on are the turn's own."""
+    ratio = scale.old(1)
     sections: dict[SectionName, float] = {
-        name: scale.old(opening.counted.get(name, 0)) for name in FIXED
+        name: ratio * opening.counted.get(name, 0) for name in FIXED
     }
     history, mine = scale.messages(transcript, 0, own), scale.messages(transcript, own)
     shared = scale.shared(transcript)
