@@ -22,6 +22,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import add, sub
 from typing import Any, NamedTuple
 
 import msgspec
@@ -75,11 +76,11 @@ class Sums(NamedTuple):
 
     def plus(self, other: Sums) -> Sums:
         """Both together."""
-        return Sums(*map(int.__add__, self, other))
+        return Sums._make(map(add, self, other))
 
     def minus(self, other: Sums) -> Sums:
         """These sums without the `other` ones, which are a part of them."""
-        return Sums(*map(int.__sub__, self, other))
+        return Sums._make(map(sub, self, other))
 
 
 NOTHING = Sums()
@@ -133,6 +134,11 @@ class Transcript:
             self.announced.append(len(self.entries))
         if entry.attached.edge > EDGE_AMONG_MANY:
             self.large.append(len(self.entries))
+        results = kinds.count("tool_result")
+        if results:
+            self._add_results(content, results, counted, entry.media_tokens)
+        if kinds != _PLAIN and any(kind.endswith(_CALL) for kind in kinds):
+            self._add_calls(content)
         message = b'{"role":"%b","content":%b},' % (entry.role.encode(), content)
         added = Sums(
             size=len(message),
@@ -142,28 +148,16 @@ class Transcript:
             pictures=entry.attached.pictures,
             documents=entry.attached.documents,
             blocks=len(kinds),
+            results=results,
+            thoughts=sum(map(kinds.count, THINKING)),
+            tool_changes=kinds.count("tool_addition") + kinds.count("tool_removal"),
+            cited=entry.role == "user" and has_cited_document(content),
             sealed=has_sealed_text(content),
         )
-        if kinds != _PLAIN:
-            added = self._add_blocks(entry, content, kinds, added)
         self._messages += message
         self.entries.append(entry)
         self._places.append(entry.place)
         self._sums.append(self._sums[-1].plus(added))
-
-    def _add_blocks(self, entry: Entry, content: bytes, kinds: list[str], added: Sums) -> Sums:
-        """Note the calls of an entry, and the answers; the sums with what it has besides text."""
-        results = kinds.count("tool_result")
-        if results:
-            self._add_results(content, results, added.counted, added.media)
-        if any(kind.endswith(_CALL) for kind in kinds):
-            self._add_calls(content)
-        return added._replace(
-            results=results,
-            thoughts=sum(kinds.count(kind) for kind in THINKING),
-            tool_changes=kinds.count("tool_addition") + kinds.count("tool_removal"),
-            cited=entry.role == "user" and has_cited_document(content),
-        )
 
     def _content(self, entry: Entry) -> tuple[bytes, int]:
         """What is sent of an entry, and its tokens."""

@@ -24,8 +24,11 @@ EMPTY_SESSION = 1_024
 DECODED = 4
 """Decoded JSON takes about so many times its bytes; a briefing's tools are decoded."""
 
-AT_A_TIME = 64
-"""Entries that are rendered before others have their turn."""
+STEP_BYTES = 256 * 1024
+"""About so much text is rendered before others have their turn: a millisecond at most."""
+
+AN_ENTRY = 4 * 1024
+"""An entry takes as long as so many bytes of text, and its text on top."""
 
 NO_SESSION = Failure(
     code="SESSION_NOT_FOUND",
@@ -167,9 +170,12 @@ class Held:
 async def rendered(entries: list[Entry], binding: Binding, head: Head | None) -> Transcript:
     """The entries as models of this kind get them; other tasks may run in between."""
     transcript = Transcript(binding, 0 if head is None else head.began, head.bare if head else 0)
-    for number, entry in enumerate(entries, start=1):
+    done = 0
+    for entry in entries:
         transcript.add(entry)
-        if number % AT_A_TIME == 0:
+        done += AN_ENTRY + entry.byte_count
+        if done >= STEP_BYTES:
+            done = 0
             await trio.lowlevel.checkpoint()
     return transcript
 

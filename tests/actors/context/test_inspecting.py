@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from msgspec import UNSET
 from trio.testing import MockClock
 
+from actors.mailbox import Address
 from actors.ports import AgentFiles, Skill
-from protocol.client import OutputFormat
+from protocol.client import ChatSend, ContextInspect, OutputFormat
 from protocol.errors import GatewayError
-from protocol.mail import ExtendContext
+from protocol.mail import BuildContext, ExtendContext
 from protocol.provider.content import CitationsSwitch, DocumentBlock, PlainTextSource
 from protocol.provider.features import BINDING_CONTROLS, CLEAR_TOOL_USES, INLINE_TOOLS
+from protocol.request import Request
 from protocol.server import ContextInspection
 from tests.actors.context.talk import THOUGHTFUL, Talk, answer, declared, results
 from tests.actors.fakes import MODEL, open_world
@@ -330,3 +333,40 @@ async def test_pictures_that_a_tool_answers_are_weighed_apart(autojump_clock: Mo
         assert talk.entries[-1].attached.pictures == 1
         assert talk.built is not None
         assert talk.built.model == MODEL
+
+
+async def calls(box: Address, request: Request[Any]) -> int:
+    """How often functions of ours are called until a request is answered, the second time."""
+    count = 0
+    await box.ask(request)  # it fills caches
+
+    def take(frame: Any, event: str, _: object) -> None:
+        nonlocal count
+        ours = frame.f_globals.get("__name__", "").startswith(("actors.", "protocol."))
+        count += event == "call" and ours
+
+    former = sys.getprofile()
+    sys.setprofile(take)
+    try:
+        await box.ask(request)
+    finally:
+        sys.setprofile(former)
+    return count
+
+
+async def test_a_long_session_is_asked_and_inspected_in_as_many_calls(
+    autojump_clock: MockClock,
+) -> None:
+    """Nothing goes through its turns: only their bytes make it dearer."""
+    counts = []
+    async with open_world() as world:
+        talk = Talk(world)
+        for length in (10, 40):
+            while len(talk.prompts) < length:
+                await talk.turn("Next?")
+            send = ChatSend(id="r", content="?", session_id=talk.stored.session_id)
+            build = BuildContext(turn_id="t", send=send)
+            look = ContextInspect(id="i", content="?", session_id=talk.stored.session_id)
+            counts.append([await calls(world.context_box, one) for one in (build, look)])
+    assert counts[0] == counts[1]
+    assert min(counts[0]) > 50

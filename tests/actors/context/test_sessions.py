@@ -11,7 +11,6 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.context import sessions
 from actors.context.sessions import EMPTY_SESSION, Held, Sessions, rendered
 from protocol.errors import GatewayError
 from protocol.provider.model_info import Binding
@@ -346,12 +345,18 @@ async def test_what_is_rendered_for_a_look_is_not_kept() -> None:
     assert await kept.held.transcript("checked") is own
 
 
+@pytest.mark.parametrize(("count", "size"), [(64, 100), (4, 70_000)])
 async def test_a_long_session_is_rendered_while_others_have_their_turn(
-    monkeypatch: pytest.MonkeyPatch,
+    count: int, size: int
 ) -> None:
-    """Every so many entries."""
-    monkeypatch.setattr(sessions, "AT_A_TIME", 2)
-    entries = [said(100, place) for place in range(5)]
+    """Whether it has many entries or large ones."""
+    entries = [said(size, place) for place in range(count)]
     with trio.testing.assert_checkpoints():
         transcript = await rendered(entries, "checked", None)
     assert transcript.entries == entries
+
+
+async def test_a_short_session_is_rendered_at_once() -> None:
+    """Its next turn waits for nobody."""
+    with trio.testing.assert_no_checkpoints():
+        await rendered([said(100, place) for place in range(10)], "checked", None)

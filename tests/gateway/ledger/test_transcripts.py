@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.ledger import sessions
 from gateway.ledger.ledger import Ledger
 from protocol.errors import LedgerUnavailable
 from protocol.records import Announced, Attached, EntryStatus, Head, Withheld
@@ -66,6 +67,22 @@ async def test_a_session_may_be_empty(tmp_path: Path) -> None:
         assert (stored.entries, stored.next_place) == ([], 0)
         begun = await ledger.begin_turn(change(0, entry(0)), turn(1), is_new=False)
         assert begun.outcome == "begun"
+
+
+async def test_a_long_session_is_read_with_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that reads would else keep the loop from its work; a short one needs no rest."""
+    rests: list[float] = []
+    monkeypatch.setattr(sessions, "sleep", rests.append)
+    monkeypatch.setattr(sessions, "AT_A_TIME", 2)
+    async with open_ledger(tmp_path) as ledger:
+        await begin(ledger)
+        assert len((await loaded(ledger)).entries) == 1
+        assert rests == []
+        await ledger.settle_turn(change(1, *(answer(place) for place in range(1, 5))), settled(1))
+        assert [one.place for one in (await loaded(ledger)).entries] == [0, 1, 2, 3, 4]
+        assert rests == [sessions.REST_SECONDS] * 2
 
 
 async def test_each_write_is_built_on_the_one_before_it(tmp_path: Path) -> None:
