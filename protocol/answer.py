@@ -6,6 +6,7 @@ cumulative, so the latest one replaces the former; only a seen `message_stop` is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -44,7 +45,7 @@ from protocol.server_uses import ServerUses, without_result
 from protocol.sizes import JSON_DENSITY, size_of
 from protocol.sources import Sources
 from protocol.stopping import StopDetails, reason_of
-from protocol.turn import Reasoning, Text, TurnEvent
+from protocol.turn import Reasoning, TurnEvent
 from protocol.usage import Terms, TokenCounts
 
 
@@ -97,11 +98,11 @@ class Answer:
         self.dropped = 0
         """Those of them that the model did not see."""
 
-    def feed(self, event: ProviderEvent) -> list[TurnEvent]:
+    def feed(self, event: ProviderEvent) -> Sequence[TurnEvent]:
         """What `event` adds to the turn's log. Raises MalformedEvent when it is out of order."""
+        if isinstance(event, ContentBlockDelta):  # several times as fast as a pattern
+            return self._grow(self._block(event.index), event.delta)
         match event:
-            case ContentBlockDelta(index=index, delta=delta):
-                return self._grow(self._block(index), delta)
             case ContentBlockStart(index=index, content_block=block):
                 return self._begin(index, block)
             case ContentBlockStop(index=index):
@@ -237,9 +238,9 @@ class Answer:
         unfinished = [self._open[index] for index in sorted(self._open)]
         return [block.whole() for block in unfinished if block.begun.get("type") == "text"]
 
-    def flush(self) -> list[TurnEvent]:
+    def flush(self) -> Sequence[TurnEvent]:
         """The text still held back, when the answer is over or broke off."""
-        return [Text(piece, kind) for kind, piece in self._fences.flush()]
+        return self._fences.flush()
 
     def _block(self, index: int) -> OpenBlock:
         try:
@@ -259,7 +260,7 @@ class Answer:
         self.dropped = sum(one.is_dropped for one in found)
         self._meter.add(message.usage)
 
-    def _begin(self, index: int, block: Block) -> list[TurnEvent]:
+    def _begin(self, index: int, block: Block) -> Sequence[TurnEvent]:
         if not self.started or self.complete or index in self._open:
             raise MalformedEvent("content_block_start out of order")
         if len(self._open) >= MOST_OPEN:
@@ -272,22 +273,21 @@ class Answer:
                 return self._show(text)
             case {"type": "thinking", "thinking": str(text)}:
                 return self._reason(text)
-        return [*self._sources.of_block(block)]
+        return self._sources.of_block(block)
 
-    def _grow(self, block: OpenBlock, delta: BlockDelta) -> list[TurnEvent]:
+    def _grow(self, block: OpenBlock, delta: BlockDelta) -> Sequence[TurnEvent]:
         block.grow(delta)
-        match delta:
-            case TextDelta(text):
-                return self._show(text)
-            case ThinkingDelta(text):
-                return self._reason(text)
-            case InputJsonDelta(text):
-                if block.begun.get("type") in ("text", *THINKING):
-                    raise MalformedEvent("arguments for a block that takes none")
-                self.size += size_of(text) * JSON_DENSITY
-            case CitationsDelta(dict(citation)):
-                self._meter.cite([citation])
-                return [*self._sources.of_citation(citation)]
+        if isinstance(delta, TextDelta):
+            return self._show(delta.text)
+        if isinstance(delta, ThinkingDelta):
+            return self._reason(delta.thinking)
+        if isinstance(delta, InputJsonDelta):
+            if block.begun.get("type") in ("text", *THINKING):
+                raise MalformedEvent("arguments for a block that takes none")
+            self.size += size_of(delta.partial_json) * JSON_DENSITY
+        elif isinstance(delta, CitationsDelta) and isinstance(delta.citation, dict):
+            self._meter.cite([delta.citation])
+            return self._sources.of_citation(delta.citation)
         return []
 
     def _finish(self, index: int) -> None:
@@ -329,18 +329,18 @@ class Answer:
         if self.stop_reason is not None and told:
             self._output_is_final = True
 
-    def _end(self) -> list[TurnEvent]:
+    def _end(self) -> Sequence[TurnEvent]:
         # Without a message_delta nobody knows why it stopped, nor what it costs.
         if not self._is_closing or self._open or self.complete:
             raise MalformedEvent("message_stop out of order")
         self.complete = True
         return self.flush()
 
-    def _show(self, text: str) -> list[TurnEvent]:
+    def _show(self, text: str) -> Sequence[TurnEvent]:
         self.size += size_of(text)
-        return [Text(piece, kind) for kind, piece in self._fences.feed(text)]
+        return self._fences.feed(text)
 
-    def _reason(self, text: str) -> list[TurnEvent]:
+    def _reason(self, text: str) -> Sequence[TurnEvent]:
         self.size += size_of(text)
         return [Reasoning(text)] if text else []
 

@@ -99,17 +99,16 @@ class OpenBlock:
         if not isinstance(delta, self._growths):
             self.is_known = False
             return
-        match delta:
-            case TextDelta(text):
-                self.text.append(text)
-            case ThinkingDelta(text):
-                self.thinking.append(text)
-            case InputJsonDelta(text):
-                self.json.append(text)
-            case SignatureDelta(signature):
-                self.signature.append(signature)
-            case CitationsDelta(citation) if goes_back(citation):
-                self.citations.append(citation)
+        if isinstance(delta, TextDelta):
+            self.text.append(delta.text)
+        elif isinstance(delta, ThinkingDelta):
+            self.thinking.append(delta.thinking)
+        elif isinstance(delta, InputJsonDelta):
+            self.json.append(delta.partial_json)
+        elif isinstance(delta, SignatureDelta):
+            self.signature.append(delta.signature)
+        elif goes_back(delta.citation):
+            self.citations.append(delta.citation)
 
     def whole(self) -> Block:
         """The block with all of its pieces."""

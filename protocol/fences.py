@@ -13,10 +13,9 @@ the fences of a quotation (`> `) are prose.
 from __future__ import annotations
 
 import re
-from typing import Literal
 
-Kind = Literal["text", "code"]
-FencePiece = tuple[Kind, str]
+from protocol.server import ContentType
+from protocol.turn import Text
 
 _LONGEST_LINE = 256
 # A line, whole or not, that opens a fence; group 1 is the fence.
@@ -40,11 +39,11 @@ class FenceSplitter:
         self._held = ""  # the current line from its start, undecided
         self._mid_line = False  # the current line is decided and not over
 
-    def feed(self, text: str) -> list[FencePiece]:
+    def feed(self, text: str) -> list[Text]:
         """The pieces that `text` decides."""
         if self._mid_line and "\n" not in text:
-            return [(self._kind, text)] if text else []
-        pieces: list[FencePiece] = []
+            return [Text(text, self._kind)] if text else []
+        pieces: list[Text] = []
         data = self._held + text
         self._held = ""
         start = 0
@@ -63,23 +62,23 @@ class FenceSplitter:
                 self._held = line
         return pieces
 
-    def flush(self) -> list[FencePiece]:
+    def flush(self) -> list[Text]:
         """What is left; the text is over."""
-        pieces: list[FencePiece] = []
+        pieces: list[Text] = []
         if self._held:
             self._decide(self._held, pieces)
         self._held = ""
         return pieces
 
     @property
-    def _kind(self) -> Kind:
+    def _kind(self) -> ContentType:
         return "code" if self._fence else "text"
 
     def _is_open(self, line: str) -> bool:
         undecided = _MAYBE_CLOSING if self._fence else _MAYBE_OPENING
         return undecided.match(line) is not None
 
-    def _decide(self, line: str, pieces: list[FencePiece]) -> None:
+    def _decide(self, line: str, pieces: list[Text]) -> None:
         self._mid_line = not line.endswith("\n")
         if not self._fence:
             opening = _OPENING.match(line)
@@ -102,19 +101,19 @@ class FenceSplitter:
 class NoFences:
     """For a text that is data: all of it is of one kind, and nothing is held back."""
 
-    def feed(self, text: str) -> list[FencePiece]:
+    def feed(self, text: str) -> list[Text]:
         """The text as it is."""
-        return [("text", text)] if text else []
+        return [Text(text, "text")] if text else []
 
-    def flush(self) -> list[FencePiece]:
+    def flush(self) -> list[Text]:
         """Nothing is left."""
         return []
 
 
-def _join(pieces: list[FencePiece], kind: Kind, text: str) -> None:
+def _join(pieces: list[Text], kind: ContentType, text: str) -> None:
     if not text:
         return
-    if pieces and pieces[-1][0] == kind:
-        pieces[-1] = (kind, pieces[-1][1] + text)
+    if pieces and pieces[-1].kind == kind:
+        pieces[-1] = Text(pieces[-1].text + text, kind)
     else:
-        pieces.append((kind, text))
+        pieces.append(Text(text, kind))

@@ -200,7 +200,7 @@ class ChatStreamStart(ServerMessage, frozen=True, kw_only=True, tag="chat.stream
 ContentType = Literal["text", "code"]
 
 
-class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.delta"):
+class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.delta", gc=False):
     """Text; `code` from an opening fence to its closing fence, both included."""
 
     request_id: str
@@ -211,7 +211,9 @@ class ChatStreamDelta(ServerMessage, frozen=True, kw_only=True, tag="chat.stream
     seq: int
 
 
-class ChatStreamReasoning(ServerMessage, frozen=True, kw_only=True, tag="chat.stream.reasoning"):
+class ChatStreamReasoning(
+    ServerMessage, frozen=True, kw_only=True, tag="chat.stream.reasoning", gc=False
+):
     """Reasoning text."""
 
     request_id: str

@@ -21,6 +21,7 @@ from protocol.server import (
     ChatStreamReasoning,
     ChatStreamSource,
     ChatStreamStart,
+    ContentType,
     ErrorMessage,
     NoticeKind,
     ServerMessage,
@@ -59,7 +60,7 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     """More text, of one kind."""
 
     text: str
-    kind: Literal["text", "code"]
+    kind: ContentType
 
 
 class Reasoning(msgspec.Struct, frozen=True, gc=False):
@@ -153,14 +154,18 @@ TurnEvent = (
 )
 
 
+SAID = (Text, Reasoning)
+"""What the model says as it says it: the events that there are thousands of."""
+
+
 def size_of(event: TurnEvent) -> int:
     """About how many bytes of memory an event takes, for the bound on kept logs.
 
     A tool call's arguments and its answer are encoded for it: once, when they are appended.
     """
+    if isinstance(event, SAID):
+        return len(event.text) + 64
     match event:
-        case Text(text) | Reasoning(text):
-            return len(text) + 64
         case ToolCalled(args=carried) | ApprovalAsked(args=carried) | ToolAnswered(answer=carried):
             return len(msgspec.json.encode(carried)) + 512
         case SourceFound(url, title):
@@ -178,7 +183,7 @@ def frames(events: Sequence[TurnEvent], first: int, request_id: str) -> Iterator
     while at < len(events):
         event = events[at]
         end = at + 1
-        if isinstance(event, Text | Reasoning):
+        if isinstance(event, SAID):
             end = _run_end(events, at)
         yield from _frames_of(event, _joined(events, at, end), first + end - 1, request_id)
         at = end
@@ -192,7 +197,7 @@ def _run_end(events: Sequence[TurnEvent], start: int) -> int:
         event = events[at]
         if type(event) is not type(first):
             return at
-        assert isinstance(event, Text | Reasoning)
+        assert isinstance(event, SAID)
         if length and length + len(event.text) > LONGEST_JOINED:
             return at
         if isinstance(event, Text) and event.kind != first.kind:  # type: ignore[union-attr]

@@ -11,6 +11,8 @@ and of deltas at any time (its page on streaming, November 2026): those that are
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -101,6 +103,13 @@ class CitationsDelta(msgspec.Struct, frozen=True, tag_field="type", tag="citatio
 
 
 BlockDelta = TextDelta | ThinkingDelta | SignatureDelta | InputJsonDelta | CitationsDelta
+
+TEXTS: dict[type[BlockDelta], Callable[[BlockDelta], str]] = {
+    TextDelta: attrgetter("text"),
+    ThinkingDelta: attrgetter("thinking"),
+    InputJsonDelta: attrgetter("partial_json"),
+}
+"""The deltas that are a piece of a text, and how to get it."""
 
 
 class MessageStart(msgspec.Struct, frozen=True, tag_field="type", tag="message_start"):
@@ -207,15 +216,17 @@ ProviderEvent = KnownEvent | UnknownEvent | UnknownDelta | UnreadableStart
 
 def brings_content(event: ProviderEvent) -> bool:
     """Whether the model says more, so that the provider is not silent: an empty text is nothing."""
-    match event:
-        case ContentBlockDelta(delta=TextDelta(text) | ThinkingDelta(text) | InputJsonDelta(text)):
-            return bool(text)
-        case ContentBlockDelta(delta=SignatureDelta(signature)):
-            return bool(signature)
+    if isinstance(event, ContentBlockDelta):
+        said = _SAID.get(type(event.delta))
+        return said is None or bool(said(event.delta))
     return isinstance(event, _CONTENT)
 
 
-_CONTENT = (ContentBlockStart, ContentBlockDelta, ContentBlockStop, MessageDelta, MessageStop)
+_SAID: dict[type[BlockDelta], Callable[[BlockDelta], str]] = {
+    **TEXTS,
+    SignatureDelta: attrgetter("signature"),
+}
+_CONTENT = (ContentBlockStart, ContentBlockStop, MessageDelta, MessageStop)
 
 
 class MalformedEvent(ValueError):

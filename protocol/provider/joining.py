@@ -8,24 +8,16 @@ characters at most, and only texts, thinking and arguments are joined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 
 from protocol.provider.decoding import LONGEST_TEXT
 from protocol.provider.events import (
+    TEXTS,
     BlockDelta,
     ContentBlockDelta,
-    InputJsonDelta,
     ProviderEvent,
     TextDelta,
-    ThinkingDelta,
 )
-
-_TEXTS: dict[type[BlockDelta], Callable[[BlockDelta], str]] = {
-    TextDelta: attrgetter("text"),
-    ThinkingDelta: attrgetter("thinking"),
-    InputJsonDelta: attrgetter("partial_json"),
-}
 
 
 def joined(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
@@ -53,7 +45,7 @@ class _Run:
     def begins_with(self, event: ContentBlockDelta) -> bool:
         """Begin with `event`, if it is such a piece."""
         kind = type(event.delta)
-        if kind not in _TEXTS:
+        if kind not in TEXTS:
             return False
         self._index, self._kind, self._length = event.index, kind, 0
         self._add(event)
@@ -63,13 +55,13 @@ class _Run:
         """Add `event`, if it goes on with the run and does not make it too long."""
         if not self._texts or type(event.delta) is not self._kind or event.index != self._index:
             return False
-        if self._length + len(_TEXTS[self._kind](event.delta)) > LONGEST_TEXT:
+        if self._length + len(TEXTS[self._kind](event.delta)) > LONGEST_TEXT:
             return False
         self._add(event)
         return True
 
     def _add(self, event: ContentBlockDelta) -> None:
-        text = _TEXTS[self._kind](event.delta)
+        text = TEXTS[self._kind](event.delta)
         self._texts.append(text)
         self._length += len(text)
 

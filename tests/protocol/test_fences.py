@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocol.fences import FencePiece, FenceSplitter, Kind, NoFences
+from protocol.fences import FenceSplitter, NoFences
+from protocol.turn import Text
 
 LONGEST = 256
 
@@ -38,28 +39,28 @@ long_texts = st.lists(
 ).map("".join)
 
 
-def split(*deltas: str) -> list[FencePiece]:
+def split(*deltas: str) -> list[Text]:
     splitter = FenceSplitter()
     pieces = [piece for delta in deltas for piece in splitter.feed(delta)]
     return pieces + splitter.flush()
 
 
-def kinds(pieces: list[FencePiece]) -> str:
+def kinds(pieces: list[Text]) -> str:
     """One letter a character of text: `t` for prose, `c` for code."""
-    return "".join(kind[0] * len(text) for kind, text in pieces)
+    return "".join(piece.kind[0] * len(piece.text) for piece in pieces)
 
 
-def together(pieces: list[FencePiece]) -> str:
-    return "".join(text for _, text in pieces)
+def together(pieces: list[Text]) -> str:
+    return "".join(piece.text for piece in pieces)
 
 
-def joined(pieces: list[FencePiece]) -> list[FencePiece]:
-    result: list[FencePiece] = []
-    for kind, text in pieces:
-        if result and result[-1][0] == kind:
-            result[-1] = (kind, result[-1][1] + text)
+def joined(pieces: list[Text]) -> list[Text]:
+    result: list[Text] = []
+    for piece in pieces:
+        if result and result[-1].kind == piece.kind:
+            result[-1] = Text(result[-1].text + piece.text, piece.kind)
         else:
-            result.append((kind, text))
+            result.append(piece)
     return result
 
 
@@ -100,7 +101,7 @@ def test_no_cut_changes_a_character_or_its_kind(text: str, places: list[int]) ->
     pieces = split(*cut(text, places))
     assert together(pieces) == text
     assert joined(pieces) == joined(split(text))
-    assert all(piece for _, piece in pieces)
+    assert all(piece.text for piece in pieces)
 
 
 @given(texts)
@@ -154,41 +155,40 @@ def test_each_rule_of_a_fence(text: str, expected: str) -> None:
 def test_prose_passes_at_once() -> None:
     """Only what may become a fence waits."""
     splitter = FenceSplitter()
-    assert splitter.feed("Hel") == [("text", "Hel")]
-    assert splitter.feed("lo ``") == [("text", "lo ``")]
+    assert splitter.feed("Hel") == [Text("Hel", "text")]
+    assert splitter.feed("lo ``") == [Text("lo ``", "text")]
     assert splitter.feed("") == []
-    assert splitter.feed("\n``") == [("text", "\n")]
-    assert splitter.feed("x") == [("text", "``x")]
+    assert splitter.feed("\n``") == [Text("\n", "text")]
+    assert splitter.feed("x") == [Text("``x", "text")]
     assert splitter.flush() == []
 
 
 def test_code_passes_at_once() -> None:
     """Only what may close the fence waits."""
     splitter = FenceSplitter()
-    assert splitter.feed("```py\nx = 1") == [("code", "```py\nx = 1")]
-    assert splitter.feed(" + 1\n``") == [("code", " + 1\n")]
+    assert splitter.feed("```py\nx = 1") == [Text("```py\nx = 1", "code")]
+    assert splitter.feed(" + 1\n``") == [Text(" + 1\n", "code")]
     assert splitter.feed("`") == []
-    assert splitter.flush() == [("code", "```")]
+    assert splitter.flush() == [Text("```", "code")]
 
 
 def test_text_may_go_on_after_a_flush() -> None:
     """What was decided stays decided: the rest of the line is of the line's kind."""
     splitter = FenceSplitter()
     assert splitter.feed("``") == []
-    assert splitter.flush() == [("text", "``")]
-    kind: Kind = "text"
-    assert splitter.feed("`\n```") == [(kind, "`\n")]
-    assert splitter.flush() == [("code", "```")]
+    assert splitter.flush() == [Text("``", "text")]
+    assert splitter.feed("`\n```") == [Text("`\n", "text")]
+    assert splitter.flush() == [Text("```", "code")]
 
 
 def test_a_long_line_is_judged_by_its_beginning() -> None:
     """It is not held for ever."""
     info = "```" + "x" * LONGEST
-    assert FenceSplitter().feed(info) == [("code", info)]
+    assert FenceSplitter().feed(info) == [Text(info, "code")]
 
 
 def test_a_text_that_is_data_has_no_fences() -> None:
     """All of it passes at once, as it is."""
     plain = NoFences()
-    assert plain.feed("```\nx") == [("text", "```\nx")]
+    assert plain.feed("```\nx") == [Text("```\nx", "text")]
     assert plain.feed("") == plain.flush() == []
