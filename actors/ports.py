@@ -288,10 +288,10 @@ class Socket(Protocol):
         """Whether something that was written has not left yet."""
         ...
 
-    def write(self, payload: bytes) -> None:
+    def write(self, payload: bytes) -> bool:
         """Send a message as far as that goes without waiting; the rest is next in line.
 
-        Raises SocketClosed, and has written nothing then.
+        Whether nothing is left of it. Raises SocketClosed, and has written nothing then.
         """
         ...
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from protocol.errors import GatewayError
 from protocol.turn import Ended, Failed, TurnEvent, size_of
 
+_TERMINAL = (Ended, Failed)
+
 
 class TurnLog:
     """The events of one turn. An event's index is its seq."""
@@ -26,23 +28,15 @@ class TurnLog:
 
     def append(self, event: TurnEvent) -> None:
         """Add `event` and wake the watchers; after a terminal event nothing may follow."""
-        self._add(event)
-        self._wake()
+        self.extend((event,))
 
     def extend(self, events: Iterable[TurnEvent]) -> None:
         """Add `events` and wake the watchers once: neighbouring deltas go out as one frame."""
         for event in events:
-            self._add(event)
-        self._wake()
-
-    def _add(self, event: TurnEvent) -> None:
-        assert not self.finished, "a turn has one terminal event, and nothing follows it"
-        self.events.append(event)
-        self.size += size_of(event)
-        if isinstance(event, Ended | Failed):
-            self.finished = True
-
-    def _wake(self) -> None:
+            assert not self.finished, "a turn has one terminal event, and nothing follows it"
+            self.events.append(event)
+            self.size += size_of(event)
+            self.finished = isinstance(event, _TERMINAL)
         for wake in [*self._watchers]:  # who has seen the end watches no more
             wake()
 
@@ -93,13 +87,9 @@ class Cursor:
 
     @property
     def only(self) -> TurnEvent | None:
-        """The event not yet taken, when it is a single one; see `step`."""
+        """The event not yet taken, when it is a single one."""
         events = self.log.events
         return events[-1] if len(events) - self.position == 1 else None
-
-    def step(self) -> None:
-        """Take the single event that `only` has shown. Not for a terminal event: see `take`."""
-        self.position += 1
 
     def close(self) -> None:
         """Stop watching."""

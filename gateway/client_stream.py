@@ -52,11 +52,16 @@ class ClientStream(trio.abc.Stream):
         """Whether something that was written has not left yet; `flush` waits for it."""
         return bool(self._tail)
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send whole frames as far as that goes without waiting; the rest is next in line."""
+    def write(self, data: bytes | bytearray | memoryview) -> bool:
+        """Send whole frames as far as that goes without waiting; the rest is next in line.
+
+        Whether nothing is left.
+        """
         sent = 0 if self._tail else self._send(data)
-        if sent < len(data):
-            self._tail += data[sent:]
+        if sent == len(data):
+            return True
+        self._tail += data[sent:]
+        return False
 
     async def flush(self) -> None:
         """Wait until all that was written has left."""

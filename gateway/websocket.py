@@ -152,13 +152,16 @@ class WebSocket:
         """Whether something that was written has not left yet."""
         return self._stream.is_behind
 
-    def write(self, payload: bytes) -> None:
-        """Send a message as far as that goes without waiting. Raises SocketClosed."""
+    def write(self, payload: bytes) -> bool:
+        """Send a message as far as that goes without waiting; whether nothing is left of it.
+
+        Raises SocketClosed.
+        """
         # trio-websocket says so before it writes a close frame, which nothing may follow.
         if self._connection.closed is not None:
             raise SocketClosed
         try:
-            self._stream.write(frame_of(self._kind, payload))
+            return self._stream.write(frame_of(self._kind, payload))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise SocketClosed from error
 

@@ -151,19 +151,20 @@ class Writer:
         """Write the one delta that is new; whether no more is to be done."""
         watch = self.watch
         assert watch is not None  # its cursor is closed with it
-        event = watch.cursor.only
+        cursor = watch.cursor
+        event = cursor.only
         # Exact types: this is done for each delta of each stream.
         if type(event) is not Text and type(event) is not Reasoning:
             return False
-        if len(event.text) > LONGEST_JOINED or self._socket.is_behind:
+        if len(event.text) > LONGEST_JOINED:
             return False
         try:
-            frame = delta_frame(event, event.text, watch.cursor.position, watch.request_id)
-            self._socket.write(self._encode(frame))
+            frame = delta_frame(event, event.text, cursor.position, watch.request_id)
+            has_left = self._socket.write(self._encode(frame))
         except Exception:  # noqa: BLE001 - nothing was written: the writer's task meets it again
             return False
-        watch.cursor.step()
-        return not self._socket.is_behind
+        cursor.position += 1
+        return has_left
 
     def _write_short(self) -> bool:
         """Write the one event that is new, if it is a short one; whether no more is to be done."""

@@ -159,7 +159,7 @@ class Upstream:
         if isinstance(event, MessageStart):
             step.let_go()
             self._note(turn)
-            shown += self._told(turn)
+            return [*shown, *self._told(turn)]
         return shown
 
     def _told(self, turn: Turn) -> list[TurnEvent]:
@@ -204,6 +204,7 @@ class _Watchdog:
     def __init__(self, watch: trio.CancelScope, settings: UpstreamSettings) -> None:
         self.heard = -math.inf
         """When content came last, to a second."""
+        self._now = trio.lowlevel.current_clock().current_time
         self._watch = watch
         self._idle = settings.idle_seconds
         self._working = settings.working_seconds
@@ -212,7 +213,7 @@ class _Watchdog:
 
     def hear_content(self) -> bool:
         """Content came; whether that is counted, as it is once in a while."""
-        now = trio.current_time()
+        now = self._now()
         if now - self.heard <= self._coarse:
             return False
         self._watch.deadline, self.heard = now + self._idle, now
@@ -220,7 +221,7 @@ class _Watchdog:
 
     def hear_sign_of_life(self) -> None:
         """The model works on without a word."""
-        until = min(trio.current_time() + self._idle, self.heard + self._working)
+        until = min(self._now() + self._idle, self.heard + self._working)
         self._watch.deadline = max(self._watch.deadline, until)
 
 

@@ -663,13 +663,14 @@ class FakeSocket:
         """See `Socket`."""
         return bool(self._tail)
 
-    def write(self, payload: bytes) -> None:
+    def write(self, payload: bytes) -> bool:
         """See `Socket`."""
         if self._gone:
             raise SocketClosed
         self._tail.append(payload.decode())
         if self._reading.is_set():
             self._take()
+        return not self._tail
 
     async def flush(self) -> None:
         """See `Socket`."""

@@ -208,7 +208,7 @@ async def test_while_a_client_is_behind_nothing_more_is_written_for_it() -> None
 
 
 async def test_what_another_has_written_and_is_still_on_its_way_is_waited_for() -> None:
-    """A pong, say: nothing of a turn is added to it but by the writer, which waits."""
+    """A pong, say: one delta goes in line after it, and the writer waits with the rest."""
     async with watching() as (desk, log):
         desk.socket.stop_reading()
         desk.socket.write(b'{"type":"the pong"}')
@@ -217,7 +217,7 @@ async def test_what_another_has_written_and_is_still_on_its_way_is_waited_for() 
         await trio.testing.wait_all_tasks_blocked()
         desk.socket.read_on()
         await trio.testing.wait_all_tasks_blocked()
-        assert desk.heard() == ["the pong", "abc"]
+        assert desk.heard() == ["the pong", "a", "bc"]
 
 
 async def test_a_frame_that_does_not_leave_in_time_ends_the_writing(
