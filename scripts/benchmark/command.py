@@ -122,7 +122,7 @@ def quick(file: Path, *, renewing: bool) -> None:
             "\n".join(map(str, grown))
             + f"\nMore than {MARGIN - 1:.0%} above the limit. Find what has "
             "grown; if it is worth it, take the new counts down:\n"
-            ".venv/bin/python scripts/bench --quick --renew"
+            "scripts/bench --quick --renew"
         )
 
 
