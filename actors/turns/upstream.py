@@ -105,31 +105,31 @@ class Upstream:
             await trio.sleep(delay)
 
     async def _stream(self, turn: Turn) -> str | None:
-        step = turn.step
+        step, answer = turn.step, turn.step.answer
         limit = self._settings.first_content_seconds
         with self._listening(turn), trio.move_on_after(limit) as watch:
             watchdog = _Watchdog(watch, self._settings)
             guard = self._guard(turn)
 
             def take(batch: Sequence[ProviderEvent]) -> bool:
-                if not self._take(turn, batch):
-                    if step.answer.is_working and any(map(_is_sign_of_life, batch)):
+                if not self._take(turn, step, batch):
+                    if answer.is_working and any(map(_is_sign_of_life, batch)):
                         watchdog.hear_sign_of_life()
                     return False
                 if watchdog.hear_content():
                     self._heard[turn.turn_id] = watchdog.heard
-                return step.answer.complete or guard.is_spent(step.answer)
+                return answer.complete or guard.is_spent(answer)
 
             step.asked, step.request_id = True, None
             async with self._model.stream(step.prompt) as events:
                 step.taken, step.request_id = True, events.request_id
                 if await events.each(take):
-                    return None if step.answer.complete else STOP_BUDGET
+                    return None if answer.complete else STOP_BUDGET
         raise ProviderError.of(SILENT if watch.cancelled_caught else BROKE_OFF)
 
-    def _take(self, turn: Turn, batch: Sequence[ProviderEvent]) -> bool:
-        """Add a batch of events to the answer; whether it brought content."""
-        step, answer, brought_content = turn.step, turn.step.answer, False
+    def _take(self, turn: Turn, step: Step, batch: Sequence[ProviderEvent]) -> bool:
+        """Add a batch of events to the step's answer; whether it brought content."""
+        answer, brought_content = step.answer, False
         shown: list[TurnEvent] = []
         try:
             for event in batch:

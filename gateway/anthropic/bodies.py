@@ -64,7 +64,7 @@ def is_stream_as_asked(body: ResponseBody) -> bool:
 async def bound(response: httpx2.Response) -> None:
     """Bound the body of `response`, before it is read. Raises UnreadableBody.
 
-    How long a stream may be depends on its request: that is for `Pieces` to see to.
+    How long a stream may be depends on its request: that is for `Events` to see to.
     """
     is_error = not response.is_success
     packing = response.headers.pop("content-encoding", PLAIN).strip().lower()
@@ -77,12 +77,11 @@ async def bound(response: httpx2.Response) -> None:
 
 
 class Pieces:
-    """The body of a stream, of which no more than `longest` bytes are read."""
+    """The body of a stream, in pieces of any size."""
 
-    def __init__(self, body: httpx2.AsyncByteStream, longest: int) -> None:
+    def __init__(self, body: httpx2.AsyncByteStream) -> None:
         self._body = body
         self._pieces = aiter(self._body)
-        self._left = longest
 
     @property
     def is_whole(self) -> bool:
@@ -90,21 +89,14 @@ class Pieces:
         return isinstance(self._body, ResponseBody) and self._body.is_whole
 
     async def each(self, take: TakePiece) -> bool:
-        """Give the pieces to `take` until it has enough. Raises BodyTooLong.
+        """Give the pieces to `take` until it has enough.
 
-        Whether it has; otherwise the body is over.
+        Whether it has; otherwise the body is over. Raises what `take` raises, too.
         """
-
-        def take_bounded(piece: bytes) -> bool:
-            self._left -= len(piece)
-            if self._left < 0:
-                raise BodyTooLong("the answer does not end")
-            return take(piece)
-
         if isinstance(self._body, ResponseBody):
-            return await self._body.each(take_bounded)
+            return await self._body.each(take)
         async for piece in self._pieces:
-            if take_bounded(piece):
+            if take(piece):
                 return True
         return False
 

@@ -16,6 +16,7 @@ import httpx2
 import trio
 
 from actors.ports import TakeEvents
+from gateway.anthropic.bodies import BodyTooLong
 from gateway.anthropic.errors import clean
 from gateway.anthropic.sse import EventReader, ServerSentEvent
 from protocol.provider.decoding import LONGEST_TEXT, EventDecoder, in_pieces
@@ -42,15 +43,22 @@ class EventSource(Protocol):
 class Events:
     """The events in the bytes that answer `request`, which the provider calls `request_id`.
 
-    They come in batches: see `actors.ports.ProviderEvents`. A `message_stop` ends its batch.
+    They come in batches: see `actors.ports.ProviderEvents`. A `message_stop` ends its batch. No
+    more than `longest` bytes are taken.
     """
 
     def __init__(
-        self, pieces: EventSource, request: httpx2.Request, request_id: str | None
+        self,
+        pieces: EventSource,
+        request: httpx2.Request,
+        request_id: str | None,
+        *,
+        longest: int,
     ) -> None:
         self.request_id = request_id
         self._request = request
         self._pieces = pieces
+        self._left = longest
         self._reader = EventReader()
         self._decoder = EventDecoder()
         self._ready: list[ServerSentEvent] = []
@@ -60,14 +68,18 @@ class Events:
         self._complete = False
 
     async def each(self, take: TakeEvents) -> bool:
-        """Give the events to `take`; see `ProviderEvents`. Raises MalformedEvent, httpx2.HTTPError.
+        """Give the events to `take`; see `ProviderEvents`.
 
-        What one read brings is given as soon as it is read; the rest of it with rests.
+        What one read brings is given as soon as it is read; the rest of it with rests. Raises
+        MalformedEvent, BodyTooLong, httpx2.HTTPError.
         """
         enough = False
 
         def feed(piece: bytes) -> bool:
             nonlocal enough
+            self._left -= len(piece)
+            if self._left < 0:
+                raise BodyTooLong("the answer does not end")
             self._ready = self._reader.feed(piece)
             enough = self._give(take)
             return enough or bool(self._ready or self._large or self._fault)

@@ -196,9 +196,11 @@ class AnthropicModel:
             head = await sdk.heads.head(headers)
             opened = await self._understood(partial(self._send, head), prompt.body)
             self._open_streams += 1
-            pieces = Pieces(opened.body, longest_answer(prompt))
+            pieces = Pieces(opened.body)
             try:
-                events = Events(pieces, head.request, opened.request_id)
+                events = Events(
+                    pieces, head.request, opened.request_id, longest=longest_answer(prompt)
+                )
                 yield events
                 await events.drain()
             finally:

@@ -71,16 +71,23 @@ class SocketHub:
         self._epoll.unregister(number)
 
     async def _run(self, epoll: select.epoll, scope: trio.CancelScope) -> None:
+        number = epoll.fileno()
         with scope:
             while True:
-                await trio.lowlevel.wait_readable(epoll.fileno())
+                await trio.lowlevel.wait_readable(number)
                 self._read(epoll.poll(0, AT_ONCE))
 
     def _read(self, ready: Iterable[tuple[int, int]]) -> None:
         until = time.perf_counter() + LONGEST_RUN
         for number, _ in ready:
-            watch = self._watched.get(number)
-            if watch is not None and watch.is_over() and self._watched.get(number) is watch:
+            if (watch := self._watched.get(number)) is None:
+                continue
+            try:
+                is_over = watch.read()
+            except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+                is_over, watch.raised = True, error
+            # It may also have cancelled the task.
+            if is_over and self._watched.get(number) is watch:
                 self._forget(number)
                 trio.lowlevel.reschedule(watch.task)
             if time.perf_counter() > until:
@@ -91,17 +98,9 @@ class _Watch:
     """A socket that is watched for a task."""
 
     def __init__(self, read: ReadSome, task: trio.lowlevel.Task) -> None:
+        self.read = read
         self.task = task
         self.raised: Exception | None = None
-        self._read = read
-
-    def is_over(self) -> bool:
-        """Read; whether that was enough. It may also have cancelled the task."""
-        try:
-            return self._read()
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            self.raised = error
-            return True
 
 
 async def _watch_alone(number: int, read: ReadSome) -> None:

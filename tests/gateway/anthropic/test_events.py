@@ -20,6 +20,7 @@ from protocol.provider.events import (
 from tests.answers import next_of
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+LONGEST = 1 << 20
 NEWS = b'event: news\ndata: {"type":"news"}\n\n'
 
 
@@ -43,7 +44,7 @@ class AtOnce:
 def events_in(chunk: bytes) -> Events:
     """The events of a body that comes with one read."""
     request = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
-    return Events(AtOnce(chunk), request, None)
+    return Events(AtOnce(chunk), request, None, longest=LONGEST)
 
 
 @pytest.mark.parametrize("event", [PING, NEWS])
