@@ -26,14 +26,19 @@ class Rounds:
         del self._due[member]
 
     async def run(self) -> None:
-        """Make the rounds until cancelled."""
+        """Make the rounds until cancelled. Who leaves meanwhile is not kept alive by them."""
         while True:
             while self._due:
-                member, due = next(iter(self._due.items()))
-                await trio.sleep_until(due)
-                if self._due.get(member) == due:  # it has not left meanwhile
-                    del self._due[member]
-                    self.join(member)
-                    member()
+                await trio.sleep_until(next(iter(self._due.values())))
+                self._call_first()
             self._joined = trio.Event()
             await self._joined.wait()
+
+    def _call_first(self) -> None:
+        """Call who comes first, if it is time: whoever was waited for may have left."""
+        for member, due in self._due.items():
+            if due <= trio.current_time():
+                del self._due[member]
+                self.join(member)
+                member()
+            return

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from weakref import ref
 
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from actors.connection.rounds import Rounds
@@ -58,3 +60,31 @@ async def test_who_has_left_is_called_no_more(autojump_clock: MockClock) -> None
         rounds.join(members["c"])
         await trio.sleep(20.5)
     assert diary.calls == [(20, "b"), (145, "c")]
+
+
+async def test_who_comes_after_one_that_has_left_is_not_called_early(
+    autojump_clock: MockClock,
+) -> None:
+    """The rounds wait for the first, and find another when its time has come."""
+    rounds, diary = Rounds(20), Diary()
+    first = diary.member("a")
+    async with made(rounds):
+        rounds.join(first)
+        await trio.sleep(5)
+        rounds.join(diary.member("b"))
+        rounds.leave(first)
+        await trio.sleep(25)
+    assert diary.calls == [(25, "b")]
+
+
+async def test_who_has_left_is_not_kept_alive(autojump_clock: MockClock) -> None:
+    """Not even the one that the rounds have waited for since."""
+    rounds = Rounds(20)
+    member = Diary().member("a")
+    alive = ref(member)
+    async with made(rounds):
+        rounds.join(member)
+        await trio.testing.wait_all_tasks_blocked()
+        rounds.leave(member)
+        del member
+        assert alive() is None
