@@ -111,6 +111,7 @@ class Connection:
         self.state: ConnectionState = "idle"
         self._last_ended: str | None = None
         self._rounds = rounds
+        self._awaits_pong = False
         self._hello = hello
         self._writer = Writer(
             socket,
@@ -366,20 +367,18 @@ class Connection:
 
     def _check_pulse(self) -> None:
         assert self._nursery is not None
-        if not self._writer.is_held_up:  # a write has its own deadline
+        is_held_up = self._writer.is_held_up
+        if self._awaits_pong:  # since the last time
+            # A close frame would wait for what the client does not read.
+            self._end(CloseCode.POLICY, "no pong", forcibly=is_held_up)
+        elif not is_held_up:  # a write has its own deadline
+            self._awaits_pong = True
             self._nursery.start_soon(self._ping)
 
     async def _ping(self) -> None:
-        if not await self._is_alive():
-            # A close frame would wait for what the client does not read.
-            is_held_up = self._writer.is_held_up
-            self._end(CloseCode.POLICY, "no pong", forcibly=is_held_up)
-
-    async def _is_alive(self) -> bool:
-        with trio.move_on_after(self._settings.keepalive_seconds) as patience:
-            with suppress(SocketClosed):  # the reader hears of it as well, and ends the connection
-                await self._socket.ping()
-        return not patience.cancelled_caught
+        with suppress(SocketClosed):  # the reader hears of it as well, and ends the connection
+            await self._socket.ping()
+        self._awaits_pong = False
 
 
 def _refusal(error: ImpossibleEvent) -> GatewayError:
