@@ -177,6 +177,7 @@ class Gateway:
                         sockets = await trio.open_tcp_listeners(settings.port, host=settings.host)
                     self.url = _url(settings.host, sockets)
                     listeners.start_soon(_listen, server, sockets, connections)
+                    listeners.start_soon(server.watch_handshakes)
                     listeners.start_soon(door.tell_refusals)
                     listeners.start_soon(parts.rounds.run)
                     tell_if_fewer(settings.max_connections, door.max_connections)

@@ -7,7 +7,6 @@ provokes; so each connection has one boundary around it.
 
 from __future__ import annotations
 
-import gc
 import logging
 from contextlib import suppress
 from typing import Final, Protocol
@@ -16,10 +15,12 @@ import msgspec
 import trio
 
 from actors.connection.connection import Connection, ConnectionEnd
+from actors.connection.rounds import Rounds
 from actors.mailbox import ActorStopped, Address, MailboxFull
 from actors.ports import Socket
 from gateway.client_stream import ClientStream
 from gateway.door import Door, Guest
+from gateway.footprint import Footprint
 from gateway.handshake import Admission
 from gateway.websocket import WebSocket, shake_hands
 from protocol.codec import CODECS, JSON, Codec
@@ -27,9 +28,6 @@ from protocol.errors import CloseCode
 from protocol.mail import Drain
 
 log = logging.getLogger(__name__)
-
-MANY: Final = 1_000
-"""Clients; when so many have gone, and at most a quarter of them is left, memory is given back."""
 
 SENT_AWAY: Final = ConnectionEnd(code=CloseCode.GOING_AWAY, reason="the gateway goes away")
 """How a guest ends that came before the drain, and whose actor came too late for it."""
@@ -56,7 +54,10 @@ class Server:
         self._settings = settings
         self._door = door
         self._connect = connect
-        self._gone = 0
+        self._footprint = Footprint()
+        # trio keeps up to a thousand deadlines that were met until their time comes, and each of
+        # them would keep the memory around it.
+        self._handshakes = Rounds(settings.handshake_seconds)
         self._arrivals: set[trio.CancelScope] = set()  # guests that wait for their actor
         self._is_over = False
         self._connections: set[Connection] = set()
@@ -110,10 +111,18 @@ class Server:
         Here and in that task is the boundary of a connection: nothing leaves it but a cancel.
         """
         try:
-            with trio.move_on_after(self._settings.handshake_seconds):
-                await self._let_in(connections, stream)
+            with trio.CancelScope() as patience:
+                self._handshakes.join(patience.cancel)
+                try:
+                    await self._let_in(connections, stream)
+                finally:
+                    self._handshakes.leave(patience.cancel)
         except* Exception as group:  # noqa: BLE001 - nothing may leave but a cancel
             _tell_of(group)
+
+    async def watch_handshakes(self) -> None:
+        """End the handshakes that take too long, until cancelled."""
+        await self._handshakes.run()
 
     async def _let_in(self, connections: trio.Nursery, stream: trio.SocketStream) -> None:
         guest = await self._door.admit(stream)
@@ -146,13 +155,7 @@ class Server:
         client.close()
         self._door.leave()
         self._note_empty()
-        self._gone += 1
-        if self._gone >= MANY and self._gone >= 4 * len(self._connections):
-            self._gone = 0
-            # CPython keeps some thousands of small objects to use them again. Strewn over the
-            # memory of the clients that have gone, they keep most of it from the system; a full
-            # collection lets go of them. So few clients are left that it takes some milliseconds.
-            gc.collect()
+        self._footprint.note(len(self._connections))
 
     async def _shake_hands(self, client: ClientStream, guest: Guest) -> WebSocket:
         return WebSocket(
@@ -177,6 +180,7 @@ class Server:
 
     async def _run(self, connection: Connection) -> ConnectionEnd:
         self._connections.add(connection)
+        self._footprint.note(len(self._connections))
         if self._drain is not None:  # it arrived while the others were told
             self._tell(connection, self._drain)
         try:
@@ -188,7 +192,7 @@ class Server:
     async def _close(self, socket: WebSocket, closing: ConnectionEnd) -> None:
         if closing.code is not CloseCode.NORMAL:
             log.info("a connection is closed with %d: %s", closing.code, closing.reason)
-        if not closing.forcibly:
+        if not closing.forcibly and not socket.is_closed:
             with trio.move_on_after(self._settings.close_seconds):
                 await socket.aclose(closing.code, closing.reason)
 

@@ -152,6 +152,11 @@ class WebSocket:
         """Whether something that was written has not left yet."""
         return self._stream.is_behind
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client has gone, or a side has said that this is the end."""
+        return self._connection.closed is not None
+
     def write(self, payload: bytes) -> bool:
         """Send a message as far as that goes without waiting; whether nothing is left of it.
 

@@ -14,7 +14,7 @@ import trio.testing
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import connect
 
-from gateway import server
+from gateway import footprint
 from gateway.head import LONGEST_HEAD
 from gateway.prices import GenaiPrices
 from tests.support import TOKEN, Frame, World, open_world, status_when
@@ -211,21 +211,20 @@ async def test_too_large_a_message_closes_with_1009(tmp_path: Path) -> None:
             assert await talk.close_code() == 1009
 
 
-async def test_when_many_have_gone_their_memory_is_given_back(
+async def test_when_nearly_all_have_gone_their_memory_is_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not with each of them, and not while many are left."""
+    """The footprint is told of each client that comes, and of each that goes."""
     collections: list[int] = []
-    monkeypatch.setattr(server, "MANY", 2)
+    monkeypatch.setattr(footprint, "MANY", 3)
+    monkeypatch.setattr(footprint, "PART", 3)
     monkeypatch.setattr(gc, "collect", lambda: collections.append(1))
     async with open_world(tmp_path) as world, world.talk() as talk:
-        for _ in range(3):
+        async with world.talk():
             async with world.talk():
                 pass
-        await status_when(talk, lambda now: bool(now["connections"] == 1))
-        assert collections == []
-        async with world.talk():
-            pass
+            await status_when(talk, lambda now: bool(now["connections"] == 2))
+            assert collections == []
         await status_when(talk, lambda now: bool(now["connections"] == 1))
         assert collections == [1]
 
