@@ -22,7 +22,7 @@ from tests.support import SECONDS, TOKEN, text_of
 from tests.test_process import environment, serving
 
 NEEDED_BY_TURNS = frozenset(
-    {"anthropic", "genai_prices", "httpx2", "keyring", "mcp", "pydantic", "tiktoken"}
+    {"anthropic", "genai_prices", "httpx2", "keyring", "mcp", "pydantic", "tiktoken", "yaml"}
 )
 NEEDED_BY_COMMANDS = frozenset({"agentspace.client", "prompt_toolkit", "rich", "websockets"})
 NEEDED_BY_THE_SIMULATOR = frozenset({"gateway.simulator", "jsonschema"})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
-import yaml
 
 from actors.ports import Skill
+from gateway.late import Late
 from gateway.library.confined import ConfinedFolder, Refused, Unreadable, shown
 from gateway.library.memory import cut, text_of
 
@@ -125,14 +125,31 @@ def _skill(folder: ConfinedFolder, name: str) -> Skill:
     if front is None:
         raise Refused(f"{shown(name)} has no front matter")
     try:
-        fields = yaml.safe_load(front[1])
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        fields = _parser.get()(front[1])
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{shown(name)} has a front matter that is no YAML") from error
     told = fields if isinstance(fields, dict) else {}
     return Skill(
         name=_line(told.get("name"), name, "name"),
         description=_line(told.get("description"), name, "description"),
     )
+
+
+def _load() -> Callable[[str], object]:
+    """A parser of YAML, which raises ValueError and RecursionError."""
+    import yaml  # noqa: PLC0415 - most agents have no skills
+
+    def parse(text: str) -> object:
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError("no YAML") from error
+
+    return parse
+
+
+_parser = Late(_load)
+"""It is asked for in a thread: each reading of an agent's folder is made in one."""
 
 
 def _line(value: object, folder: str, field: str) -> str:

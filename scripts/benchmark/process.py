@@ -97,4 +97,6 @@ class Process:
 
 def _is_ours(variable: str) -> bool:
     """Whether a setting of this machine's user would change what is measured."""
+    if variable == "PYTHONDONTWRITEBYTECODE":  # each start would compile all that is not installed
+        return True
     return variable.startswith(("AGENTSPACE_", "ANTHROPIC_")) or variable.lower().endswith("_proxy")
