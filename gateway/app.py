@@ -278,6 +278,7 @@ class Wiring:
             tools=tools,
             clock=clock,
             names=names,
+            usage=self.usage_mailbox,
         )
         self.llm = Llm(
             self.llm_mailbox,
@@ -417,6 +418,7 @@ def _context_settings(settings: Settings) -> ContextSettings:
         thinking_budget=settings.thinking_budget,
         history_cache_bytes=settings.history_cache_bytes,
         at_once=AT_ONCE,
+        ask_seconds=settings.ask_seconds,
         page_size=settings.list_limit_default,
         longest_page=settings.list_limit_max,
         prompt_caching=settings.prompt_caching,

@@ -24,6 +24,7 @@ from protocol.client import (
     UsageQuery,
 )
 from protocol.context import SectionWeight, TurnInspection
+from protocol.errors import Failure
 from protocol.prompt import Prompt
 from protocol.provider.content import Role
 from protocol.records import (
@@ -99,21 +100,43 @@ class ContextBuilt(msgspec.Struct, frozen=True, kw_only=True):
     tools: list[ToolRule] = []
     client_tools: list[str] = []
 
+    def row(self, turn_id: str, request_id: str, created_at: int) -> TurnRecord:
+        """The turn's row before anything is billed."""
+        prompt = self.prompt
+        return TurnRecord(
+            turn_id=turn_id,
+            session_id=self.session_id,
+            request_id=request_id,
+            model=self.model,
+            status="open",
+            created_at=created_at,
+            counted_tokens=prompt.counted_tokens,
+            token_estimate=prompt.token_estimate,
+            cost_estimate=self.cost_estimate,
+            weights=self.weights,
+        )
 
-class BuildContext(Request[ContextBuilt], frozen=True, kw_only=True):
-    """Measure and assemble what `send` asks for; nothing is stored."""
+
+class BeginTurn(Request[ContextBuilt], frozen=True, kw_only=True):
+    """Measure and assemble what `send` asks for, and store it with the turn's open row.
+
+    That is one commit, and the answer comes after it. Nothing is stored when the turn may not begin
+    (`protocol.beginning`), or would cost more than its client allows: that raises GatewayError.
+    """
 
     turn_id: str
     send: ChatSend
+    created_at: int
 
 
-class BeginTurn(Request[Done], frozen=True, kw_only=True):
-    """Store what was built for the turn, and its open row, in one commit.
+class WithdrawTurn(Request[Done], frozen=True, kw_only=True):
+    """Whoever asked for the turn to begin waits no longer: it failed of this.
 
-    Raises GatewayError when it may not begin (`protocol.beginning`).
+    If it has begun, or does so just now, it is settled; otherwise it does not begin any more.
     """
 
-    turn: TurnRecord
+    turn_id: str
+    failure: Failure
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,8 +229,8 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
 
 
 ContextMail = (
-    BuildContext
-    | BeginTurn
+    BeginTurn
+    | WithdrawTurn
     | KeepAnswer
     | ExtendContext
     | RenewContext

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.context.archive import Archive
-from actors.context.assembly import Shape, title_of
+from actors.context.assembly import Shape
 from actors.context.composed import Composed
-from actors.context.declared import fitted
 from actors.context.estimate.clearing import clearing
 from actors.context.flight import Flight
 from actors.context.gathering import ContextSettings, Ground, Said
@@ -20,43 +18,39 @@ from actors.context.sessions import Held
 from actors.context.toolset import chosen_tools
 from protocol.client import ChatSend, OneTool
 from protocol.errors import GatewayError
-from protocol.mail import BuildContext, ContextBuilt
+from protocol.mail import ContextBuilt
 from protocol.provider.choosing import Thinking, choose_thinking, guarded
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.thinking import ThinkingBudget
-from protocol.records import SessionRecord
+from protocol.records import Change, SessionRecord
+from protocol.transcript import Transcript
 from protocol.wishes import NO_WISHES, Wishes, unthinking, wants_thinking, wishes
 
 
-class Builder:
-    """Makes first requests. What is built is stored when the turn begins."""
+class Build(NamedTuple):
+    """What a turn begins with: its first request, and what that changes in its session.
 
-    def __init__(self, settings: ContextSettings, parts: Parts, archive: Archive) -> None:
+    `transcript` is there when a new epoch begins: the messages before the new ones.
+    """
+
+    flight: Flight
+    context: ContextBuilt
+    change: Change
+    transcript: Transcript | None
+
+
+class Builder:
+    """Makes first requests. It stores nothing."""
+
+    def __init__(self, settings: ContextSettings, parts: Parts) -> None:
         self._settings = settings
         self._parts = parts
-        self._archive = archive
 
-    async def build(self, request: BuildContext) -> ContextBuilt:
-        """Measure and assemble what a client asks for. Raises GatewayError."""
-        send = request.send
-        if send.tools:
-            send = msgspec.structs.replace(send, tools=await fitted(send.tools))
-            request = msgspec.structs.replace(request, send=send)
-        if send.session_id is None:
-            session = self._archive.new(
-                agent_id=send.agent_id, model=None, system=None, title=title_of(send.content)
-            )
-            return await self._built(request, session, Held(), is_new=True)
-        if send.model is not None:  # a model that is new may take the provider a while
-            await self._parts.catalog.describe(send.model)
-        async with self._parts.sessions.open(send.session_id) as held:
-            assert held.session is not None
-            return await self._built(request, held.session, held, is_new=False)
-
-    async def _built(
-        self, request: BuildContext, before: SessionRecord, held: Held, *, is_new: bool
-    ) -> ContextBuilt:
-        send, gatherer, now = request.send, self._parts.gatherer, self._parts.clock.now()
+    async def build(
+        self, turn_id: str, send: ChatSend, before: SessionRecord, held: Held, *, is_new: bool
+    ) -> Build:
+        """Measure and assemble what a client asks of the session as it is. Raises GatewayError."""
+        gatherer, now = self._parts.gatherer, self._parts.clock.now()
         agent = await gatherer.agent(held, before)
         session = _renewed(before, send, agent.names, now)
         info = await self._parts.catalog.describe(session.model)
@@ -72,7 +66,7 @@ class Builder:
         )
         asked = wishes(send, info, ground.toolset.definitions)
         said = await gatherer.said(
-            held, session.model, turn_id=request.turn_id, content=send.content, info=info, now=now
+            held, session.model, turn_id=turn_id, content=send.content, info=info, now=now
         )
         ground = await self._with_searches(send, held, ground, said, now)
         async with self._parts.composer.compose(held, ground, said, announces=True) as draft:
@@ -81,20 +75,16 @@ class Builder:
                 send, info, ground, composed, limit, now, asked=asked
             )
             flight = Flight(
-                request.turn_id,
-                draft,
+                turn_id,
                 before=before,
                 former=held.head,
-                is_new=is_new,
                 ground=ground,
                 shape=shape_of(ground, thinking, max_tokens, caches=composed.caches, asked=asked),
                 has_budget=send.max_cost is not None,
-                built_at=now,
             )
             flight.run_in(session.container, now)
-            self._parts.underway.built(flight)
             weights = composed.weights()
-            return ContextBuilt(
+            context = ContextBuilt(
                 session_id=session.session_id,
                 session_key=session.key,
                 agent_id=session.agent_id,
@@ -111,6 +101,7 @@ class Builder:
                 tools=ground.toolset.rules,
                 client_tools=ground.toolset.client_names,
             )
+            return Build(flight, context, draft.change, draft.transcript)
 
     async def _with_searches(
         self, send: ChatSend, held: Held, ground: Ground, said: Said, now: int

@@ -14,7 +14,7 @@ import trio
 from msgspec import UNSET
 
 from actors.context.archive import Archive
-from actors.context.building import Builder
+from actors.context.beginning import Beginnings
 from actors.context.catalog import Catalog
 from actors.context.composing import Composer
 from actors.context.estimate.calibration import Calibrations
@@ -27,7 +27,7 @@ from actors.context.parts import Parts
 from actors.context.refused import RefusedTools
 from actors.context.sessions import Sessions
 from actors.context.turn_writes import TurnWrites
-from actors.mailbox import Mailbox
+from actors.mailbox import Address, Mailbox
 from actors.ports import (
     AgentFiles,
     Clock,
@@ -51,7 +51,6 @@ from protocol.client import (
 )
 from protocol.mail import (
     BeginTurn,
-    BuildContext,
     CompleteTurn,
     ContextMail,
     Done,
@@ -59,6 +58,7 @@ from protocol.mail import (
     KeepAnswer,
     LeaveOutTool,
     RenewContext,
+    WithdrawTurn,
 )
 from protocol.server import ModelListing
 from protocol.tools import LeftOutTool
@@ -82,6 +82,7 @@ class Context:
         tools: Tools,
         clock: Clock,
         names: Names,
+        usage: Address,
     ) -> None:
         self._mailbox = mailbox
         self._settings = settings
@@ -117,8 +118,8 @@ class Context:
             clock=clock,
             names=names,
         )
-        self._builder = Builder(settings, parts, self._archive)
         self._writes = TurnWrites(parts)
+        self._beginnings = Beginnings(settings, parts, self._archive, self._writes, usage=usage)
         self._inspector = Inspector(model, parts)
 
     @property
@@ -129,7 +130,7 @@ class Context:
     @property
     def oldest_open_seconds(self) -> float:
         """How long ago the oldest unsettled turn was made; 0 when every row is settled."""
-        opened = self._parts.underway.open.values()
+        opened = [turn.created_at for turn in self._parts.underway.open.values()]
         return max(0, self._parts.clock.now() - min(opened)) / 1_000 if opened else 0.0
 
     @property
@@ -146,10 +147,10 @@ class Context:
 
     async def _respond(self, message: ContextMail) -> msgspec.Struct:
         match message:
-            case BuildContext():
-                return await self._builder.build(message)
             case BeginTurn():
-                return await self._writes.begin(message)
+                return await self._beginnings.begin(message)
+            case WithdrawTurn():
+                return await self._beginnings.withdraw(message)
             case KeepAnswer():
                 return await self._writes.keep(message)
             case ExtendContext():

@@ -1,7 +1,6 @@
 """Turns that are under way: what each is made from, and what is known of its requests.
 
-A turn's request is composed before the turn begins, and what it was composed from is needed until
-the turn is completed.
+What a turn's request was composed from is needed until the turn is completed.
 """
 
 from __future__ import annotations
@@ -13,60 +12,45 @@ import msgspec
 from actors.context.assembly import Shape
 from actors.context.call_ids import DistinctIds
 from actors.context.composed import Composed
-from actors.context.composing import Draft
 from actors.context.estimate.sent import SentRequest
 from actors.context.gathering import Ground
 from actors.context.searching import most_searches
 from protocol.prompt import Prompt
 from protocol.provider.choosing import forgiving
 from protocol.provider.containers import executes_code, lives
-from protocol.records import CalibrationRecord, Change, Container, Head, SessionRecord, TurnRecord
+from protocol.records import CalibrationRecord, Container, Head, SessionRecord, TurnRecord
 
-BUILT_MILLISECONDS = 60_000
-"""How long a turn that was built may take to begin; it may also never begin."""
+WITHDRAWN_MILLISECONDS = 60_000
+"""How long a turn that was withdrawn may still try to begin; it may also never try."""
 
 
 class Flight:
     """One turn. `before` and `former` are its session and head before it.
 
-    `shape` is how the model is to answer. `change` is written when the turn begins. If an epoch
-    begins with it, `transcript` has the messages before it.
+    `shape` is how the model is to answer.
     """
 
     def __init__(
         self,
         turn_id: str,
-        draft: Draft,
         *,
         before: SessionRecord,
         former: Head | None,
-        is_new: bool,
         ground: Ground,
         shape: Shape,
         has_budget: bool,
-        built_at: int,
     ) -> None:
-        self.turn_id = turn_id
-        self.change = draft.change
-        self.transcript = draft.transcript
         self.before = before
         self.former = former
-        self.is_new = is_new
         self.ground = ground
         self.shape = shape
         self.has_budget = has_budget
-        self.built_at = built_at
         self.has_begun = False
         """Whether its beginning is written."""
         self.is_settled = False
         """Whether its end is written."""
         self.ids = DistinctIds(turn_id)
         self._requests: dict[int, SentRequest] = {}
-
-    def begun(self) -> None:
-        """Its beginning is written, and need not be remembered."""
-        self.has_begun = True
-        self.change, self.transcript = Change(session=self.before), None
 
     @property
     def session_id(self) -> str:
@@ -107,37 +91,39 @@ class Flight:
 
 
 class Underway:
-    """The turns that are not completed. One that was only built is forgotten after a while."""
+    """The turns that are not completed."""
 
     def __init__(self) -> None:
-        self._built: OrderedDict[str, Flight] = OrderedDict()
-        self._begun: dict[str, Flight] = {}
-        self.open: dict[str, int] = {}
-        """When each turn was made whose row is not settled, in milliseconds since the epoch."""
+        self._flights: dict[str, Flight] = {}
+        self._withdrawn: OrderedDict[str, int] = OrderedDict()
+        self.open: dict[str, TurnRecord] = {}
+        """The rows that were opened, or are just being opened, and are not settled yet."""
 
-    def built(self, flight: Flight) -> None:
-        """A turn's first request has been made."""
-        oldest = flight.built_at - BUILT_MILLISECONDS
-        while self._built and next(iter(self._built.values())).built_at < oldest:
-            self._built.popitem(last=False)
-        self._built[flight.turn_id] = flight
+    def begin(self, turn: TurnRecord, flight: Flight) -> bool:
+        """A turn is about to begin; whether it still may."""
+        if self._withdrawn.pop(turn.turn_id, None) is not None:
+            return False
+        self._flights[turn.turn_id] = flight
+        self.open[turn.turn_id] = turn
+        return True
 
-    def begin(self, turn: TurnRecord) -> Flight | None:
-        """A turn that was built is about to begin."""
-        flight = self._built.pop(turn.turn_id, None)
-        if flight is not None:
-            self._begun[turn.turn_id] = flight
-            self.open[turn.turn_id] = turn.created_at
-        return flight
+    def withdraw(self, turn_id: str, now: int) -> TurnRecord | None:
+        """The row of a turn that has begun or is about to; any other one may not begin any more."""
+        turn = self.open.get(turn_id)
+        if turn is None:
+            oldest = now - WITHDRAWN_MILLISECONDS
+            while self._withdrawn and next(iter(self._withdrawn.values())) < oldest:
+                self._withdrawn.popitem(last=False)
+            self._withdrawn[turn_id] = now
+        return turn
 
     def find(self, turn_id: str) -> Flight | None:
         """A turn that has begun, or is about to."""
-        return self._begun.get(turn_id)
+        return self._flights.get(turn_id)
 
     def end(self, turn_id: str) -> Flight | None:
         """A turn that is completed; `None` when it never began."""
-        self._built.pop(turn_id, None)
-        return self._begun.pop(turn_id, None)
+        return self._flights.pop(turn_id, None)
 
     def settled(self, turn_id: str) -> None:
         """The turn's row is settled, or was never written."""

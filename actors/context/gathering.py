@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the context actor is told at its start; tokens, bytes, requests and rows.
+    """What the context actor is told at its start; tokens, bytes, requests, rows and seconds.
 
     `server_tools` are those of the provider that a new session has. A list has `page_size` rows
     unless its reader says how many, and `longest_page` at the most.
@@ -51,6 +51,7 @@ class ContextSettings(msgspec.Struct, frozen=True, kw_only=True):
     thinking_budget: int
     history_cache_bytes: int
     at_once: int
+    ask_seconds: float
     page_size: int
     longest_page: int
     prompt_caching: bool = True

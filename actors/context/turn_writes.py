@@ -1,11 +1,9 @@
-"""What a turn writes: its beginning, each step before it goes upstream, and its end.
+"""What a turn writes after its beginning: each step before it goes upstream, and its end.
 
 Each is one commit, together with the turn's row. After the commit, memory has it too.
 """
 
 from __future__ import annotations
-
-from typing import assert_never
 
 import msgspec
 
@@ -13,13 +11,11 @@ from actors.context.estimate.sent import Billed
 from actors.context.flight import Flight
 from actors.context.gathering import Said
 from actors.context.parts import Parts
-from actors.context.sessions import NO_SESSION, Held
+from actors.context.sessions import Held
 from actors.serving import BUG
-from protocol.beginning import Begun
 from protocol.context import with_dropped
-from protocol.errors import Failure, GatewayError, session_busy
+from protocol.errors import Failure, GatewayError
 from protocol.mail import (
-    BeginTurn,
     CompleteTurn,
     Done,
     ExtendContext,
@@ -44,34 +40,10 @@ DELETED = Failure(code="SESSION_NOT_FOUND", message="This session has been delet
 
 
 class TurnWrites:
-    """Takes turns from their beginning to their end."""
+    """Takes turns that have begun to their end."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-
-    async def begin(self, request: BeginTurn) -> Done:
-        """Write what was built for a turn. Raises GatewayError when it may not begin."""
-        flight = self._parts.underway.begin(request.turn)
-        if flight is None:
-            raise GatewayError.of(BUG)
-        change, sessions = flight.change, self._parts.sessions
-        place = sessions.create if flight.is_new else sessions.open
-        try:
-            async with place(flight.session_id) as held:
-                begun = await self._parts.store.begin_turn(
-                    change, request.turn, is_new=flight.is_new
-                )
-                if begun.outcome == "stale":
-                    held.forget()
-                _check(begun)
-                transcript = flight.transcript
-                flight.begun()  # its row is written: whatever comes now, it must be settled
-                held.adopt(change, transcript)
-        except GatewayError:
-            self._parts.underway.end(request.turn.turn_id)
-            self._parts.underway.settled(request.turn.turn_id)
-            raise
-        return Done()
 
     async def keep(self, request: KeepAnswer) -> Done:
         """Write an answer whose tools are about to run. Raises GatewayError."""
@@ -306,28 +278,3 @@ def _unsent(
         restored = msgspec.structs.replace(former, epoch=head.epoch)
     withheld = Withheld(first=first, status=status)
     return msgspec.structs.replace(change, withheld=withheld, entries=entries, head=restored)
-
-
-def _check(begun: Begun) -> None:
-    """Raises GatewayError for a turn that may not begin."""
-    match begun.outcome:
-        case "begun":
-            return
-        case "gone":
-            raise GatewayError.of(NO_SESSION)
-        case "known":
-            raise GatewayError(
-                "TURN_NOT_FOUND",
-                "This request has had its turn, too long ago to be resumed. What came of it is "
-                "in the session's history; a new question needs a new `id`.",
-                turn_id=begun.turn_id,
-            )
-        case "busy":
-            raise session_busy(begun.turn_id)
-        case "stale":
-            raise GatewayError(
-                "SESSION_BUSY",
-                "The session has changed while this message was prepared. Send it again.",
-                retryable=True,
-            )
-    assert_never(begun.outcome)

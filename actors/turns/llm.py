@@ -33,11 +33,9 @@ from actors.turns.upstream import Upstream
 from protocol.client import ChatSend
 from protocol.errors import Failure, GatewayError, session_busy
 from protocol.mail import (
-    Admit,
     AnswerTool,
     ApproveTool,
     BeginTurn,
-    BuildContext,
     Cancelling,
     CancelTurn,
     CompleteTurn,
@@ -47,6 +45,7 @@ from protocol.mail import (
     LlmMail,
     StartTurn,
     TurnAccepted,
+    WithdrawTurn,
 )
 from protocol.turn import Ended, Failed
 
@@ -84,7 +83,6 @@ class Llm:
         self._mailbox = mailbox
         self._settings = settings
         self._context = context
-        self._usage = usage
         self._notes = Notes(usage, settings.note_seconds)
         self._upstream = Upstream(model, prices, settings, self._notes.add)
         self._runner = ToolRunner(tools, media, settings.tools)
@@ -217,9 +215,11 @@ class Llm:
                 await self._begin(turn)
         except GatewayError as error:
             self._running.forget_request(turn)
-            # It may yet begin, late: its row must not stay open.
-            assert self._nursery is not None
-            self._nursery.start_soon(self._abandon, turn, error.failure)
+            if error.failure in (TOO_SLOW, BUG):
+                # It may have begun, or begin yet: its row must not stay open.
+                assert self._nursery is not None
+                withdrawal = WithdrawTurn(turn_id=turn.turn_id, failure=error.failure)
+                self._nursery.start_soon(self._complete, turn, withdrawal)
             return refused(turn, error.failure)
         turn.log.append(turn.started)
         ending = Ending()  # of a turn that is cancelled
@@ -230,15 +230,11 @@ class Llm:
         return await self._settle(turn, ending)
 
     async def _begin(self, turn: Turn) -> None:
-        """Build what is to be sent, and write it down if it may be. Raises GatewayError."""
+        """Have built what is to be sent, and written down if it may be. Raises GatewayError."""
         turn.advance("assemble")
-        turn.build(await self._context.ask(BuildContext(turn_id=turn.turn_id, send=turn.send)))
-        if (most := turn.send.max_cost) is not None:
-            likely_cost = turn.built.prompt.likely_cost
-            await self._usage.ask(Admit(max_cost=most, cost_estimate=likely_cost))
+        request = BeginTurn(turn_id=turn.turn_id, send=turn.send, created_at=turn.created_at)
+        turn.begin(await self._context.ask(request))
         self._running.occupy(turn)
-        await self._context.ask(BeginTurn(turn=turn.row))
-        turn.begin()
         turn.advance("call")
 
     async def _settle(self, turn: Turn, ending: Ending) -> Ended | Failed:
@@ -255,7 +251,7 @@ class Llm:
 
     async def _abandon(self, turn: Turn, failure: Failure) -> None:
         """Settle a turn of which nothing is told but its failure."""
-        if not turn.is_built:
+        if not turn.has_begun:
             return
         ending = Ending(failure=failure)
         row = settled(turn, ending, at=self._clock.now())
@@ -268,7 +264,7 @@ class Llm:
             request = completion(turn, ending, row)
         await self._complete(turn, request)
 
-    async def _complete(self, turn: Turn, request: CompleteTurn) -> Failure | None:
+    async def _complete(self, turn: Turn, request: CompleteTurn | WithdrawTurn) -> Failure | None:
         """Have the turn's end written in one commit; how that failed, if it did.
 
         If it takes too long, a task of its own asks again: the request may not have reached the
@@ -280,7 +276,7 @@ class Llm:
             self._nursery.start_soon(self._insist, turn, request)
         return failure
 
-    async def _insist(self, turn: Turn, request: CompleteTurn) -> None:
+    async def _insist(self, turn: Turn, request: CompleteTurn | WithdrawTurn) -> None:
         """Ask until the turn's end is written; the next start writes what a stop leaves open."""
         failure: Failure | None = TOO_SLOW
         while failure == TOO_SLOW and not self._draining:

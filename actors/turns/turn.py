@@ -97,20 +97,22 @@ class Turn:
 
     # --- its context ---------------------------------------------------------------------------
 
-    def build(self, built: ContextBuilt) -> None:
-        """Here is what it will send first."""
-        self._built = built
+    def begin(self, built: ContextBuilt) -> None:
+        """Its beginning is written; the first step sends what was built."""
+        first = built.prompt
+        self._built = msgspec.structs.replace(built, prompt=without_body(first))
         self.session_id = built.session_id
         self.attached = built.attached
+        self.resume(first)
 
     @property
-    def is_built(self) -> bool:
-        """Whether it is known what it sends first."""
+    def has_begun(self) -> bool:
+        """Whether it is known that its beginning is written."""
         return self._built is not None
 
     @property
     def built(self) -> ContextBuilt:
-        """What it sends first; its body goes with the first step."""
+        """What it has sent first; its body goes with the first step."""
         assert self._built is not None
         return self._built
 
@@ -120,12 +122,6 @@ class Turn:
     def step(self) -> Step:
         """The latest step."""
         return self.steps[-1]
-
-    def begin(self) -> None:
-        """The first step."""
-        first = self.built.prompt
-        self._built = msgspec.structs.replace(self.built, prompt=without_body(first))
-        self.resume(first)
 
     def resume(self, prompt: Prompt) -> None:
         """The next step, once its request is made."""
@@ -202,21 +198,11 @@ class Turn:
     @property
     def row(self) -> TurnRecord:
         """The row of a turn that is not settled, with what was billed so far."""
-        built = self.built
         steps = tuple(step.record for step in self.steps)
-        return TurnRecord(
-            turn_id=self.turn_id,
-            session_id=built.session_id,
-            request_id=self.send.id,
-            model=built.model,
-            status="open",
-            created_at=self.created_at,
-            counted_tokens=built.prompt.counted_tokens,
+        return msgspec.structs.replace(
+            self.built.row(self.turn_id, self.send.id, self.created_at),
             counts=sum((step.counts for step in steps), TokenCounts()),
             steps=steps,
-            token_estimate=built.prompt.token_estimate,
-            cost_estimate=built.cost_estimate,
-            weights=built.weights,
         )
 
     @property

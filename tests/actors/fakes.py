@@ -821,6 +821,7 @@ class World:
             thinking_budget=8_000,
             history_cache_bytes=1_000_000,
             at_once=64,
+            ask_seconds=15.0,
             page_size=2,
             longest_page=200,
             prompt_caching=True,
@@ -845,6 +846,7 @@ class World:
             tools=self.tools,
             clock=self.clock,
             names=self.names,
+            usage=self.usage_box,
         )
 
     def _make_llm(self) -> Llm:

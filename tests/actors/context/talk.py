@@ -8,17 +8,18 @@ from typing import Any
 import msgspec
 
 from actors.context.sessions import Held
+from actors.deadline import TOO_SLOW
 from gateway.simulator.validation import check_body
 from protocol.client import ChatSend, ContextInspect, ToolDeclaration
 from protocol.mail import (
     BeginTurn,
-    BuildContext,
     CompleteTurn,
     ContextBuilt,
     Done,
     ExtendContext,
     NewMessage,
     RenewContext,
+    WithdrawTurn,
 )
 from protocol.prompt import Prompt
 from protocol.provider.content import Block
@@ -60,29 +61,30 @@ class Talk:
         self.built: ContextBuilt | None = None
         self.prompts: list[Prompt] = []
         """All requests that were made."""
+        self._turn_id = ""
         self._steps: list[StepRecord] = []
         self._confirmed = 0
 
     # --- what a turn asks ----------------------------------------------------------------------
 
-    async def build(
+    async def begin(
         self, content: Any = "?", *, request_id: str | None = None, **fields: Any
     ) -> ContextBuilt:
-        """A turn's first request; it has not begun."""
-        turn_id = self.world.names.new("turn")
+        """A turn begins; its first request."""
+        self._turn_id = turn_id = self.world.names.new("turn")
         self._request_id = request_id or turn_id
         send = ChatSend(id=self._request_id, content=content, session_id=self.session_id, **fields)
-        self.built = await self.world.context_box.ask(BuildContext(turn_id=turn_id, send=send))
-        self._turn_id, self._steps, self._confirmed = turn_id, [], 0
-        self._take(self.built.prompt)
-        return self.built
+        request = BeginTurn(turn_id=turn_id, send=send, created_at=1)
+        self.built = built = await self.world.context_box.ask(request)
+        self.session_id = built.session_id
+        self._steps, self._confirmed = [], 0
+        self._take(built.prompt)
+        return built
 
-    async def begin(self) -> Done:
-        """The turn begins."""
-        assert self.built is not None
-        done = await self.world.context_box.ask(BeginTurn(turn=self.row))
-        self.session_id = self.built.session_id
-        return done
+    async def withdraw(self) -> Done:
+        """Whoever asked for the latest turn to begin waits no longer."""
+        request = WithdrawTurn(turn_id=self._turn_id, failure=TOO_SLOW)
+        return await self.world.context_box.ask(request)
 
     async def extend(
         self, *messages: NewMessage, billed: int | None = None, confirms: bool = True
@@ -112,8 +114,7 @@ class Talk:
 
     async def turn(self, content: Any = "?", *messages: NewMessage, **fields: Any) -> Prompt:
         """A whole turn, with a thoughtful answer unless another is given; its request."""
-        built = await self.build(content, **fields)
-        await self.begin()
+        built = await self.begin(content, **fields)
         await self.end(*(messages or (THOUGHTFUL,)))
         return built.prompt
 

@@ -162,9 +162,8 @@ async def test_a_server_that_is_down_keeps_its_tools(autojump_clock: MockClock) 
         await talk.turn("1")
         world.tools.tools.clear()
         world.tools.down = {"look"}
-        built = await talk.build("2")
+        built = await talk.begin("2")
         assert (told(talk), built.tools, talk.goes_on) == ([], [], True)
-        await talk.begin()
         await talk.end(THOUGHTFUL)
         world.tools.down.clear()
         world.tools.offers("see")
@@ -180,8 +179,7 @@ async def test_before_the_first_answer_the_head_is_simply_made_anew(
     """No thinking is bound to it yet; the question stays."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         await talk.end()
         remembers(world, "Tea.")
         await talk.turn("2")
@@ -200,8 +198,7 @@ async def test_an_announcement_without_an_answer_gets_a_few_words(
         talk = Talk(world)
         await talk.turn("1")
         remembers(world, "Tea.")
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.end()
         await talk.turn("3")
         assert [content for role, content in talk.messages if role != "system"] == [
@@ -241,8 +238,7 @@ async def test_a_prompt_says_that_only_the_provider_can_read_some_of_it(
         talk = Talk(world)
         assert not (await talk.turn('{"encrypted_content":1}')).is_opaque
         assert not (await talk.turn("1")).is_opaque
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.end(SEARCHED, status="refused", unsent="turn")
         assert not (await talk.turn("3", SEARCHED)).is_opaque
         assert (await talk.turn("4")).is_opaque
@@ -306,8 +302,7 @@ async def test_thinking_from_before_an_epoch_is_left_out_where_it_is_checked(
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1", model=model)
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.end(THOUGHTFUL, mismatched=True)
         await talk.turn("3")
         await talk.turn("4")
@@ -326,8 +321,7 @@ async def test_a_mismatch_begins_an_epoch_with_the_next_turn(autojump_clock: Moc
         talk = Talk(world)
         await talk.turn("1")
         remembers(world, "Tea.")
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.end(THOUGHTFUL, mismatched=True)
         await talk.turn("3")
         assert talk.messages == [
@@ -395,8 +389,7 @@ async def test_no_epoch_begins_inside_a_turn_for_what_it_announced(
     async with open_world(prompt_caching=False, max_tokens=1) as world:
         talk = await superseding(world, 9_000)
         remembers(world, "Short.")
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         assert sum(talk.held().told.superseded.values()) > LIMIT
         await talk.extend(answer(THOUGHT, call()), results(result()))
         assert (talk.goes_on, len(talk.heads)) == (True, 1)
@@ -421,10 +414,9 @@ async def test_a_session_of_older_days_begins_with_an_epoch(autojump_clock: Mock
             entry(0, "user", "1", "a"),
             entry(1, "assistant", [THOUGHT, text("So.")], "a"),
         ]
-        built = await talk.build("2")
+        built = await talk.begin("2")
         assert talk.messages == [("user", "1"), ("assistant", "So."), ("user", "2")]
         assert built.prompt.context == SentContext(left_out_turns=0, left_out_messages=0, epoch=0)
-        await talk.begin()
         assert await talk.is_as_stored()
 
 
@@ -464,8 +456,7 @@ async def test_inside_a_turn_older_turns_make_room_for_what_tools_answer(
         talk = Talk(world)
         await talk.turn("1", long(900))
         await talk.turn("2", long(300))
-        await talk.build("3", tools=[declared("brew")])
-        await talk.begin()
+        await talk.begin("3", tools=[declared("brew")])
         assert talk.prompts[-1].context is None
         prompt = await talk.extend(answer(THOUGHT, call("a")), results(result("a", "x" * 500)))
         assert prompt.context == SentContext(left_out_turns=1, left_out_messages=2, epoch=1)
@@ -485,8 +476,7 @@ async def test_a_turn_that_outgrows_the_window_is_refused(autojump_clock: MockCl
         world.model.window = 1_000
         talk = Talk(world)
         await talk.turn("1")
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         with pytest.raises(GatewayError, match="CONTEXT_TOO_LARGE") as caught:
             await talk.extend(answer(call()), results(result("c", "x" * 1_000)))
         weights = {one.name: one for one in caught.value.failure.sections or []}
@@ -503,10 +493,9 @@ async def test_what_was_mended_is_left_out_with_its_turn(autojump_clock: MockClo
         world.model.window = 401
         talk = Talk(world)
         await talk.turn("1", answer(text("x" * 300), search()))
-        built = await talk.build("y" * 150)
+        built = await talk.begin("y" * 150)
         assert [role for role, _ in talk.messages] == ["user"]
         assert built.prompt.context == SentContext(left_out_turns=1, left_out_messages=2, epoch=1)
-        await talk.begin()
         assert [one.role for one in talk.entries] == ["user", "assistant", "assistant", "user"]
         assert await talk.is_as_stored()
 
@@ -519,9 +508,8 @@ async def test_what_the_provider_clears_makes_room_for_the_turn(
         world.model.window, world.model.edits = 40_000, (CLEAR_TOOL_USES,)
         world.tools.offers("brew")
         talk = Talk(world)
-        built = await talk.build("1")
+        built = await talk.begin("1")
         assert CONTEXT_EDITING in built.prompt.betas
-        await talk.begin()
         for number in range(6):
             name = f"c{number}"
             await talk.extend(answer(call(name)), results(result(name, "x" * 7_000)))
@@ -541,8 +529,7 @@ async def test_of_what_is_left_the_provider_may_clear_nothing(autojump_clock: Mo
         world.tools.offers("brew")
         talk = Talk(world)
         await talk.turn("x" * 22_000)
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         for number in range(4):
             name = f"c{number}"
             await talk.extend(answer(call(name)), results(result(name, "x" * 5_900)))
@@ -562,8 +549,7 @@ async def test_a_request_that_was_too_long_is_made_shorter(autojump_clock: MockC
         talk = Talk(world)
         for number in range(4):
             await talk.turn(f"{number}", long(250))
-        await talk.build("4")
-        await talk.begin()
+        await talk.begin("4")
         await talk.renew(room=800)
         assert [content for role, content in talk.messages if role == "user"] == ["2", "3", "4"]
         assert talk.heads[-1].left_out_turns == 2
@@ -576,8 +562,7 @@ async def test_a_request_that_is_too_long_by_itself_is_weighed(autojump_clock: M
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        await talk.build("2" * 100)
-        await talk.begin()
+        await talk.begin("2" * 100)
         with pytest.raises(GatewayError, match="CONTEXT_TOO_LARGE") as caught:
             await talk.renew(room=100)
         assert caught.value.failure.sections
@@ -592,8 +577,7 @@ async def test_what_was_said_before_and_refused_goes_without_any_thinking(
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1", model=model)
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.extend(answer(THOUGHT, call()), results(result()))
         await talk.renew()
         assert answers(talk) == ["So.", ["...", call()]]
@@ -619,8 +603,7 @@ async def test_a_turn_with_a_message_that_is_refused_is_left_out(
         talk = Talk(world)
         for number in range(3):
             await talk.turn(f"{number}")
-        await talk.build("3")
-        await talk.begin()
+        await talk.begin("3")
         await talk.renew(without=2)
         assert talk.messages == [
             *(("user", "0"), ("assistant", "So.")),
@@ -644,8 +627,7 @@ async def test_where_some_attachment_is_refused_the_latest_turn_with_one_goes(
         picture = ImageBlock(UrlSource("https://a.example/gone.png"))
         for content in ("0", [picture], "2"):
             await talk.turn(content)
-        await talk.build("3")
-        await talk.begin()
+        await talk.begin("3")
         await talk.renew(attachment=True)
         asked = [content for role, content in talk.messages if role == "user"]
         assert asked == ["0", "2", "3"]
@@ -659,8 +641,7 @@ async def test_an_epoch_that_was_of_no_use_is_undone(autojump_clock: MockClock) 
         talk = Talk(world)
         await talk.turn("1")
         before = talk.prompts[-1]
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.renew()
         assert talk.messages[1] == ("assistant", "So.")
         await talk.end(unsent="turn")
@@ -679,8 +660,7 @@ async def test_an_epoch_that_leaves_out_what_is_refused_is_not_undone(
         talk = Talk(world)
         await talk.turn("1")
         await talk.turn("2")
-        await talk.build("3")
-        await talk.begin()
+        await talk.begin("3")
         await talk.renew(without=0)
         await talk.end(unsent="turn")
         await talk.turn("4")
@@ -695,9 +675,8 @@ async def test_thinking_that_cannot_be_dropped_gives_way_inside_a_turn(
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        await talk.build("2", thinking="off")
+        await talk.begin("2", thinking="off")
         assert talk.body["thinking"] == {"type": "between_tools"}
-        await talk.begin()
         await talk.extend(answer(THOUGHT, call()), results(result()))
         assert talk.body["thinking"] == {"type": "between_tools"}
         await talk.renew()

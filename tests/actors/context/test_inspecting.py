@@ -83,7 +83,7 @@ async def test_the_sections_are_the_whole_request(autojump_clock: MockClock) -> 
 
         async def check(content: str, *said: Any, **fields: Any) -> None:
             inspection = await talk.inspect(content=content)
-            built = await talk.build(content)
+            built = await talk.begin(content)
             found = texts(inspection)
             found.pop("provider_overhead", None)
             assert found == shown(talk.body, built.prompt.own_from)
@@ -96,7 +96,6 @@ async def test_the_sections_are_the_whole_request(autojump_clock: MockClock) -> 
             }
             assert inspection.totals.token_estimate == built.prompt.token_estimate
             assert inspection.totals.cost_estimate == built.cost_estimate
-            await talk.begin()
             await talk.end(*(said or (THOUGHTFUL,)), **fields)
 
         await check("plain")
@@ -169,8 +168,7 @@ async def test_what_was_announced_is_remembered_by_the_provider(
         talk = Talk(world)
         await talk.turn("1")
         world.library.files["default"] = AgentFiles("C" * 600, ())
-        built = await talk.build("2")
-        await talk.begin()
+        built = await talk.begin("2")
         await talk.end(THOUGHTFUL, billed=built.prompt.counted_tokens)
         inspection = await talk.inspect(content="3")
         memory, history = section(inspection, "memory"), section(inspection, "history")
@@ -198,7 +196,7 @@ async def test_the_providers_own_count_is_of_the_request_that_is_sent(
         world.tools.offers("look")
         inspection = await talk.inspect(content="2", exact=True)
         assert inspection.exact_tokens == inspection.totals.token_estimate == 77
-        await talk.build("2")
+        await talk.begin("2")
         ((body, betas),) = counted
         assert json.loads(body) == talk.body
         assert betas == talk.prompts[-1].betas == (BINDING_CONTROLS, INLINE_TOOLS)
@@ -210,8 +208,7 @@ async def test_what_the_provider_will_clear_is_told(autojump_clock: MockClock) -
         world.model.window, world.model.edits = 40_000, (CLEAR_TOOL_USES,)
         world.tools.offers("brew")
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         for number in range(5):
             name = f"c{number}"
             await talk.extend(answer(call(name)), results(result(name, "x" * 7_000)))
@@ -235,8 +232,7 @@ async def test_what_comes_before_the_newly_cleared_is_read_from_the_cache(
         world.model.window, world.model.edits = 40_000, (CLEAR_TOOL_USES,)
         world.tools.offers("brew")
         talk = Talk(world)
-        await talk.build("x" * 600, max_cost=9.0)
-        await talk.begin()
+        await talk.begin("x" * 600, max_cost=9.0)
         for number in range(answers):
             name, billed = f"c{number}", talk.prompts[-1].token_estimate
             await talk.extend(answer(call(name)), results(result(name, "x" * 7_000)), billed=billed)
@@ -255,9 +251,8 @@ async def test_what_the_former_request_had_is_read_from_the_cache(
     """At a tenth of the price, if it was long enough; what is new is written, at a quarter more."""
     async with open_world(prompt_caching=caching) as world:
         talk = Talk(world)
-        built = await talk.build("x" * size, max_cost=9.0)
+        built = await talk.begin("x" * size, max_cost=9.0)
         billed = built.prompt.counted_tokens
-        await talk.begin()
         prompt = await talk.extend(answer(call()), results(result("c", "x" * 600)), billed=billed)
         assert prompt.token_estimate == prompt.counted_tokens
         read, written = (Decimal("0.1"), Decimal("1.25")) if caching else (1, 1)
@@ -273,8 +268,7 @@ async def test_behind_results_that_nobody_answered_thinking_may_begin_anew(
     """A few words close the answer that called the tools: the next one may think in a budget."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", model="claude-haiku-4-5", tools=[declared("brew")])
-        await talk.begin()
+        await talk.begin("1", model="claude-haiku-4-5", tools=[declared("brew")])
         await talk.extend(answer(call()), results(result()))
         await talk.end()
         await talk.turn("2")
@@ -290,9 +284,8 @@ async def test_who_calls_without_a_thought_goes_on_without_a_budget(
     async with open_world() as world:
         talk = Talk(world)
         tools = [declared("brew")]
-        built = await talk.build("x" * 5_000, model="claude-haiku-4-5", tools=tools, max_cost=9.0)
+        built = await talk.begin("x" * 5_000, model="claude-haiku-4-5", tools=tools, max_cost=9.0)
         billed = built.prompt.counted_tokens
-        await talk.begin()
         said = (answer(*begins, call()), results(result()))
         first = await talk.extend(*said, billed=billed)
         kinds = [talk.body["thinking"]["type"]]
@@ -322,9 +315,8 @@ async def test_pictures_that_a_tool_answers_are_weighed_apart(autojump_clock: Mo
     picture = {"type": "image", "source": {"type": "base64", "data": "x" * 999}}
     async with open_world() as world:
         talk = Talk(world)
-        built = await talk.build("1", tools=[declared("brew")])
+        built = await talk.begin("1", tools=[declared("brew")])
         assert (built.attached.pictures, built.prompt.media_tokens) == (0, 0)
-        await talk.begin()
         step = answer(THOUGHT, call()), results(result("c", [picture]))
         request = ExtendContext(turn=talk.row, at=0, messages=[*step])
         prompt = await world.context_box.ask(request)

@@ -103,8 +103,7 @@ async def test_no_later_request_has_it(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         talk, other = Talk(world), Talk(world)
         tools = [declared("brew"), declared("pour")]
-        await talk.build("1", tools=tools)
-        await talk.begin()
+        await talk.begin("1", tools=tools)
         await refuse(world, definition("brew"))
         await talk.end(unsent="turn", restores=True)
         for one in (talk, other):

@@ -12,10 +12,12 @@ import trio
 from trio.testing import MockClock
 
 from actors.context.sessions import Held
+from actors.deadline import TOO_SLOW
 from actors.ports import AgentFiles
-from protocol.client import SessionDelete
+from actors.pricing import FREE
+from protocol.client import ChatSend, SessionDelete
 from protocol.errors import GatewayError
-from protocol.mail import BeginTurn, ExtendContext, KeepAnswer
+from protocol.mail import BeginTurn, ExtendContext, KeepAnswer, WithdrawTurn
 from tests.actors.context.talk import SO, THOUGHTFUL, Talk, answer, declared, results
 from tests.actors.fakes import MODEL, World, open_world
 from tests.protocol.entries import THOUGHT, call, result, text
@@ -47,13 +49,10 @@ async def delete(talk: Talk) -> None:
 
 
 async def test_a_turn_begins_with_its_question_and_its_row(autojump_clock: MockClock) -> None:
-    """Built alone, it has written nothing."""
+    """Both are written when its request is there to be sent."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        assert (world.store.sessions, world.store.rows) == ({}, {})
-        assert world.context.open_rows == 0
-        await talk.begin()
+        await talk.begin("1")
         assert (talk.statuses, world.row.status) == ([("user", "complete")], "open")
         assert (world.context.open_rows, world.context.oldest_open_seconds > 0) == (1, True)
         await talk.end(THOUGHTFUL)
@@ -65,29 +64,27 @@ async def test_a_turn_begins_with_its_question_and_its_row(autojump_clock: MockC
 async def test_a_turn_that_was_built_on_an_older_session_does_not_begin(
     autojump_clock: MockClock,
 ) -> None:
-    """Sent again, it is built on the new one."""
+    """Sent again, it is built on the new one; here another process has changed the session."""
     async with open_world() as world:
-        talk, other = await two_talks(world)
-        await other.build("late")
-        await talk.turn("2")
+        talk = Talk(world)
+        await talk.turn("1")
+        overtake(talk)
         with pytest.raises(GatewayError, match="SESSION_BUSY") as caught:
-            await other.begin()
+            await talk.begin("late")
         assert caught.value.failure.retryable
         assert caught.value.failure.turn_id is None
         assert world.context.open_rows == 0
-        await other.turn("late")
-        assert [content for _, content in other.messages] == ["1", SO, "2", SO, "late"]
+        await talk.turn("late")
+        assert await talk.is_as_stored()
 
 
 async def test_two_turns_of_a_session_do_not_run_side_by_side(autojump_clock: MockClock) -> None:
     """The one that stands in the way is named."""
     async with open_world() as world:
         talk, other = await two_talks(world)
-        await talk.build("2")
-        await other.build("3")
-        await talk.begin()
+        await talk.begin("2")
         with pytest.raises(GatewayError, match="SESSION_BUSY") as caught:
-            await other.begin()
+            await other.begin("3")
         assert caught.value.failure.turn_id == talk.row.turn_id
         await talk.end(THOUGHTFUL)
         assert await talk.is_as_stored()
@@ -99,9 +96,8 @@ async def test_a_request_has_one_turn(autojump_clock: MockClock) -> None:
         talk = Talk(world)
         await talk.turn("1", request_id="r")
         (first,) = world.store.rows
-        await talk.build("1", request_id="r")
         with pytest.raises(GatewayError, match="TURN_NOT_FOUND") as caught:
-            await talk.begin()
+            await talk.begin("1", request_id="r")
         assert caught.value.failure.turn_id == first
         assert talk.statuses == SAID
 
@@ -111,26 +107,20 @@ async def test_a_turn_of_a_deleted_session_does_not_begin(autojump_clock: MockCl
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        await talk.build("2")
         await world.store.delete_session(talk.session_id or "")
         with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
-            await talk.begin()
+            await talk.begin("2")
         assert (world.store.sessions, len(world.store.rows)) == ({}, 1)
 
 
-async def test_a_turn_that_was_never_built_does_not_begin(autojump_clock: MockClock) -> None:
-    """That would be a mistake of ours; neither does it go on."""
+async def test_a_turn_that_never_began_does_not_go_on(autojump_clock: MockClock) -> None:
+    """That would be a mistake of ours."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         unheard = msgspec.structs.replace(talk.row, turn_id="unheard")
-        for request in (
-            BeginTurn(turn=talk.row),
-            ExtendContext(turn=unheard, at=0, messages=[THOUGHTFUL]),
-        ):
-            with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
-                await world.context_box.ask(request)
+        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
+            await world.context_box.ask(ExtendContext(turn=unheard, at=0, messages=[THOUGHTFUL]))
         assert talk.statuses == [("user", "complete")]
 
 
@@ -138,8 +128,7 @@ async def test_an_answer_is_kept_before_its_tools_have_run(autojump_clock: MockC
     """Once, however often it is said; the process that comes next tells the model of it."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", tools=[declared("brew")])
-        await talk.begin()
+        await talk.begin("1", tools=[declared("brew")])
         request = KeepAnswer(turn=talk.row, at=0, messages=[answer(THOUGHT, call())])
         await world.context_box.ask(request)
         await world.context_box.ask(request)
@@ -153,8 +142,7 @@ async def test_an_answer_of_a_deleted_session_is_not_kept(autojump_clock: MockCl
     """So its tools do not run either."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", tools=[declared("brew")])
-        await talk.begin()
+        await talk.begin("1", tools=[declared("brew")])
         await world.store.delete_session(talk.session_id or "")
         request = KeepAnswer(turn=talk.row, at=0, messages=[answer(THOUGHT, call())])
         with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
@@ -166,17 +154,35 @@ async def test_a_turn_that_could_not_be_written_has_not_begun(autojump_clock: Mo
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        await talk.build("2")
         world.store.breaks("begin_turn")
         with pytest.raises(GatewayError, match="The disk is full"):
-            await talk.begin()
+            await talk.begin("2")
         assert (world.context.open_rows, talk.statuses) == (0, SAID)
         world.store.works()
         await talk.turn("2")
         assert await talk.is_as_stored()
 
 
-@pytest.mark.parametrize("when", ["begins", "goes on", "ends"])
+async def test_a_beginning_that_is_written_and_not_taken_in_is_settled(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as whoever has asked for it hears of the mistake."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.turn("1")
+        with monkeypatch.context() as broken:
+            broken.setattr(Held, "_append", None)
+            with pytest.raises(GatewayError, match="INTERNAL"):
+                await talk.begin("2")
+        assert world.context.open_rows == 1
+        await talk.withdraw()
+        assert [row.status for row in world.store.rows.values()] == ["completed", "failed"]
+        assert world.context.open_rows == 0
+        await talk.turn("3")
+        assert await talk.is_as_stored()
+
+
+@pytest.mark.parametrize("when", ["goes on", "ends"])
 async def test_what_is_written_and_not_taken_in_is_loaded_anew(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -184,9 +190,8 @@ async def test_what_is_written_and_not_taken_in_is_loaded_anew(
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        await talk.build("2")
+        await talk.begin("2")
         steps: dict[str, Callable[[], Awaitable[object]]] = {
-            "begins": talk.begin,
             "goes on": partial(talk.extend, answer(call("a")), results(result("a"))),
             "ends": partial(talk.end, THOUGHTFUL),
         }
@@ -206,19 +211,23 @@ async def test_what_is_written_and_not_taken_in_is_loaded_anew(
         assert await talk.is_as_stored()
 
 
-async def test_a_turn_that_does_not_begin_is_forgotten(autojump_clock: MockClock) -> None:
-    """After a minute, when another is built."""
+async def test_a_turn_that_was_withdrawn_does_not_begin(autojump_clock: MockClock) -> None:
+    """Its request may come later; that it was withdrawn is remembered for a minute."""
     async with open_world() as world:
-        early, late = Talk(world), Talk(world)
-        await early.build("1")
-        await late.build("1")
-        world.clock.skip(60_000)
-        await Talk(world).build("1")
-        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
-            await early.begin()
-        await Talk(world).build("1")
-        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
-            await late.begin()
+        for turn_id in ("early", "middle", "late"):
+            await world.context_box.ask(WithdrawTurn(turn_id=turn_id, failure=TOO_SLOW))
+            world.clock.skip(40_000)
+        send = ChatSend(id="r", content="1")
+        early, *others = [
+            BeginTurn(turn_id=turn_id, send=send, created_at=1)
+            for turn_id in ("early", "middle", "late")
+        ]
+        for request in others:
+            with pytest.raises(GatewayError, match="OVERLOADED"):
+                await world.context_box.ask(request)
+        assert (world.store.rows, world.context.open_rows) == ({}, 0)
+        await world.context_box.ask(early)
+        assert [*world.store.rows] == ["early"]
 
 
 # --- its steps ---------------------------------------------------------------------------------
@@ -228,8 +237,7 @@ async def test_what_a_step_said_is_stored_before_it_is_sent(autojump_clock: Mock
     """With the row, in one commit; the next request begins with the former one."""
     async with open_world(prompt_caching=False) as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         prompt = await talk.extend(answer(THOUGHT, call()), results(result()), billed=40)
         assert talk.goes_on
         assert prompt.own_from == 0
@@ -242,8 +250,7 @@ async def test_what_was_heard_already_is_not_added_twice(autojump_clock: MockClo
     """Asked again, a step gets the same request; so does the turn's end leave it alone."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         step = (answer(THOUGHT, call()), results(result()))
         await talk.extend(*step, confirms=False)
         await talk.extend(*step, confirms=False)
@@ -261,8 +268,7 @@ async def test_a_turn_whose_session_is_deleted_does_not_go_on(
     """Here or by another process; what it was billed is written."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         if elsewhere:
             await world.store.delete_session(talk.session_id or "")
         else:
@@ -280,8 +286,7 @@ async def test_a_turn_that_was_overtaken_by_another_does_not_go_on(
     """Its session was deleted and stands there again, without it."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         stored = talk.stored
         await delete(talk)
         world.store.sessions[stored.session_id] = stored
@@ -296,52 +301,50 @@ async def test_a_turn_that_was_overtaken_by_another_does_not_go_on(
 # --- its end -----------------------------------------------------------------------------------
 
 
-async def test_a_turn_that_never_began_leaves_nothing(autojump_clock: MockClock) -> None:
-    """Whether it was built or not."""
+async def test_an_end_that_is_told_twice_is_the_same_end(autojump_clock: MockClock) -> None:
+    """Whoever asks again may not know that it was heard."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
+        await talk.begin("1")
         for _ in range(2):
-            await talk.end()
-        assert (world.store.rows, world.store.sessions) == ({}, {})
-        with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
-            await talk.begin()
+            await talk.end(THOUGHTFUL)
+        assert (talk.statuses, world.row.status) == (SAID, "completed")
 
 
-async def test_the_end_waits_for_a_beginning_that_is_still_being_written(
+async def test_a_withdrawal_waits_for_a_beginning_that_is_still_being_written(
     autojump_clock: MockClock,
 ) -> None:
-    """The row does not stay open."""
+    """The row does not stay open, and costs nothing; the question stays for people."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
         world.store.slow["begin_turn"] = 30
         async with trio.open_nursery() as nursery:
             nursery.start_soon(talk.begin)
             await trio.sleep(1)
-            await talk.end(unsent="turn")
-        assert (world.row.status, world.context.open_rows) == ("completed", 0)
+            await talk.withdraw()
+        row = world.row
+        assert (row.status, row.error_code, row.cost) == ("failed", "OVERLOADED", FREE)
+        assert world.context.open_rows == 0
         assert talk.statuses == [("user", "unanswered")]
 
 
-async def test_the_end_of_a_turn_whose_beginning_fails_late_is_no_end(
+async def test_the_withdrawal_of_a_turn_whose_beginning_fails_late_writes_nothing(
     autojump_clock: MockClock,
 ) -> None:
     """There is no row to settle, in a new session and in an older one."""
     async with open_world() as world:
         for talk in await two_talks(world):
-            await talk.build("2")
             world.store.slow["begin_turn"] = 30
             world.store.breaks("begin_turn")
 
             async def begin(talk: Talk = talk) -> None:
                 with pytest.raises(GatewayError, match="The disk is full"):
-                    await talk.begin()
+                    await talk.begin("2")
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(begin)
                 await trio.sleep(1)
-                await talk.end(unsent="turn")
+                await talk.withdraw()
             world.store.works()
         assert (len(world.store.rows), world.context.open_rows) == (1, 0)
 
@@ -355,8 +358,7 @@ async def test_a_turn_that_is_not_sent_is_kept_for_people(
         talk = Talk(world)
         await talk.turn("1")
         world.library.files["default"] = AgentFiles("Tea.", ())
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.extend(answer(call()), results(result()))
         await talk.end(answer(text("No.")), unsent="turn", status=status)
         assert [role for role, _ in talk.statuses[2:]] == [
@@ -375,8 +377,7 @@ async def test_answers_of_tools_that_the_provider_does_not_take_are_replaced(
     """Their calls are answered with a word."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", tools=[declared("brew")])
-        await talk.begin()
+        await talk.begin("1", tools=[declared("brew")])
         await talk.extend(answer(THOUGHT, call()), results(result(content="bad")))
         await talk.end(results(result(content="Not shown.")), unsent="results")
         assert talk.statuses == [*SAID, ("user", "replaced"), ("user", "complete")]
@@ -392,8 +393,7 @@ async def test_a_bad_wish_is_not_asked_for_again(autojump_clock: MockClock) -> N
         talk = Talk(world)
         await talk.turn("1", system="Pour.", tools=[declared("brew")])
         before = talk.stored
-        await talk.build("2", model="claude-sonnet-9", system="No.", tools=[])
-        await talk.begin()
+        await talk.begin("2", model="claude-sonnet-9", system="No.", tools=[])
         assert talk.stored.model == "claude-sonnet-9"
         await talk.end(unsent="turn", restores=True)
         after = talk.stored
@@ -408,8 +408,7 @@ async def test_an_answer_that_another_process_has_overtaken_is_not_stored(
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn("1")
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         overtake(talk)
         await talk.end(THOUGHTFUL)
         assert talk.statuses == [*SAID, ("user", "complete")]
@@ -424,8 +423,7 @@ async def test_a_step_that_another_process_has_overtaken_is_not_sent(
     """What is in memory is not what is stored: it is read anew."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         overtake(talk)
         with pytest.raises(GatewayError, match="SESSION_NOT_FOUND"):
             await talk.extend(answer(call()), results(result()))
@@ -440,8 +438,7 @@ async def test_an_answer_that_cannot_be_measured_does_not_hide_its_bill(
     """The row is written; the answer is not."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         world.tokenizer.failing = ZeroDivisionError()
         with pytest.raises(GatewayError, match="INTERNAL_ERROR"):
             await talk.end(THOUGHTFUL, billed=40)
@@ -455,8 +452,7 @@ async def test_a_bill_is_written_also_when_the_session_cannot_be_read(
     """And what is wrong is told."""
     async with open_world(history_cache_bytes=0) as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         world.store.breaks("load_session")
         with pytest.raises(GatewayError, match="The disk is full"):
             await talk.end(THOUGHTFUL, billed=40)
@@ -473,12 +469,11 @@ async def test_the_latest_bill_is_what_the_next_estimate_begins_with(
     """Also when it is not the turn's first request."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", tools=[declared("brew")])
-        await talk.begin()
+        await talk.begin("1", tools=[declared("brew")])
         prompt = await talk.extend(answer(call()), results(result("c", "x" * 2_000)))
         counted = prompt.counted_tokens
         await talk.end(answer(text("So.")), billed=2 * counted + 346)
-        built = await talk.build("2")
+        built = await talk.begin("2")
         assert built.prompt.token_estimate == pytest.approx(2 * counted + 346, rel=0.02)
 
 
@@ -486,8 +481,7 @@ async def test_a_bill_of_nothing_teaches_nothing(autojump_clock: MockClock) -> N
     """Nor does one of a request that is not known."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1")
-        await talk.begin()
+        await talk.begin("1")
         await talk.end(THOUGHTFUL, billed=0)
         assert (await talk.inspect()).calibration.samples == 0
         assert talk.held().billed is None
@@ -503,8 +497,7 @@ async def test_a_container_is_kept_with_the_session_and_named_from_then_on(
     """Where code may be executed; while the provider has it in use, and when it may not."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", **CODE)
-        await talk.begin()
+        await talk.begin("1", **CODE)
         assert "container" not in talk.body
         asked = KeepAnswer(
             turn=talk.row, at=0, messages=[answer(THOUGHT, call())], container=CONTAINER
@@ -525,11 +518,9 @@ async def test_a_container_that_is_gone_is_forgotten(autojump_clock: MockClock) 
     """The request is otherwise the same, and no epoch begins."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", **CODE)
-        await talk.begin()
+        await talk.begin("1", **CODE)
         await talk.end(THOUGHTFUL, container=CONTAINER)
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         former = talk.body
         prompt = await talk.renew(container=True)
         assert former == {**talk.body, "container": "container_1"}
@@ -540,11 +531,9 @@ async def test_an_answer_may_end_with_its_container_gone(autojump_clock: MockClo
     """The next turn names none."""
     async with open_world() as world:
         talk = Talk(world)
-        await talk.build("1", **CODE)
-        await talk.begin()
+        await talk.begin("1", **CODE)
         await talk.end(THOUGHTFUL, container=CONTAINER)
-        await talk.build("2")
-        await talk.begin()
+        await talk.begin("2")
         await talk.end(THOUGHTFUL, container_gone=True)
         assert talk.stored.container is None
         await talk.turn("3")

@@ -17,7 +17,6 @@ from protocol.context import SectionWeight
 from protocol.errors import GatewayError
 from protocol.mail import (
     BeginTurn,
-    BuildContext,
     CompleteTurn,
     ContextBuilt,
     ContextMail,
@@ -26,6 +25,7 @@ from protocol.mail import (
     KeepAnswer,
     LeaveOutTool,
     RenewContext,
+    WithdrawTurn,
 )
 from protocol.prompt import Prompt
 from protocol.records import Attached
@@ -81,11 +81,11 @@ class FakeContext:
         if type(message) in self.failing:
             raise self.failing[type(message)]
         match message:
-            case BuildContext():
+            case BeginTurn():
                 return self._build()
             case ExtendContext() | RenewContext():
                 return self._prompt()
-            case BeginTurn() | KeepAnswer() | LeaveOutTool() | CompleteTurn():
+            case WithdrawTurn() | KeepAnswer() | LeaveOutTool() | CompleteTurn():
                 return Done()
         raise TypeError(type(message).__name__)
 

@@ -12,18 +12,18 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from actors.pricing import FREE
+from actors.serving import BUG
 from actors.turns.renewing import MOST_RENEWALS
 from protocol.context import SentContext
 from protocol.errors import GatewayError, ProviderError
 from protocol.mail import (
     BeginTurn,
-    BuildContext,
     CompleteTurn,
     ExtendContext,
     KeepAnswer,
     NewMessage,
     RenewContext,
+    WithdrawTurn,
 )
 from protocol.provider.events import (
     ContentBlockStop,
@@ -98,16 +98,16 @@ def context_in(trouble: str, context: FakeContext, kind: type) -> str:
 # --- one turn, from its first mail to its last ---------------------------------------------------
 
 
-async def test_a_turn_is_built_begun_and_completed(autojump_clock: MockClock) -> None:
-    """One mail each: with the open row, and with the settled one."""
+async def test_a_turn_is_begun_and_completed(autojump_clock: MockClock) -> None:
+    """One mail each: with the question, and with the settled row."""
     async with open_turn_world() as world:
         world.model.will(reply("Hello.", prompt=1_000, output=100))
         end = (await world.connect().converse())[-1]
         kinds = [type(one) for one in world.context.asked]
-        assert kinds == [BuildContext, BeginTurn, CompleteTurn]
+        assert kinds == [BeginTurn, CompleteTurn]
         (begun,) = world.context.of(BeginTurn)
-        assert (begun.turn.status, begun.turn.steps, begun.turn.cost) == ("open", (), None)
-        assert (begun.turn.counted_tokens, begun.turn.token_estimate) == (100, 180)
+        row = world.context.completed.turn
+        assert (begun.turn_id, begun.created_at) == (row.turn_id, row.created_at)
         completed = world.context.completed
         assert (completed.at, told(completed.messages)) == (0, [said("Hello.")])
         assert (completed.unsent, completed.restores, completed.mismatched) == (
@@ -115,7 +115,7 @@ async def test_a_turn_is_built_begun_and_completed(autojump_clock: MockClock) ->
             False,
             False,
         )
-        row = completed.turn
+        assert (row.counted_tokens, row.token_estimate) == (100, 180)
         assert (row.status, row.stop_reason, row.error_code) == ("completed", "end_turn", None)
         assert row.cost == Cost(input_cost=Decimal("0.003"), output_cost=Decimal("0.0015"))
         assert row.settled_at is not None
@@ -140,7 +140,7 @@ async def test_what_a_step_says_is_added_before_the_next_request(
         assert (first.turn.status, again_kept.at, second.at) == ("open", 2, 3)
         completed = context.completed
         assert (completed.at, told(completed.messages)) == (4, [said("Rain.")])
-        assert world.model.bodies == [b"1", b"4", b"6"]
+        assert world.model.bodies == [b"1", b"3", b"5"]
 
 
 async def test_an_answer_that_pauses_is_a_message_of_its_own(autojump_clock: MockClock) -> None:
@@ -267,40 +267,39 @@ async def test_a_cancel_while_messages_are_added_gives_them_again(
         assert (context.completed.at, context.completed.messages) == (1, asked.messages)
 
 
-async def test_a_turn_that_cannot_begin_is_completed_in_the_background(
-    autojump_clock: MockClock,
-) -> None:
+async def test_a_turn_that_does_not_begin_in_time_is_withdrawn(autojump_clock: MockClock) -> None:
     """Its beginning may yet be committed: then its row must not stay open."""
     async with open_turn_world() as world:
         world.context.slow[BeginTurn] = 100
-        world.context.slow[CompleteTurn] = 3
+        world.context.slow[WithdrawTurn] = 20
         (error,) = await world.connect().converse()
         assert (error["code"], trio.current_time()) == ("OVERLOADED", 15)
-        await trio.testing.wait_all_tasks_blocked()
-        completed = world.context.completed
-        assert (completed.turn.status, completed.turn.error_code) == ("failed", "OVERLOADED")
-        assert (completed.turn.cost, completed.turn.steps) == (FREE, ())
-        assert (completed.messages, completed.unsent, completed.status) == (
-            [],
-            "turn",
-            "unanswered",
-        )
+        await trio.sleep(20)
+        asked = world.context.of(WithdrawTurn)
+        (begun,) = world.context.of(BeginTurn)
+        assert [one.turn_id for one in asked] == 2 * [begun.turn_id]  # it is asked until it is done
+        assert {one.failure.code for one in asked} == {"OVERLOADED"}
         assert world.model.bodies == []
 
 
-async def test_a_turn_that_may_not_be_sent_is_completed_too(autojump_clock: MockClock) -> None:
-    """What was built for it is forgotten; nothing is where nothing was built."""
+async def test_a_mistake_in_a_beginning_withdraws_the_turn(autojump_clock: MockClock) -> None:
+    """Nobody knows how far it came."""
     async with open_turn_world() as world:
-        client = world.connect()
-        (error,) = await client.converse(maxCost=0.0001)
-        assert error["code"] == "BUDGET_EXCEEDED"
+        world.context.failing[BeginTurn] = GatewayError.of(BUG)
+        (error,) = await world.connect().converse()
+        assert error["code"] == "INTERNAL_ERROR"
         await trio.testing.wait_all_tasks_blocked()
-        assert [type(one) for one in world.context.asked] == [BuildContext, CompleteTurn]
-        world.context.failing[BuildContext] = TOO_LARGE
-        (error,) = await client.converse()
+        assert len(world.context.of(WithdrawTurn)) == 1
+
+
+async def test_of_a_turn_that_may_not_begin_nothing_is_left(autojump_clock: MockClock) -> None:
+    """The context actor has said so itself."""
+    async with open_turn_world() as world:
+        world.context.failing[BeginTurn] = TOO_LARGE
+        (error,) = await world.connect().converse()
         assert error["code"] == "CONTEXT_TOO_LARGE"
         await trio.testing.wait_all_tasks_blocked()
-        assert len(world.context.of(CompleteTurn)) == 1
+        assert [type(one) for one in world.context.asked] == [BeginTurn]
 
 
 async def test_a_mistake_of_the_gateway_leaves_no_row_open(autojump_clock: MockClock) -> None:
@@ -549,7 +548,7 @@ async def test_a_prompt_that_is_too_long_is_made_anew_for_less_room(
         world.model.will(too_long(2_000, 1_000), too_long(1_100, 1_000), reply("Hello."))
         assert (await world.connect().converse())[-1]["stopReason"] == "end_turn"
         assert [one.room for one in world.context.of(RenewContext)] == [90, 72]
-        assert world.model.bodies == [b"1", b"3", b"4"]
+        assert world.model.bodies == [b"1", b"2", b"3"]
         assert len(world.context.completed.turn.steps) == 1
 
 
