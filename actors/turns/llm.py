@@ -17,7 +17,7 @@ import trio
 from actors.deadline import TOO_SLOW, deadline
 from actors.mailbox import STOPPING, Address, Mailbox
 from actors.ports import Clock, Media, Model, Names, Prices, Tokenizer, Tools
-from actors.pricing import FREE, priced
+from actors.pricing import priced
 from actors.serving import BUG, serve_in_turn
 from actors.turn_log import TurnLogs
 from actors.turns.conversation import Conversation, ConversationSettings
@@ -218,8 +218,7 @@ class Llm:
             if error.failure in (TOO_SLOW, BUG):
                 # It may have begun, or begin yet: its row must not stay open.
                 assert self._nursery is not None
-                withdrawal = WithdrawTurn(turn_id=turn.turn_id, failure=error.failure)
-                self._nursery.start_soon(self._complete, turn, withdrawal)
+                self._nursery.start_soon(self._abandon, turn, error.failure)
             return refused(turn, error.failure)
         turn.log.append(turn.started)
         ending = Ending()  # of a turn that is cancelled
@@ -251,14 +250,13 @@ class Llm:
 
     async def _abandon(self, turn: Turn, failure: Failure) -> None:
         """Settle a turn of which nothing is told but its failure."""
-        if not turn.has_begun:
+        if not turn.has_begun:  # as far as is known here
+            await self._complete(turn, WithdrawTurn(turn_id=turn.turn_id, failure=failure))
             return
         ending = Ending(failure=failure)
         row = settled(turn, ending, at=self._clock.now())
-        if not row.counts.any:
-            row = msgspec.structs.replace(row, cost=FREE)
         with suppress(Exception):  # pricing may be what went wrong
-            row = row if row.cost else priced(row, self._prices)
+            row = priced(row, self._prices)
         request = CompleteTurn(turn=row, at=turn.confirmed, messages=[])
         with suppress(Exception):  # and so may what was said
             request = completion(turn, ending, row)

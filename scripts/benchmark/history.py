@@ -28,7 +28,7 @@ import trio
 from actors.context.catalog import Catalog
 from actors.context.context import Context
 from actors.context.gathering import ContextSettings
-from actors.mailbox import Mailbox
+from actors.mailbox import Address, Mailbox
 from actors.ports import AgentFiles, Model, Tools
 from gateway.app import RandomNames, SystemClock
 from gateway.cli.serve import GC_THRESHOLDS, SWITCH_SECONDS
@@ -39,15 +39,15 @@ from gateway.tokenizer import TiktokenTokenizer
 from protocol.client import ChatSend, ContextInspect
 from protocol.mail import (
     BeginTurn,
-    BuildContext,
     CompleteTurn,
     ContextBuilt,
     ContextMail,
     NewMessage,
+    UsageMail,
 )
 from protocol.provider.model_info import ModelInfo
 from protocol.provider.models import fallback
-from protocol.records import StepRecord, TurnRecord
+from protocol.records import StepRecord
 from protocol.usage import TokenCounts
 
 MODEL = "claude-sonnet-5-5"
@@ -96,6 +96,7 @@ class Bench:
                 thinking_budget=8_000,
                 history_cache_bytes=1 << 28,
                 at_once=64,
+                ask_seconds=15.0,
                 page_size=50,
                 longest_page=200,
             ),
@@ -111,27 +112,28 @@ class Bench:
             tools=cast(Tools, nothing),
             clock=SystemClock(),
             names=RandomNames(),
+            usage=Address("usage", UsageMail, 64),
         )
         self.turns = 0
 
-    async def ask(self, session_id: str | None, text: str) -> ContextBuilt:
-        """Build a turn's request, and begin nothing."""
-        self.turns += 1
-        send = ChatSend(id=f"r{self.turns}", content=text, session_id=session_id)
-        return await self.box.ask(BuildContext(turn_id=f"turn_{self.turns}", send=send))
+    async def ask(self, session_id: str, text: str) -> ContextBuilt:
+        """Build a turn's request, and begin nothing: a commit would take as long as all of it."""
+        send = ChatSend(id="r", content=text, session_id=session_id)
+        beginnings = self.context._beginnings
+        async with beginnings._parts.sessions.open(session_id) as held:
+            assert held.session is not None
+            build = await beginnings._builder.build("turn", send, held.session, held, is_new=False)
+        return build.context
 
     async def turn(self, session_id: str | None) -> str:
         """A whole turn, with thinking, that is billed as it was estimated."""
-        built = await self.ask(session_id, f"Question {self.turns}. {WORDS}")
-        row = TurnRecord(
-            turn_id=f"turn_{self.turns}",
-            session_id=built.session_id,
-            request_id=f"r{self.turns}",
-            model=MODEL,
-            status="open",
-            created_at=time.time_ns() // 1_000_000,
-        )
-        await self.box.ask(BeginTurn(turn=row))
+        self.turns += 1
+        turn_id, created_at = f"turn_{self.turns}", time.time_ns() // 1_000_000
+        content = f"Question {self.turns}. {WORDS}"
+        send = ChatSend(id=turn_id, content=content, session_id=session_id)
+        request = BeginTurn(turn_id=turn_id, send=send, created_at=created_at)
+        built = await self.box.ask(request)
+        row = built.row(turn_id, send.id, created_at)
         step = StepRecord(
             counts=TokenCounts(uncached=built.prompt.token_estimate, output=200),
             stop_reason="end_turn",
@@ -269,7 +271,7 @@ async def costs(turns: int, repeats: int) -> dict[str, float]:
         async with trio.open_nursery() as nursery:
             fresh = Bench(ledger)
             await nursery.start(fresh.context.run)
-            await fresh.ask(None, "Load the vocabulary.")
+            await fresh.turn(None)  # loads the vocabulary
             first, first_held = await watched(lambda: fresh.ask(sessions[1], "After a start."))
             fresh.box.close()
         await ledger.close()

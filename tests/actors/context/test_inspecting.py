@@ -11,11 +11,12 @@ import pytest
 from msgspec import UNSET
 from trio.testing import MockClock
 
+from actors.deadline import TOO_SLOW
 from actors.mailbox import Address
 from actors.ports import AgentFiles, Skill
 from protocol.client import ChatSend, ContextInspect, OutputFormat
 from protocol.errors import GatewayError
-from protocol.mail import BuildContext, ExtendContext
+from protocol.mail import BeginTurn, ExtendContext, WithdrawTurn
 from protocol.provider.content import CitationsSwitch, DocumentBlock, PlainTextSource
 from protocol.provider.features import BINDING_CONTROLS, CLEAR_TOOL_USES, INLINE_TOOLS
 from protocol.request import Request
@@ -305,7 +306,7 @@ async def test_no_document_is_cited_in_json(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         talk = Talk(world)
         await talk.turn([document])
-        for ask in (talk.build, talk.inspect):
+        for ask in (talk.begin, talk.inspect):
             with pytest.raises(GatewayError, match="no citations in JSON"):
                 await ask(content="?", output_format=wanted)
 
@@ -328,9 +329,8 @@ async def test_pictures_that_a_tool_answers_are_weighed_apart(autojump_clock: Mo
 
 
 async def calls(box: Address, request: Request[Any]) -> int:
-    """How often functions of ours are called until a request is answered, the second time."""
+    """How often functions of ours are called until a request is answered."""
     count = 0
-    await box.ask(request)  # it fills caches
 
     def take(frame: Any, event: str, _: object) -> None:
         nonlocal count
@@ -356,9 +356,11 @@ async def test_a_long_session_is_asked_and_inspected_in_as_many_calls(
         for length in (10, 40):
             while len(talk.prompts) < length:
                 await talk.turn("Next?")
-            send = ChatSend(id="r", content="?", session_id=talk.stored.session_id)
-            build = BuildContext(turn_id="t", send=send)
+            send = ChatSend(id=f"r{length}", content="?", session_id=talk.stored.session_id)
             look = ContextInspect(id="i", content="?", session_id=talk.stored.session_id)
-            counts.append([await calls(world.context_box, one) for one in (build, look)])
+            begin = BeginTurn(turn_id=f"t{length}", send=send, created_at=1)
+            await world.context_box.ask(look)  # it fills caches
+            counts.append([await calls(world.context_box, one) for one in (look, begin)])
+            await world.context_box.ask(WithdrawTurn(turn_id=begin.turn_id, failure=TOO_SLOW))
     assert counts[0] == counts[1]
     assert min(counts[0]) > 50
