@@ -1,24 +1,25 @@
 """Token estimates by tiktoken's o200k_base, from the vocabulary in this package.
 
 tiktoken downloads its encodings at first use, without a time limit, and caches even a local file
-in a temporary folder that is shared with other users. So the file is read and checked here, and
-tiktoken gets what it would have made of it. The count is an estimate: it is not Claude's
-tokenizer.
+in a temporary folder that is shared with other users. So the vocabulary is read and checked here,
+and tiktoken gets what it would have made of it. It is packed, which is read in a quarter less time
+than tiktoken's own file; `gateway/data/README` says how. The count is an estimate: it is not
+Claude's tokenizer.
 """
 
 from __future__ import annotations
 
 import hashlib
-from binascii import a2b_base64
 from collections.abc import Sequence
 from importlib import resources
 from typing import Protocol
 
+import msgspec
 import trio
 
 from gateway.late import Late
 
-VOCABULARY_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+VOCABULARY_SHA256 = "21be86ee43e53a592c4dc0621c2eca9af6bc4c29df3c9a2161e452e4ecccab5d"
 
 # tiktoken_ext.openai_public.o200k_base, which cannot be asked for them without a download.
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
@@ -64,9 +65,9 @@ class TiktokenTokenizer:
         self._limiter = trio.CapacityLimiter(2)
 
     def load(self) -> _Encoding:
-        """Load the vocabulary (blocking: 0.3 s). Raises ValueError when it is damaged.
+        """Load the vocabulary (blocking: 0.2 s). Raises ValueError when it is damaged.
 
-        It takes 80 MB, and keeps 52. For half of the time the library keeps the interpreter to
+        It takes 72 MB, and keeps 51. For most of the time the library keeps the interpreter to
         itself, and the loop waits.
         """
         return self._encoding.get()
@@ -117,8 +118,8 @@ def _load() -> _Encoding:
 
 
 def _read_ranks() -> dict[bytes, int]:
-    content = resources.files("gateway").joinpath("data", "o200k_base.tiktoken").read_bytes()
+    content = resources.files("gateway").joinpath("data", "o200k_base.msgpack").read_bytes()
     if hashlib.sha256(content).hexdigest() != VOCABULARY_SHA256:
-        raise ValueError("the packaged vocabulary o200k_base.tiktoken is damaged")
-    words = content.split()
-    return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
+        raise ValueError("the packaged vocabulary o200k_base.msgpack is damaged")
+    tokens = msgspec.msgpack.decode(content, type=list[bytes])
+    return dict(zip(tokens, range(len(tokens)), strict=True))

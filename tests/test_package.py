@@ -74,7 +74,7 @@ def test_the_sdist_holds_the_packages_and_nothing_of_the_workshop(built: Path) -
         ".py",
         ".ts",
         ".typed",
-        ".tiktoken",
+        ".msgpack",
         "",
     }
 

@@ -167,7 +167,7 @@ def test_what_cannot_be_loaded_ends_it_with_its_reason(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "agentspace: a part of the installation cannot be loaded (the packaged vocabulary "
-        "o200k_base.tiktoken is damaged). Install the gateway anew.\n"
+        "o200k_base.msgpack is damaged). Install the gateway anew.\n"
     )
 
 

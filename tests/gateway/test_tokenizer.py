@@ -1,8 +1,11 @@
 """Token estimates: tiktoken's own counts, offline, bounded, off the loop when long."""
 
+import hashlib
+import inspect
 import socket
 import threading
 import time
+from binascii import b2a_base64
 
 import pytest
 import trio
@@ -44,6 +47,15 @@ def test_the_pattern_is_tiktokens_own(monkeypatch: pytest.MonkeyPatch) -> None:
     official = openai_public.o200k_base()
     assert official["pat_str"] == module.PATTERN
     assert official["special_tokens"] == module.SPECIAL_TOKENS
+
+
+def test_the_vocabulary_is_tiktokens_own() -> None:
+    """Written as tiktoken writes it, it has the hash that tiktoken looks for."""
+    written = b"".join(
+        b2a_base64(token, newline=False) + b" %d\n" % rank
+        for token, rank in module._read_ranks().items()
+    )
+    assert hashlib.sha256(written).hexdigest() in inspect.getsource(openai_public.o200k_base)
 
 
 def test_a_damaged_vocabulary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
