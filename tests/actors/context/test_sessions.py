@@ -119,6 +119,16 @@ async def test_a_session_in_use_is_not_put_out() -> None:
     assert await shelf.loads("a")
 
 
+async def test_whoever_waits_for_a_session_and_gives_up_does_not_keep_it() -> None:
+    """It goes when the last one leaves it."""
+    shelf = Shelf(0, a=1_000)
+    async with trio.open_nursery() as nursery, shelf.sessions.open("a"):
+        nursery.start_soon(shelf.loads, "a")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert await shelf.loads("a")
+
+
 async def test_what_is_added_counts() -> None:
     """A session that grows pushes the others out."""
     shelf = Shelf(ROOM_FOR_TWO, a=1_000, b=1_000)
