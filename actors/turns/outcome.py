@@ -114,7 +114,8 @@ def _usage(step: StepRecord) -> StepUsage:
 
 def _is_whole(turn: Turn) -> bool:
     """Whether the model has said all it had to say."""
-    return turn.step.answer.complete and not turn.step.wants_more
+    step = turn.step
+    return step.answer.complete and not step.wants_more
 
 
 def _status(turn: Turn, ending: Ending) -> TurnStatus:

@@ -208,8 +208,11 @@ class Turn:
     @property
     def answered_by(self) -> str | None:
         """The model that answered, when it is another one than was asked."""
-        answering = (other_model(self.built.model, step.answer.model) for step in self.steps)
-        return next((model for model in reversed([*answering]) if model is not None), None)
+        asked = self.built.model
+        for step in reversed(self.steps):
+            if (other := other_model(asked, step.answer.model)) is not None:
+                return other
+        return None
 
     @property
     def stop_details(self) -> StopDetails | None:

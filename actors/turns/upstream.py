@@ -21,6 +21,7 @@ from actors.turns.notices import left_out, thinking_dropped, waiting
 from actors.turns.retry import RetryPolicy
 from actors.turns.step import Step
 from actors.turns.turn import Turn
+from protocol.answer import Answer
 from protocol.errors import ProviderError
 from protocol.provider.events import (
     ContentBlockDelta,
@@ -78,21 +79,22 @@ class Upstream:
 
         Raises GatewayError, MalformedEvent.
         """
-        for notice in left_out(turn.step.prompt.context):
+        step = turn.step
+        for notice in left_out(step.prompt.context):
             turn.log.append(notice)
         try:
-            return await self._stream_with_retry(turn)
+            return await self._stream_with_retry(turn, step)
         finally:
-            for event in turn.step.answer.flush():
+            for event in step.answer.flush():
                 turn.log.append(event)
 
-    async def _stream_with_retry(self, turn: Turn) -> str | None:
-        attempt, step = 0, turn.step
+    async def _stream_with_retry(self, turn: Turn, step: Step) -> str | None:
+        attempt = 0
         while True:
             attempt += 1
             asked_before = step.asked
             try:
-                return await self._stream(turn)
+                return await self._stream(turn, step)
             except ProviderError as error:
                 silent = error.failure.code == "LLM_TIMEOUT"
                 step.asked = asked_before or step.taken or silent
@@ -104,12 +106,12 @@ class Upstream:
                 turn.log.append(waiting(error.failure, delay))
             await trio.sleep(delay)
 
-    async def _stream(self, turn: Turn) -> str | None:
-        step, answer = turn.step, turn.step.answer
+    async def _stream(self, turn: Turn, step: Step) -> str | None:
+        answer = step.answer
         limit = self._settings.first_content_seconds
         with self._listening(turn), trio.move_on_after(limit) as watch:
             watchdog = _Watchdog(watch, self._settings)
-            guard = self._guard(turn)
+            guard = self._guard(turn, step)
 
             def take(batch: Sequence[ProviderEvent]) -> bool:
                 if not self._take(turn, step, batch):
@@ -159,15 +161,14 @@ class Upstream:
         if isinstance(event, MessageStart):
             step.let_go()
             self._note(turn)
-            return [*shown, *self._told(turn)]
+            return [*shown, *self._told(turn, answer)]
         return shown
 
-    def _told(self, turn: Turn) -> list[TurnEvent]:
+    def _told(self, turn: Turn, answer: Answer) -> list[TurnEvent]:
         """Tell that another model answers, and of thinking that does not fit, by our mistake."""
-        answer = turn.step.answer
-        if turn.answered_by is not None:
-            asked, answers = turn.built.model, turn.answered_by
-            log.info("turn %s: %s answers, where %s was asked", turn.turn_id, answers, asked)
+        if (other := turn.answered_by) is not None:
+            asked = turn.built.model
+            log.info("turn %s: %s answers, where %s was asked", turn.turn_id, other, asked)
         if answer.mismatched:
             log.warning(
                 "turn %s: the provider found %d thinking blocks bound to another conversation",
@@ -176,16 +177,16 @@ class Upstream:
             )
         return [thinking_dropped(answer.dropped)] if answer.dropped else []
 
-    def _guard(self, turn: Turn) -> BudgetGuard:
+    def _guard(self, turn: Turn, step: Step) -> BudgetGuard:
         model = turn.built.model
-        billed = (step.record for step in turn.steps[:-1])
+        billed = (former.record for former in turn.steps[:-1])
         left = left_of(turn.send.max_cost, self._prices, model, billed)
         return BudgetGuard(
             self._prices,
             left,
             model,
-            prompt_tokens=turn.step.prompt.token_estimate,
-            characters_a_token=turn.step.characters_a_token,
+            prompt_tokens=step.prompt.token_estimate,
+            characters_a_token=step.characters_a_token,
         )
 
     @contextmanager

@@ -33,15 +33,13 @@ class Scale(msgspec.Struct, frozen=True):
 
     def messages(self, transcript: Transcript, begin: int = 0, end: int | None = None) -> float:
         """The messages from `begin` up to `end`."""
-        end = len(transcript) if end is None else end
         first, last = transcript.sums(begin), transcript.sums(end)
+        estimate = self.line.ratio * (last.counted - first.counted) + (last.media - first.media)
+        if self.former is None:
+            return estimate
+        end = len(transcript) if end is None else end
         known = max(begin, min(end, self.shared(transcript)))
-        old = transcript.sums(known).counted - first.counted
-        return (
-            self.line.ratio * (last.counted - first.counted)
-            + self.extra * old
-            + (last.media - first.media)
-        )
+        return estimate + self.extra * (transcript.sums(known).counted - first.counted)
 
     def shared(self, transcript: Transcript) -> int:
         """How many messages the former request had too."""
