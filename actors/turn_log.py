@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from protocol.errors import GatewayError
 from protocol.turn import Ended, Failed, TurnEvent, size_of
 
-_TERMINAL = (Ended, Failed)
+_TERMINAL = frozenset({Ended, Failed})
 
 
 class TurnLog:
@@ -36,7 +36,7 @@ class TurnLog:
             assert not self.finished, "a turn has one terminal event, and nothing follows it"
             self.events.append(event)
             self.size += size_of(event)
-            self.finished = isinstance(event, _TERMINAL)
+            self.finished = type(event) in _TERMINAL
         for wake in [*self._watchers]:  # who has seen the end watches no more
             wake()
 

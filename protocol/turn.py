@@ -267,7 +267,7 @@ def delta_frame(
     event: Text | Reasoning, text: str, seq: int, request_id: str
 ) -> ChatStreamDelta | ChatStreamReasoning:
     """The frame of a delta like `event` with this `text`: its own, or that of a whole run."""
-    if isinstance(event, Reasoning):
+    if not isinstance(event, Text):
         return ChatStreamReasoning(request_id=request_id, delta=text, seq=seq)
     # What is most often sent says what it must: a piece that names no kind is text.
     kind: Literal["code"] | UnsetType = "code" if event.kind == "code" else UNSET

@@ -14,7 +14,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 import httpx2
 import trio
@@ -89,28 +88,30 @@ class ProviderConnection:
 
         Raises httpx2.ReadError, and what `take` raises.
         """
+        receive, buffer = self._socket.recv_into, self._buffer
+
+        def read() -> bool:
+            try:
+                count = receive(buffer)
+            except _WOULD_READ:
+                return False
+            except ssl.SSLWantWriteError:
+                raise
+            except OSError as error:
+                raise httpx2.ReadError(str(error)) from error
+            return take(buffer[:count])
+
         while self._held():
             await checkpoint()
-            if self._read(take):
+            if read():
                 return
         while True:
             try:
-                await self._hub.watch(self._number, partial(self._read, take))
+                await self._hub.watch(self._number, read)
             except ssl.SSLWantWriteError:
                 await wait_writable(self._number)
             else:
                 return
-
-    def _read(self, take: TakeBytes) -> bool:
-        try:
-            count = self._socket.recv_into(self._buffer)
-        except _WOULD_READ:
-            return False
-        except ssl.SSLWantWriteError:
-            raise
-        except OSError as error:
-            raise httpx2.ReadError(str(error)) from error
-        return take(self._buffer[:count])
 
     def is_quiet(self) -> bool:
         """Whether it can be used again: the other side has neither closed it nor said anything."""
