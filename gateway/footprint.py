@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from typing import Final
 
 MANY: Final = 25
@@ -20,6 +21,11 @@ MANY: Final = 25
 
 PART: Final = 250
 """Nearly all have gone when at most one in so many is left."""
+
+# CPython 3.13 has renamed it.
+_clear_caches: Callable[[], None] = (
+    getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+)
 
 
 class Footprint:
@@ -35,4 +41,4 @@ class Footprint:
         if self._most >= MANY and clients * PART <= self._most and gc.isenabled():
             self._most = clients
             gc.collect()
-            sys._clear_type_cache()
+            _clear_caches()
