@@ -318,10 +318,13 @@ class Wiring:
         )
 
     async def load_rest(self) -> None:
-        """Load what was not needed to listen, in the order in which a turn needs it."""
+        """Load what was not needed to listen, in the order in which a turn needs it.
+
+        A turn first asks the provider about its model; the tokenizer is loaded meanwhile.
+        """
         await self._prices.ready()
-        await self._tokenizer.ready()
         await self._model.ready()
+        await self._tokenizer.ready()
 
     async def connect(self, socket: Socket, codec: Codec, *, says_hello: bool) -> Connection:
         """The actor of a new connection; what it may ask of the others needs the prices."""
