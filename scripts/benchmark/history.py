@@ -114,7 +114,7 @@ class Bench:
             names=RandomNames(),
             usage=Address("usage", UsageMail, 64),
         )
-        self.turns = 0
+        self.names = RandomNames()
 
     async def ask(self, session_id: str, text: str) -> ContextBuilt:
         """Build a turn's request, and begin nothing: a commit would take as long as all of it."""
@@ -127,10 +127,8 @@ class Bench:
 
     async def turn(self, session_id: str | None) -> str:
         """A whole turn, with thinking, that is billed as it was estimated."""
-        self.turns += 1
-        turn_id, created_at = f"turn_{self.turns}", time.time_ns() // 1_000_000
-        content = f"Question {self.turns}. {WORDS}"
-        send = ChatSend(id=turn_id, content=content, session_id=session_id)
+        turn_id, created_at = self.names.new("turn"), time.time_ns() // 1_000_000
+        send = ChatSend(id=turn_id, content=f"Question {turn_id}. {WORDS}", session_id=session_id)
         request = BeginTurn(turn_id=turn_id, send=send, created_at=created_at)
         built = await self.box.ask(request)
         row = built.row(turn_id, send.id, created_at)
@@ -160,7 +158,7 @@ class Bench:
     async def asking(self, session_id: str) -> Work:
         """The next question of a session."""
         body = (await self.ask(session_id, "How long is it?")).prompt.body
-        return Work(lambda: self.ask(session_id, "And now?"), lambda: carry(body))
+        return Work(lambda: self.ask(session_id, "And now?"), lambda: b"".join([body, b"}"]))
 
     async def inspecting(self, session_id: str) -> Work:
         """A look at a session."""
@@ -225,21 +223,10 @@ async def watched(step: Callable[[], Awaitable[object]]) -> tuple[float, float]:
     return took * 1_000, held.longest * 1_000
 
 
-class Carried(msgspec.Struct):
-    """Bytes in a reply."""
-
-    body: bytes
-
-
 class Shown(msgspec.Struct):
     """A text in a reply."""
 
     content: str
-
-
-def carry(body: bytes) -> None:
-    """What is done with a request's bytes: put together, encoded, decoded."""
-    msgspec.msgpack.decode(msgspec.msgpack.encode(Carried(b"".join([body, b"}"]))), type=Carried)
 
 
 def show(content: bytes) -> None:
