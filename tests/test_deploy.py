@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import pytest
+import trio
 
 from gateway.settings import SETTINGS
 from tests.test_process import SECONDS, serving
+from tests.test_start import starting
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -136,6 +138,20 @@ def test_nothing_but_a_locked_file_and_the_package_is_installed() -> None:
     installs = [command for command in commands if command[:2] == ["pip", "install"]]
     assert all("--no-deps" in command for command in installs)
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
+
+
+async def test_a_start_in_the_image_compiles_nothing(tmp_path: Path) -> None:
+    """Whatever it loads of the standard library was imported when the image was built."""
+    (code,) = (json.loads(rest)[2] for name, rest in stages()[-1] if name == "RUN" and "-c" in rest)
+    told = await trio.run_process(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_stdout=True
+    )
+    async with starting(tmp_path) as start:
+        await start.line()
+        await start.told("ready")
+        modules = (await start.told("loaded"))["modules"]
+    standard = {name for name in modules if name.partition(".")[0] in sys.stdlib_module_names}
+    assert standard - set(told.stdout.decode().split()) <= {"__main__"}
 
 
 @pytest.fixture
