@@ -205,22 +205,40 @@ async def compared(repeats: int, short: Work, long: Work) -> tuple[float, float]
     return statistics.median(times[0]) * 1_000, statistics.median(times[1]) * 1_000
 
 
-async def holds(repeats: int, step: Callable[[], Awaitable[object]]) -> float:
-    """Milliseconds for which a step holds the loop, in the middle."""
-    return statistics.median([(await watched(step))[1] for _ in range(repeats)])
+async def timed(step: Callable[[], Awaitable[object]]) -> float:
+    """Milliseconds that a step takes, while nothing else is done."""
+    start = time.perf_counter()
+    await step()
+    return (time.perf_counter() - start) * 1_000
 
 
-async def watched(step: Callable[[], Awaitable[object]]) -> tuple[float, float]:
-    """Milliseconds that a step takes once, and for which it holds the loop."""
+async def held_by(step: Callable[[], Awaitable[object]]) -> float:
+    """Milliseconds for which a step holds the loop.
+
+    The loop never rests meanwhile, and leaves little of the interpreter to other threads.
+    """
     held = Held()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(held.watch)
         await trio.lowlevel.checkpoint()
-        start = time.perf_counter()
         await step()
-        took = time.perf_counter() - start
         nursery.cancel_scope.cancel()
-    return took * 1_000, held.longest * 1_000
+    return held.longest * 1_000
+
+
+async def after_start(
+    ledger: Ledger,
+    session_id: str,
+    measure: Callable[[Callable[[], Awaitable[object]]], Awaitable[float]],
+) -> float:
+    """What is measured of the first question of a session that is not in memory."""
+    async with trio.open_nursery() as nursery:
+        fresh = Bench(ledger)
+        await nursery.start(fresh.context.run)
+        await fresh.turn(None)  # loads the vocabulary
+        found = await measure(lambda: fresh.ask(session_id, "After a start."))
+        fresh.box.close()
+    return found
 
 
 class Shown(msgspec.Struct):
@@ -253,14 +271,13 @@ async def costs(turns: int, repeats: int) -> dict[str, float]:
             inspecting = [await bench.inspecting(one) for one in sessions]
             asked = await compared(repeats, *asking)
             inspected = await compared(repeats, *inspecting)
-            held = [await holds(repeats, work.step) for work in (asking[1], inspecting[1])]
+            held = [
+                statistics.median([await held_by(work.step) for _ in range(repeats)])
+                for work in (asking[1], inspecting[1])
+            ]
             bench.box.close()
-        async with trio.open_nursery() as nursery:
-            fresh = Bench(ledger)
-            await nursery.start(fresh.context.run)
-            await fresh.turn(None)  # loads the vocabulary
-            first, first_held = await watched(lambda: fresh.ask(sessions[1], "After a start."))
-            fresh.box.close()
+        first = await after_start(ledger, sessions[1], timed)
+        first_held = await after_start(ledger, sessions[1], held_by)
         await ledger.close()
     return {
         "ask_short": asked[0],
