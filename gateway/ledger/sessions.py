@@ -41,7 +41,8 @@ _NEXT_PLACE = "SELECT count(*), max(place) FROM Entry WHERE session_id = $sessio
 _KEPT_BACK = ", ".join(f"'{status}'" for status in ("refused", "replaced", "unanswered"))
 # A status that is none of these is damage, and must not make a hole in the conversation.
 _SENT = f"""SELECT {", ".join(ENTRY)} FROM Entry
-WHERE session_id = $session_id AND place >= $first AND status NOT IN ({_KEPT_BACK}) ORDER BY place
+WHERE session_id = $session_id AND place >= $first AND status NOT IN ({_KEPT_BACK})
+ORDER BY place LIMIT $limit
 """  # noqa: S608 - all our own
 _LISTED = f"""SELECT {", ".join(SESSION)} FROM Session {{where}}
 ORDER BY last_active_at DESC, session_id DESC LIMIT $limit OFFSET $offset
@@ -82,8 +83,7 @@ def load(db: Any, session_id: str) -> StoredSession | None:
         if session is None:
             return None
         head = next(_read(db, _NEWEST_HEAD, keys, HEAD, _head_of), None)
-        keys["first"] = 0 if head is None else head.first
-        entries = list(_read(db, _SENT, keys, ENTRY, _entry_of))
+        entries = _entries(db, session_id, 0 if head is None else head.first)
         return StoredSession(
             session=session, head=head, entries=entries, next_place=_next_place(db, session_id)
         )
@@ -117,17 +117,26 @@ def _read(
     columns: tuple[str, ...],
     made_of: Callable[[dict[str, Any]], T],
 ) -> Iterator[T]:
-    """What the rows say. Raises _Damaged at the first that cannot be read.
+    """What the rows say. Raises _Damaged at the first that cannot be read."""
+    for row in db.select(statement, {}, values):
+        yield _made(made_of, dict(zip(columns, row, strict=True)))
+
+
+def _entries(db: Any, session_id: str, first: int) -> list[Entry]:
+    """The entries that go upstream, from the place `first` on. Raises _Damaged.
 
     This thread and the loop share one interpreter. The loop lets go of it at every system call, and
     while this thread works it waits each time to have it back. So the thread rests now and then.
     """
-    cursor = db.execute(statement, {}, values)
-    while rows := cursor.fetchmany(AT_A_TIME):
-        for row in rows:
-            yield _made(made_of, dict(zip(columns, row, strict=True)))
-        if len(rows) == AT_A_TIME:
-            sleep(REST_SECONDS)
+    found: list[Entry] = []
+    while True:
+        keys = {"session_id": session_id, "first": first, "limit": AT_A_TIME}
+        page = list(_read(db, _SENT, keys, ENTRY, _entry_of))
+        found += page
+        if len(page) < AT_A_TIME:
+            return found
+        first = page[-1].place + 1
+        sleep(REST_SECONDS)
 
 
 def _sound(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -69,20 +71,25 @@ async def test_a_session_may_be_empty(tmp_path: Path) -> None:
         assert begun.outcome == "begun"
 
 
+@pytest.mark.parametrize(("count", "rests"), [(1, 0), (4, 2), (5, 2)])
 async def test_a_long_session_is_read_with_rests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, rests: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The thread that reads would else keep the loop from its work; a short one needs no rest."""
-    rests: list[float] = []
-    monkeypatch.setattr(sessions, "sleep", rests.append)
+    """The thread that reads would else keep the loop from its work, and nobody waits to write."""
+    rested: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rested.append(seconds)
+        with closing(sqlite3.connect(tmp_path / "ledger.db", timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+    monkeypatch.setattr(sessions, "sleep", rest)
     monkeypatch.setattr(sessions, "AT_A_TIME", 2)
     async with open_ledger(tmp_path) as ledger:
         await begin(ledger)
-        assert len((await loaded(ledger)).entries) == 1
-        assert rests == []
-        await ledger.settle_turn(change(1, *(answer(place) for place in range(1, 5))), settled(1))
-        assert [one.place for one in (await loaded(ledger)).entries] == [0, 1, 2, 3, 4]
-        assert rests == [sessions.REST_SECONDS] * 2
+        await ledger.settle_turn(change(1, *map(answer, range(1, count))), settled(1))
+        assert [one.place for one in (await loaded(ledger)).entries] == [*range(count)]
+        assert rested == [sessions.REST_SECONDS] * rests
 
 
 async def test_each_write_is_built_on_the_one_before_it(tmp_path: Path) -> None:
