@@ -136,6 +136,14 @@ class Envelope(Generic[MessageT]):
         return self._sealed
 
 
+class _Queue:
+    """Who waits for room in a mailbox: the first one for the room, all others to be the first."""
+
+    def __init__(self) -> None:
+        self.first = trio.Lock()
+        self.room = trio.lowlevel.ParkingLot()
+
+
 class Address:
     """The sending side of a mailbox: all that other actors hold of its owner."""
 
@@ -150,8 +158,7 @@ class Address:
         self._arrived = Bell()
         self._bytes = 0
         self._is_closed = False
-        self._door = trio.Lock()  # who waits for room waits in a queue, and its first one below
-        self._room = trio.lowlevel.ParkingLot()
+        self._queue: _Queue | None = None  # most mailboxes are never full
         self._unanswered: dict[PendingReply, None] = {}  # a set would be three times as large
 
     @property
@@ -191,7 +198,7 @@ class Address:
         What the owner answers in this step needs no deadline, and is no checkpoint.
         """
         reply, sealed = PendingReply(), _encode(request)
-        has_room = not (self._door.locked() or self._is_full(len(sealed)))
+        has_room = self._has_room(len(sealed))
         self._unanswered[reply] = None
         try:
             if has_room:
@@ -207,11 +214,19 @@ class Address:
 
     async def _put(self, sealed: object, size: int, reply: PendingReply) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._door.locked() or self._is_full(size):
-            async with self._door:
-                while self._is_full(size):
-                    await self._room.park()
+        if not self._has_room(size):
+            await self._wait_for_room(size)
         self._add(sealed, size, reply)
+
+    def _has_room(self, size: int) -> bool:
+        """Whether so many bytes more may be added now, and nobody waits to add theirs."""
+        return not self._is_full(size) and not (self._queue and self._queue.first.locked())
+
+    async def _wait_for_room(self, size: int) -> None:
+        self._queue = queue = self._queue or _Queue()
+        async with queue.first:
+            while self._is_full(size):
+                await queue.room.park()
 
     def _add(self, sealed: object, size: int, reply: PendingReply) -> None:
         if self._is_closed:
@@ -231,8 +246,8 @@ class Address:
 
     def _let_go(self, size: int) -> None:
         self._bytes -= size
-        if self._door.locked():
-            self._room.unpark()
+        if self._queue is not None:
+            self._queue.room.unpark()
 
 
 class Mailbox(Address, Generic[MessageT]):
@@ -272,7 +287,8 @@ class Mailbox(Address, Generic[MessageT]):
     def close(self) -> None:
         """Take nothing more: what waits is still read, and then the reading ends."""
         self._is_closed = True
-        self._room.unpark()
+        if self._queue is not None:
+            self._queue.room.unpark()
         self._arrived.ring()
 
     def __aiter__(self) -> Mailbox[MessageT]:
