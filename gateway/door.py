@@ -21,8 +21,9 @@ LINGERING_BYTES = 131_072
 """How much is read of a request that has been answered already."""
 
 MOST_STRANGERS = 256
-"""Who may have connected and not said yet what they want. One that speaks is read at once, so only
-those who are silent come to so many."""
+"""Who may have connected and not said yet what they want, beside one for each place that is free: a
+program that opens hundreds of connections may well open all of them before it speaks on the first.
+"""
 
 Judgement = Admission | Refusal
 
@@ -76,7 +77,8 @@ class Door:
 
     async def _read(self, stream: trio.SocketStream) -> bytes:
         """The request's head; nothing if this stranger was let go to make room for another."""
-        if len(self._strangers) >= MOST_STRANGERS:
+        free = max(0, self.max_connections - self._guests)
+        if len(self._strangers) >= MOST_STRANGERS + free:
             oldest = next(iter(self._strangers))
             del self._strangers[oldest]
             oldest.cancel()

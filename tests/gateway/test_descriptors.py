@@ -59,6 +59,26 @@ def test_who_connects_and_says_nothing_keeps_no_probe_out(tmp_path: Path) -> Non
         assert "too many" in errors
 
 
+def test_many_may_connect_before_the_first_of_them_speaks(tmp_path: Path) -> None:
+    """None is let go while there are places: a client program may open all its connections first."""
+    with subprocess.Popen(
+        command("serve"), env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        where = urlsplit(json.loads(child.stdout.readline())["url"])
+        address = (where.hostname or "", where.port or 0)
+        with ExitStack() as stack:
+            clients = [
+                stack.enter_context(socket.create_connection(address, SECONDS))
+                for _ in range(MOST_STRANGERS + 64)
+            ]
+            for client in reversed(clients):  # when the last is answered, all have come in
+                client.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 200"
+        child.terminate()
+        assert child.wait(SECONDS) == 0
+
+
 def test_that_no_descriptor_is_left_is_said_once_a_minute_without_a_traceback() -> None:
     """trio says it ten times a second."""
     sparing = Sparing()
