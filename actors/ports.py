@@ -205,6 +205,10 @@ class SessionStore(Protocol):
         """
         ...
 
+    async def release_request(self, turn: TurnRecord) -> None:
+        """Let the request of an open turn have another one, now or as soon as it can be written."""
+        ...
+
     async def load_session(self, session_id: str) -> StoredSession | None:
         """The session as it goes upstream, or `None`."""
         ...

@@ -213,8 +213,8 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     in the first case. With `restores` the session's model, system prompt and tools are as they
     were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped
     thinking that did not fit: the next turn begins a new epoch. `container` is what the provider
-    told of one; the session has none any more when it is `container_gone`. A turn that never began
-    is forgotten.
+    told of one; the session has none any more when it is `container_gone`. When it `frees_request`,
+    the same request may have another turn. A turn that never began is forgotten.
     """
 
     turn: TurnRecord
@@ -226,6 +226,7 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     mismatched: bool = False
     container: Any = None
     container_gone: bool = False
+    frees_request: bool = False
 
 
 ContextMail = (

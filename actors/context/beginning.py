@@ -99,9 +99,15 @@ class Beginnings:
         row = msgspec.structs.replace(
             row, status="failed", error_code=failure.code, cost=FREE, settled_at=now
         )
-        restores = not failure.retryable
         return await self._writes.complete(
-            CompleteTurn(turn=row, at=0, messages=[], unsent="turn", restores=restores)
+            CompleteTurn(
+                turn=row,
+                at=0,
+                messages=[],
+                unsent="turn",
+                restores=not failure.retryable,
+                frees_request=True,
+            )
         )
 
 

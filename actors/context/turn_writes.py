@@ -174,6 +174,8 @@ class TurnWrites:
             change = msgspec.structs.replace(change, withheld=withheld)
         elif request.unsent == "turn":
             change = _unsent(change, own[0].place, request.status, head, flight.former)
+        if request.frees_request:
+            await self._parts.store.release_request(request.turn)
         is_kept = await self._parts.store.settle_turn(change, request.turn)
         flight.is_settled = True
         if is_kept and change.head is None:

@@ -115,6 +115,10 @@ class Ledger:
         """See `SessionStore`."""
         return await self._thread.write_for_good(lambda db: writes.settle_turn(db, change, turn))
 
+    async def release_request(self, turn: TurnRecord) -> None:
+        """See `SessionStore`."""
+        await self._thread.write_for_good(lambda db: writes.release_request(db, turn))
+
     async def load_session(self, session_id: str) -> StoredSession | None:
         """See `SessionStore`."""
 

@@ -74,6 +74,7 @@ _UPDATE_TURN = Statement(f"UPDATE Turn SET {_UPDATE} WHERE turn_id = $turn_id") 
 _UPDATE_OPEN_TURN = Statement(
     f"UPDATE Turn SET {_UPDATE} WHERE turn_id = $turn_id AND status = 'open'"  # noqa: S608 - ours
 )
+_RELEASE = Statement("UPDATE Turn SET request_id = $request_id WHERE turn_id = $turn_id")
 _DELETE_ALL = [
     Statement(f"DELETE FROM {table} WHERE session_id = $session_id")  # noqa: S608 - ours
     for table in ("Entry", "Head", "Session")
@@ -129,6 +130,12 @@ def settle_turn(db: sqlite3.Connection, change: Change, turn: TurnRecord) -> boo
     if not _UPDATE_TURN.meets(db, values):
         _insert_settled(db, values)
     return held
+
+
+def release_request(db: sqlite3.Connection, turn: TurnRecord) -> None:
+    """Give the turn's request another name, so that it may be sent again."""
+    released = unique_request(turn.request_id, turn.turn_id)
+    _RELEASE.run(db, {"turn_id": turn.turn_id, "request_id": released})
 
 
 def update_open_turn(db: sqlite3.Connection, turn: TurnRecord) -> bool:

@@ -490,8 +490,15 @@ class FakeStore:
         assert turn.turn_id not in self.settled, "a turn is settled once"
         assert turn.status != "open", "a settled turn is not open"
         self.settled.append(turn.turn_id)
-        self.rows[turn.turn_id] = turn
+        former = self.rows.get(turn.turn_id, turn)
+        self.rows[turn.turn_id] = msgspec.structs.replace(turn, request_id=former.request_id)
         return self._apply(change)
+
+    async def release_request(self, turn: TurnRecord) -> None:
+        """See `SessionStore`."""
+        await self._enter("release_request")
+        row = self.rows[turn.turn_id]
+        self.rows[turn.turn_id] = msgspec.structs.replace(row, request_id="released")
 
     def _apply(self, change: Change) -> bool:
         session = change.session

@@ -60,7 +60,7 @@ def test_who_connects_and_says_nothing_keeps_no_probe_out(tmp_path: Path) -> Non
 
 
 def test_many_may_connect_before_the_first_of_them_speaks(tmp_path: Path) -> None:
-    """None is let go while there are places: a client program may open all its connections first."""
+    """None is let go while there are places: a program may open all its connections first."""
     with subprocess.Popen(
         command("serve"), env=environment(tmp_path), stdout=subprocess.PIPE, text=True
     ) as child:

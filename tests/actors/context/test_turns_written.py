@@ -328,6 +328,23 @@ async def test_a_withdrawal_waits_for_a_beginning_that_is_still_being_written(
         assert talk.statuses == [("user", "unanswered")]
 
 
+async def test_a_request_whose_turn_was_withdrawn_may_have_another_one(
+    autojump_clock: MockClock,
+) -> None:
+    """Its client was told to send it again, and does so at once."""
+    async with open_world() as world:
+        talk, again = await two_talks(world)
+        world.store.slow["begin_turn"] = 30
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(talk.begin, "2", request_id="r"))
+            await trio.sleep(1)
+            nursery.start_soon(talk.withdraw)
+            await trio.sleep(1)
+            await again.begin("2", request_id="r")
+        assert [row.status for row in world.store.rows.values()] == ["completed", "failed", "open"]
+        assert [content for role, content in again.messages if role == "user"] == ["1", "2"]
+
+
 async def test_the_withdrawal_of_a_turn_whose_beginning_fails_late_writes_nothing(
     autojump_clock: MockClock,
 ) -> None:

@@ -96,6 +96,19 @@ async def test_a_request_that_has_had_its_turn_is_known(has_ended: bool, tmp_pat
         assert await one.load_turn("s1", "t2") is None
 
 
+async def test_a_request_that_is_released_may_have_another_turn(tmp_path: Path) -> None:
+    """Its first one is settled all the same, and keeps a request's name that no client can send."""
+    async with open_ledger(tmp_path) as ledger:
+        await begin(ledger)
+        await ledger.release_request(turn(1))
+        await ledger.settle_turn(change(1), settled(1, status="failed"))
+        again = turn(2, request_id="r1")
+        assert await ledger.begin_turn(change(2, entry(2)), again, is_new=False) == BEGUN
+        first = await ledger.load_turn("s1", "t1")
+        assert first is not None
+        assert (first.status, first.request_id) == ("failed", "r1#t1")
+
+
 async def test_a_turn_of_a_session_that_is_gone_does_not_begin(tmp_path: Path) -> None:
     """Whatever else there is of it."""
     async with open_two(tmp_path) as (one, other):
