@@ -127,9 +127,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_seconds: Annotated[
         Seconds, _about("Pause between two pings, and the longest wait for a pong.")
     ] = 20.0
-    ask_seconds: Annotated[Seconds, _about("Longest wait of one actor for another's answer.")] = (
-        10.0
-    )
+    ask_seconds: Annotated[
+        Seconds,
+        _about(
+            "Longest wait of one actor for another's answer; for a turn's beginning "
+            "`connect_seconds` more."
+        ),
+    ] = 10.0
     settle_seconds: Annotated[
         Seconds, _about("Longest wait for the database to take down how a turn ended.")
     ] = 10.0
