@@ -191,7 +191,7 @@ async def test_a_gateway_that_drains_is_told_from_one_that_fails(tmp_path: Path)
         done = await load(world, *arguments, content="[[sim: count=2]]")
 
     async with trio.open_nursery() as nursery, open_world(tmp_path) as world:
-        nursery.start_soon(keep, world)
+        nursery.start_soon(keep, world)  # noqa: ASYNC111 - it ends with the gateway
         await eventually(lambda: len(world.sent()) > 4)
         world.gateway.stop()
     assert done is not None

@@ -43,7 +43,7 @@ async def opened(
     stream = kind(accepted, read)
     try:
         async with trio.SocketStream(raw) as client:
-            with trio.fail_after(20):
+            with trio.fail_after(20):  # noqa: ASYNC100 - for what a test does with it
                 yield stream, client
     finally:
         stream.close()

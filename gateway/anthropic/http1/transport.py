@@ -80,7 +80,7 @@ class DirectTransport:
             connection.close()
             is_early = trio.current_time() - began < STALE_SECONDS
             if was_idle and is_early and not parser.has_begun and isinstance(error, _BROKE):
-                raise _StaleConnection from error
+                raise _StaleConnection from error  # noqa: ASYNC104 - it is no cancel
             raise
         return ResponseBody(connection, parser, self.idle.keep, begun)
 

@@ -37,7 +37,7 @@ async def open_server(serve: Handler, tls: ssl.SSLContext | None = None) -> Asyn
                 partial(trio.serve_ssl_over_tcp, contained, 0, tls, host="127.0.0.1")
             )
             port = listeners[0].transport_listener.socket.getsockname()[1]
-        with trio.fail_after(20):
+        with trio.fail_after(20):  # noqa: ASYNC100 - for what a test does with it
             yield f"http{'s' if tls else ''}://127.0.0.1:{port}"
         nursery.cancel_scope.cancel()
 
