@@ -52,7 +52,9 @@ class GenaiPrices:
         factor = region_factor(model, terms.region)
         if found is None:
             return None
-        price = found.price if factor in (None, PLAIN) else found.price.times(factor)
+        price = found.price
+        if factor is not None and factor != PLAIN:  # `in` compares a decimal with `None`: slowly
+            price = price.times(factor)
         cost = price.cost(tokens)
         if cost is None or (found.is_sure and factor is not None):
             return cost
@@ -60,9 +62,10 @@ class GenaiPrices:
 
     def _found(self, model: str, tokens: TokenCounts, terms: Terms) -> _Found | None:
         """The price for these terms, but for the region. A price file knows no speeds or tiers."""
-        own = self._overrides.get(model) or self._overrides.get(_VERSION.sub("", model))
-        if own is not None:
-            return _Found(own, terms.speed in _USUAL)
+        if self._overrides:
+            own = self._overrides.get(model) or self._overrides.get(_VERSION.sub("", model))
+            if own is not None:
+                return _Found(own, terms.speed in _USUAL)
         listed = self._listed.get()(model, None if terms.speed in _USUAL else terms.speed)
         if listed is None:
             return None

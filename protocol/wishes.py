@@ -141,7 +141,7 @@ def check_schemas(
         if not model.structures:
             raise _refusal("outputFormat", f"{model.id} has no structured output")
         schemas.append(("outputFormat.schema", output_format.schema))
-    fault = _fault_of_all(schemas)
+    fault = _fault_of_all(schemas) if schemas else None
     if fault is not None:
         field = "tools[].strict" if output_format is None else "outputFormat.schema"
         raise _refusal(field, f"of all strict schemas, {fault}")

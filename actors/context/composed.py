@@ -163,16 +163,17 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
     def weights(self) -> tuple[SectionWeight, ...]:
         """Each section's weight."""
-        sizes = self._sizes()
-        return tuple(
+        tokens, cost = self.weight.sections, self.rates.cost
+        weights = [
             SectionWeight(
                 name=name,
-                byte_count=sizes[name],
-                token_estimate=self.weight.sections[name],
-                cost_estimate=self.rates.cost(self.weight.sections[name]),
+                byte_count=size,
+                token_estimate=tokens[name],
+                cost_estimate=cost(tokens[name]),
             )
-            for name in self._names
-        )
+            for name, size in self._sizes().items()
+        ]
+        return tuple(weights)
 
     @staticmethod
     def cost_of(weights: Sequence[SectionWeight]) -> Decimal | None:

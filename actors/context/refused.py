@@ -43,9 +43,10 @@ class RefusedTools:
 
     def without(self, toolset: Toolset) -> Toolset:
         """The tools that can be sent."""
-        gone = {tool["name"] for tool in self._among(toolset.definitions)}
-        if not gone:
+        refused = self._among(toolset.definitions)
+        if not refused:
             return toolset
+        gone = {tool["name"] for tool in refused}
         return Toolset(
             definitions=[tool for tool in toolset.definitions if tool["name"] not in gone],
             rules=[rule for rule in toolset.rules if rule.name not in gone],
@@ -62,6 +63,8 @@ class RefusedTools:
 
     def _among(self, definitions: Iterable[Definition]) -> list[Definition]:
         """The refused ones. Only a tool of such a name is looked at closely: it may be large."""
+        if not self._marks:
+            return []
         names = {name for name, _ in self._marks}
         return [
             tool for tool in definitions if tool["name"] in names and _key_of(tool) in self._marks

@@ -48,6 +48,8 @@ def assemble_tools(
     them, the provider's, in a version of the `server_types` that the model has, and the client's.
     Raises GatewayError(INVALID_MESSAGE) for a tool of the provider's that the model has not.
     """
+    if not (offered or down or remembered):
+        return Toolset(definitions=[], rules=[], client_names=[])
     own = sorted(_decode(remembered or b"[]"), key=lambda tool: "type" not in tool)
     providers = _providers_names(own)
     offered = [tool for tool in offered if tool.name not in providers]
@@ -119,6 +121,8 @@ def chosen_tools(remembered: bytes | None, send: ChatSend, taken: Collection[str
     The names that are `taken` are those of tools that the gateway runs. Raises
     GatewayError(INVALID_MESSAGE) for what the provider would refuse.
     """
+    if send.tools is None and send.server_tools is None:
+        return remembered
     entries = _decode(remembered or b"[]")
     servers = [tool for tool in entries if "type" in tool]
     clients = [tool for tool in entries if "type" not in tool]
@@ -130,7 +134,7 @@ def chosen_tools(remembered: bytes | None, send: ChatSend, taken: Collection[str
         if any(tool.defer_loading for tool in send.tools):
             reserved.add(TOOL_SEARCH["name"])
         clients = _client_entries(send.tools, reserved)
-    elif send.server_tools is not None:
+    else:
         _check_clients(clients, providers)
     return _joined([*servers, *clients])
 

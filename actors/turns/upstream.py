@@ -137,6 +137,9 @@ class Upstream:
             for event in batch:
                 # A piece of a block begins no pass, and there are thousands: nothing is compared.
                 is_piece = isinstance(event, ContentBlockDelta)
+                if shown and not is_piece:  # text does not wait for what its end takes
+                    turn.log.extend(shown)
+                    shown = []
                 shown += answer.feed(event) if is_piece else self._shown(turn, step, event)
                 brought_content = brought_content or brings_content(event)
         finally:  # what came before a fault is shown

@@ -69,8 +69,9 @@ LONGEST_WAIT = 3_600.0
 TERMINAL = frozenset({"chat.stream.end", "error"})
 
 Frame = dict[str, Any]
-Step = ProviderEvent | float | Exception | trio.Event
-"""A provider's event, a pause in seconds, a failure, or something to wait for."""
+Step = ProviderEvent | list[ProviderEvent] | float | Exception | trio.Event
+"""A provider's event, several that come at once, a pause in seconds, a failure, or something to
+wait for."""
 
 
 # --- what the provider says --------------------------------------------------------------------
@@ -184,7 +185,7 @@ def _model_of(body: bytes) -> str:
 class _Events:
     """A script, played by the model that was asked; another one answers when its start says so.
 
-    Each of its events is a batch.
+    Each of its events is a batch, unless the script has several at once.
     """
 
     request_id = "req_fake"
@@ -198,12 +199,12 @@ class _Events:
         await trio.lowlevel.checkpoint()
         while self._script:
             event = await self._next()
-            if event is not None and take([event]):
+            if event is not None and take(event if isinstance(event, list) else [event]):
                 return True
             await trio.lowlevel.checkpoint()
         return False
 
-    async def _next(self) -> ProviderEvent | None:
+    async def _next(self) -> ProviderEvent | list[ProviderEvent] | None:
         match self._script.popleft():
             case float(pause) | int(pause):
                 await trio.sleep(pause)

@@ -80,7 +80,7 @@ def test_no_tools_are_nothing() -> None:
     """No breakpoint has its place there, and a session remembers none."""
     assert assemble_tools([], [], None, TYPES).definitions == []
     assert marked(b"[]", caches=True) == b"[]"
-    assert remember(b"[]") is None
+    assert remember(b"[]", tools=[]) is None
     assert server_tools(()) is None
 
 

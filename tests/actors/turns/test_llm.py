@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,8 @@ from protocol.provider.events import (
     MessageDelta,
     MessageEnd,
     MessageStart,
+    MessageStop,
+    ProviderEvent,
     ProviderMessage,
     ProviderPing,
     ProviderUsage,
@@ -111,6 +114,29 @@ async def test_a_stop_reason_that_was_never_told_is_the_ordinary_one(
         world.model.will([begin(), open_block(), piece("Hi"), *finish(stop=None)])
         end = (await world.connect().converse())[-1]
         assert (end["stopReason"], world.row.status) == ("end_turn", "completed")
+
+
+async def test_text_does_not_wait_for_the_end_that_came_with_it(autojump_clock: MockClock) -> None:
+    """It is on its way before the next event of the same read is looked at."""
+    async with open_world() as world:
+        client = world.connect()
+        heard: list[str] = []
+
+        class AtOnce(list[ProviderEvent]):
+            def __iter__(self) -> Iterator[ProviderEvent]:
+                yield from self[:4]
+                heard.append(client.socket.told.receive_nowait())
+                yield from self[4:]
+
+        end = MessageDelta(MessageEnd("end_turn"), ProviderUsage(output_tokens=5))
+        ends = ContentBlockStop(0), end, MessageStop()
+        world.model.will([0.1, AtOnce([begin(), open_block(), piece("Hello."), *ends])])
+        client.send()
+        await client.expect("session.created")
+        await client.expect("chat.stream.start")
+        await trio.sleep(1)
+        await client.expect("chat.stream.end")
+        assert [json.loads(frame)["delta"] for frame in heard] == ["Hello."]
 
 
 async def test_the_row_is_committed_before_the_terminal_frame(autojump_clock: MockClock) -> None:
