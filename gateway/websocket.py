@@ -4,20 +4,22 @@ trio-websocket reads, answers pings and closes. It is given a connection that ha
 already, for the door has judged the request; what it would keep of that weighs as much as all else
 of an idle client. A message from the client goes straight to the actor. A message for the client
 is written below trio-websocket: a frame of a server is a header of 2 to 10 bytes and the payload,
-without a mask (RFC 6455, 5.2), and trio-websocket makes several objects of each.
+without a mask (RFC 6455, 5.2), and trio-websocket makes several objects of each. What a client
+sends most, a short message in one frame, is read without wsproto's parser for the same reason.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, BytesMessage, TextMessage
+from wsproto.connection import ConnectionState
+from wsproto.events import AcceptConnection, BytesMessage, Event, TextMessage
 from wsproto.handshake import H11Handshake
 
 from actors.ports import SocketClosed
@@ -28,6 +30,8 @@ from protocol.errors import CloseCode
 TEXT: Final = 0x81
 BINARY: Final = 0x82
 """The first byte of a message that is one frame: FIN and the opcode."""
+
+_MASKED: Final = 0x80
 
 _SMALL: Final = {kind: [bytes((kind, size)) for size in range(126)] for kind in (TEXT, BINARY)}
 
@@ -47,9 +51,65 @@ _OVER: Final = H11Handshake(ConnectionType.SERVER)
 """Stands for every handshake that is over: the real one keeps the request in many objects."""
 
 
+def message_of(data: bytes) -> TextMessage | BytesMessage | None:
+    """The message, if `data` is just one whole message of a client, in one frame of up to 64 KB.
+
+    `None` for whatever else it is, a frame that breaks a rule among them.
+    """
+    size = len(data) - 6  # of the payload, behind two bytes and a mask of four
+    if size < 0 or data[0] not in (TEXT, BINARY):
+        return None
+    if data[1] == _MASKED | 126 and size > 127:
+        size -= 2
+        if data[2] << 8 | data[3] != size:
+            return None
+    elif data[1] != _MASKED | size or size > 125:
+        return None
+    mask = data[-size - 4 : -size or None] * (size // 4 + 1)
+    masked = int.from_bytes(data[len(data) - size :]) ^ int.from_bytes(mask[:size])
+    payload = masked.to_bytes(size)
+    if data[0] == BINARY:
+        return BytesMessage(payload)
+    try:
+        return TextMessage(payload.decode())
+    except UnicodeDecodeError:
+        return None
+
+
+class Rules(WSConnection):
+    """wsproto's, which need not look at a message that is all that came."""
+
+    _message: TextMessage | BytesMessage | None = None
+
+    def receive_data(self, data: bytes | None) -> None:
+        """See `WSConnection`."""
+        self._message = message_of(data) if data and self._is_between_messages else None
+        if self._message is None:
+            super().receive_data(data)
+
+    def events(self) -> Generator[Event, None, None]:
+        """See `WSConnection`."""
+        message, self._message = self._message, None
+        if message is not None:
+            yield message
+        else:
+            yield from super().events()
+
+    @property
+    def _is_between_messages(self) -> bool:
+        if self.connection is None or self.connection.state is not ConnectionState.OPEN:
+            return False
+        frames = self.connection._proto
+        decoder = frames._frame_decoder
+        begun = decoder.header or decoder.buffer or frames._message_decoder.opcode
+        # Once it has met what is no frame, it parses no more.
+        is_over = frames._parse_more.gi_frame is None  # type: ignore[attr-defined]
+        return not (begun or is_over)
+
+
 async def shake_hands(client: ClientStream, head: bytes, subprotocol: str | None) -> WSConnection:
     """Answer the request in `head` that it may go on as a WebSocket."""
-    rules = WSConnection(ConnectionType.SERVER)
+    rules = Rules(ConnectionType.SERVER)
     rules.receive_data(head)
     for _ in rules.events():  # the request
         pass

@@ -1,13 +1,19 @@
-"""Frames written below trio-websocket are the frames that it would write."""
+"""What is written and read without wsproto is what it would write and read."""
 
 from __future__ import annotations
 
-import pytest
-from wsproto import ConnectionType
-from wsproto.connection import Connection
-from wsproto.events import BytesMessage, TextMessage
+import struct
 
-from gateway.websocket import BINARY, TEXT, frame_of
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto import ConnectionType, WSConnection
+from wsproto.connection import Connection
+from wsproto.events import BytesMessage, Event, TextMessage
+from wsproto.handshake import H11Handshake
+from wsproto.utilities import RemoteProtocolError
+
+from gateway.websocket import BINARY, TEXT, Rules, frame_of, message_of
 
 SIZES = [0, 1, 125, 126, 127, 65_535, 65_536, 100_000]
 """Around the three ways to write a length."""
@@ -27,3 +33,82 @@ def test_a_binary_frame_is_as_wsproto_writes_it(size: int) -> None:
     payload = bytes(range(256)) * (size // 256) + bytes(size % 256)
     wanted = Connection(ConnectionType.SERVER).send(BytesMessage(data=payload))
     assert frame_of(BINARY, payload) == wanted
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+def masked(first: int, payload: bytes, *, mask: bytes = b"\x01\x80\xff\x37") -> bytes:
+    """A client's frame; its `first` byte has FIN and the opcode."""
+    size = len(payload)
+    short, long = (
+        struct.pack("!BB", first, 0x80 | size & 127),
+        struct.pack("!BBH", first, 0xFE, size),
+    )
+    head = short if size < 126 else long
+    key = mask * (size // 4 + 1)
+    return head + mask + bytes(a ^ b for a, b in zip(payload, key, strict=False))
+
+
+PAYLOADS = st.one_of(
+    st.binary(max_size=200),
+    st.text(max_size=200).map(str.encode),
+    st.sampled_from([125, 126, 127, 300]).map(lambda size: b"x" * size),
+)
+FIRST_BYTES = st.sampled_from([0x81, 0x82, 0x01, 0x02, 0x80, 0x00, 0x89, 0x8A, 0x88, 0xC1, 0x83])
+FRAMES = st.builds(masked, FIRST_BYTES, PAYLOADS, mask=st.binary(min_size=4, max_size=4))
+MESSAGES = st.builds(masked, st.sampled_from([TEXT, BINARY]), PAYLOADS)
+CUTS = st.binary(min_size=1, max_size=40)
+READS = st.lists(st.one_of(MESSAGES, MESSAGES, FRAMES, CUTS), max_size=8)
+
+
+def read_by(rules: WSConnection, reads: list[bytes]) -> tuple[list[Event], bool]:
+    """All that is made of the `reads`, and whether they have broken a rule."""
+    rules.connection = Connection(ConnectionType.SERVER)
+    rules.handshake = H11Handshake(ConnectionType.SERVER)
+    events: list[Event] = []
+    try:
+        for data in reads:
+            rules.receive_data(data)
+            events += rules.events()
+    except RemoteProtocolError:
+        return events, True
+    return events, False
+
+
+@given(READS)
+def test_whatever_comes_is_read_as_wsproto_reads_it(reads: list[bytes]) -> None:
+    """Whole messages, parts of them, control frames, and what is none of these."""
+    ours = read_by(Rules(ConnectionType.SERVER), reads)
+    assert ours == read_by(WSConnection(ConnectionType.SERVER), reads)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 125, 126, 127, 5_000, 16_000])
+def test_a_message_that_is_all_that_came_is_read_at_once(size: int) -> None:
+    """Whatever its length."""
+    text = ("é" * size)[: size // 2] + "e" * (size % 2)
+    assert message_of(masked(TEXT, text.encode())) == TextMessage(text)
+    data = bytes(range(256)) * (size // 256) + bytes(range(size % 256))
+    assert message_of(masked(BINARY, data)) == BytesMessage(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x81",
+        masked(TEXT, b"more")[:-1],
+        masked(TEXT, b"more") + b"\x81",
+        masked(TEXT, b"x" * 200)[:-1],
+        masked(TEXT, b"\xff"),
+        masked(0x01, b"the first part"),
+        masked(0xC1, b"packed"),
+        masked(0x89, b"ping"),
+        frame_of(TEXT, b"not masked"),
+        b"\x81\xfe\x00\x05" + masked(TEXT, b"short")[2:],
+    ],
+    ids=range(11),
+)
+def test_anything_else_is_left_to_wsproto(data: bytes) -> None:
+    """Which knows what to say to it."""
+    assert message_of(data) is None
