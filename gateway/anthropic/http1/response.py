@@ -31,6 +31,8 @@ class ResponseParser:
         """Whether the body has ended as its head says."""
         self.leaves_connection = False
         """Whether the next request may take the same connection."""
+        self._named: dict[bytes, bytes] = {}
+        """The first header of each name."""
         self._framing: dict[bytes, bytes] = {}
         self._beside_body = 0
         self._pieces: list[bytes] = []
@@ -73,8 +75,7 @@ class ResponseParser:
 
     def header(self, name: bytes) -> str | None:
         """The value of the first header of this name, which is in lower case."""
-        found = (value for known, value in self.headers if known.lower() == name)
-        value = next(found, None)
+        value = self._named.get(name)
         return None if value is None else value.decode("latin-1")
 
     def close(self) -> None:
@@ -116,6 +117,7 @@ class ResponseParser:
             return
         self.status, self.has_head = status, True
         named = [(name.lower(), value) for name, value in self.headers]
+        self._named = dict(reversed(named))
         self._framing = {name: value for name, value in named if name in _FRAMING}
         if self._framing.get(_ENCODING, b"chunked").strip().lower() != b"chunked":
             raise ValueError("a body that comes neither plain nor in chunks")
