@@ -205,8 +205,14 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def release_request(self, turn: TurnRecord) -> None:
-        """Let the request of an open turn have another one, now or as soon as it can be written."""
+    async def withdraw_turn(
+        self, turn_id: str, before: SessionRecord, *, epoch: int | None, is_new: bool
+    ) -> None:
+        """Undo what `begin_turn` has written, now or as soon as it can be written.
+
+        The session is as it was `before`, but for its version, with the head of that `epoch`; one
+        that `is_new` is gone.
+        """
         ...
 
     async def load_session(self, session_id: str) -> StoredSession | None:

@@ -24,7 +24,6 @@ from protocol.client import (
     UsageQuery,
 )
 from protocol.context import SectionWeight, TurnInspection
-from protocol.errors import Failure
 from protocol.prompt import Prompt
 from protocol.provider.content import Role
 from protocol.records import (
@@ -130,13 +129,12 @@ class BeginTurn(Request[ContextBuilt], frozen=True, kw_only=True):
 
 
 class WithdrawTurn(Request[Done], frozen=True, kw_only=True):
-    """Whoever asked for the turn to begin waits no longer: it failed of this.
+    """Whoever asked for the turn to begin waits no longer, and nothing of it was sent.
 
-    If it has begun, or does so just now, it is settled; otherwise it does not begin any more.
+    If it has begun, or does so just now, that is undone; otherwise it does not begin any more.
     """
 
     turn_id: str
-    failure: Failure
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,8 +211,7 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     in the first case. With `restores` the session's model, system prompt and tools are as they
     were before the turn: a bad one is not asked for again. `mismatched` when the provider dropped
     thinking that did not fit: the next turn begins a new epoch. `container` is what the provider
-    told of one; the session has none any more when it is `container_gone`. When it `frees_request`,
-    the same request may have another turn. A turn that never began is forgotten.
+    told of one; the session has none any more when it is `container_gone`. It may be told twice.
     """
 
     turn: TurnRecord
@@ -226,7 +223,6 @@ class CompleteTurn(Request[Done], frozen=True, kw_only=True):
     mismatched: bool = False
     container: Any = None
     container_gone: bool = False
-    frees_request: bool = False
 
 
 ContextMail = (

@@ -13,13 +13,11 @@ from actors.context.declared import fitted
 from actors.context.gathering import ContextSettings
 from actors.context.parts import Parts
 from actors.context.sessions import NO_SESSION, Held
-from actors.context.turn_writes import TurnWrites
 from actors.deadline import TOO_SLOW
 from actors.mailbox import Address
-from actors.pricing import FREE
 from protocol.beginning import Begun
 from protocol.errors import GatewayError, session_busy
-from protocol.mail import Admit, BeginTurn, CompleteTurn, ContextBuilt, Done, WithdrawTurn
+from protocol.mail import Admit, BeginTurn, ContextBuilt, Done, WithdrawTurn
 from protocol.records import SessionRecord, TurnRecord
 
 
@@ -31,14 +29,12 @@ class Beginnings:
         settings: ContextSettings,
         parts: Parts,
         archive: Archive,
-        writes: TurnWrites,
         *,
         usage: Address,
     ) -> None:
         self._builder = Builder(settings, parts)
         self._parts = parts
         self._archive = archive
-        self._writes = writes
         self._usage = usage
         self._ask_seconds = settings.ask_seconds
 
@@ -90,25 +86,23 @@ class Beginnings:
         held.adopt(build.change, build.transcript)
 
     async def withdraw(self, request: WithdrawTurn) -> Done:
-        """Settle a turn that has begun, or does so just now; any other one will not begin."""
-        now = self._parts.clock.now()
-        row = self._parts.underway.withdraw(request.turn_id, now)
-        if row is None:
+        """Undo the beginning of a turn of which nothing was sent; if it has not begun, it will not.
+
+        Its client was told to send again: there shall be one question then.
+        """
+        underway, turn_id = self._parts.underway, request.turn_id
+        flight = underway.withdraw(turn_id, self._parts.clock.now())
+        if flight is None:
             return Done()
-        failure = request.failure
-        row = msgspec.structs.replace(
-            row, status="failed", error_code=failure.code, cost=FREE, settled_at=now
-        )
-        return await self._writes.complete(
-            CompleteTurn(
-                turn=row,
-                at=0,
-                messages=[],
-                unsent="turn",
-                restores=not failure.retryable,
-                frees_request=True,
-            )
-        )
+        # A beginning that is still being written has the session's lock, and comes first.
+        async with self._parts.sessions.forget(flight.session_id):
+            if underway.end(turn_id) is not None:
+                epoch = None if flight.former is None else flight.former.epoch
+                await self._parts.store.withdraw_turn(
+                    turn_id, flight.before, epoch=epoch, is_new=flight.is_new
+                )
+        underway.settled(turn_id)
+        return Done()
 
 
 def _check(begun: Begun) -> None:

@@ -76,6 +76,7 @@ class Builder:
             )
             flight = Flight(
                 turn_id,
+                is_new=is_new,
                 before=before,
                 former=held.head,
                 ground=ground,

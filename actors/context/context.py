@@ -119,7 +119,7 @@ class Context:
             names=names,
         )
         self._writes = TurnWrites(parts)
-        self._beginnings = Beginnings(settings, parts, self._archive, self._writes, usage=usage)
+        self._beginnings = Beginnings(settings, parts, self._archive, usage=usage)
         self._inspector = Inspector(model, parts)
 
     @property

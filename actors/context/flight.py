@@ -27,19 +27,21 @@ WITHDRAWN_MILLISECONDS = 60_000
 class Flight:
     """One turn. `before` and `former` are its session and head before it.
 
-    `shape` is how the model is to answer.
+    It makes the session if that `is_new`. `shape` is how the model is to answer.
     """
 
     def __init__(
         self,
         turn_id: str,
         *,
+        is_new: bool,
         before: SessionRecord,
         former: Head | None,
         ground: Ground,
         shape: Shape,
         has_budget: bool,
     ) -> None:
+        self.is_new = is_new
         self.before = before
         self.former = former
         self.ground = ground
@@ -107,15 +109,15 @@ class Underway:
         self.open[turn.turn_id] = turn
         return True
 
-    def withdraw(self, turn_id: str, now: int) -> TurnRecord | None:
-        """The row of a turn that has begun or is about to; any other one may not begin any more."""
-        turn = self.open.get(turn_id)
-        if turn is None:
+    def withdraw(self, turn_id: str, now: int) -> Flight | None:
+        """A turn that has begun or is about to; any other one may not begin any more."""
+        flight = self.find(turn_id)
+        if flight is None:
             oldest = now - WITHDRAWN_MILLISECONDS
             while self._withdrawn and next(iter(self._withdrawn.values())) < oldest:
                 self._withdrawn.popitem(last=False)
             self._withdrawn[turn_id] = now
-        return turn
+        return flight
 
     def find(self, turn_id: str) -> Flight | None:
         """A turn that has begun, or is about to."""

@@ -129,9 +129,10 @@ class TurnWrites:
     async def complete(self, request: CompleteTurn) -> Done:
         """Write how a turn ended, and learn from its bills."""
         flight = self._parts.underway.end(request.turn.turn_id)
+        if flight is None:
+            return Done()  # it is written, or being written
         try:
-            if flight is not None:
-                await self._end(request, flight)
+            await self._end(request, flight)
         finally:
             self._parts.underway.settled(request.turn.turn_id)
         return Done()
@@ -139,10 +140,7 @@ class TurnWrites:
     async def _end(self, request: CompleteTurn, flight: Flight) -> None:
         turn = request.turn
         try:
-            # A beginning that is still being written has the session's lock, and comes first.
             async with self._parts.sessions.open(flight.session_id) as held:
-                if not flight.has_begun:
-                    return
                 self._learn(turn, flight)
                 await self._settle(request, flight, held)
                 held.billed = _billed(turn, flight) or held.billed
@@ -150,7 +148,7 @@ class TurnWrites:
         except Exception as error:
             # Even if the answer cannot be kept, the bill is written. The fence refuses the change:
             # the session has another version than before the turn, or is deleted.
-            if flight.has_begun and not flight.is_settled:
+            if not flight.is_settled:
                 unchanged = Change(session=flight.before)
                 await self._parts.store.settle_turn(unchanged, turn)  # noqa: ASYNC120 - or the next start
             if not (isinstance(error, GatewayError) and error.failure.code == "SESSION_NOT_FOUND"):
@@ -174,8 +172,6 @@ class TurnWrites:
             change = msgspec.structs.replace(change, withheld=withheld)
         elif request.unsent == "turn":
             change = _unsent(change, own[0].place, request.status, head, flight.former)
-        if request.frees_request:
-            await self._parts.store.release_request(request.turn)
         is_kept = await self._parts.store.settle_turn(change, request.turn)
         flight.is_settled = True
         if is_kept and change.head is None:

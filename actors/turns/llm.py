@@ -251,7 +251,7 @@ class Llm:
     async def _abandon(self, turn: Turn, failure: Failure) -> None:
         """Settle a turn of which nothing is told but its failure."""
         if not turn.has_begun:  # as far as is known here
-            await self._complete(turn, WithdrawTurn(turn_id=turn.turn_id, failure=failure))
+            await self._complete(turn, WithdrawTurn(turn_id=turn.turn_id))
             return
         ending = Ending(failure=failure)
         row = settled(turn, ending, at=self._clock.now())

@@ -115,9 +115,13 @@ class Ledger:
         """See `SessionStore`."""
         return await self._thread.write_for_good(lambda db: writes.settle_turn(db, change, turn))
 
-    async def release_request(self, turn: TurnRecord) -> None:
+    async def withdraw_turn(
+        self, turn_id: str, before: SessionRecord, *, epoch: int | None, is_new: bool
+    ) -> None:
         """See `SessionStore`."""
-        await self._thread.write_for_good(lambda db: writes.release_request(db, turn))
+        await self._thread.write_for_good(
+            lambda db: writes.withdraw_turn(db, turn_id, before, epoch=epoch, is_new=is_new)
+        )
 
     async def load_session(self, session_id: str) -> StoredSession | None:
         """See `SessionStore`."""

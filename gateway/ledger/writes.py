@@ -74,7 +74,18 @@ _UPDATE_TURN = Statement(f"UPDATE Turn SET {_UPDATE} WHERE turn_id = $turn_id") 
 _UPDATE_OPEN_TURN = Statement(
     f"UPDATE Turn SET {_UPDATE} WHERE turn_id = $turn_id AND status = 'open'"  # noqa: S608 - ours
 )
-_RELEASE = Statement("UPDATE Turn SET request_id = $request_id WHERE turn_id = $turn_id")
+_UNDO = [
+    Statement("""
+UPDATE Session SET model = $model, system = $system, tools = $tools, title = $title,
+  container = $container, last_active_at = $last_active_at, version = version + 1,
+  message_count = message_count - (SELECT count(*) FROM Entry
+    WHERE session_id = $session_id AND turn_id = $turn_id AND role <> 'system')
+WHERE session_id = $session_id
+"""),
+    Statement("DELETE FROM Entry WHERE session_id = $session_id AND turn_id = $turn_id"),
+    Statement("DELETE FROM Head WHERE session_id = $session_id AND epoch > $epoch"),
+    Statement("DELETE FROM Turn WHERE turn_id = $turn_id"),
+]
 _DELETE_ALL = [
     Statement(f"DELETE FROM {table} WHERE session_id = $session_id")  # noqa: S608 - ours
     for table in ("Entry", "Head", "Session")
@@ -132,10 +143,20 @@ def settle_turn(db: sqlite3.Connection, change: Change, turn: TurnRecord) -> boo
     return held
 
 
-def release_request(db: sqlite3.Connection, turn: TurnRecord) -> None:
-    """Give the turn's request another name, so that it may be sent again."""
-    released = unique_request(turn.request_id, turn.turn_id)
-    _RELEASE.run(db, {"turn_id": turn.turn_id, "request_id": released})
+def withdraw_turn(
+    db: sqlite3.Connection,
+    turn_id: str,
+    before: SessionRecord,
+    *,
+    epoch: int | None,
+    is_new: bool,
+) -> None:
+    """Undo what a turn's beginning has written; its open row has kept all others out since."""
+    values = {**session_values(before), "turn_id": turn_id, "epoch": -1 if epoch is None else epoch}
+    for statement in _UNDO:
+        statement.run(db, values)
+    if is_new:
+        delete_session(db, before.session_id)
 
 
 def update_open_turn(db: sqlite3.Connection, turn: TurnRecord) -> bool:

@@ -491,15 +491,29 @@ class FakeStore:
         assert turn.turn_id not in self.settled, "a turn is settled once"
         assert turn.status != "open", "a settled turn is not open"
         self.settled.append(turn.turn_id)
-        former = self.rows.get(turn.turn_id, turn)
-        self.rows[turn.turn_id] = msgspec.structs.replace(turn, request_id=former.request_id)
+        self.rows[turn.turn_id] = turn
         return self._apply(change)
 
-    async def release_request(self, turn: TurnRecord) -> None:
+    async def withdraw_turn(
+        self, turn_id: str, before: SessionRecord, *, epoch: int | None, is_new: bool
+    ) -> None:
         """See `SessionStore`."""
-        await self._enter("release_request")
-        row = self.rows[turn.turn_id]
-        self.rows[turn.turn_id] = msgspec.structs.replace(row, request_id="released")
+        await self._enter("withdraw_turn")
+        session_id, last = before.session_id, -1 if epoch is None else epoch
+        del self.rows[turn_id]
+        if is_new:
+            for kept in (self.sessions, self.entries, self.heads):
+                del kept[session_id]
+            return
+        entries = self.entries[session_id]
+        entries[:] = [entry for entry in entries if entry.turn_id != turn_id]
+        for newer in [one for one in self.heads[session_id] if one > last]:
+            del self.heads[session_id][newer]
+        self.sessions[session_id] = msgspec.structs.replace(
+            before,
+            version=self.sessions[session_id].version + 1,
+            message_count=sum(map(_is_shown, entries)),
+        )
 
     def _apply(self, change: Change) -> bool:
         session = change.session

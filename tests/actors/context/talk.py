@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from actors.context.sessions import Held
-from actors.deadline import TOO_SLOW
 from gateway.simulator.validation import check_body
 from protocol.client import ChatSend, ContextInspect, ToolDeclaration
 from protocol.mail import (
@@ -83,7 +82,7 @@ class Talk:
 
     async def withdraw(self) -> Done:
         """Whoever asked for the latest turn to begin waits no longer."""
-        request = WithdrawTurn(turn_id=self._turn_id, failure=TOO_SLOW)
+        request = WithdrawTurn(turn_id=self._turn_id)
         return await self.world.context_box.ask(request)
 
     async def extend(

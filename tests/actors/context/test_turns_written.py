@@ -12,9 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.context.sessions import Held
-from actors.deadline import TOO_SLOW
 from actors.ports import AgentFiles
-from actors.pricing import FREE
 from protocol.client import ChatSend, SessionDelete
 from protocol.errors import GatewayError
 from protocol.mail import BeginTurn, ExtendContext, KeepAnswer, WithdrawTurn
@@ -163,7 +161,7 @@ async def test_a_turn_that_could_not_be_written_has_not_begun(autojump_clock: Mo
         assert await talk.is_as_stored()
 
 
-async def test_a_beginning_that_is_written_and_not_taken_in_is_settled(
+async def test_a_beginning_that_is_written_and_not_taken_in_is_undone(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As soon as whoever has asked for it hears of the mistake."""
@@ -176,7 +174,7 @@ async def test_a_beginning_that_is_written_and_not_taken_in_is_settled(
                 await talk.begin("2")
         assert world.context.open_rows == 1
         await talk.withdraw()
-        assert [row.status for row in world.store.rows.values()] == ["completed", "failed"]
+        assert [row.status for row in world.store.rows.values()] == ["completed"]
         assert world.context.open_rows == 0
         await talk.turn("3")
         assert await talk.is_as_stored()
@@ -215,7 +213,7 @@ async def test_a_turn_that_was_withdrawn_does_not_begin(autojump_clock: MockCloc
     """Its request may come later; that it was withdrawn is remembered for a minute."""
     async with open_world() as world:
         for turn_id in ("early", "middle", "late"):
-            await world.context_box.ask(WithdrawTurn(turn_id=turn_id, failure=TOO_SLOW))
+            await world.context_box.ask(WithdrawTurn(turn_id=turn_id))
             world.clock.skip(40_000)
         send = ChatSend(id="r", content="1")
         early, *others = [
@@ -314,7 +312,32 @@ async def test_an_end_that_is_told_twice_is_the_same_end(autojump_clock: MockClo
 async def test_a_withdrawal_waits_for_a_beginning_that_is_still_being_written(
     autojump_clock: MockClock,
 ) -> None:
-    """The row does not stay open, and costs nothing; the question stays for people."""
+    """Then it undoes all of it, the wishes that came with the question too."""
+    async with open_world() as world:
+        talk, late = await two_talks(world)
+        before, heads = talk.stored, talk.heads
+        world.library.files["default"] = AgentFiles("Tea.", ())
+        world.store.slow["begin_turn"] = 30
+        wishes: dict[str, Any] = {
+            "model": "claude-haiku-4-5",
+            "system": "Pour.",
+            "tools": [declared("brew")],
+        }
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(late.begin, "2", **wishes))
+            await trio.sleep(1)
+            await late.withdraw()
+        assert (talk.stored, talk.heads) == (msgspec.structs.replace(before, version=4), heads)
+        assert (talk.statuses, len(world.store.rows), world.context.open_rows) == (SAID, 1, 0)
+        await talk.turn("2")
+        assert [content for role, content in talk.messages if role == "user"] == ["1", "2"]
+        assert await talk.is_as_stored()
+
+
+async def test_a_new_session_goes_with_the_beginning_that_has_made_it(
+    autojump_clock: MockClock,
+) -> None:
+    """Its client has never heard of it."""
     async with open_world() as world:
         talk = Talk(world)
         world.store.slow["begin_turn"] = 30
@@ -322,10 +345,21 @@ async def test_a_withdrawal_waits_for_a_beginning_that_is_still_being_written(
             nursery.start_soon(talk.begin)
             await trio.sleep(1)
             await talk.withdraw()
-        row = world.row
-        assert (row.status, row.error_code, row.cost) == ("failed", "OVERLOADED", FREE)
+        assert (world.store.sessions, world.store.rows, world.store.entries) == ({}, {}, {})
         assert world.context.open_rows == 0
-        assert talk.statuses == [("user", "unanswered")]
+
+
+async def test_a_beginning_is_undone_once(autojump_clock: MockClock) -> None:
+    """Whoever has it withdrawn twice does not know that the first time was heard."""
+    async with open_world() as world:
+        talk = Talk(world)
+        await talk.begin()
+        world.store.slow["withdraw_turn"] = 30
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(talk.withdraw)
+        await talk.withdraw()
+        assert world.store.calls.count("withdraw_turn") == 1
 
 
 async def test_a_request_whose_turn_was_withdrawn_may_have_another_one(
@@ -341,7 +375,7 @@ async def test_a_request_whose_turn_was_withdrawn_may_have_another_one(
             nursery.start_soon(talk.withdraw)
             await trio.sleep(1)
             await again.begin("2", request_id="r")
-        assert [row.status for row in world.store.rows.values()] == ["completed", "failed", "open"]
+        assert [row.status for row in world.store.rows.values()] == ["completed", "open"]
         assert [content for role, content in again.messages if role == "user"] == ["1", "2"]
 
 

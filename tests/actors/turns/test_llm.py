@@ -1133,7 +1133,7 @@ async def test_preparing_a_turn_has_a_deadline(autojump_clock: MockClock) -> Non
 
 
 @pytest.mark.parametrize("seconds", [16, 24, 60])
-async def test_a_turn_that_begins_too_late_is_settled(
+async def test_a_turn_that_begins_too_late_is_undone(
     seconds: int, autojump_clock: MockClock
 ) -> None:
     """Its client was told that it failed: its question is not sent again, its session is free."""
@@ -1145,23 +1145,23 @@ async def test_a_turn_that_begins_too_late_is_settled(
         assert error["code"] == "OVERLOADED"
         await trio.sleep(seconds)
         world.store.works()
-        assert [row.status for row in world.store.rows.values()] == ["completed", "failed"]
+        assert [row.status for row in world.store.rows.values()] == ["completed"]
         assert (await client.converse("And?", sessionId=session))[-1]["type"] == "chat.stream.end"
         assert "Late." not in str(world.model.last_request)
 
 
 @pytest.mark.parametrize("seconds", [16, 60])
-async def test_a_session_that_begins_too_late_is_settled(
+async def test_a_session_that_begins_too_late_is_undone(
     seconds: int, autojump_clock: MockClock
 ) -> None:
-    """It is there, with a question that is not sent."""
+    """Its client has not heard of it."""
     async with open_world() as world:
         world.store.slow["begin_turn"] = seconds
         (error,) = await world.connect().converse()
         assert error["code"] == "OVERLOADED"
         await trio.sleep(seconds)
-        assert (world.row.status, world.context.open_rows) == ("failed", 0)
-        assert [one.status for one in world.store.messages] == ["unanswered"]
+        assert (world.store.rows, world.context.open_rows) == ({}, 0)
+        assert (world.store.sessions, world.store.messages) == ({}, [])
 
 
 async def test_a_turn_that_could_not_begin_is_forgotten(autojump_clock: MockClock) -> None:

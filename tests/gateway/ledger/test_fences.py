@@ -11,7 +11,7 @@ import trio
 from gateway.ledger import writes
 from gateway.ledger.ledger import Ledger
 from protocol.beginning import Begun
-from protocol.records import TurnRecord
+from protocol.records import Head, TurnRecord
 from tests.gateway.ledger.support import (
     SESSION,
     answer,
@@ -22,6 +22,7 @@ from tests.gateway.ledger.support import (
     loaded,
     open_ledger,
     open_two,
+    page,
     settled,
     turn,
 )
@@ -96,17 +97,37 @@ async def test_a_request_that_has_had_its_turn_is_known(has_ended: bool, tmp_pat
         assert await one.load_turn("s1", "t2") is None
 
 
-async def test_a_request_that_is_released_may_have_another_turn(tmp_path: Path) -> None:
-    """Its first one is settled all the same, and keeps a request's name that no client can send."""
+async def test_a_request_whose_turn_is_withdrawn_may_have_another_one(tmp_path: Path) -> None:
+    """What began the first is undone: the question, the new epoch, the wishes, the row."""
     async with open_ledger(tmp_path) as ledger:
         await begin(ledger)
-        await ledger.release_request(turn(1))
-        await ledger.settle_turn(change(1), settled(1, status="failed"))
-        again = turn(2, request_id="r1")
-        assert await ledger.begin_turn(change(2, entry(2)), again, is_new=False) == BEGUN
-        first = await ledger.load_turn("s1", "t1")
-        assert first is not None
-        assert (first.status, first.request_id) == ("failed", "r1#t1")
+        head = Head(epoch=1, first=0, began=0, system=())
+        await ledger.settle_turn(change(1, answer(1), head=head), settled(1))
+        before = await loaded(ledger)
+        wishes = msgspec.structs.replace(before.session, model="other", last_active_at=9)
+        asked = [entry(2, turn_id="t2"), entry(3, turn_id="t2", role="system")]
+        epoch = msgspec.structs.replace(head, epoch=2, first=2)
+        begins = change(2, *asked, session=wishes, head=epoch)
+        assert await ledger.begin_turn(begins, turn(2), is_new=False) == BEGUN
+        await ledger.withdraw_turn("t2", before.session, epoch=1, is_new=False)
+        after = await loaded(ledger)
+        session = msgspec.structs.replace(before.session, version=4)
+        assert after == msgspec.structs.replace(before, session=session)
+        assert len(await page(ledger, "s1")) == session.message_count == 2
+        assert await ledger.load_turn("s1", "t2") is None
+        again = turn(3, request_id="r2")
+        assert await ledger.begin_turn(change(4, entry(2)), again, is_new=False) == BEGUN
+
+
+async def test_a_new_session_goes_with_the_turn_that_has_made_it(tmp_path: Path) -> None:
+    """It is in no list; another session stays as it is."""
+    async with open_ledger(tmp_path) as ledger:
+        for number in (1, 2):
+            await begin(ledger, session_id=f"s{number}", number=number)
+        await ledger.withdraw_turn("t1", SESSION, epoch=None, is_new=True)
+        assert await ledger.load_turn("s1", "t1") is None
+        assert [one.session_id for one in await ledger.list_sessions(10, None)] == ["s2"]
+        assert await ledger.load_turn("s2", "t2") is not None
 
 
 async def test_a_turn_of_a_session_that_is_gone_does_not_begin(tmp_path: Path) -> None:
