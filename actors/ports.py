@@ -51,6 +51,10 @@ class ProviderEvents(Protocol):
         ...
 
 
+def nothing() -> None:
+    """What is done by who has nothing to do."""
+
+
 class Model(Protocol):
     """The provider. Every method raises ProviderError, or GatewayError(NO_API_KEY)."""
 
@@ -69,10 +73,14 @@ class Model(Protocol):
         """
         ...
 
-    def stream(self, prompt: Prompt) -> AbstractAsyncContextManager[ProviderEvents]:
+    def stream(
+        self, prompt: Prompt, on_its_way: Callable[[], None] = nothing
+    ) -> AbstractAsyncContextManager[ProviderEvents]:
         """Send a request; entered once the provider has said yes.
 
-        Leaving the context closes the connection upstream.
+        `on_its_way` is called when the request has left, or has to wait before it can: what is to
+        be done meanwhile does not hold it up. It may be called twice. Leaving the context closes
+        the connection upstream.
         """
         ...
 

@@ -26,17 +26,15 @@ from protocol.turn import (
     Noticed,
     Reasoning,
     SourceFound,
+    Started,
     Text,
     TurnEvent,
     delta_frame,
     frames,
 )
 
-_SHORT: Final = frozenset({SourceFound, Noticed, Ended, Failed})
-"""Events that have some hundred bytes; what a tool gets or answers may have megabytes.
-
-A start is short, too. But the turn is about to ask the provider: the start is written meanwhile.
-"""
+_SHORT: Final = frozenset({Started, SourceFound, Noticed, Ended, Failed})
+"""Events that have some hundred bytes; what a tool gets or answers may have megabytes."""
 
 IN_A_ROW: Final = 16
 """Frames that are written one after another before the other tasks have a turn."""

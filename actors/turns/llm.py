@@ -220,10 +220,10 @@ class Llm:
                 assert self._nursery is not None
                 self._nursery.start_soon(self._abandon, turn, error.failure)
             return refused(turn, error.failure)
-        turn.log.append(turn.started)
         ending = Ending()  # of a turn that is cancelled
         with turn.limited(self._settings.turn_seconds):
             ending = await self._conversation.hold(turn)
+        turn.tell_start()
         if turn.took_too_long:
             ending = Ending(failure=TOO_LONG)
         return await self._settle(turn, ending)

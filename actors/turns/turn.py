@@ -50,6 +50,8 @@ class Turn:
         self._scope = trio.CancelScope()
         self.is_cancelled = False
         """Whether somebody has asked it to stop."""
+        self.is_told = False
+        """Whether its start was told."""
         self.steps: list[Step] = []
         self.renewals: list[Renewal] = []
         """How requests that the provider refused were made anew."""
@@ -115,6 +117,12 @@ class Turn:
         """What it has sent first; its body goes with the first step."""
         assert self._built is not None
         return self._built
+
+    def tell_start(self) -> None:
+        """Tell that it is on its way; however often this is said, it is told once."""
+        if not self.is_told:
+            self.is_told = True
+            self.log.append(self._started)
 
     # --- its steps -----------------------------------------------------------------------------
 
@@ -226,7 +234,7 @@ class Turn:
         return answer.stop_sequence if answer.stop_reason == "stop_sequence" else None
 
     @property
-    def started(self) -> Started:
+    def _started(self) -> Started:
         """The first event of a turn that is on its way to the provider."""
         built = self.built
         return Started(

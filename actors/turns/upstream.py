@@ -81,6 +81,7 @@ class Upstream:
         """
         step = turn.step
         for notice in left_out(step.prompt.context):
+            turn.tell_start()
             turn.log.append(notice)
         try:
             return await self._stream_with_retry(turn, step)
@@ -103,6 +104,7 @@ class Upstream:
                     raise
                 step.is_repeated = step.asked
                 log.info("turn %s: %s; again in %.1f s", turn.turn_id, error, delay)
+                turn.tell_start()
                 turn.log.append(waiting(error.failure, delay))
             await trio.sleep(delay)
 
@@ -123,7 +125,7 @@ class Upstream:
                 return answer.complete or guard.is_spent(answer)
 
             step.asked, step.request_id = True, None
-            async with self._model.stream(step.prompt) as events:
+            async with self._model.stream(step.prompt, turn.tell_start) as events:
                 step.taken, step.request_id = True, events.request_id
                 if await events.each(take):
                     return None if answer.complete else STOP_BUDGET

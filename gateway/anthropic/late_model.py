@@ -8,7 +8,7 @@ from typing import Protocol
 
 import trio
 
-from actors.ports import Model, ProviderEvents
+from actors.ports import Model, ProviderEvents, nothing
 from gateway.late import Late
 from protocol.errors import ProviderError
 from protocol.prompt import Prompt
@@ -79,10 +79,13 @@ class LateModel:
         """The provider's count of the input tokens of `body`."""
         return await (await self._client.wait()).count_tokens(body, betas)
 
-    def stream(self, prompt: Prompt) -> AbstractAsyncContextManager[ProviderEvents]:
+    def stream(
+        self, prompt: Prompt, on_its_way: Callable[[], None] = nothing
+    ) -> AbstractAsyncContextManager[ProviderEvents]:
         """Send the request, and give the answer's events. Leaving closes the connection."""
         if self._client.is_loaded:
-            return self._client.get().stream(prompt)
+            return self._client.get().stream(prompt, on_its_way)
+        on_its_way()
         return self._stream_late(prompt)
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ import httpx2
 import msgspec
 import trio
 
+from actors.ports import nothing
 from gateway.anthropic.bodies import (
     UNPACKED,
     Pieces,
@@ -188,13 +189,17 @@ class AnthropicModel:
             return None
 
     @asynccontextmanager
-    async def stream(self, prompt: Prompt) -> AsyncIterator[Events]:
+    async def stream(
+        self, prompt: Prompt, on_its_way: Callable[[], None] = nothing
+    ) -> AsyncIterator[Events]:
         """Send the request, and give the answer's events. Leaving closes the connection."""
+        if self._sdk is None or self._direct is None:
+            on_its_way()
         sdk = await self._connected()
         headers = _with_betas(_JSON_HEADERS, prompt.betas, prompt.version)
         with self._mapped_errors():
             head = await sdk.heads.head(headers)
-            opened = await self._understood(partial(self._send, head), prompt.body)
+            opened = await self._understood(partial(self._send, head, on_its_way), prompt.body)
             self._open_streams += 1
             pieces = Pieces(opened.body)
             try:
@@ -207,10 +212,12 @@ class AnthropicModel:
                 self._open_streams -= 1
                 await pieces.aclose()  # noqa: ASYNC102 - it shields itself, with a deadline
 
-    async def _send(self, head: OutgoingHead, body: bytes) -> _Stream:
+    async def _send(
+        self, head: OutgoingHead, on_its_way: Callable[[], None], body: bytes
+    ) -> _Stream:
         """Send a request. Raises what the SDK would raise."""
         try:
-            answer = await self._answered(head, body)
+            answer = await self._answered(head, body, on_its_way)
         except httpx2.TimeoutException as error:
             raise anthropic.APITimeoutError(request=head.request) from error
         except (httpx2.HTTPError, httpx2.StreamError) as error:
@@ -223,11 +230,13 @@ class AnthropicModel:
         assert isinstance(answer.stream, httpx2.AsyncByteStream)
         return _Stream(answer.stream, request_id(answer.headers.get(REQUEST_ID)))
 
-    async def _answered(self, head: OutgoingHead, body: bytes) -> ResponseBody | httpx2.Response:
+    async def _answered(
+        self, head: OutgoingHead, body: bytes, on_its_way: Callable[[], None]
+    ) -> ResponseBody | httpx2.Response:
         """The answer to a request: a stream as it was asked for, or a response with bounds."""
         if self._direct is None:
             return await self._http.send(head.with_body(body), stream=True)
-        answer = await self._direct.send(head, body)
+        answer = await self._direct.send(head, body, on_its_way)
         if is_stream_as_asked(answer):
             return answer
         response = answer.response(head.request)

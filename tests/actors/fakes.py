@@ -21,7 +21,7 @@ from actors.context.catalog import Catalog
 from actors.context.context import Context
 from actors.context.gathering import ContextSettings
 from actors.mailbox import Mailbox
-from actors.ports import AgentFiles, MediaWeight, ProviderEvents, SocketClosed, TakeEvents
+from actors.ports import AgentFiles, MediaWeight, ProviderEvents, SocketClosed, TakeEvents, nothing
 from actors.turn_log import TurnLogs
 from actors.turns.llm import Llm, LlmSettings
 from actors.turns.retry import RetryPolicy
@@ -161,14 +161,19 @@ class FakeModel:
         return self.exact
 
     @asynccontextmanager
-    async def stream(self, prompt: Prompt) -> AsyncIterator[ProviderEvents]:
+    async def stream(
+        self, prompt: Prompt, on_its_way: Callable[[], None] = nothing
+    ) -> AsyncIterator[ProviderEvents]:
         """See `Model`."""
         self.betas, self.version = prompt.betas, prompt.version
         script = deque(self.scripts.popleft() if self.scripts else reply("Hello."))
         self.bodies.append(prompt.body)
+        refusal = script[0] if script and isinstance(script[0], Exception) else None
+        if refusal is None:  # a request that is refused never leaves
+            on_its_way()
         await trio.lowlevel.checkpoint()
-        if script and isinstance(script[0], Exception):
-            raise script[0]
+        if refusal is not None:
+            raise refusal
         self.open_streams += 1
         try:
             yield _Events(script, _model_of(prompt.body))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 import httpx2
 import trio
 
+from actors.ports import nothing
 from gateway.anthropic.http1.body import ResponseBody
 from gateway.anthropic.http1.connection import ProviderConnection, SharedReading, connect
 from gateway.anthropic.http1.head import OutgoingHead
@@ -40,16 +42,22 @@ class DirectTransport:
         self._shared = SharedReading()
         self.idle = IdleConnections()
 
-    async def send(self, head: OutgoingHead, body: bytes) -> ResponseBody:
+    async def send(
+        self, head: OutgoingHead, body: bytes, on_its_way: Callable[[], None] = nothing
+    ) -> ResponseBody:
         """The body of the response, which is still to come. Raises httpx2.TransportError.
 
-        A connection that turns out to be closed already is replaced, once. It waits for the head as
-        long as its caller lets it.
+        `on_its_way` is called when the request has left; that of a large one, or where there is no
+        connection yet, takes a while, so there it is called before as well. A connection that turns
+        out to be closed already is replaced, once. It waits for the head as long as its caller lets
+        it.
         """
         kept = self.idle.take()
+        if kept is None or len(body) > _SMALL:
+            on_its_way()
         if kept is not None:
             try:
-                return await self._exchange(kept, head, body, was_idle=True)
+                return await self._exchange(kept, head, body, on_its_way, was_idle=True)
             except _StaleConnection:
                 pass
         fresh = await connect(
@@ -59,7 +67,7 @@ class DirectTransport:
             seconds=self._connect_seconds,
             shared=self._shared,
         )
-        return await self._exchange(fresh, head, body, was_idle=False)
+        return await self._exchange(fresh, head, body, on_its_way, was_idle=False)
 
     def close(self) -> None:
         """Close the idle connections, and watch no others."""
@@ -67,11 +75,18 @@ class DirectTransport:
         self._shared.hub.close()
 
     async def _exchange(
-        self, connection: ProviderConnection, head: OutgoingHead, body: bytes, *, was_idle: bool
+        self,
+        connection: ProviderConnection,
+        head: OutgoingHead,
+        body: bytes,
+        on_its_way: Callable[[], None],
+        *,
+        was_idle: bool,
     ) -> ResponseBody:
         parser, began = ResponseParser(), trio.current_time()
         try:
             await _send(connection, head.before(body), body)
+            on_its_way()
             begun = b""
             while not parser.has_head:
                 begun += parser.feed(await connection.receive())

@@ -112,6 +112,7 @@ async def test_the_end_has_left_when_it_is_appended() -> None:
     """So has what else is short; and what this client has no word for is passed over."""
     async with watching() as (desk, log):
         for event, frames in (
+            (STARTED, ["session.created", "chat.stream.start"]),
             (SourceFound("https://example.org", None), ["chat.stream.source"]),
             (Noticed(kind="retry", message="wait"), []),
             (Text("a", "text"), ["a"]),
@@ -120,17 +121,6 @@ async def test_the_end_has_left_when_it_is_appended() -> None:
             log.append(event)
             assert desk.heard() == frames
         assert (desk.ended, desk.runs, log.watchers) == (["r1"], 0, 0)
-
-
-async def test_a_start_leaves_once_its_turn_waits() -> None:
-    """The turn's own task has the request to send first."""
-    async with watching() as (desk, log):
-        log.append(STARTED)
-        assert desk.heard() == []
-        await trio.testing.wait_all_tasks_blocked()
-        assert desk.heard() == ["session.created", "chat.stream.start"]
-        log.append(Text("a", "text"))
-        assert (desk.heard(), desk.runs) == (["a"], 1)
 
 
 async def test_an_end_that_cannot_be_written_is_the_writers_own_trouble() -> None:

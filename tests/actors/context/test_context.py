@@ -366,12 +366,12 @@ async def test_after_twenty_turns_the_estimate_is_within_5_percent(
         session = await created(client)
         stream = world.model.stream
 
-        def billing(prompt: Prompt) -> Any:
+        def billing(prompt: Prompt, on_its_way: Callable[[], None]) -> Any:
             parts = segments(json.loads(prompt.body), provider)
             billed = sum(part.tokens for part in parts)
             number = len(world.model.bodies)
             world.model.will(reply(mixed(3 * number + 1), prompt=billed))
-            return stream(prompt)
+            return stream(prompt, on_its_way)
 
         monkeypatch.setattr(world.model, "stream", billing)
         misses = []

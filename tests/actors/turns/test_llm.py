@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from protocol.answer import Answer
 from protocol.client import ChatSend
 from protocol.errors import GatewayError, ProviderError
 from protocol.mail import DrainTurns, EndSession, StartTurn
+from protocol.prompt import Prompt
 from protocol.provider.content import Block
 from protocol.provider.events import (
     CitationsDelta,
@@ -114,6 +115,31 @@ async def test_a_stop_reason_that_was_never_told_is_the_ordinary_one(
         world.model.will([begin(), open_block(), piece("Hi"), *finish(stop=None)])
         end = (await world.connect().converse())[-1]
         assert (end["stopReason"], world.row.status) == ("end_turn", "completed")
+
+
+async def test_the_request_leaves_before_the_start_is_told(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """Whoever waits for an answer waits for the request; and the start is told at once after it."""
+    async with open_world() as world:
+        client = world.connect()
+        stream = world.model.stream
+        heard: list[int] = []
+
+        def sent(prompt: Prompt, on_its_way: Callable[[], None]) -> Any:
+            def look() -> None:
+                for step in (on_its_way, on_its_way):
+                    heard.append(client.socket.told.statistics().current_buffer_used)
+                    step()
+                heard.append(client.socket.told.statistics().current_buffer_used)
+
+            return stream(prompt, look)
+
+        monkeypatch.setattr(world.model, "stream", sent)
+        client.send()
+        await trio.sleep(1)
+        assert heard == [0, 2, 2]
+        assert client.socket.told.statistics().current_buffer_used == 4
 
 
 async def test_text_does_not_wait_for_the_end_that_came_with_it(autojump_clock: MockClock) -> None:

@@ -11,6 +11,7 @@ import trio
 import trustme
 
 from gateway.anthropic.http1 import idle, transport
+from gateway.anthropic.http1.connection import ProviderConnection
 from gateway.anthropic.http1.transport import DirectTransport
 from tests.gateway.anthropic.http1.support import (
     OK,
@@ -64,6 +65,28 @@ async def test_the_next_request_takes_the_same_connection() -> None:
         first, second = [await direct.send(head_of(), b"") for _ in range(2)]
         assert (await read(first), await read(second)) == (b"hello", b"hello")
         assert (server.connections, len(direct.idle)) == (2, 2)
+
+
+async def test_it_is_told_when_a_request_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has left; where that may take a while, before it as well."""
+    happened: list[str] = []
+    send = ProviderConnection.send
+
+    async def noted(connection: ProviderConnection, data: bytes) -> None:
+        happened.append("sent")
+        await send(connection, data)
+
+    monkeypatch.setattr(ProviderConnection, "send", noted)
+    server = Server()
+    async with open_transport(server.serve) as direct:
+        for body, order in (
+            (b"over a new connection", ["told", "sent", "told"]),
+            (b"over the same one", ["sent", "told"]),
+            (b"a large one" * 10_000, ["told", "sent", "sent", "told"]),
+        ):
+            await read(await direct.send(head_of(), body, lambda: happened.append("told")))
+            assert happened == order
+            happened.clear()
 
 
 @pytest.mark.parametrize("answer", [OK + b"surplus", OK.replace(b"OK", b"OK\r\nConnection: close")])
