@@ -189,7 +189,8 @@ class WebSocket:
         self._stream = stream
         self._rules = rules
         self._connection = _Connection(stream, rules, max_message_bytes=max_message_bytes)
-        self._kind = TEXT if is_text else BINARY
+        self.kind = TEXT if is_text else BINARY
+        """What `write` makes of a payload."""
 
     async def listen(self, take: Callable[[Frame], Awaitable[None]]) -> NoReturn:
         """Hand over each message, one after the other, until the client goes. Raises SocketClosed.
@@ -226,7 +227,7 @@ class WebSocket:
         if self._connection.closed is not None:
             raise SocketClosed
         try:
-            return self._stream.write(frame_of(self._kind, payload))
+            return self._stream.write(frame_of(self.kind, payload))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise SocketClosed from error
 

@@ -37,10 +37,10 @@ def python_of(name: str) -> Path:
     def install(folder: Path) -> None:
         venv.create(folder, with_pip=True, clear=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--no-input"]
-        _run([*pips(pip), "-r", str(pins)], folder)
+        run_in(folder, [*pips(pip), "-r", str(pins)])
 
     key = pins.read_bytes() + sys.version.encode()
-    return _made(name, key, install) / "bin" / "python"
+    return made(name, key, install) / "bin" / "python"
 
 
 def pips(pip: list[str]) -> list[str]:
@@ -59,12 +59,16 @@ def node_folder() -> Path:
         folder.mkdir(parents=True)
         for file in files:
             shutil.copy(file, folder)
-        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], folder)
+        run_in(folder, ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"])
 
-    return _made("node", b"".join(file.read_bytes() for file in files), install)
+    return made("node", b"".join(file.read_bytes() for file in files), install)
 
 
-def _made(name: str, key: bytes, install: Callable[[Path], None]) -> Path:
+def made(name: str, key: bytes, install: Callable[[Path], None]) -> Path:
+    """The folder in the cache that `install` has filled; it is called once for each `key`.
+
+    Raises what it raises.
+    """
     folder = CACHE / f"{name}-{hashlib.sha256(key).hexdigest()[:12]}"
     with _locked(name):
         if not (folder / DONE).exists():
@@ -82,7 +86,8 @@ def _locked(name: str) -> Iterator[None]:
         yield
 
 
-def _run(command: list[str], folder: Path) -> None:
+def run_in(folder: Path, command: list[str]) -> None:
+    """Run what installs something. Raises MissingTarget with the last line that it said."""
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode:
         last = (ended.stderr.strip() or ended.stdout.strip()).rpartition("\n")[2]
