@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from scripts.conformance.echo import serve_echo
 from scripts.conformance.suite import suite
 
 AGENT: Final = "gateway"
+INDEX: Final = "index.json"
 LEFT_OUT: Final = ["12.*", "13.*"]
 """Compression, which the gateway does not offer."""
 
@@ -59,6 +59,8 @@ def main(about: str | None = None) -> None:
     except MissingTarget as error:
         raise SystemExit(str(error)) from None
     reports = arguments.reports.resolve()
+    reports.mkdir(parents=True, exist_ok=True)
+    (reports / INDEX).unlink(missing_ok=True)
     verdicts = trio.run(run_cases, program, arguments.cases, reports)
     print("\n".join(summary(verdicts)))
     print(f"Reports: {reports / 'index.html'}")
@@ -69,9 +71,7 @@ def main(about: str | None = None) -> None:
 
 
 async def run_cases(program: Path, cases: Sequence[str], reports: Path) -> dict[str, Verdict]:
-    """The verdict on each case, by its number. The folder's former reports are removed."""
-    shutil.rmtree(reports, ignore_errors=True)
-    reports.mkdir(parents=True)
+    """The verdict on each case, by its number."""
     async with trio.open_nursery() as nursery:
         url = await nursery.start(serve_echo)
         specification = {
@@ -88,7 +88,7 @@ async def run_cases(program: Path, cases: Sequence[str], reports: Path) -> dict[
         nursery.cancel_scope.cancel()
     if patience.cancelled_caught:
         raise SystemExit(f"The cases took more than {SECONDS} seconds.")
-    index = reports / "index.json"
+    index = reports / INDEX
     if not index.exists():
         raise SystemExit("The suite has ended without a report; what it said stands above.")
     return msgspec.json.decode(index.read_bytes(), type=dict[str, dict[str, Verdict]])[AGENT]

@@ -58,7 +58,7 @@ async def serve_echo(task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORE
         await trio.serve_listeners(accept, [listener])
 
 
-async def _connect(socket: Socket, codec: Codec, *, says_hello: bool) -> Connection:
+async def _connect(socket: Socket, codec: Codec, *, says_hello: bool) -> Connection:  # noqa: ARG001
     """All that the server needs of a connection's actor, as long as it does not stop, is `run`."""
     assert isinstance(socket, WebSocket)
     return cast("Connection", Echo(socket))

@@ -16,7 +16,7 @@ PINS: Final = Path(__file__).parent / "requirements.txt"
 VIRTUALENV: Final = "virtualenv==20.21.1"
 """The last one that makes environments of Python 2.7."""
 
-_ASKED: Final = "import sys; sys.exit(sys.version_info[:2] != (2, 7))"
+_ASKED: Final = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 def suite(python: Path | None) -> Path:
@@ -59,7 +59,7 @@ def _pythons() -> Iterator[Path]:
 def _is_python_2(python: Path) -> bool:
     """Whether it runs, and is a 2.7: pyenv has names on the path for versions that are not on."""
     try:
-        asked = subprocess.run([python, "-c", _ASKED], capture_output=True, check=False)
+        asked = subprocess.run([python, "-c", _ASKED], capture_output=True, text=True, check=False)
     except OSError:
         return False
-    return asked.returncode == 0
+    return asked.stdout.strip() == "2.7"
