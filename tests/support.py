@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from itertools import count
+from operator import xor
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -44,6 +45,17 @@ Frame = dict[str, Any]
 def schema_of(kind: str) -> jsonschema.Draft202012Validator:
     """What the published schema says of a message from the gateway."""
     return jsonschema.Draft202012Validator(message_schema(kind, "gateway"))
+
+
+def client_frame(first: int, payload: bytes, *, mask: bytes = bytes(4)) -> bytes:
+    """A client's frame of up to 64 KB; its `first` byte has FIN and the opcode.
+
+    A mask of zeros leaves the payload as it is.
+    """
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    key = mask * (size // 4 + 1)
+    return bytes([first]) + length + mask + bytes(map(xor, payload, key))
 
 
 class Talk:

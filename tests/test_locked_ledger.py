@@ -1,29 +1,17 @@
-"""Another program holds the database's lock, just as a turn begins or ends."""
+"""Another program holds the database's lock, just as a turn begins."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from gateway.simulator.request import last_text
-from tests.support import Frame, World, open_world, status_when
+from tests.gateway.ledger.support import locked
+from tests.support import Frame, open_world, status_when
 
 QUESTION = "What makes the tides?"
 SECONDS = 2.0
-
-
-@contextmanager
-def locked(world: World) -> Iterator[None]:
-    """Nothing can be written to the database."""
-    path = world.settings.data_dir / "ledger.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("BEGIN IMMEDIATE")
-        yield
-        database.execute("ROLLBACK")
 
 
 def session_of(frames: list[Frame]) -> str:
@@ -46,7 +34,7 @@ async def test_a_question_that_was_refused_is_there_once_when_it_is_sent_again(
         session_id = session_of(await talk.turn("Hello."))
         report = await talk.ask("usage.query")
         (session,) = (await talk.ask("session.list"))["sessions"]
-        with locked(world):
+        with locked(world.settings.data_dir):
             wishes = {"model": "claude-opus-5-5", "system": "Be a poet."}
             (error,) = await talk.turn(QUESTION, id="mine", sessionId=session_id, **wishes)
             assert (error["code"], error["retryable"]) == ("OVERLOADED", True)

@@ -12,7 +12,7 @@ import trio
 from gateway.simulator import ErrorReply, Fault, Reply, ReplyText, ReplyThinking
 from gateway.simulator.request import last_text
 from tests.gateway.ledger.support import statements
-from tests.support import kinds_of, open_world, reasoning_of, text_block, text_of
+from tests.support import client_frame, kinds_of, open_world, reasoning_of, text_block, text_of
 
 
 async def test_an_answer_is_streamed_with_one_start_and_one_end(tmp_path: Path) -> None:
@@ -69,18 +69,13 @@ async def test_a_second_send_is_refused_and_the_first_is_untouched(tmp_path: Pat
         world.simulator.script(Reply(blocks=(ReplyText("whole " * 50),), delay=0.05))
         first = {"type": "chat.send", "id": "one", "content": "a"}
         second = {"type": "chat.send", "id": "two", "content": "b"}
-        packet = b"".join(_text_frame(json.dumps(message)) for message in (first, second))
+        texts = [json.dumps(message).encode() for message in (first, second)]
+        packet = b"".join(client_frame(0x81, text) for text in texts)
         await talk.socket.stream.send_all(packet)
         refused = await talk.expect("error")
         assert (refused["requestId"], refused["code"]) == ("two", "STREAM_IN_PROGRESS")
         assert text_of(await talk.rest("one")) == "whole " * 50
         assert text_of(await talk.turn("again"))
-
-
-def _text_frame(text: str) -> bytes:
-    """A client's frame; a mask of zeros leaves the text as it is."""
-    data = text.encode()
-    return b"\x81" + bytes([0x80 | len(data)]) + b"\0\0\0\0" + data
 
 
 async def test_code_is_told_from_prose_however_the_deltas_are_cut(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from websockets.trio.client import connect
 from gateway import footprint
 from gateway.head import LONGEST_HEAD
 from gateway.prices import GenaiPrices
-from tests.support import TOKEN, Frame, World, open_world, status_when
+from tests.support import TOKEN, Frame, World, client_frame, open_world, status_when
 
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
 
@@ -148,12 +148,7 @@ async def test_broken_frames_end_their_connection_alone(tmp_path: Path, frames: 
         assert (await bystander.ask("gateway.status"))["connections"] == 1
 
 
-def masked(first: int, payload: bytes) -> bytes:
-    """A client's frame; a mask of zeros leaves the payload as it is."""
-    return bytes((first, 0x80 | len(payload))) + bytes(4) + payload
-
-
-GOODBYE = masked(0x88, b"\x03\xe8")
+GOODBYE = client_frame(0x88, b"\x03\xe8")
 """A close frame with the code 1000."""
 
 
@@ -161,7 +156,9 @@ async def test_a_ping_between_the_pieces_of_a_message_is_answered_at_once(tmp_pa
     """And the message is whole, though a character is cut in two."""
     data = '{"type":"ping","id":"a","more":"é"}'.encode()
     cut = data.index("é".encode()) + 1
-    frames = masked(0x01, data[:cut]) + masked(0x89, b"now") + masked(0x80, data[cut:])
+    frames = (
+        client_frame(0x01, data[:cut]) + client_frame(0x89, b"now") + client_frame(0x80, data[cut:])
+    )
     async with open_world(tmp_path) as world, await tcp(world) as stream:
         await stream.send_all(upgrade(KEY))
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 101")
@@ -177,7 +174,7 @@ async def test_a_ping_between_the_pieces_of_a_message_is_answered_at_once(tmp_pa
 
 async def test_a_message_right_behind_the_handshake_is_heard(tmp_path: Path) -> None:
     """It came with the same read."""
-    message = masked(0x81, b'{"type":"ping","id":"a"}')
+    message = client_frame(0x81, b'{"type":"ping","id":"a"}')
     async with open_world(tmp_path) as world, await tcp(world) as stream:
         await stream.send_all(upgrade(KEY) + message)
         said = b""
@@ -189,7 +186,7 @@ async def test_a_message_right_behind_the_handshake_is_heard(tmp_path: Path) -> 
 async def test_a_message_that_is_too_large_in_pieces_closes_with_1009(tmp_path: Path) -> None:
     """As soon as its pieces are too much together."""
     async with open_world(tmp_path, max_message_bytes=300) as world:
-        frames = masked(0x01, b"x" * 120) + masked(0x00, b"x" * 120) * 2
+        frames = client_frame(0x01, b"x" * 120) + client_frame(0x00, b"x" * 120) * 2
         said = await answer(world, upgrade(KEY), frames + GOODBYE)
     assert b"\x03\xf1message too large" in said
 

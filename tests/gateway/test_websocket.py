@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +12,7 @@ from wsproto.handshake import H11Handshake
 from wsproto.utilities import RemoteProtocolError
 
 from gateway.websocket import BINARY, TEXT, Rules, frame_of, message_of
+from tests.support import client_frame
 
 SIZES = [0, 1, 125, 126, 127, 65_535, 65_536, 100_000]
 """Around the three ways to write a length."""
@@ -38,16 +37,12 @@ def test_a_binary_frame_is_as_wsproto_writes_it(size: int) -> None:
 # --- reading -----------------------------------------------------------------------------------
 
 
-def masked(first: int, payload: bytes, *, mask: bytes = b"\x01\x80\xff\x37") -> bytes:
-    """A client's frame; its `first` byte has FIN and the opcode."""
-    size = len(payload)
-    short, long = (
-        struct.pack("!BB", first, 0x80 | size & 127),
-        struct.pack("!BBH", first, 0xFE, size),
-    )
-    head = short if size < 126 else long
-    key = mask * (size // 4 + 1)
-    return head + mask + bytes(a ^ b for a, b in zip(payload, key, strict=False))
+MASK = b"\x01\x80\xff\x37"
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """A client's frame, whose payload cannot be read without its mask."""
+    return client_frame(first, payload, mask=MASK)
 
 
 PAYLOADS = st.one_of(
@@ -56,7 +51,7 @@ PAYLOADS = st.one_of(
     st.sampled_from([125, 126, 127, 300]).map(lambda size: b"x" * size),
 )
 FIRST_BYTES = st.sampled_from([0x81, 0x82, 0x01, 0x02, 0x80, 0x00, 0x89, 0x8A, 0x88, 0xC1, 0x83])
-FRAMES = st.builds(masked, FIRST_BYTES, PAYLOADS, mask=st.binary(min_size=4, max_size=4))
+FRAMES = st.builds(client_frame, FIRST_BYTES, PAYLOADS, mask=st.binary(min_size=4, max_size=4))
 MESSAGES = st.builds(masked, st.sampled_from([TEXT, BINARY]), PAYLOADS)
 CUTS = st.binary(min_size=1, max_size=40)
 READS = st.lists(st.one_of(MESSAGES, MESSAGES, FRAMES, CUTS), max_size=8)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,18 @@ async def open_two(folder: Path) -> AsyncIterator[tuple[Ledger, Ledger]]:
         (other / "ledger.db").symlink_to(folder / "ledger.db")
         async with open_ledger(other) as second:
             yield first, second
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Another process is writing."""
+    other = sqlite3.connect(folder / "ledger.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("COMMIT")
+        other.close()
 
 
 def turn(number: int, **fields: Any) -> TurnRecord:

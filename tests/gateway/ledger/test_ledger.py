@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from tests.gateway.ledger.support import (
     begin,
     change,
     entry,
+    locked,
     open_ledger,
     settled,
     statements,
@@ -161,18 +160,6 @@ async def test_what_waits_goes_into_one_commit(tmp_path: Path) -> None:
         assert ledger.waiting == 0
 
 
-@asynccontextmanager
-async def locked(folder: Path) -> AsyncIterator[None]:
-    """Another process is writing."""
-    other = sqlite3.connect(folder / "ledger.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.execute("COMMIT")
-        other.close()
-
-
 async def health(ledger: Ledger, wanted: str) -> None:
     """Wait until the ledger has noticed."""
     with trio.fail_after(5):
@@ -193,7 +180,7 @@ async def limit_pages(ledger: Ledger, more: int) -> None:
 async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     """While another process writes, our rows wait and reads go on; then the rows are there."""
     async with open_ledger(tmp_path) as ledger, trio.open_nursery() as nursery:
-        async with locked(tmp_path):
+        with locked(tmp_path):
             nursery.start_soon(settle, ledger, 1)
             await health(ledger, "locked")
             assert await ledger.total_usage(None, None, None) == UsageTotals()
@@ -205,11 +192,12 @@ async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
 async def test_a_write_is_withdrawn_with_its_caller_and_one_for_good_is_not(tmp_path: Path) -> None:
     """What nobody waits for is not written, except how a turn ended."""
     async with open_ledger(tmp_path) as ledger:
-        async with locked(tmp_path), trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.create_session, SESSION)
-            nursery.start_soon(settle, ledger, 1)
-            await health(ledger, "locked")
-            nursery.cancel_scope.cancel()
+        with locked(tmp_path):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ledger.create_session, SESSION)
+                nursery.start_soon(settle, ledger, 1)
+                await health(ledger, "locked")
+                nursery.cancel_scope.cancel()
         await health(ledger, "ok")
         assert await ledger.load_session("s1") is None
         (total,) = (await ledger.total_usage(None, None, None)).models
