@@ -36,15 +36,15 @@ def python_of(name: str) -> Path:
 
     def install(folder: Path) -> None:
         venv.create(folder, with_pip=True, clear=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--no-input"]
-        run_in(folder, [*pips(pip), "-r", str(pins)])
+        run_in(folder, [*installing(folder), "-r", str(pins)])
 
     key = pins.read_bytes() + sys.version.encode()
     return made(name, key, install) / "bin" / "python"
 
 
-def pips(pip: list[str]) -> list[str]:
-    """The arguments that install without a word."""
+def installing(environment: Path) -> list[str]:
+    """The command that installs into an environment without a word."""
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "--quiet", "--no-input"]
     return [*pip, "--disable-pip-version-check", "install"]
 
 

@@ -23,7 +23,7 @@ LEFT_OUT: Final = ["12.*", "13.*"]
 
 PASSED: Final = frozenset({"OK", "NON-STRICT", "INFORMATIONAL"})
 SECONDS: Final = 900
-"""For all cases; they take two minutes on a quiet machine."""
+"""For all cases; they take twenty on a quiet machine."""
 
 
 class Verdict(msgspec.Struct, rename={"close": "behaviorClose"}):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from scripts.benchmark.installed import MissingTarget, made, pips, run_in
+from scripts.benchmark.installed import MissingTarget, installing, made, run_in
 
 PINS: Final = Path(__file__).parent / "requirements.txt"
 VIRTUALENV: Final = "virtualenv==20.21.1"
@@ -36,12 +36,10 @@ def suite(python: Path | None) -> Path:
 
     def install(folder: Path) -> None:
         venv.create(folder, with_pip=True, clear=True)
-        own = str(folder / "bin" / "python")
-        run_in(folder, [*pips([own, "-m", "pip", "--quiet", "--no-input"]), VIRTUALENV])
-        environment = folder / "suite"
+        run_in(folder, [*installing(folder), VIRTUALENV])
+        environment, own = folder / "suite", str(folder / "bin" / "python")
         run_in(folder, [own, "-m", "virtualenv", "--quiet", "-p", str(chosen), str(environment)])
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "--quiet", "--no-input"]
-        run_in(folder, [*pips(pip), "-r", str(PINS)])
+        run_in(folder, [*installing(environment), "-r", str(PINS)])
 
     key = PINS.read_bytes() + VIRTUALENV.encode() + str(chosen).encode()
     return made("autobahn", key, install) / "suite" / "bin" / "wstest"
