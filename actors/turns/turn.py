@@ -50,8 +50,7 @@ class Turn:
         self._scope = trio.CancelScope()
         self.is_cancelled = False
         """Whether somebody has asked it to stop."""
-        self.is_told = False
-        """Whether its start was told."""
+        self._start_is_told = False
         self.steps: list[Step] = []
         self.renewals: list[Renewal] = []
         """How requests that the provider refused were made anew."""
@@ -120,8 +119,8 @@ class Turn:
 
     def tell_start(self) -> None:
         """Tell that it is on its way; however often this is said, it is told once."""
-        if not self.is_told:
-            self.is_told = True
+        if not self._start_is_told:
+            self._start_is_told = True
             self.log.append(self._started)
 
     # --- its steps -----------------------------------------------------------------------------
